@@ -1,0 +1,46 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format report lock clean
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+demo: $(VENV)/installed  ## Set everything up and run the workflow on synthetic faces (CORES=n to use fewer cores)
+	$(BIN)/snakemake --cores $(CORES)
+
+test: $(VENV)/installed  ## Set everything up and run the tests
+	$(BIN)/pytest
+
+lint: $(VENV)/installed  ## Check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(VENV)/installed  ## Bring the code into the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+report: demo  ## Write Snakemake's HTML report of the run, report.zip
+	$(BIN)/snakemake --cores $(CORES) --report report.zip
+
+lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock
+
+clean:  ## Remove what runs and tests wrote, but not the environment
+	rm -rf logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
+	find results -mindepth 1 ! -name .gitignore -delete
+
+# The lock is complete, so nothing is resolved here.
+$(VENV)/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	"faceflip needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --no-deps --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

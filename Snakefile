@@ -1,0 +1,61 @@
+# Facial attributes: accuracy and adversarial robustness (Rozsa, Günther, Rudd, Boult 2018), from CelebA to every table and
+# figure. Configuration: config.yaml. How it hangs together: README.md and docs/.
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.20")
+sys.path.insert(0, f"{workflow.basedir}/scripts")
+
+from faceflip.celeba import ATTRIBUTES
+from faceflip.config import validate
+from faceflip.errors import UserError
+from faceflip.plan import CHECKPOINTS, Plan
+from faceflip.stages import VERSIONS
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+try:
+    validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PLAN = Plan.from_config(config)
+
+
+wildcard_constraints:
+    network="euclidean|softmax|moon",
+    loss="euclidean|softmax",
+    checkpoint="|".join(CHECKPOINTS),
+    attack="fgs-line|fgs-iterative|ffa-line|ffa-iterative",
+    attribute="|".join(ATTRIBUTES),
+    shard=r"\d\d\d+",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/dataset.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/attack.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/analyse.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/README.md",
+        "results/attempts.parquet",
+        JOINED_STORES,
+        TABLES,
+        FIGURES,
+
+
+onsuccess:
+    print("Done: results/README.md says what was run and where everything is.")
+
+
+onerror:
+    print("Something failed: the message is above, the full story in the log that it names. The same command resumes.")

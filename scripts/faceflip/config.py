@@ -1,0 +1,109 @@
+"""Checking a configuration: all faults at once, each with the path of its key and what was probably meant."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from faceflip.celeba import ATTRIBUTES, WIDTH
+from faceflip.errors import UserError
+
+Config = Mapping[str, Any]
+
+
+def validate(config: Config, schema_path: Path | str) -> None:
+    """Check a configuration against the schema, and what a schema cannot say.
+
+    Raises:
+        UserError: Lists every fault.
+    """
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load(Path(schema_path).read_text(encoding="utf-8"))
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(config), key=lambda error: list(map(str, error.absolute_path))
+    )
+    faults = [fault for error in errors for fault in _explain(error)]
+    if not faults:
+        faults = list(_contradictions(config))
+    if faults:
+        raise UserError("the configuration has faults (config.yaml explains every key):\n  " + "\n  ".join(faults))
+
+
+def _explain(error: Any) -> Iterator[str]:
+    """Tell in words what one error of jsonschema says."""
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        for key in sorted(set(error.instance) - set(known), key=str):
+            yield f"{_path(error, key)}: unknown key{_nearest(str(key), known)}"
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        yield from (f"{_path(error, key)}: missing" for key in missing if f"{key!r}" in error.message)
+    elif error.validator in ("enum", "const"):
+        allowed = error.validator_value if error.validator == "enum" else [error.validator_value]
+        words = ", ".join(map(str, allowed))
+        yield f"{_path(error)}: {error.instance!r} is none of {words}{_nearest(str(error.instance), map(str, allowed))}"
+    elif error.validator == "oneOf":
+        branches = [each for each in error.context if each.validator != "const" and each.validator != "type"]
+        if branches:
+            for branch in branches:
+                yield from _explain(branch)
+        else:
+            yield f"{_path(error)}: expected `all` or a list of attributes, found {error.instance!r}"
+    elif error.validator == "type":
+        types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        hint = " (from the command line every value is a string: put it into a file and pass that with --configfile)"
+        expected = " or ".join(types)
+        yield f"{_path(error)}: expected {expected}, found {error.instance!r}" + hint * isinstance(error.instance, str)
+    else:
+        yield f"{_path(error)}: {error.message}"
+
+
+def _path(error: Any, *more: Any) -> str:
+    parts = ""
+    for part in (*error.absolute_path, *more):
+        parts += f"[{part}]" if isinstance(part, int) else f".{part}" if parts else str(part)
+    return parts or "the whole"
+
+
+def _nearest(word: str, known: Any) -> str:
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """Yield faults that lie in the values of several keys, or are not worth a schema."""
+    if config["attributes"] != "all":
+        for position, name in enumerate(config["attributes"]):
+            if name not in ATTRIBUTES:
+                yield f"attributes[{position}]: {name!r} is not an attribute of CelebA{_nearest(name, ATTRIBUTES)}"
+    for checkpoint, attacks in config["experiments"]["moon"].items():
+        for attack in attacks:
+            if attack.startswith("fgs"):
+                yield (
+                    f"experiments.moon.{checkpoint}: {attack} cannot pick one of MOON's attributes (it raises the loss "
+                    "of all); use ffa-line or ffa-iterative"
+                )
+    for kind, options in config["training"].items():
+        if options["max_epochs"] < options["early_epoch"]:
+            most, early = options["max_epochs"], options["early_epoch"]
+            yield f"training.{kind}.max_epochs: {most} is less than early_epoch, {early}"
+    synthetic, sample = config["synthetic"], config["sample"]["images"]
+    if config["dataset"]["celeba"] is None:
+        if sample > synthetic["train"]:
+            yield f"sample.images: {sample} is more than synthetic.train, {synthetic['train']}"
+        for kind, options in config["training"].items():
+            if options["batch_size"] > synthetic["train"]:
+                size = options["batch_size"]
+                yield f"training.{kind}.batch_size: {size} is more than synthetic.train, {synthetic['train']}"
+    if config["analysis"]["threshold"] not in config["analysis"]["thresholds"]:
+        yield f"analysis.threshold: {config['analysis']['threshold']} must be one of analysis.thresholds"
+    size = config["dataset"]["image_size"]
+    if size and size[0] > 4 * WIDTH:
+        yield f"dataset.image_size: {size[0]} pixels wide is more than four times CelebA's {WIDTH}"
+
+
+def attributes_of(config: Config) -> Sequence[str]:
+    """Return the attributes with separate networks, in the order in which their attempts are numbered."""
+    return ATTRIBUTES if config["attributes"] == "all" else tuple(config["attributes"])

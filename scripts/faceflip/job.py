@@ -1,0 +1,37 @@
+"""What every workflow script does around its work: the log, the errors, the exit status."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faceflip.errors import UserError
+
+
+@contextmanager
+def job(log: str) -> Iterator[None]:
+    """Run the body with all output in the file `log`, written line by line.
+
+    Output goes there by file descriptor, so that what compiled libraries print is in the log too. An error ends the
+    process with status 1: the log has its traceback, and the screen the message of a `UserError`.
+    """
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    screen = os.fdopen(os.dup(2), "w")
+    with path.open("w", buffering=1, encoding="utf-8") as file:
+        for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
+            stream.flush()
+            os.dup2(file.fileno(), descriptor)
+            stream.reconfigure(line_buffering=True)
+        try:
+            yield
+        except UserError as error:
+            traceback.print_exc()
+            print(f"\nError: {error}\n", file=screen, flush=True)
+            sys.exit(1)
+        except Exception as error:
+            traceback.print_exc()
+            print(f"\n{type(error).__name__}: {error} (the traceback is in {path})\n", file=screen, flush=True)
+            sys.exit(1)

@@ -1,0 +1,23 @@
+"""Why an attempt ended."""
+
+from enum import IntEnum
+
+
+class Outcome(IntEnum):
+    """Codes of the perturbation store; a new one takes the next number, a used one never changes its meaning."""
+
+    FLIPPED = 0
+    """The decision changed."""
+    ZERO_GRADIENT = 1
+    """The gradient is zero at the (temporary) image, so there is no direction."""
+    MAX_EPSILON = 2
+    """Line search: no flip up to `max_epsilon`."""
+    SATURATED = 3
+    """Growing epsilon, or one more step, changes no pixel any more."""
+    MAX_STEPS = 4
+    """Iterative: no flip within `max_steps`."""
+
+    @property
+    def label(self) -> str:
+        """The name as tables and stores spell it, such as ``zero_gradient``."""
+        return self.name.lower()

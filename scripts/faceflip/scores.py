@@ -1,0 +1,77 @@
+"""How a person would see the attempts of a shard: PASS and plain SSIM of every flipped image."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceflip.dataset import Dataset
+from faceflip.progress import Progress
+from faceflip.similarity import parameters, score_table
+from faceflip.store import Store, open_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def adversarial_blocks(store: Store, dataset: Dataset, rows: np.ndarray | None = None, size: int = 256):
+    """Yield (rows, image rows of the dataset, adversarial images uint8) of flipped attempts, a block at a time."""
+    images = store.column("image")
+    for block in store.blocks(rows, size):
+        originals = images[block.rows]
+        perturbed = np.take(dataset.images, originals, axis=0) + block.perturbations
+        yield block.rows, originals, perturbed.astype(np.uint8)
+
+
+def score_shard(
+    path: Path | str, dataset: Dataset, color: str, engine: str = "auto", threads: int = 1, device: object = None
+) -> "pd.DataFrame":
+    """Score all attempts of a store.
+
+    Args:
+        path: The perturbation store.
+        dataset: The dataset that was attacked.
+        color: ``rgb`` or ``gray``: which of the two scores the column `pass` holds.
+        engine: ``cpu``, ``torch`` or ``auto``.
+        threads: Of the CPU engine.
+        device: Of the torch engine.
+
+    Returns:
+        One row an attempt: row (in the store), pass, ssim, pass_gray, ssim_gray, ecc (NaN where not flipped),
+        iterations, alignment ("" where not flipped). The attribute `similarity` of the frame
+        holds the definition's parameters.
+
+    Raises:
+        UserError: The store cannot be read, or belongs to another dataset.
+    """
+    import pandas as pd
+
+    with open_store(path) as store:
+        store.require_dataset(dataset.fingerprint)
+        progress, done, total = Progress("score", "pairs"), 0, int((store.column("flipped") == 1).sum())
+        tables = [_unscored(len(store))]
+        for rows, images, perturbed in adversarial_blocks(store, dataset):
+            unique, index = np.unique(images, return_inverse=True)
+            originals = np.take(dataset.images, unique, axis=0)
+            table = score_table(
+                originals, perturbed, original_index=index, engine=engine, threads=threads, device=device
+            )
+            tables.append(table.set_axis(rows))
+            done += len(rows)
+            progress(done, total)
+    scores = tables[0]
+    for table in tables[1:]:
+        scores.loc[table.index, table.columns] = table
+    if color == "gray":
+        scores["pass"], scores["ssim"] = scores["pass_gray"], scores["ssim_gray"]
+    scores.insert(0, "row", np.arange(len(scores)))
+    scores.attrs["similarity"] = {**parameters(), "color": color}
+    return pd.DataFrame(scores)
+
+
+def _unscored(attempts: int) -> "pd.DataFrame":
+    import pandas as pd
+
+    similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray", "ecc"), np.nan)
+    table = pd.DataFrame(similarities, index=range(attempts))
+    return table.assign(iterations=np.int32(0), alignment="")

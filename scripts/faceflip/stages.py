@@ -1,0 +1,20 @@
+"""Version numbers of the workflow's stages.
+
+Snakemake sees a rule's parameters and inputs change, but not the modules that its script imports. So each stage has a
+number here that goes into its rule's parameters: raise it when the stage's results change, and what hangs on the stage
+is made anew. It lives apart from the stages' code because the Snakefile must not import that.
+"""
+
+VERSIONS = {
+    "synthesize_faces": 1,
+    "pack_dataset": 1,
+    "draw_sample": 1,
+    "train": 1,
+    "predict": 1,
+    "join": 1,
+    "attack": 1,
+    "score": 1,
+    "transfer": 1,
+    "collect": 1,
+    "analyse": 1,
+}

@@ -1,0 +1,92 @@
+"""What adversarial images of one attribute do to the decisions on others, for Figs. 4 and 5."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from faceflip.dataset import Dataset
+from faceflip.networks import AttributeNetwork
+from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.scores import adversarial_blocks
+from faceflip.store import open_store
+from faceflip.tables import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def transfer_shard(
+    path: Path | str,
+    scores_path: Path | str,
+    targets: Sequence[Path | str],
+    dataset: Dataset,
+    threshold: float,
+    device: torch.device,
+    batch_size: int,
+) -> "pd.DataFrame":
+    """Show the adversarial images of a shard to the target networks.
+
+    Args:
+        path: The perturbation store of the shard.
+        scores_path: Its table of scores.
+        targets: Checkpoints whose decisions are watched, on all attributes that they have.
+        dataset: The dataset that was attacked.
+        threshold: Least PASS of an adversarial image.
+        device: Where to compute.
+        batch_size: Images a pass.
+
+    Returns:
+        One row an adversarial image and target attribute: network, checkpoint, attack, attribute (attacked), image,
+        correct (of the attacked attribute), target, score_before, score_after (decision values of the target), changed.
+
+    Raises:
+        UserError: A file cannot be read, or the store belongs to another dataset.
+    """
+    import pandas as pd
+
+    with open_store(path) as store:
+        store.require_dataset(dataset.fingerprint)
+        attempts, header = store.attempts, store.header
+        rows = np.flatnonzero((read_table(scores_path)["pass"] >= threshold).to_numpy())
+        adversarial = [images for _, _, images in adversarial_blocks(store, dataset, rows)]
+    sources = attempts.iloc[rows]
+    perturbed = np.concatenate(adversarial) if adversarial else np.empty((0, *dataset.images.shape[1:]), np.uint8)
+    unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
+    tables = []
+    for network in _loaded(targets, device):
+        before = _decision_values(network, dataset.images, unique, batch_size)[index]
+        after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size)
+        for column, target in enumerate(network.spec.attributes):
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "network": header.network,
+                        "checkpoint": header.checkpoint,
+                        "attack": header.attack,
+                        "attribute": sources["attribute"].to_numpy(),
+                        "image": sources["image"].to_numpy(),
+                        "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
+                        "target": target,
+                        "score_before": before[:, column],
+                        "score_after": after[:, column],
+                        "changed": (before[:, column] > 0) != (after[:, column] > 0),
+                    }
+                )
+            )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _loaded(paths: Sequence[Path | str], device: torch.device) -> Iterator[AttributeNetwork]:
+    for path in paths:
+        yield load_checkpoint(path, device)[0]
+
+
+def _decision_values(network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int) -> np.ndarray:
+    if len(rows) == 0:
+        return np.empty((0, len(network.spec.attributes)))
+    values = network.objective.decision_values(torch.from_numpy(scores(network, images, rows, batch_size)))
+    return values.numpy().astype("float64")

@@ -1,0 +1,22 @@
+"""Decode the images of a CelebA folder into one file, with labels, splits and a manifest."""
+
+from pathlib import Path
+
+from faceflip.job import job
+
+with job(snakemake.log[0]):
+    from faceflip.dataset import count_labels, open_dataset, pack_dataset, write_manifest
+    from faceflip.files import replacing
+    from faceflip.progress import Progress
+
+    size = snakemake.params.image_size
+    manifest = pack_dataset(
+        Path(snakemake.params.folder),
+        Path(snakemake.output.dataset),
+        image_size=tuple(size) if size else None,
+        threads=snakemake.threads,
+        progress=Progress("pack", "images"),
+    )
+    write_manifest(Path(snakemake.output.manifest), manifest)
+    with replacing(snakemake.output.labels) as path:
+        count_labels(open_dataset(snakemake.output.dataset)).to_csv(path, index=False, lineterminator="\n")

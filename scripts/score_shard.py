@@ -1,0 +1,17 @@
+"""Score the flipped images of one shard as a person would see them."""
+
+from faceflip.job import job
+
+with job(snakemake.log[0]):
+    from faceflip.dataset import open_dataset
+    from faceflip.scores import score_shard
+    from faceflip.tables import write_table
+
+    scores = score_shard(
+        snakemake.input.store,
+        open_dataset(snakemake.input.dataset),
+        color=snakemake.params.color,
+        engine=snakemake.params.engine,
+        threads=snakemake.threads,
+    )
+    write_table(snakemake.output.scores, scores)

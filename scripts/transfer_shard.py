@@ -1,0 +1,20 @@
+"""Show the adversarial images of one shard to all networks of their kind."""
+
+from faceflip.job import job
+
+with job(snakemake.log[0]):
+    from faceflip.dataset import open_dataset
+    from faceflip.device import prepare
+    from faceflip.tables import write_table
+    from faceflip.transfers import transfer_shard
+
+    transfers = transfer_shard(
+        snakemake.input.store,
+        snakemake.input.scores,
+        list(snakemake.input.targets) if not isinstance(snakemake.input.targets, str) else [snakemake.input.targets],
+        open_dataset(snakemake.input.dataset),
+        threshold=snakemake.params.threshold,
+        device=prepare(snakemake.params.device, snakemake.threads),
+        batch_size=snakemake.params.batch_size,
+    )
+    write_table(snakemake.output.transfers, transfers)

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from faceflip.errors import UserError
+from faceflip.networks import OBJECTIVES, NetworkSpec, build, decisions
+from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.networks.initialisation import FILLERS
+
+INFO = CheckpointInfo(epoch=2, metrics={"loss": 0.5}, training={"batch_size": 64}, dataset_fingerprint="abc")
+
+
+def small(objective="euclidean", attributes=("Smiling",), **options):
+    return NetworkSpec(objective, attributes, image_size=(44, 54), width=0.0625, **options)
+
+
+def parameters(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_full_vgg16_has_the_papers_size():
+    network = build(NetworkSpec("euclidean", ("Smiling",), image_size=(178, 218)))
+    layers = [layer for layer in network.layers if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    assert len(layers) == 16
+    assert layers[13].in_features == 7 * 6 * 512
+    # 16 layers of weights and biases, counted by hand.
+    convolutions = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256), (256, 512)]
+    convolutions += [(512, 512)] * 5
+    linear = [(21504, 4096), (4096, 4096), (4096, 1)]
+    assert parameters(network) == sum(9 * a * b + b for a, b in convolutions) + sum(a * b + b for a, b in linear)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (44, 54), (45, 55), (56, 68), (178, 218)])
+def test_pools_round_up_at_every_size(size):
+    network = build(NetworkSpec("euclidean", ("Smiling",), image_size=size, width=0.03)).eval()
+    assert network(torch.zeros(2, 3, size[1], size[0])).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "attributes", "outputs"), [("euclidean", 1, 1), ("softmax", 1, 2), ("moon", 5, 5)]
+)
+def test_number_of_scores(objective, attributes, outputs):
+    names = ("Smiling", "Male", "Young", "Bald", "Bangs")[:attributes]
+    assert build(small(objective, names)).eval()(torch.zeros(3, 3, 54, 44)).shape == (3, outputs)
+
+
+def test_normalisation_is_inside():
+    network = build(small(input_mean=(10.0, 20.0, 30.0), input_scale=0.5), seed=1).eval()
+    images = torch.rand(2, 3, 54, 44) * 255
+    mean = torch.tensor([10.0, 20.0, 30.0]).view(1, 3, 1, 1)
+    torch.testing.assert_close(network(images), network.layers((images - mean) / 2))
+
+
+def test_losses_and_decisions_by_hand():
+    values = torch.tensor([[0.5], [-2.0], [0.0]])
+    labels = torch.tensor([[1.0], [1.0], [-1.0]])
+    euclidean = OBJECTIVES["euclidean"]
+    torch.testing.assert_close(euclidean.loss(values, labels), torch.tensor([0.25, 9.0, 1.0]))
+    assert decisions(euclidean.decision_values(values)).tolist() == [[1], [-1], [-1]]
+
+    logits = torch.tensor([[1.0, 3.0], [2.0, 2.0]])
+    softmax = OBJECTIVES["softmax"]
+    probability = torch.exp(torch.tensor(3.0)) / (torch.exp(torch.tensor(1.0)) + torch.exp(torch.tensor(3.0)))
+    expected = torch.stack([-probability.log(), torch.tensor(2.0).log()])
+    torch.testing.assert_close(softmax.loss(logits, torch.tensor([[1], [-1]])), expected)
+    assert decisions(softmax.decision_values(logits)).tolist() == [[1], [-1]], "a tie counts as absent"
+
+    moon = OBJECTIVES["moon"].loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[-1.0, 1.0]]))
+    torch.testing.assert_close(moon, torch.tensor([5.0]), msg="a sum over the attributes, not a mean")
+
+
+def test_building_follows_the_seed_alone():
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first, second, other = build(small(), seed=1), build(small(), seed=1), build(small(), seed=2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    weights = [network.layers[0].weight for network in (first, second, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+@pytest.mark.parametrize(
+    ("filler", "deviation"), [("msra", (2 / 256) ** 0.5), ("xavier", (1 / 256) ** 0.5), ("gaussian", 0.01)]
+)
+def test_fillers(filler, deviation):
+    torch.manual_seed(0)
+    weight = torch.empty(400, 256)
+    FILLERS[filler](weight)
+    assert weight.std().item() == pytest.approx(deviation, rel=0.02)
+
+
+def test_a_torchvision_architecture():
+    spec = NetworkSpec(
+        "softmax", ("Smiling",), image_size=(44, 54), architecture="squeezenet1_1", initialisation="msra"
+    )
+    assert build(spec).eval()(torch.zeros(2, 3, 54, 44)).shape == (2, 2)
+
+
+def test_checkpoint_round_trip_and_same_bytes(tmp_path):
+    network = build(small("softmax"), seed=3).eval()
+    for name in ("a.pt", "elsewhere.pt"):
+        save_checkpoint(tmp_path / name, network, INFO)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "elsewhere.pt").read_bytes()
+    loaded, info = load_checkpoint(tmp_path / "a.pt")
+    assert info == INFO
+    assert loaded.spec == network.spec
+    assert not loaded.training
+    images = torch.rand(4, 3, 54, 44) * 255
+    assert torch.equal(loaded(images), network(images))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a readable checkpoint"),
+        (b"PK\x03\x04 broken", "not a readable checkpoint"),
+        ({"state": {}}, "not a checkpoint of faceflip"),
+        ({"format": "faceflip-checkpoint", "version": 99}, "version 99"),
+        ({"format": "faceflip-checkpoint", "version": 1}, "does not hold what it should"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, content, message):
+    path = tmp_path / "x.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(UserError, match=message) as error:
+        load_checkpoint(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_checkpoint(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        load_checkpoint(tmp_path / "none.pt")
+
+
+def test_scores_of_rows_in_batches():
+    network = build(small(), seed=5).eval()
+    images = np.random.default_rng(0).integers(0, 256, (10, 54, 44, 3), dtype=np.uint8)
+    rows = np.array([9, 2, 2, 5, 0])
+    expected = network(torch.from_numpy(images[rows]).permute(0, 3, 1, 2).float()).detach().numpy()
+    np.testing.assert_allclose(scores(network, images, rows, batch_size=2), expected, rtol=1e-4, atol=1e-4)

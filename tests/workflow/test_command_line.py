@@ -1,0 +1,68 @@
+"""Snakemake as its users know it: dry runs, single targets, overlays, other directories, clear errors."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT, TINY, Workflow
+
+pytestmark = pytest.mark.workflow
+
+
+def test_the_default_before_anything_exists(tmp_path):
+    jobs = Workflow(tmp_path, []).planned()
+    assert jobs["train_network"] == 16
+    assert jobs["train_moon"] == 1
+    assert jobs["attack_shard"] == jobs["join_shards"] == jobs["score_shard"] == 14
+    assert jobs["synthesize_faces"] == 1
+    assert list(tmp_path.glob("results/*")) == []
+
+
+def test_the_papers_scale_before_any_data_exist(tmp_path):
+    start = time.monotonic()
+    jobs = Workflow(tmp_path, [ROOT / "workflow/presets/paper.yaml"]).planned("--quiet", "rules")
+    seconds = time.monotonic() - start
+    jobs = jobs or Workflow(tmp_path, [ROOT / "workflow/presets/paper.yaml"]).planned()
+    assert jobs["train_network"] == 80
+    assert jobs["attack_shard"] == 14 * 40
+    assert "synthesize_faces" not in jobs
+    assert 1_000 < sum(jobs.values()) < 2_000
+    assert seconds < 30, "under ten seconds on a machine that does nothing else"
+
+
+def test_a_single_target(tmp_path):
+    assert Workflow(tmp_path, [TINY]).planned("results/networks/softmax/Smiling/epoch2.pt") == {
+        "synthesize_faces": 1,
+        "pack_dataset": 1,
+        "train_network": 1,
+    }
+
+
+def test_faults_in_the_configuration_are_told_together(tmp_path):
+    overlay = tmp_path / "wrong.yaml"
+    overlay.write_text("smaple: {images: 3}\nattributes: [Smilling]\nnetwork: {width: 0}\n")
+    result = Workflow(tmp_path, [overlay])("--dry-run", check=False)
+    assert result.returncode != 0
+    for message in ("smaple: unknown key; did you mean sample?", "network.width: 0 is less than or equal to"):
+        assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_parsing_imports_nothing_heavy():
+    heavy = ("torch", "pandas", "numba", "cv2", "matplotlib", "h5py", "scipy")
+    code = (
+        "import sys; sys.path.insert(0, 'scripts'); import faceflip.celeba, faceflip.config, faceflip.errors, "
+        f"faceflip.plan, faceflip.stages; print(sorted(set({heavy}) & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_failing_job_tells_why_and_leaves_nothing(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f"dataset: {{celeba: {tmp_path / 'nothing'}}}\n")
+    result = Workflow(tmp_path, [TINY, overlay])("results/dataset/celeba.h5", "--cores", 1, check=False)
+    assert result.returncode != 0
+    assert f"Error: {tmp_path / 'nothing'}/list_attr_celeba.txt does not exist" in result.stderr
+    assert not list(tmp_path.glob("results/dataset/*"))

@@ -1,0 +1,111 @@
+# Attacks, their perceptual scores, and what adversarial images do to other networks; each shard by shard.
+
+
+rule attack_shard:
+    input:
+        dataset="results/dataset/celeba.h5",
+        sample="results/dataset/sample.csv",
+        checkpoints=checkpoints_of_shard,
+    output:
+        store="results/attacks/{network}/{checkpoint}/{attack}/{shard}.h5",
+    log:
+        "logs/attack_shard/{network}-{checkpoint}-{attack}-{shard}.log",
+    benchmark:
+        "results/benchmarks/attack_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
+    message:
+        "Attacking {wildcards.network} networks ({wildcards.checkpoint}) by {wildcards.attack}, shard {wildcards.shard}"
+    params:
+        version=VERSIONS["attack"],
+        seed=config["seed"],
+        options=lambda wildcards: config["attacks"][wildcards.attack],
+        parts=lambda wildcards: [vars(part) for part in PLAN.attempts(wildcards.shard)],
+        first_attempt=lambda wildcards: PLAN.first_attempt(wildcards.shard),
+        batch_size=config["compute"]["batch_size"],
+        device=config["compute"]["device"],
+        compression=config["store"]["compression"],
+    threads: config["compute"]["threads"]["attack"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    conda:
+        ENVIRONMENT
+    script:
+        "../../scripts/attack_shard.py"
+
+
+rule join_shards:
+    input:
+        shards=expand("results/attacks/{{network}}/{{checkpoint}}/{{attack}}/{shard}.h5", shard=PLAN.shards),
+    output:
+        view="results/attacks/{network}/{checkpoint}/{attack}.h5",
+    log:
+        "logs/join_shards/{network}-{checkpoint}-{attack}.log",
+    benchmark:
+        "results/benchmarks/join_shards/{network}-{checkpoint}-{attack}.tsv"
+    message:
+        "Joining the shards of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}"
+    params:
+        version=VERSIONS["join"],
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        ENVIRONMENT
+    script:
+        "../../scripts/join_shards.py"
+
+
+rule score_shard:
+    input:
+        dataset="results/dataset/celeba.h5",
+        store="results/attacks/{network}/{checkpoint}/{attack}/{shard}.h5",
+    output:
+        scores="results/scores/{network}/{checkpoint}/{attack}/{shard}.parquet",
+    log:
+        "logs/score_shard/{network}-{checkpoint}-{attack}-{shard}.log",
+    benchmark:
+        "results/benchmarks/score_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
+    message:
+        "Scoring {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}, shard {wildcards.shard}, as a person sees it"
+    params:
+        version=VERSIONS["score"],
+        color=config["similarity"]["color"],
+        engine=config["similarity"]["engine"],
+        device=config["compute"]["device"],
+    threads: config["compute"]["threads"]["score"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    script:
+        "../../scripts/score_shard.py"
+
+
+rule transfer_shard:
+    input:
+        dataset="results/dataset/celeba.h5",
+        store="results/attacks/{network}/{checkpoint}/{attack}/{shard}.h5",
+        scores="results/scores/{network}/{checkpoint}/{attack}/{shard}.parquet",
+        targets=checkpoints_of_targets,
+    output:
+        transfers="results/portability/{network}/{checkpoint}/{attack}/{shard}.parquet",
+    log:
+        "logs/transfer_shard/{network}-{checkpoint}-{attack}-{shard}.log",
+    benchmark:
+        "results/benchmarks/transfer_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
+    message:
+        "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to all networks"
+    params:
+        version=VERSIONS["transfer"],
+        threshold=config["analysis"]["threshold"],
+        batch_size=config["compute"]["batch_size"],
+        device=config["compute"]["device"],
+    threads: config["compute"]["threads"]["attack"]
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    script:
+        "../../scripts/transfer_shard.py"
