@@ -1,0 +1,57 @@
+"""The commands together, and what happens to their errors."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import faceflip
+from faceflip.cli import similarity, store
+from faceflip.cli.synthesize import synthesize
+from faceflip.errors import UserError
+
+app = typer.Typer(
+    name="faceflip",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"faceflip {faceflip.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Accuracy and adversarial robustness of facial-attribute networks.
+
+    The experiments are a Snakemake workflow; these commands are for what lies before and after it.
+    """
+
+
+for name, command in {
+    "inspect": store.inspect,
+    "show": store.show,
+    "check": store.check,
+    "export": store.export,
+    "diff": store.diff,
+    "pass": similarity.pass_,
+    "synthesize": synthesize,
+}.items():
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Run the command line; an error of the user's ends it with one message and status 1."""
+    try:
+        app()
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)

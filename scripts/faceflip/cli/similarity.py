@@ -1,0 +1,88 @@
+"""`faceflip pass`: score one perturbed image against its original."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from faceflip.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from faceflip.similarity import PassScores
+
+
+def _read(path: Path) -> "np.ndarray":
+    """Read an image file as h x w x 3 uint8 RGB."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("RGB", "L", "P", "1"):
+                raise UserError(
+                    f"{path}: expected an 8-bit RGB or grey image without transparency, got mode {image.mode}"
+                )
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{path}: not an image that can be read (PNG is best: JPEG changes the perturbation)") from None
+    except OSError as fault:
+        raise UserError(f"{path}: cannot be read: {fault}") from None
+
+
+def _record(scores: "PassScores") -> dict[str, Any]:
+    """Return the scores of the one pair as plain values, NaN as None."""
+    record = {}
+    for name, values in scores.columns():
+        value = values[0].item() if hasattr(values[0], "item") else values[0]
+        record[name] = None if value != value else value
+    return {**record, "warp": scores.warp[0].tolist()}
+
+
+def _print(record: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def number(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.6f}"
+
+    table = Table()
+    for heading in ("", "colour", "grey"):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("PASS", number(record["pass"]), number(record["pass_gray"]))
+    table.add_row("SSIM without alignment", number(record["ssim"]), number(record["ssim_gray"]))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"alignment {record['alignment']} after {record['iterations']} steps, correlation {number(record['ecc'])}",
+        highlight=False,
+    )
+
+
+def pass_(
+    original: Annotated[Path, typer.Argument(metavar="A.png", help="The original image.")],
+    perturbed: Annotated[Path, typer.Argument(metavar="B.png", help="The perturbed image, of the same size.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, with the definition.")] = False,
+) -> None:
+    """Print PASS, the perceptual adversarial similarity score, of image B against image A."""
+    from faceflip.similarity import parameters, pass_scores
+
+    a, b = _read(original), _read(perturbed)
+    if a.shape != b.shape:
+        raise UserError(
+            f"{original} is {a.shape[1]} x {a.shape[0]} pixels and {perturbed} is {b.shape[1]} x {b.shape[0]}: "
+            "PASS compares images of one size"
+        )
+    try:
+        scores = pass_scores(a[None], b[None])
+    except ValueError as fault:
+        raise UserError(f"{original}: {fault}") from None
+    record = _record(scores)
+    if as_json:
+        typer.echo(json.dumps({**record, "definition": parameters()}, indent=2))
+    else:
+        _print(record)

@@ -1,0 +1,12 @@
+"""The perturbation store: what an attack found, in files that can be trusted and looked into.
+
+The format is HDF5 and specified in ``docs/store.md``. A *shard* is written by `StoreWriter`, `write_joined_view` joins
+the shards of one attack, and `open_store` reads both.
+"""
+
+from faceflip.store.header import StoreHeader
+from faceflip.store.reader import Block, JoinedStore, Shard, Store, open_store
+from faceflip.store.view import write_joined_view
+from faceflip.store.writer import StoreWriter
+
+__all__ = ["Block", "JoinedStore", "Shard", "Store", "StoreHeader", "StoreWriter", "open_store", "write_joined_view"]

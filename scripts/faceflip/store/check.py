@@ -1,0 +1,290 @@
+"""Checking stores: what `faceflip check` finds, each fault with its remedy."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from faceflip.dataset import Dataset
+from faceflip.errors import UserError
+from faceflip.files import sha256
+from faceflip.outcomes import Outcome
+from faceflip.store import layout
+from faceflip.store.compression import COMPRESSIONS
+from faceflip.store.reader import JoinedStore, Shard, Store, open_store
+from faceflip.store.remedies import remake, target
+from faceflip.store.seal import HDF5_SIGNATURE, is_intact
+from faceflip.store.view import run_faults
+from faceflip.store.writer import norms
+
+LEFTOVER = re.compile(r"^\..+\.\d+-[0-9a-f]{8}\.h5$")
+"""Names that `faceflip.files.replacing` gives to files that are being written."""
+
+FLETCHER32 = 3
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a file and what to do about it; a `note` needs nothing done."""
+
+    path: Path
+    message: str
+    note: bool = False
+
+
+@dataclass
+class Report:
+    """The faults found, and the stores that were checked."""
+
+    faults: list[Fault] = field(default_factory=list)
+    checked: list[Path] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong; notes do not count."""
+        return all(fault.note for fault in self.faults)
+
+
+def check(
+    path: str | os.PathLike,
+    dataset: Dataset | None = None,
+    networks: str | os.PathLike | None = None,
+    deep: bool = False,
+) -> Report:
+    """Check one store, a joined view with its shards, or every store below a folder.
+
+    Each byte is compared with the seal, and the content with the format's rules. Of a folder, shards are also compared
+    with each other and with the views that join them.
+
+    Args:
+        path: a store or a folder.
+        dataset: the packed dataset that was attacked: fingerprint, names and labels are compared.
+        networks: folder of the checkpoints (``results/networks``): their SHA-256 are compared.
+        deep: decode every perturbation and compute its norms anew; with a dataset, also see that it fits its image.
+    """
+    path = Path(path)
+    checker = _Checker(dataset, None if networks is None else Path(networks), deep)
+    if path.is_dir():
+        checker.folder(path)
+    else:
+        checker.file(path, with_shards=True)
+    return checker.report
+
+
+class _Checker:
+    def __init__(self, dataset: Dataset | None, networks: Path | None, deep: bool) -> None:
+        self.dataset = dataset
+        self.networks = networks
+        self.deep = deep
+        self.report = Report()
+        self._digests: dict[Path, str | None] = {}
+
+    def add(self, path: Path, message: str, note: bool = False) -> None:
+        self.report.faults.append(Fault(path, message, note))
+
+    def file(self, path: Path, with_shards: bool = False) -> Store | None:
+        """Check one file; return it, closed, where it can be opened at all."""
+        self.report.checked.append(path)
+        try:
+            store = open_store(path)
+        except UserError as error:
+            self.add(path, str(error))
+            return None
+        with closing(store):
+            if not is_intact(path, store.seal):
+                self.add(path, _locate_damage(store))
+                return store
+            try:
+                for problem in self._problems(store):
+                    self.add(path, f"{path}: {problem}; {remake(path)}")
+            except UserError as error:
+                self.add(path, str(error))
+            if with_shards and isinstance(store, JoinedStore):
+                for source in store.sources:
+                    self.file(source.path)
+        return store
+
+    def _problems(self, store: Store) -> Iterator[str]:
+        yield from _attribute_problems(store)
+        yield from self._provenance(store)
+        if isinstance(store, Shard):
+            yield from _column_problems(store)
+            yield from _perturbation_problems(store)
+            yield from self._content(store)
+        elif isinstance(store, JoinedStore):
+            yield from _view_problems(store)
+
+    def folder(self, folder: Path) -> None:
+        """Check every store below a folder."""
+        shards: dict[Path, list[Shard]] = {}
+        views: list[JoinedStore] = []
+        for path in sorted(folder.rglob("*.h5")):
+            if LEFTOVER.match(path.name):
+                self.add(path, f"{path}: being written, or left by a writer that was killed: then delete it", note=True)
+            elif _may_be_store(path):
+                store = self.file(path)
+                if isinstance(store, Shard):
+                    shards.setdefault(path.parent, []).append(store)
+                elif isinstance(store, JoinedStore):
+                    views.append(store)
+        if not self.report.checked:
+            self.add(folder, f"{folder}: holds no perturbation store", note=True)
+        for members in shards.values():
+            members.sort(key=lambda shard: shard.header.shard)
+            for message in run_faults(members):
+                self.add(members[0].path.parent, message)
+        self._unjoined(shards, views)
+
+    def _unjoined(self, shards: dict[Path, list[Shard]], views: Sequence[JoinedStore]) -> None:
+        joined = {source.path.resolve() for view in views for source in view.sources}
+        for folder, members in shards.items():
+            left_out = [shard.path for shard in members if shard.path.resolve() not in joined]
+            view = folder.with_suffix(".h5")
+            if left_out and any(other.path.resolve() == view.resolve() for other in views):
+                for path in left_out:
+                    self.add(path, f"{path}: is no part of {view}, the work was cut anew since; delete it")
+            elif left_out and not view.exists():
+                command = f"snakemake {target(view)}" if target(view) else "join them with write_joined_view"
+                self.add(folder, f"{folder}: its {len(members)} shards are not joined yet: {command}", note=True)
+
+    def _provenance(self, store: Store) -> Iterator[str]:
+        """Compare with the dataset and the checkpoints, as far as they are given."""
+        if self.dataset is not None and store.header.dataset_fingerprint != self.dataset.fingerprint:
+            yield "attribute 'dataset_fingerprint' is that of another dataset"
+        if self.networks is None:
+            return
+        for name, recorded in store.header.checkpoint_sha256.items():
+            found = self._checkpoint_digest(store.header.network, name, store.header.checkpoint)
+            if found is None:
+                yield f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}"
+            elif found != recorded:
+                yield f"the {store.header.checkpoint} checkpoint of {name} is not the one that was attacked"
+
+    def _checkpoint_digest(self, network: str, name: str, checkpoint: str) -> str | None:
+        for path in (self.networks / network / name / f"{checkpoint}.pt", self.networks / name / f"{checkpoint}.pt"):
+            if path not in self._digests:
+                self._digests[path] = sha256(path) if path.exists() else None
+            if self._digests[path] is not None:
+                return self._digests[path]
+        return None
+
+    def _content(self, store: Shard) -> Iterator[str]:
+        """Compare with the dataset's table, and with `deep` decode everything."""
+        matching = self.dataset is not None and store.header.dataset_fingerprint == self.dataset.fingerprint
+        images = store.column("image")
+        if matching:
+            if images.min() < 0 or images.max() >= len(self.dataset.images):
+                yield "/image counts images that the dataset does not have"
+                return
+            names = np.char.decode(store.column("file_name"), "utf-8")
+            if not np.array_equal(names, self.dataset.file_names[images]):
+                yield "/file_name differs from the dataset's names"
+            attributes = np.char.decode(store.column("attribute"), "utf-8")
+            for attribute in np.unique(attributes):
+                rows = attributes == attribute
+                labels = self.dataset.labels_of((str(attribute),))[images[rows], 0]
+                if not np.array_equal(labels, store.column("label")[rows]):
+                    yield f"/label differs from the dataset's labels of {attribute}"
+        if self.deep:
+            yield from _deep_problems(store, self.dataset.images if matching else None)
+
+
+def _may_be_store(path: Path) -> bool:
+    """Tell other HDF5 files apart: without a user block they begin with HDF5's signature, which a store never does."""
+    with path.open("rb") as file:
+        return file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE
+
+
+def _locate_damage(store: Store) -> str:
+    damaged = []
+    if isinstance(store, Shard):
+        for row in store.select(outcome=Outcome.FLIPPED):
+            try:
+                store.perturbation(row)
+            except UserError:
+                damaged.append(str(row))
+    where = f"/perturbation[{', '.join(damaged)}]" if damaged else "bytes that hold no value"
+    return f"{store.path}: damaged in {where}, they are not as they were written; {remake(store.path)}"
+
+
+def _attribute_problems(store: Store) -> Iterator[str]:
+    attributes = store._file.attrs
+    expected = {"format": layout.FORMAT, "version": layout.VERSION}
+    if isinstance(store, Shard):
+        expected["shard"] = store.header.shard
+    for name, value in expected.items():
+        if value is None or attributes.get(name) != value:
+            yield f"attribute '{name}' is {attributes.get(name)!r}, expected {value!r}"
+    if isinstance(store, Shard) and attributes.get("compression") not in COMPRESSIONS:
+        yield f"attribute 'compression' is {attributes.get('compression')!r}, expected one of {', '.join(COMPRESSIONS)}"
+
+
+def _column_problems(store: Shard) -> Iterator[str]:
+    for column in layout.COLUMNS:
+        dtype = store._file[column.name].dtype
+        if column.is_text:
+            info = h5py.check_string_dtype(dtype)
+            if info is None or info.length is None or info.encoding != "utf-8":
+                yield f"/{column.name} is not UTF-8 text of fixed length"
+        elif dtype != column.dtype:
+            yield f"/{column.name} is of type {dtype}, expected {column.dtype}"
+    names = ("label", "flipped", "outcome", "epsilon", "score_after", "linf", "l2")
+    label, flipped, outcome, epsilon, score_after, linf, l2 = (store.column(name) for name in names)
+    rules = {
+        "/label must be -1 or +1": np.isin(label, (-1, 1)),
+        "/flipped must be 0 or 1": np.isin(flipped, (0, 1)),
+        "/outcome must be a code of the format": np.isin(outcome, list(Outcome)),
+        "/flipped and /outcome must agree": (flipped == 1) == (outcome == Outcome.FLIPPED),
+        "/epsilon must be NaN where not flipped": np.isnan(epsilon) | (flipped == 1),
+        "/score_after must be NaN where not flipped": np.isnan(score_after) | (flipped == 1),
+        "/linf and /l2 must be 0 where not flipped": ((linf == 0) & (l2 == 0)) | (flipped == 1),
+    }
+    for rule, holds in rules.items():
+        if not holds.all():
+            yield f"{rule}, but row {np.flatnonzero(~holds)[0]} is not so"
+
+
+def _perturbation_problems(store: Shard) -> Iterator[str]:
+    dataset = store._file[layout.PERTURBATION]
+    if dataset.dtype != np.dtype("<i2") or dataset.chunks != (1, *dataset.shape[1:]):
+        yield "/perturbation must be int16 with one image a chunk"
+        return
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
+    if not filters or filters[-1] != FLETCHER32:
+        yield "/perturbation must have a Fletcher-32 checksum as its last filter"
+    stored: list[int] = []
+    dataset.id.chunk_iter(lambda chunk: stored.append(chunk.chunk_offset[0]))
+    if sorted(stored) != np.flatnonzero(store.column("flipped") == 1).tolist():
+        yield "/perturbation must hold the attempts that flipped, and no others"
+
+
+def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
+    linf, l2, rows_of_images = (store.column(name) for name in ("linf", "l2", "image"))
+    for block in store.blocks():
+        for row, perturbation in zip(block.rows, block.perturbations, strict=True):
+            if norms(perturbation) != (linf[row], l2[row]):
+                yield f"/perturbation[{row}] has other norms than /linf and /l2 say"
+            if images is not None:
+                pixels = images[rows_of_images[row]] + perturbation
+                if pixels.min() < 0 or pixels.max() > 255:
+                    yield f"/perturbation[{row}] leaves 0..255 on the dataset's image {rows_of_images[row]}"
+
+
+def _view_problems(store: JoinedStore) -> Iterator[str]:
+    """Compare what HDF5 shows through the view with the shards."""
+    for column in layout.COLUMNS:
+        shown = store._file[column.name][:]
+        if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == np.float64):
+            yield f"/{column.name} does not show what the shards hold"
+    shards = [store.shard(number) for number in range(len(store.sources))]
+    faults = run_faults(shards)
+    if not faults and json.dumps(store.header.run) != json.dumps(shards[0].header.run):
+        faults = ["its attributes differ from those of its shards"]
+    yield from faults

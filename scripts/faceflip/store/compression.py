@@ -1,0 +1,41 @@
+"""How perturbations are compressed, by the name that the configuration uses."""
+
+from typing import Any
+
+import h5py
+
+from faceflip.errors import UserError
+
+COMPRESSIONS = ("gzip", "blosc")
+BLOSC_FILTER = 32001
+
+
+def filters(compression: str) -> dict[str, Any]:
+    """Return the arguments of h5py's `create_dataset`: the filter, then a Fletcher-32 checksum of what it made.
+
+    Raises:
+        UserError: an unknown name, or ``blosc`` where its plugin is not installed.
+    """
+    if compression == "gzip":
+        return {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
+    if compression == "blosc":
+        return {**_plugin("compression: blosc").Blosc(cname="zstd", clevel=1, shuffle=2), "fletcher32": True}
+    raise UserError(f"compression: unknown value {compression!r}; expected one of {', '.join(COMPRESSIONS)}")
+
+
+def require_filter(path: Any, dataset: h5py.Dataset) -> None:
+    """Make sure that a dataset can be decoded here; raises UserError."""
+    plist = dataset.id.get_create_plist()
+    used = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
+    if BLOSC_FILTER in used and not h5py.h5z.filter_avail(BLOSC_FILTER):
+        _plugin(f"{path}: {dataset.name}")
+
+
+def _plugin(what: str) -> Any:
+    try:
+        import hdf5plugin
+    except ImportError:
+        raise UserError(
+            f"{what} is compressed by Blosc and needs a plugin; install it: pip install hdf5plugin"
+        ) from None
+    return hdf5plugin

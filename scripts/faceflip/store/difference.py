@@ -1,0 +1,55 @@
+"""What `faceflip diff` tells about two stores."""
+
+from typing import Any
+
+import numpy as np
+
+from faceflip.store.reader import Store
+
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+def compare(a: Store, b: Store) -> dict[str, Any]:
+    """Compare two stores attempt by attempt; an attempt is the same one where attribute and image are.
+
+    Returns:
+        same (whether all attempts, outcomes and perturbations are), same_bytes, header (what differs: [value in a,
+        value in b]), and numbers of attempts: only in a, only in b, in both; of those in both: flipped in both, only in
+        a, only in b, same outcome; of those flipped in both: same perturbation, epsilon_ratio (quantiles of b over a).
+    """
+    both = a.attempts.merge(b.attempts, on=["attribute", "image"], how="outer", suffixes=("_a", "_b"), indicator="side")
+    only_a, only_b = int((both["side"] == "left_only").sum()), int((both["side"] == "right_only").sum())
+    common = both[both["side"] == "both"]
+    flipped_a, flipped_b = common["flipped_a"].astype(bool), common["flipped_b"].astype(bool)
+    flipped = common[flipped_a & flipped_b]
+    ratio = (flipped["epsilon_b"] / flipped["epsilon_a"]).dropna()
+    same_perturbation = _same_perturbations(a, b, flipped["row_a"].to_numpy(int), flipped["row_b"].to_numpy(int))
+    same_outcome = int((common["outcome_a"] == common["outcome_b"]).sum())
+    return {
+        "same": only_a == only_b == 0 and same_outcome == len(common) and same_perturbation == len(flipped),
+        "same_bytes": a.seal.sha256 == b.seal.sha256,
+        "header": _header_differences(a, b),
+        "only_in_a": only_a,
+        "only_in_b": only_b,
+        "in_both": len(common),
+        "flipped_in_both": len(flipped),
+        "flipped_only_in_a": int((flipped_a & ~flipped_b).sum()),
+        "flipped_only_in_b": int((flipped_b & ~flipped_a).sum()),
+        "same_outcome": same_outcome,
+        "same_perturbation": same_perturbation,
+        "epsilon_ratio": {f"{q:g}": float(ratio.quantile(q)) for q in QUANTILES} if len(ratio) else None,
+    }
+
+
+def _same_perturbations(a: Store, b: Store, rows_a: np.ndarray, rows_b: np.ndarray) -> int:
+    partner = dict(zip(rows_a.tolist(), rows_b.tolist(), strict=True))
+    return sum(
+        np.array_equal(perturbation, b.perturbation(partner[int(row)]))
+        for block in a.blocks(rows_a)
+        for row, perturbation in zip(block.rows, block.perturbations, strict=True)
+    )
+
+
+def _header_differences(a: Store, b: Store) -> dict[str, list[Any]]:
+    left, right = vars(a.header), vars(b.header)
+    return {name: [left[name], right[name]] for name in left if left[name] != right[name]}

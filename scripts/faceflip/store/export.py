@@ -1,0 +1,126 @@
+"""Exporting a store to formats that other programs read."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faceflip.errors import UserError
+from faceflip.files import replacing
+from faceflip.store.header import canonical_json
+from faceflip.store.reader import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest that a ZIP file can say; a real one would make every export differ."""
+
+
+def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.PathLike) -> int:
+    """Write the adversarial images of flipped attempts as lossless PNG, and `attempts.csv` which names their files.
+
+    Args:
+        store: the store.
+        rows: attempts; those that did not flip are left out.
+        images: (N, height, width, 3) uint8, all images of the dataset.
+        folder: a new folder; it appears when it is complete.
+
+    Returns:
+        The number of images written.
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; name a new folder or remove this one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        table = _flipped(store, rows)
+        stems = table["file_name"].map(lambda name: Path(name).stem)
+        names = [
+            f"{row:06d}-{attribute}-{stem}.png"
+            for row, attribute, stem in zip(table["row"], table["attribute"], stems, strict=True)
+        ]
+        for name, row in zip(names, table["row"], strict=True):
+            Image.fromarray(store.adversarial(row, images)).save(beside / name, compress_level=6)
+        table.insert(0, "png", names)
+        table.to_csv(beside / "attempts.csv", index=False, lineterminator="\n")
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return len(table)
+
+
+def export_npz(store: Store, rows: np.ndarray, path: str | os.PathLike, images: Any | None = None) -> int:
+    """Write flipped attempts as .npz: `perturbation`, every column, `header` (JSON), and with `images` `adversarial`.
+
+    Images go to the file block by block, so that the export of a large store needs little memory.
+
+    Returns:
+        The number of attempts written.
+    """
+    table = _flipped(store, rows)
+    shape = (len(table), *store.image_shape, 3)
+    with replacing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        blocks = (block.perturbations for block in store.blocks(rows))
+        _write_member(archive, "perturbation", np.dtype("<i2"), shape, blocks)
+        if images is not None:
+            _write_member(archive, "adversarial", np.dtype("u1"), shape, _adversarial_blocks(store, rows, images))
+        for name in table.columns:
+            values = table[name].to_numpy()
+            values = values.astype("U") if values.dtype == object else values
+            _write_member(archive, name, values.dtype, values.shape, iter([values]))
+        header = np.array(canonical_json(vars(store.header)))
+        _write_member(archive, "header", header.dtype, (), iter([header]))
+    return len(table)
+
+
+def export_table(store: Store, rows: np.ndarray, path: str | os.PathLike) -> int:
+    """Write attempts, also those that did not flip, as .parquet (the header in its metadata) or .csv.
+
+    Returns:
+        The number of attempts written.
+    """
+    table = store.attempts.iloc[rows]
+    with replacing(path) as beside:
+        if beside.suffix == ".csv":
+            table.to_csv(beside, index=False, lineterminator="\n")
+        else:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            arrow = pa.Table.from_pandas(table, preserve_index=False)
+            metadata = {**arrow.schema.metadata, b"faceflip": canonical_json(vars(store.header)).encode()}
+            pq.write_table(arrow.replace_schema_metadata(metadata), beside, compression="zstd")
+    return len(table)
+
+
+def _flipped(store: Store, rows: np.ndarray) -> "pd.DataFrame":
+    table = store.attempts.iloc[np.unique(rows)]
+    return table[table["flipped"]].reset_index(drop=True)
+
+
+def _adversarial_blocks(store: Store, rows: np.ndarray, images: Any) -> Iterator[np.ndarray]:
+    for block in store.blocks(rows):
+        yield np.stack([store.applied(row, perturbation, images) for row, perturbation in zip(*block, strict=True)])
+
+
+def _write_member(
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], blocks: Iterator[np.ndarray]
+) -> None:
+    """Add one array to an .npz archive, given as consecutive parts of its first axis."""
+    member = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    with archive.open(member, "w", force_zip64=True) as file:
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(np.ascontiguousarray(block, dtype))

@@ -1,0 +1,107 @@
+"""What made a store: the attributes of its root group."""
+
+import functools
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+
+import faceflip
+
+RECORDED_PACKAGES = ("numpy", "h5py", "torch")
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """Identity of the attempts in a store.
+
+    Args:
+        network: kind of network, such as ``euclidean``.
+        checkpoint: ``epoch2`` or ``converged``.
+        attack: name of the attack, such as ``ffa-line``.
+        parameters: all parameters of the attack; values that JSON can hold.
+        checkpoint_sha256: hexadecimal SHA-256 of each checkpoint file that was attacked, by the name of the folder that
+            the checkpoint lies in (the attribute, or ``moon``).
+        dataset_fingerprint: fingerprint of the dataset whose rows the column ``image`` counts.
+        seed: seed of the run.
+        shard: number of this shard among those of its network, checkpoint and attack; None for a joined view.
+        first_attempt: number of this shard's first attempt in the list of all attempts; 0 for a joined view.
+    """
+
+    network: str
+    checkpoint: str
+    attack: str
+    parameters: Mapping[str, Any]
+    checkpoint_sha256: Mapping[str, str]
+    dataset_fingerprint: str
+    seed: int
+    shard: int | None = 0
+    first_attempt: int = 0
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What all shards of one joined view have in common, by the attribute's name in the file."""
+        return {
+            "network": self.network,
+            "checkpoint": self.checkpoint,
+            "attack": self.attack,
+            "parameters": canonical_json(self.parameters),
+            "dataset_fingerprint": self.dataset_fingerprint,
+            "seed": self.seed,
+        }
+
+    def to_attributes(self) -> dict[str, Any]:
+        """Return the header as HDF5 attributes (text and 64-bit integers)."""
+        attributes = {
+            **self.run,
+            "checkpoint_sha256": canonical_json(self.checkpoint_sha256),
+            "seed": np.int64(self.seed),
+            "first_attempt": np.int64(self.first_attempt),
+        }
+        if self.shard is not None:
+            attributes["shard"] = np.int64(self.shard)
+        return attributes
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> "StoreHeader":
+        """Read the header back; raises KeyError, naming the attribute, where one is missing."""
+        return cls(
+            network=str(attributes["network"]),
+            checkpoint=str(attributes["checkpoint"]),
+            attack=str(attributes["attack"]),
+            parameters=json.loads(attributes["parameters"]),
+            checkpoint_sha256=json.loads(attributes["checkpoint_sha256"]),
+            dataset_fingerprint=str(attributes["dataset_fingerprint"]),
+            seed=int(attributes["seed"]),
+            shard=int(attributes["shard"]) if "shard" in attributes else None,
+            first_attempt=int(attributes["first_attempt"]),
+        )
+
+
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """Return JSON that is the same text for equal values: sorted keys, no NaN or infinity (ValueError)."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def software_versions() -> dict[str, str]:
+    """Return versions of what makes the content of a store; packages are looked up without being imported."""
+    versions = {
+        "faceflip": faceflip.__version__,
+        "python": platform.python_version(),
+        "hdf5": h5py.version.hdf5_version,
+    }
+    found = {package: _installed_version(package) for package in RECORDED_PACKAGES}
+    return versions | {package: version for package, version in found.items() if version is not None}
+
+
+@functools.cache
+def _installed_version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

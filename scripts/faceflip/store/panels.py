@@ -1,0 +1,81 @@
+"""A sheet of pictures: original, perturbation and adversarial image of chosen attempts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faceflip.errors import UserError
+from faceflip.store.reader import Store
+from faceflip.store.scores import read_scores
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+GAIN, GREY = 10, 128
+MARGIN, CAPTION_HEIGHT, FONT_SIZE = 6, 18, 12
+LEAST_PANEL_WIDTH = 170
+"""Smaller images are enlarged by a whole number, pixel by pixel."""
+
+
+def best_rows(store: Store, count: int, attribute: str | Sequence[str] | None = None) -> np.ndarray:
+    """Return the flipped attempts with the highest PASS, or without scores those with the smallest epsilon.
+
+    Raises:
+        UserError: no attempt (on the attribute) flipped.
+    """
+    attempts = store.attempts.iloc[store.select(attribute=attribute, outcome="flipped")]
+    if attempts.empty:
+        raise UserError(f"{store.path}: no attempt flipped" + (f" on {attribute}" if attribute else ""))
+    scores = read_scores(store)
+    if scores is None:
+        return attempts.sort_values(["epsilon", "row"])["row"].to_numpy()[:count]
+    ranked = attempts.merge(scores[["row", "pass"]], on="row", how="left")
+    return ranked.sort_values(["pass", "epsilon", "row"], ascending=[False, True, True])["row"].to_numpy()[:count]
+
+
+def visible(perturbation: np.ndarray) -> np.ndarray:
+    """Return a perturbation as uint8 picture: ten times as large, around grey, clipped."""
+    return np.clip(GREY + GAIN * perturbation.astype(np.int32), 0, 255).astype(np.uint8)
+
+
+def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "Image.Image":
+    """Return a picture with one line per attempt: original, perturbation, adversarial image, and a caption.
+
+    Args:
+        store: the store.
+        rows: flipped attempts.
+        images: (N, height, width, 3) uint8, all images of the dataset.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    height, width = store.image_shape
+    zoom = max(1, -(-LEAST_PANEL_WIDTH // width))
+    line_height = height * zoom + CAPTION_HEIGHT + MARGIN
+    sheet = Image.new("RGB", (3 * (width * zoom + MARGIN) + MARGIN, len(rows) * line_height + MARGIN), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
+    scores = read_scores(store)
+    passes = {} if scores is None else dict(zip(scores["row"], scores["pass"], strict=True))
+    for line, row in enumerate(rows):
+        adversarial = store.adversarial(row, images)
+        if adversarial is None:
+            raise UserError(f"{store.path}: attempt {row} did not flip, there is nothing to show")
+        attempt = store.attempts.iloc[row]
+        panels = (images[attempt["image"]], visible(store.perturbation(row)), adversarial)
+        top = MARGIN + line * line_height
+        for number, panel in enumerate(panels):
+            enlarged = np.asarray(panel).repeat(zoom, axis=0).repeat(zoom, axis=1)
+            sheet.paste(Image.fromarray(enlarged), (MARGIN + number * (width * zoom + MARGIN), top))
+        pen.text((MARGIN, top + height * zoom + 2), _caption(attempt, passes.get(row)), fill="black", font=font)
+    return sheet
+
+
+def _caption(attempt: Any, similarity: float | None) -> str:
+    parts = [
+        f"{attempt['row']}: {attempt['file_name']}",
+        f"{attempt['attribute']} {attempt['score_before']:+.3g} to {attempt['score_after']:+.3g}",
+        f"eps {attempt['epsilon']:.4g}",
+    ]
+    if similarity is not None:
+        parts.append(f"PASS {similarity:.4f}")
+    return "   ".join(parts)

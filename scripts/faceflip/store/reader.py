@@ -1,0 +1,419 @@
+"""Reading a store: one shard, or a joined view of many."""
+
+import contextlib
+import difflib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import h5py
+import numpy as np
+
+from faceflip.errors import UserError
+from faceflip.outcomes import Outcome
+from faceflip.store import layout
+from faceflip.store.compression import require_filter
+from faceflip.store.header import StoreHeader
+from faceflip.store.remedies import remake
+from faceflip.store.seal import Seal, read_seal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OPEN_SHARDS = 16
+"""How many shards a joined view holds open at a time."""
+
+
+class Block(NamedTuple):
+    """Perturbations of some flipped attempts: `rows` (k,) ascending, `perturbations` (k, height, width, 3) int16."""
+
+    rows: np.ndarray
+    perturbations: np.ndarray
+
+
+class Source(NamedTuple):
+    """One shard of a joined view, as the view names it: where it is, its part of the rows, and its seal's identity."""
+
+    file: str
+    first: int
+    attempts: int
+    bytes: int
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """The shard's file."""
+        return Path(self.file)
+
+    def is_there(self) -> bool:
+        """Tell by one look whether the file is the one that was joined; `source_faults` says why it is not."""
+        try:
+            descriptor = os.open(self.file, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            return os.fstat(descriptor).st_size == self.bytes and self.sha256.encode() in os.read(
+                descriptor, layout.USER_BLOCK
+            )
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+
+
+class Store(ABC):
+    """The attempts of a shard or a joined view; nothing is read before it is asked for.
+
+    Attributes:
+        path: the file.
+        header: what made the attempts.
+        software: versions of the software that wrote the file.
+        image_shape: height and width in pixels.
+        seal: size and digests of the file.
+    """
+
+    def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
+        self.path = path
+        self.seal = seal
+        self._file = file
+        attributes = dict(file.attrs)
+        try:
+            complete = attributes["complete"] == 1
+            self.header = StoreHeader.from_attributes(attributes)
+            self.software: dict[str, str] = json.loads(attributes["software"])
+            self.image_shape = (int(attributes["height"]), int(attributes["width"]))
+            self._length = int(attributes["attempts"])
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}: attribute missing or malformed: {error}; {remake(path)}") from error
+        if not complete:
+            raise UserError(f"{path}: attribute 'complete' is not 1, the file was never finished; {remake(path)}")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the store cannot be read from any more."""
+        self._file.close()
+
+    @abstractmethod
+    def column(self, name: str) -> np.ndarray:
+        """Return one column as (n,) array of the stored type, texts as bytes; see `faceflip.store.layout.COLUMNS`."""
+
+    @abstractmethod
+    def _read(self, start: int, stop: int, out: np.ndarray) -> None:
+        """Read the perturbations of rows from `start` to before `stop`, those of failed attempts as zeros."""
+
+    @cached_property
+    def _flipped(self) -> np.ndarray:
+        return self.column("flipped") == 1
+
+    @cached_property
+    def _images(self) -> np.ndarray:
+        return self.column("image")
+
+    @cached_property
+    def attempts(self) -> "pd.DataFrame":
+        """All columns as a table: `row` (in this store), then those of the format; outcomes as text."""
+        import pandas as pd
+
+        table: dict[str, Any] = {"row": np.arange(len(self), dtype=np.int64)}
+        for column in layout.COLUMNS:
+            values = self.column(column.name)
+            table[column.name] = np.char.decode(values, "utf-8") if column.is_text else values
+        labels = np.full(256, "unknown", dtype=object)
+        for outcome in Outcome:
+            labels[outcome] = outcome.label
+        table["outcome"] = labels[table["outcome"]]
+        table["flipped"] = self._flipped
+        return pd.DataFrame(table)
+
+    def select(
+        self,
+        attribute: str | Sequence[str] | None = None,
+        outcome: str | Outcome | Sequence[str | Outcome] | None = None,
+        file_name: str | Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Return the rows, ascending, of the attempts that match everything given (any one of several values).
+
+        Raises:
+            UserError: an attribute that the store does not hold, an outcome that there is none of.
+        """
+        chosen = np.ones(len(self), dtype=bool)
+        if attribute is not None:
+            names = _listed(attribute)
+            column = self.column("attribute")
+            self._require_known("attribute", names, np.unique(column))
+            chosen &= np.isin(column, [name.encode() for name in names])
+        if outcome is not None:
+            labels = [entry.label if isinstance(entry, Outcome) else entry for entry in _listed(outcome)]
+            self._require_known("outcome", labels, [entry.label.encode() for entry in Outcome])
+            chosen &= np.isin(self.column("outcome"), [Outcome[label.upper()] for label in labels])
+        if file_name is not None:
+            chosen &= np.isin(self.column("file_name"), [name.encode() for name in _listed(file_name)])
+        return np.flatnonzero(chosen)
+
+    def _require_known(self, what: str, names: Sequence[str], known: Sequence[bytes]) -> None:
+        known = [name.decode() for name in known]
+        for name in names:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+                raise UserError(f"{self.path}: no {what} {name!r} here; {hint}")
+
+    def perturbation(self, row: int) -> np.ndarray | None:
+        """Return the perturbation of one attempt as (height, width, 3) int16, or None where it did not flip."""
+        row = self._existing(row)
+        if not self._flipped[row]:
+            return None
+        out = np.empty((1, *self.image_shape, 3), dtype=np.int16)
+        self._read(row, row + 1, out)
+        return out[0]
+
+    def adversarial(self, row: int, images: Any) -> np.ndarray | None:
+        """Return one adversarial image as (height, width, 3) uint8, or None where the attempt did not flip.
+
+        Args:
+            row: the attempt.
+            images: (N, height, width, 3) uint8, all images of the dataset; see `require_dataset`.
+
+        Raises:
+            UserError: the sum leaves 0..255 or the shapes differ, so these are not the images that were attacked.
+        """
+        perturbation = self.perturbation(row)
+        return None if perturbation is None else self.applied(row, perturbation, images)
+
+    def applied(self, row: int, perturbation: np.ndarray, images: Any) -> np.ndarray:
+        """Add an attempt's perturbation, read before, to its image; see `adversarial`."""
+        image = int(self._images[row])
+        if image >= len(images) or images[image].shape != perturbation.shape:
+            raise UserError(
+                f"{self.path}: /image[{row}] is image {image} of {self.image_shape[1]} x {self.image_shape[0]} pixels, "
+                "the dataset has no such image; give the dataset that was attacked"
+            )
+        pixels = images[image] + perturbation
+        if pixels.min() < 0 or pixels.max() > 255:
+            raise UserError(
+                f"{self.path}: /perturbation[{row}] does not fit image {image} (pixels leave 0..255); "
+                "give the dataset that was attacked"
+            )
+        return np.asarray(pixels, dtype=np.uint8)
+
+    def blocks(self, rows: Sequence[int] | np.ndarray | None = None, size: int = 256) -> Iterator[Block]:
+        """Iterate over the perturbations of flipped attempts, ascending, at most `size` at a time.
+
+        Args:
+            rows: only these attempts (failed ones among them are left out); all by default.
+            size: perturbations per block; each is a new array.
+        """
+        rows = np.arange(len(self)) if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
+        if rows.size:
+            self._existing(rows[0]), self._existing(rows[-1])
+        rows = rows[self._flipped[rows]]
+        for begin in range(0, len(rows), size):
+            part = rows[begin : begin + size]
+            out = np.empty((len(part), *self.image_shape, 3), dtype=np.int16)
+            edges = np.flatnonzero(np.diff(part) != 1) + 1
+            for left, right in zip([0, *edges], [*edges, len(part)], strict=True):
+                self._read(int(part[left]), int(part[right - 1]) + 1, out[left:right])
+            yield Block(part, out)
+
+    def require_dataset(self, fingerprint: str) -> None:
+        """Make sure that a dataset is the one that was attacked; raises UserError."""
+        if fingerprint != self.header.dataset_fingerprint:
+            raise UserError(
+                f"{self.path}: attribute 'dataset_fingerprint' is {self.header.dataset_fingerprint[:12]}..., "
+                f"that of the dataset is {fingerprint[:12]}...; give the dataset that was attacked, or attack this one"
+            )
+
+    def _existing(self, row: int) -> int:
+        if not 0 <= row < len(self):
+            raise IndexError(f"{self.path}: row {row} of {len(self)}")
+        return int(row)
+
+
+class Shard(Store):
+    """A store in one file."""
+
+    def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
+        super().__init__(path, seal, file)
+        self.compression = str(file.attrs.get("compression"))
+        require_filter(path, self._perturbations)
+
+    def _dataset(self, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
+        if name in self._file:
+            dataset = self._file[name]
+            if isinstance(dataset, h5py.Dataset) and dataset.shape == shape:
+                return dataset
+        raise UserError(f"{self.path}: /{name} is missing or not of shape {shape}; {remake(self.path)}")
+
+    @cached_property
+    def _perturbations(self) -> h5py.Dataset:
+        return self._dataset(layout.PERTURBATION, (len(self), *self.image_shape, 3))
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one column; see `Store.column`."""
+        return self._dataset(name, (len(self),))[:]
+
+    def _read(self, start: int, stop: int, out: np.ndarray) -> None:
+        dataset = self._perturbations.id
+        space = dataset.get_space()
+        space.select_hyperslab((start, 0, 0, 0), out.shape)
+        try:
+            dataset.read(h5py.h5s.create_simple(out.shape), space, out)
+        except OSError as error:
+            if stop - start > 1:
+                for row in range(start, stop):
+                    self._read(row, row + 1, out[row - start : row - start + 1])
+            raise UserError(
+                f"{self.path}: /perturbation[{start}] cannot be read, it is damaged ({error}); {remake(self.path)}"
+            ) from error
+
+
+class JoinedStore(Store):
+    """A store in many files: reads go to the shards themselves, each checked as it is opened."""
+
+    def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
+        super().__init__(path, seal, file)
+        self.sources = read_sources(path, file)
+        require_sources(path, self.sources)
+        self._first = np.array([source.first for source in self.sources])
+        self._open: dict[int, Shard] = {}
+
+    def close(self) -> None:
+        """Close the view and its shards."""
+        for shard in self._open.values():
+            shard.close()
+        self._open.clear()
+        super().close()
+
+    def shard(self, number: int) -> Shard:
+        """Return one of the joined shards; the one used least recently is closed when too many are open."""
+        shard = self._open.pop(number) if number in self._open else self._opened(number)
+        self._open[number] = shard
+        if len(self._open) > OPEN_SHARDS:
+            self._open.pop(next(iter(self._open))).close()
+        return shard
+
+    def _opened(self, number: int) -> Shard:
+        source = self.sources[number]
+        shard = open_store(source.path)
+        if shard.seal.sha256 != source.sha256:
+            shard.close()
+            raise UserError(f"{source.path}: was replaced after {self.path} was opened; open the view again")
+        return shard
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        parts: dict[str, list[np.ndarray]] = {column.name: [] for column in layout.COLUMNS}
+        for number in range(len(self.sources)):
+            shard = self.shard(number)
+            for name, arrays in parts.items():
+                arrays.append(shard.column(name))
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one column; all are read from all shards at the first call. See `Store.column`."""
+        return self._columns[name]
+
+    def perturbation(self, row: int) -> np.ndarray | None:
+        """Return one perturbation; only the shard that holds it is opened. See `Store.perturbation`."""
+        number, row = self._locate(self._existing(row))
+        return self.shard(number).perturbation(row)
+
+    def adversarial(self, row: int, images: Any) -> np.ndarray | None:
+        """Return one adversarial image; only the shard that holds it is opened. See `Store.adversarial`."""
+        number, row = self._locate(self._existing(row))
+        return self.shard(number).adversarial(row, images)
+
+    def _locate(self, row: int) -> tuple[int, int]:
+        number = int(np.searchsorted(self._first, row, side="right")) - 1
+        return number, row - int(self._first[number])
+
+    def _read(self, start: int, stop: int, out: np.ndarray) -> None:
+        done = 0
+        while start + done < stop:
+            number, row = self._locate(start + done)
+            count = min(stop - start - done, self.sources[number].attempts - row)
+            self.shard(number)._read(row, row + count, out[done : done + count])
+            done += count
+
+
+def open_store(path: str | os.PathLike) -> Store:
+    """Open a shard or a joined view; everything but the perturbations is verified first, those are when read.
+
+    Raises:
+        UserError: not a store, a newer version, incomplete, truncated, damaged, its plugin not installed; of a joined
+            view also: shards that are missing, damaged or not the ones that were joined.
+    """
+    path = Path(path)
+    while True:
+        seal = read_seal(path, verify=True)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(_opened(path))
+            if read_seal(path) != seal:  # Replaced in the meantime.
+                continue
+            kind = {layout.SHARD: Shard, layout.VIEW: JoinedStore}.get(file.attrs.get("kind"))
+            if kind is None:
+                raise UserError(f"{path}: attribute 'kind' is neither {layout.SHARD} nor {layout.VIEW}; {remake(path)}")
+            store = kind(path, seal, file)
+            stack.pop_all()
+            return store
+
+
+def _opened(path: Path) -> h5py.File:
+    """Open for reading; without locks, because complete files never change and network file systems may have none."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise UserError(f"{path}: HDF5 cannot open it ({error}); {remake(path)}") from error
+
+
+def read_sources(path: Path, file: h5py.File) -> list[Source]:
+    """Return the shards of a joined view, in order."""
+    group = file[layout.SOURCES]
+    files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
+    numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
+    folder = os.fspath(path.parent)
+    return [Source(f"{folder}/{name}", *rest) for name, *rest in zip(files, *numbers, digests, strict=True)]
+
+
+def source_faults(path: Path, sources: Sequence[Source]) -> dict[Path, str]:
+    """Compare the shards with what the view was made of; return what is wrong, by shard."""
+    faults = {}
+    wrong = [source for source in sources if not source.is_there()]
+    joined = {source.sha256: source.path.name for source in sources if wrong}
+    for source in wrong:
+        try:
+            found = read_seal(source.path).sha256
+        except UserError as error:
+            faults[source.path] = str(error)
+            continue
+        what = f"holds what {joined[found]} held" if found in joined else "is not the file that was joined"
+        faults[source.path] = (
+            f"{source.path}: {what}; put the right one back or make the view anew: {remake(source.path, path)}"
+        )
+    return faults
+
+
+def require_sources(path: Path, sources: Sequence[Source]) -> None:
+    """Raise UserError, naming every faulty shard, unless all are what the view was made of."""
+    faults = source_faults(path, sources)
+    if faults:
+        raise UserError("\n".join([f"{path}: {len(faults)} of its {len(sources)} shards are wrong", *faults.values()]))
+
+
+def _listed(value: Any) -> list[Any]:
+    return [value] if isinstance(value, str | Outcome) else list(value)

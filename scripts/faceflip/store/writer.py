@@ -1,0 +1,303 @@
+"""Writing one shard."""
+
+import contextlib
+import errno
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from faceflip.errors import UserError
+from faceflip.files import replacing
+from faceflip.outcomes import Outcome
+from faceflip.store import layout
+from faceflip.store.compression import filters
+from faceflip.store.header import StoreHeader, canonical_json, software_versions
+from faceflip.store.seal import write_seal
+
+MEMORY_BYTES = 256 << 20
+"""Compressed perturbations held in memory before they go to a nameless file beside the store."""
+
+SMALL_DATA_BYTES = 2048
+"""HDF5 puts data smaller than this into blocks of this size, and may leave the rest of one unused."""
+
+BTREE_FANOUT = 64
+BTREE_NODE_BYTES = 24 + BTREE_FANOUT * 8 + (BTREE_FANOUT + 1) * (8 + 5 * 8)
+"""Size of one node of HDF5's index of four-dimensional chunks: a version 1 B-tree of the default 64 children."""
+
+
+@contextlib.contextmanager
+def telling_disk_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of a full disk and of a folder that cannot be written to into one that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free some space and run again"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            remedy = f"make {path.parent} writable and run again"
+        else:
+            raise
+        reason = os.strerror(error.errno).lower()
+        raise UserError(f"{path}: {reason}, nothing was written under this name; {remedy}") from error
+
+
+def _index_bytes(rows: int) -> int:
+    """Return an upper bound of the index of `rows` chunks: all nodes but the root are at least half full."""
+    nodes, level = 1, rows
+    while level > BTREE_FANOUT // 2:
+        level = -(-level // (BTREE_FANOUT // 2))
+        nodes += level
+    return nodes * BTREE_NODE_BYTES
+
+
+class _Compressor:
+    """Runs one image at a time through HDF5's own filters, in memory."""
+
+    def __init__(self, image_shape: tuple[int, int], compression: str) -> None:
+        chunk = (1, *image_shape, 3)
+        self._file = h5py.File(f"compressor-{id(self)}", "w", driver="core", backing_store=False, rdcc_nbytes=0)
+        self._one = self._file.create_dataset("one", chunk, "<i2", chunks=chunk, **filters(compression)).id
+
+    def __call__(self, image: np.ndarray) -> bytes:
+        self._one.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(image[None], "<i2"))
+        return self._one.read_direct_chunk((0, 0, 0, 0))[1]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class StoreWriter:
+    """Collects the attempts of one shard and writes them whole, or not at all.
+
+    Used as a context manager. Nothing appears in the folder before the block ends. Then the file is written beside
+    `path` in the order of the rows, sealed, synced and renamed; if the block ends by an exception nothing is left. The
+    bytes depend on the content and the software versions only, not on the order of writing.
+
+    Args:
+        path: the shard to write; an existing one is replaced at the end.
+        header: what made the attempts.
+        rows: number of attempts, at least 1.
+        image_shape: height and width in pixels.
+        compression: ``gzip``, which every HDF5 tool reads, or ``blosc``, which is faster and needs a plugin.
+
+    Raises:
+        UserError: `blosc` without its plugin; no space left; a folder that cannot be written to.
+        ValueError: what was given to `write` is not a column of the format, or a row was written twice or never.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        header: StoreHeader,
+        rows: int,
+        image_shape: tuple[int, int],
+        compression: str = "gzip",
+    ) -> None:
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, not {rows}: a shard without attempts is no shard")
+        if header.shard is None:
+            raise ValueError("the header of a shard needs its number")
+        filters(compression)
+        self.path = Path(path)
+        self.header = header
+        self.rows = rows
+        self.image_shape = tuple(int(extent) for extent in image_shape)
+        self.compression = compression
+        self._written = np.zeros(rows, dtype=bool)
+        self._columns = {
+            column.name: np.full(rows, column.missing, dtype=object if column.is_text else column.dtype)
+            for column in layout.COLUMNS
+        }
+        self._chunks: dict[int, tuple[int, int]] = {}
+        self._resources = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with telling_disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Better told now than after the attack.
+            tempfile.TemporaryFile(dir=self.path.parent).close()
+        with contextlib.ExitStack() as stack:
+            self._compressor = stack.enter_context(contextlib.closing(_Compressor(self.image_shape, self.compression)))
+            self._spool = stack.enter_context(tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self.path.parent))
+            self._resources = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._resources:
+            if kind is None:
+                self._finish()
+
+    def write(self, rows: Sequence[int] | np.ndarray, *, perturbation: np.ndarray, **columns: Any) -> None:
+        """Add attempts.
+
+        Args:
+            rows: (k,) integers, the attempts' rows in this shard, in any order.
+            perturbation: (k, height, width, 3) integers from -255 to 255; those of failed attempts are ignored.
+            columns: all other columns of the format, each (k,) values or one value for all: `image`, `file_name`,
+                `attribute`, `label`, `score_before`, `score_after`, `flipped`, `epsilon`, `steps`, `gradient_passes`,
+                `forward_passes`, `outcome`. `score_after` and `epsilon` of failed attempts are stored as NaN.
+        """
+        rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
+        perturbation = np.asarray(perturbation)
+        values = self._checked(rows, perturbation, columns)
+        flipped = values["flipped"].astype(bool)
+        for name in ("score_after", "epsilon"):
+            values[name] = np.where(flipped, values[name], np.nan)
+        values["linf"] = np.zeros(len(rows), dtype=np.int16)
+        values["l2"] = np.zeros(len(rows))
+        for k in np.flatnonzero(flipped):
+            linf, values["l2"][k] = norms(perturbation[k])
+            if linf > 255:
+                raise ValueError(f"the perturbation of row {rows[k]} exceeds the range -255 to 255")
+            values["linf"][k] = linf
+            self._spool_chunk(int(rows[k]), perturbation[k])
+        for name, column in self._columns.items():
+            column[rows] = values[name]
+        self._written[rows] = True
+
+    def _checked(self, rows: np.ndarray, perturbation: np.ndarray, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Return the given columns as arrays of the stored types; nothing of a faulty call is kept."""
+        if rows.size and (rows.min() < 0 or rows.max() >= self.rows):
+            raise ValueError(f"rows must be from 0 to {self.rows - 1}, not {rows.min()} to {rows.max()}")
+        if len(np.unique(rows)) != len(rows) or self._written[rows].any():
+            raise ValueError(f"rows written twice, some of {_ranges(rows)}")
+        if perturbation.shape != (len(rows), *self.image_shape, 3) or perturbation.dtype.kind not in "iu":
+            raise ValueError(
+                f"perturbation must be integers of shape {(len(rows), *self.image_shape, 3)}, "
+                f"not {perturbation.dtype} of shape {perturbation.shape}"
+            )
+        given = {column.name for column in layout.COLUMNS if column.given}
+        if given != columns.keys():
+            missing, unknown = sorted(given - columns.keys()), sorted(columns.keys() - given)
+            raise ValueError(f"columns missing: {missing}, unknown: {unknown}")
+        values = {}
+        for column in layout.COLUMNS:
+            if column.given:
+                dtype = object if column.is_text else column.dtype
+                values[column.name] = np.broadcast_to(np.asarray(columns[column.name]).astype(dtype), len(rows)).copy()
+        if not np.isin(values["label"], (-1, 1)).all():
+            raise ValueError("label must be -1 or +1")
+        if not np.array_equal(values["flipped"] == 1, values["outcome"] == Outcome.FLIPPED):
+            raise ValueError("flipped and outcome contradict each other")
+        return values
+
+    def _spool_chunk(self, row: int, perturbation: np.ndarray) -> None:
+        chunk = self._compressor(perturbation)
+        with telling_disk_errors(self.path):
+            self._chunks[row] = (self._spool.tell(), len(chunk))
+            self._spool.write(chunk)
+
+    def _finish(self) -> None:
+        if not self._written.all():
+            raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
+        with telling_disk_errors(self.path), replacing(self.path) as beside:
+            beside.write_bytes(bytes(layout.USER_BLOCK) + hdf5_image(self._write_columns))
+            write_seal(beside, self._write_perturbations(beside))
+
+    def _write_columns(self, file: h5py.File) -> None:
+        write_attributes(file, layout.SHARD, self.header, self.rows, self.image_shape)
+        file.attrs["compression"] = self.compression
+        for column in layout.COLUMNS:
+            values = self._columns[column.name]
+            if column.is_text:
+                encoded = [text.encode() for text in values]
+                values = np.array(encoded, dtype=layout.text_dtype(max(map(len, encoded))))
+            dataset = file.create_dataset(column.name, data=values, track_times=False)
+            dataset.attrs["description"] = column.description
+
+    def _write_perturbations(self, path: Path) -> int:
+        """Add the perturbations to the file of columns and return where their data begin.
+
+        HDF5 mixes indexes and data as it goes. Opening the file anew makes it forget all free space, and one block for
+        metadata, wide enough for the whole index and allocated first, leaves only data behind it. (A flush before the
+        first perturbation would give the block back.)
+        """
+        shape = (self.rows, *self.image_shape, 3)
+        metadata_bytes = 8192 + _index_bytes(self.rows)
+        sizes = [size for _, size in self._chunks.values()]
+        gaps = sum(SMALL_DATA_BYTES for size in sizes if size < SMALL_DATA_BYTES)
+        _reserve(path, metadata_bytes + sum(sizes) + gaps)
+        with h5py.File(path, "r+", libver=layout.LIBVER, locking=False, meta_block_size=metadata_bytes) as file:
+            dataset = file.create_dataset(
+                layout.PERTURBATION,
+                shape,
+                "<i2",
+                chunks=(1, *shape[1:]),
+                fillvalue=0,
+                track_times=False,
+                **filters(self.compression),
+            )
+            dataset.attrs["description"] = layout.PERTURBATION_DESCRIPTION
+            for row in sorted(self._chunks):
+                offset, size = self._chunks[row]
+                self._spool.seek(offset)
+                dataset.id.write_direct_chunk((row, 0, 0, 0), self._spool.read(size))
+            offsets: list[int] = []
+            dataset.id.chunk_iter(lambda chunk: offsets.append(chunk.byte_offset))
+            file.attrs.modify("complete", np.uint8(1))
+        return min(offsets, default=path.stat().st_size)
+
+
+def hdf5_image(fill: Callable[[h5py.File], None]) -> bytes:
+    """Return the bytes, after the user block, of an HDF5 file that `fill` writes; it is made in memory."""
+    with h5py.File(
+        f"image-{id(fill)}",
+        "w",
+        driver="core",
+        backing_store=False,
+        libver=layout.LIBVER,
+        userblock_size=layout.USER_BLOCK,
+    ) as file:
+        fill(file)
+        file.flush()
+        return file.id.get_file_image()
+
+
+def _reserve(path: Path, more: int) -> None:
+    """Make sure that a file can grow; HDF5 does not survive a full disk, this tells it beforehand."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            os.posix_fallocate(file.fileno(), size, more)
+
+
+def write_attributes(
+    file: h5py.File, kind: str, header: StoreHeader, attempts: int, image_shape: tuple[int, int]
+) -> None:
+    """Write the root attributes of a store that is not complete yet."""
+    attributes = {
+        "format": layout.FORMAT,
+        "version": np.int64(layout.VERSION),
+        "kind": kind,
+        **header.to_attributes(),
+        "attempts": np.int64(attempts),
+        "height": np.int64(image_shape[0]),
+        "width": np.int64(image_shape[1]),
+        "software": canonical_json(software_versions()),
+        "complete": np.uint8(0),
+    }
+    for name, value in attributes.items():
+        file.attrs[name] = value
+
+
+def norms(perturbation: np.ndarray) -> tuple[int, float]:
+    """Return the L-infinity and the Euclidean norm of one perturbation, in pixel values; the latter exactly rounded."""
+    flat = perturbation.ravel().astype(np.float64)
+    return max(int(perturbation.max()), -int(perturbation.min())), math.sqrt(flat @ flat)
+
+
+def _ranges(rows: np.ndarray) -> str:
+    """Return sorted rows as text, such as ``0-3, 7``; the first ten ranges."""
+    rows = np.unique(rows)
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
+    texts = [f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs if len(run)]
+    return ", ".join(texts[:10]) + (f" and {len(texts) - 10} more ranges" if len(texts) > 10 else "")

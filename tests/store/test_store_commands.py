@@ -1,0 +1,310 @@
+"""The commands inspect, show, check, export and diff."""
+
+import json
+import re
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from PIL import Image
+from store_builder import FINGERPRINT
+from typer.testing import CliRunner
+
+from faceflip import celeba
+from faceflip.cli import store as commands
+from faceflip.errors import UserError
+from faceflip.store import StoreWriter, open_store
+from faceflip.store.panels import best_rows, visible
+from faceflip.store.terminal import picture_escape
+
+STEM = "results/attacks/euclidean/converged/ffa-line"
+
+
+@pytest.fixture
+def call():
+    """Run a command; return its exit status and output, or raise what it raises."""
+    app = typer.Typer()
+    for command in (commands.inspect, commands.show, commands.check, commands.export, commands.diff):
+        app.command()(command)
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.exit_code, result.output
+
+    return run
+
+
+@pytest.fixture
+def view(build, monkeypatch):
+    """A joined view of 72 attempts in a results folder with its dataset."""
+    monkeypatch.chdir(build.folder)
+    labels = np.where(np.arange(200) % 2, 1, -1)[:, None].repeat(40, axis=1)
+    (build.folder / "results/dataset").mkdir(parents=True)
+    with h5py.File(build.folder / "results/dataset/celeba.h5", "w") as file:
+        file["images"], file["labels"] = build.images(), labels.astype("int8")
+        file["split"], file["file_name"] = np.zeros(200, "uint8"), build.content(0, 200).file_name
+        file.attrs["manifest"] = json.dumps({"format": "faceflip-dataset", "version": 1, "fingerprint": FINGERPRINT})
+    return build.view()
+
+
+def write_scores(build):
+    for number in range(3):
+        rows = np.arange(24)
+        passes = np.where((rows + 24 * number) % 4 == 3, np.nan, (rows + 24 * number) / 100)
+        path = build.folder / f"{STEM}/{number:03d}.parquet".replace("attacks", "scores")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"row": rows, "pass": passes}).to_parquet(path)
+
+
+def test_inspect(call, view):
+    status, output = call("inspect", view, view.with_suffix("") / "000.h5")
+    assert status == 0
+    for expected in (
+        "ffa-line on euclidean (converged), 3 joined shards",
+        "ffa-line on euclidean (converged), shard 0",
+        '{"max_epsilon": 255, "search": "bisect"}',
+        "72 from attempt 0, images of 10 x 12",
+        "Smiling",
+    ):
+        assert expected in output
+
+
+def test_inspect_json(call, view, build):
+    write_scores(build)
+    (summary,) = json.loads(call("inspect", "--json", view)[1])
+    content = build.content(0, 72)
+    assert summary["attempts"] == 72
+    assert summary["header"]["seed"] == 2018
+    assert summary["outcomes"]["Smiling"]["attempts"] == 20
+    assert summary["outcomes"]["Smiling"]["flipped"] == 15
+    assert sum(row["flipped"] for row in summary["outcomes"].values()) == content.flipped.sum()
+    assert summary["epsilon"]["0.5"] == np.median(content.epsilon[content.flipped])
+    assert summary["pass"]["1"] == 0.70
+    assert summary["sizes"]["bytes"] == sum(path.stat().st_size for path in view.with_suffix("").iterdir())
+    assert 0 < summary["sizes"]["share_of_raw_8_bit"] < 1.5
+
+
+def test_inspect_refuses_scores_of_other_attempts(call, view, build):
+    write_scores(build)
+    path = build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")
+    pd.read_parquet(path).head(5).to_parquet(path)
+    with pytest.raises(UserError, match=r"001.parquet: has 5 rows, .*001.h5 has 24 attempts; score them anew"):
+        call("inspect", view)
+
+
+def test_best_rows(view, build):
+    with open_store(view) as store:
+        assert best_rows(store, 3).tolist() == [0, 1, 2]
+        assert best_rows(store, 3, "Smiling").tolist() == [20, 21, 22]
+        write_scores(build)
+        assert best_rows(store, 3).tolist() == [70, 69, 68]
+        assert best_rows(store, 3, "Smiling").tolist() == [38, 37, 36]
+
+
+def test_show(call, view, build):
+    status, output = call("show", view, "--attribute", "Smiling", "--best", 2, "-o", "sheet.png")
+    assert status == 0
+    assert "attempts 20, 21" in output
+    sheet = np.asarray(Image.open("sheet.png"))
+    zoom = 17
+    originals = build.images()
+    with open_store(view) as store:
+        for line, row in enumerate((20, 21)):
+            panels = (originals[row], visible(store.perturbation(row)), store.adversarial(row, originals))
+            for number, panel in enumerate(panels):
+                top, left = 6 + line * (12 * zoom + 24), 6 + number * (10 * zoom + 6)
+                found = sheet[top : top + 12 * zoom : zoom, left : left + 10 * zoom : zoom]
+                np.testing.assert_array_equal(found, panel)
+
+
+def test_show_chosen_rows(call, view):
+    assert "wrote ffa-line.png: attempts 41, 5" in call("show", view, "--row", 41, "--row", 5)[1]
+    with pytest.raises(UserError, match="attempt 3 did not flip"):
+        call("show", view, "--row", 3)
+    with pytest.raises(UserError, match=r"--row 72: .* has the attempts 0 to 71"):
+        call("show", view, "--row", 72)
+
+
+def test_visible_is_ten_times_around_grey():
+    shown = visible(np.array([-255, -13, -1, 0, 1, 12, 13, 255], np.int16))
+    assert shown.tolist() == [0, 0, 118, 128, 138, 248, 255, 255]
+
+
+def test_check(call, view):
+    assert call("check", view) == (0, "4 stores checked, no faults\n")
+    arguments = ("--dataset", "results/dataset/celeba.h5", "--deep")
+    assert call("check", "results", *arguments) == (0, "4 stores checked, no faults\n")
+    (view.with_suffix("") / "001.h5").write_bytes(b"")
+    status, output = call("check", "results")
+    assert status == 1
+    assert (
+        f"FAULT: {STEM}/001.h5: is empty or was never completed; delete it, then run: snakemake {STEM}/001.h5\n"
+        in output
+    )
+    assert output.endswith("4 stores checked, 2 faults\n")
+    status, output = call("check", "results", "--json")
+    assert status == 1
+    assert [fault["note"] for fault in json.loads(output)["faults"]] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file["labels"].__setitem__(8, -file["labels"][8]), "/label differs from the dataset's labels of"),
+        (lambda file: file["file_name"].__setitem__(8, "x"), "/file_name differs from the dataset's names"),
+        (lambda file: file["images"].__setitem__(8, 255), r"/perturbation\[8\] leaves 0..255 on the dataset's image 8"),
+        (
+            lambda file: file.attrs.modify("manifest", file.attrs["manifest"].replace("5e5e", "0000")),
+            "'dataset_fingerprint' is that of another dataset",
+        ),
+    ],
+)
+def test_check_against_another_dataset(call, view, change, message):
+    with h5py.File("results/dataset/celeba.h5", "r+") as file:
+        change(file)
+    status, output = call("check", view.with_suffix("") / "000.h5", "--dataset", "results/dataset/celeba.h5", "--deep")
+    assert status == 1
+    assert re.search(message, output)
+
+
+def test_export_png_reads_back_to_the_same_pixels(call, view, build):
+    assert (
+        call("export", view, "--to", "png", "-a", "Smiling", "-o", "out/smiling")[1]
+        == "wrote out/smiling: 15 attempts\n"
+    )
+    table = pd.read_csv("out/smiling/attempts.csv")
+    assert len(table) == 15
+    content, images = build.content(0, 72), build.images()
+    for name, row in zip(table["png"], table["row"], strict=True):
+        pixels = np.asarray(Image.open(f"out/smiling/{name}"))
+        np.testing.assert_array_equal(pixels, images[row] + content.perturbation[row])
+    assert table["png"][0] == "000020-Smiling-000021.png"
+    with pytest.raises(UserError, match="out/smiling: exists already"):
+        call("export", view, "--to", "png", "-o", "out/smiling")
+
+
+def test_exported_images_keep_their_verdict(call, build, monkeypatch):
+    """Images that a network judges flipped are judged flipped when read back from PNG."""
+    verdict = LinearNetwork(12, 10)
+    images = build.images()
+    with StoreWriter(build.folder / "a.h5", build.header(), 40, (12, 10)) as writer:
+        for row in range(40):
+            perturbation = verdict.minimal_perturbation(images[row])
+            writer.write(
+                [row], perturbation=perturbation[None], image=row, file_name=f"{row}.jpg", attribute="Smiling", label=1,
+                score_before=verdict(images[row]), score_after=verdict(images[row] + perturbation), flipped=True,
+                epsilon=1.0, steps=1, gradient_passes=1, forward_passes=1, outcome=0,
+            )  # fmt: skip
+    monkeypatch.chdir(build.folder)
+    write_dataset = build.folder / "dataset.h5"
+    with h5py.File(write_dataset, "w") as file:
+        file["images"], file["labels"] = images, np.ones((200, len(celeba.ATTRIBUTES)), "int8")
+        file["split"], file["file_name"] = np.zeros(200, "uint8"), build.content(0, 200).file_name
+        file.attrs["manifest"] = json.dumps({"format": "faceflip-dataset", "version": 1, "fingerprint": FINGERPRINT})
+    call("export", "a.h5", "--to", "png", "--dataset", write_dataset, "-o", "png")
+    table = pd.read_csv("png/attempts.csv")
+    assert len(table) == 40
+    for name, row, after in zip(table["png"], table["row"], table["score_after"], strict=True):
+        score = verdict(np.asarray(Image.open(f"png/{name}")))
+        assert score == after
+        assert (score > 0) != (verdict(images[row]) > 0)
+
+
+class LinearNetwork:
+    """A decision value that is linear in the pixels; stands for a network wherever only the verdict matters."""
+
+    def __init__(self, height, width):
+        self.weights = np.random.default_rng(5).normal(size=(height, width, 3))
+        self.offset = -127.5 * self.weights.sum()
+
+    def __call__(self, image):
+        return float((self.weights * image).sum() + self.offset)
+
+    def minimal_perturbation(self, image):
+        direction = -np.sign(self(image)) * self.weights / np.abs(self.weights).max()
+        for epsilon in np.arange(1, 255, 0.5):
+            perturbation = np.rint(np.clip(image + epsilon * direction, 0, 255)).astype(np.int16) - image
+            if (self(image + perturbation) > 0) != (self(image) > 0):
+                return perturbation.astype(np.int16)
+        raise AssertionError("never flips")
+
+
+def test_export_npz(call, view, build):
+    call("export", view, "--to", "npz", "-o", "a.npz")
+    call("export", view, "--to", "npz", "-o", "b.npz", "--dataset", "results/dataset/celeba.h5")
+    content = build.content(0, 72)
+    rows = np.flatnonzero(content.flipped)
+    with np.load("a.npz") as plain, np.load("b.npz") as full:
+        assert set(full) - set(plain) == {"adversarial"}
+        np.testing.assert_array_equal(plain["perturbation"], content.perturbation[rows])
+        np.testing.assert_array_equal(full["adversarial"], build.images()[rows] + content.perturbation[rows])
+        assert plain["attribute"].tolist() == [content.attribute[row] for row in rows]
+        assert json.loads(str(plain["header"]))["attack"] == "ffa-line"
+
+
+def test_exports_are_the_same_twice(call, view):
+    for kind in ("npz", "parquet", "csv"):
+        for name in ("a", "b"):
+            call("export", view, "--to", kind, "-o", f"{name}.{kind}")
+        assert view.parent.exists()
+        files = [view.parents[4] / f"{name}.{kind}" for name in ("a", "b")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_export_tables(call, view):
+    assert call("export", view, "--to", "parquet")[1] == "wrote ffa-line.parquet: 72 attempts\n"
+    call("export", view, "--to", "csv", "-a", "Young", "-o", "young.csv")
+    with open_store(view) as store:
+        pd.testing.assert_frame_equal(pd.read_parquet("ffa-line.parquet"), store.attempts)
+        young = store.attempts[store.attempts["attribute"] == "Young"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(pd.read_csv("young.csv"), young, check_dtype=False, check_exact=True)
+    with pytest.raises(UserError, match=r"expected a name that ends in \.csv"):
+        call("export", view, "--to", "csv", "-o", "young.txt")
+
+
+def test_export_needs_the_dataset_that_was_attacked(call, view, build):
+    with h5py.File("results/dataset/celeba.h5", "r+") as file:
+        file.attrs.modify("manifest", file.attrs["manifest"].replace("5e5e", "0000"))
+    with pytest.raises(UserError, match="'dataset_fingerprint' is 5e5e5e5e5e5e"):
+        call("export", view, "--to", "png")
+    lonely = build.shard("elsewhere/a.h5")
+    with pytest.raises(UserError, match=r"no dataset/celeba\.h5 in the folders around it; name"):
+        call("export", lonely, "--to", "png")
+
+
+def test_diff(call, view, build):
+    first = view.with_suffix("") / "000.h5"
+    assert call("diff", first, build.shard("same.h5", order=range(23, -1, -1)))[0] == 0
+    blosc = build.shard("blosc.h5", compression="blosc") if pytest.importorskip("hdf5plugin") else None
+    status, output = call("diff", "--json", first, blosc)
+    assert status == 0
+    assert not json.loads(output)["same_bytes"]
+    status, output = call("diff", "--json", first, build.shard("other.h5", rows=20, variant=1, parameters={}))
+    found = json.loads(output)
+    assert status == 1
+    assert found["header"]["parameters"] == [{"max_epsilon": 255, "search": "bisect"}, {}]
+    expected = {"only_in_a": 4, "only_in_b": 0, "in_both": 20, "flipped_in_both": 15, "same_outcome": 20}
+    assert {name: found[name] for name in expected} == expected
+    assert found["same_perturbation"] < 15
+    assert found["epsilon_ratio"]["0.5"] == 1.0
+    assert "only in a: 4" in call("diff", first, build.folder / "other.h5")[1]
+
+
+def test_pictures_in_terminals():
+    png = bytes(range(256)) * 40
+    kitty = picture_escape(png, {"TERM": "xterm-kitty"})
+    assert kitty.count("\x1b_G") == 4
+    assert kitty.startswith("\x1b_Ga=T,f=100,m=1;")
+    assert "\x1b_Gm=0;" in kitty
+    assert picture_escape(png, {"TERM_PROGRAM": "WezTerm"}).startswith("\x1b]1337;File=inline=1;size=10240:")
+    assert picture_escape(png, {"TERM": "xterm-256color"}) is None
+    assert picture_escape(png, {"TERM_PROGRAM": "WezTerm", "TMUX": "1"}) is None
+
+
+def test_every_command_has_help_with_an_example():
+    for command in (commands.inspect, commands.show, commands.check, commands.export, commands.diff):
+        assert f"Example: faceflip {command.__name__}" in command.__doc__
