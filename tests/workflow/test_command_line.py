@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT, TINY, Workflow
+from running import ROOT, TINY, Workflow
 
 pytestmark = pytest.mark.workflow
 

@@ -12,8 +12,12 @@ rule attack_shard:
         "logs/attack_shard/{network}-{checkpoint}-{attack}-{shard}.log",
     benchmark:
         "results/benchmarks/attack_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
-    message:
-        "Attacking {wildcards.network} networks ({wildcards.checkpoint}) by {wildcards.attack}, shard {wildcards.shard}"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]["attack"]
+    resources:
+        mem_mb=2000,
+        runtime=240,
     params:
         version=VERSIONS["attack"],
         seed=config["seed"],
@@ -23,12 +27,8 @@ rule attack_shard:
         batch_size=config["compute"]["batch_size"],
         device=config["compute"]["device"],
         compression=config["store"]["compression"],
-    threads: config["compute"]["threads"]["attack"]
-    resources:
-        mem_mb=2000,
-        runtime=240,
-    conda:
-        ENVIRONMENT
+    message:
+        "Attacking {wildcards.network} networks ({wildcards.checkpoint}) by {wildcards.attack}, shard {wildcards.shard}"
     script:
         "../../scripts/attack_shard.py"
 
@@ -42,15 +42,15 @@ rule join_shards:
         "logs/join_shards/{network}-{checkpoint}-{attack}.log",
     benchmark:
         "results/benchmarks/join_shards/{network}-{checkpoint}-{attack}.tsv"
-    message:
-        "Joining the shards of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}"
-    params:
-        version=VERSIONS["join"],
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["join"],
+    message:
+        "Joining the shards of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}"
     script:
         "../../scripts/join_shards.py"
 
@@ -65,19 +65,19 @@ rule score_shard:
         "logs/score_shard/{network}-{checkpoint}-{attack}-{shard}.log",
     benchmark:
         "results/benchmarks/score_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
-    message:
-        "Scoring {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}, shard {wildcards.shard}, as a person sees it"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]["score"]
+    resources:
+        mem_mb=1500,
+        runtime=60,
     params:
         version=VERSIONS["score"],
         color=config["similarity"]["color"],
         engine=config["similarity"]["engine"],
         device=config["compute"]["device"],
-    threads: config["compute"]["threads"]["score"]
-    resources:
-        mem_mb=1500,
-        runtime=60,
-    conda:
-        ENVIRONMENT
+    message:
+        "Scoring {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}, shard {wildcards.shard}, as a person sees it"
     script:
         "../../scripts/score_shard.py"
 
@@ -94,18 +94,18 @@ rule transfer_shard:
         "logs/transfer_shard/{network}-{checkpoint}-{attack}-{shard}.log",
     benchmark:
         "results/benchmarks/transfer_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
-    message:
-        "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to all networks"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]["attack"]
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         version=VERSIONS["transfer"],
         threshold=config["analysis"]["threshold"],
         batch_size=config["compute"]["batch_size"],
         device=config["compute"]["device"],
-    threads: config["compute"]["threads"]["attack"]
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        ENVIRONMENT
+    message:
+        "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to all networks"
     script:
         "../../scripts/transfer_shard.py"

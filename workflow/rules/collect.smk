@@ -11,15 +11,15 @@ rule collect_attempts:
         "logs/collect_attempts.log",
     benchmark:
         "results/benchmarks/collect_attempts.tsv"
-    message:
-        "Collecting all attempts into one table"
-    params:
-        version=VERSIONS["collect"],
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["collect"],
+    message:
+        "Collecting all attempts into one table"
     script:
         "../../scripts/collect_attempts.py"
 
@@ -33,15 +33,15 @@ rule collect_predictions:
         "logs/collect_predictions.log",
     benchmark:
         "results/benchmarks/collect_predictions.tsv"
-    message:
-        "Collecting the predictions of all networks into one table"
-    params:
-        version=VERSIONS["collect"],
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["collect"],
+    message:
+        "Collecting the predictions of all networks into one table"
     script:
         "../../scripts/concatenate_tables.py"
 
@@ -68,15 +68,41 @@ rule describe_run:
         "logs/describe_run.log",
     benchmark:
         "results/benchmarks/describe_run.tsv"
-    message:
-        "Describing the run"
-    params:
-        version=VERSIONS["collect"],
-        config=lambda wildcards: config,
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["collect"],
+        choices=describe_choices(),
+    message:
+        "Describing the run"
     script:
         "../../scripts/describe_run.py"
+
+
+rule write_readme:
+    input:
+        run="results/run.json",
+        manifest="results/dataset/manifest.json",
+        errors="results/tables/classification_error.csv",
+        attempts="results/attempts.parquet",
+    output:
+        page="results/README.md",
+    log:
+        "logs/write_readme.log",
+    benchmark:
+        "results/benchmarks/write_readme.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSIONS["analyse"],
+        attacks=config["attacks"],
+    message:
+        "Writing results/README.md"
+    script:
+        "../../scripts/write_readme.py"

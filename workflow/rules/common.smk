@@ -38,3 +38,9 @@ def histories_of_all(wildcards):
     """The training histories of every network."""
     members = [member for network in config["experiments"] for member in PLAN.members(network)]
     return [f"results/networks/{member}/history.csv" for member in members]
+
+
+def describe_choices():
+    """The parts of the configuration that decide what a run's numbers mean, without the attacks' options."""
+    keys = ("seed", "sample", "attributes", "network", "training", "analysis")
+    return {key: config[key] for key in keys}

@@ -11,18 +11,18 @@ rule synthesize_faces:
         "logs/synthesize_faces.log",
     benchmark:
         "results/benchmarks/synthesize_faces.tsv"
-    message:
-        "Drawing a look-alike of CelebA with {params.faces}"
-    params:
-        version=VERSIONS["synthesize_faces"],
-        seed=config["seed"],
-        faces=config["synthetic"],
+    conda:
+        ENVIRONMENT
     threads: config["compute"]["threads"]["pack"]
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["synthesize_faces"],
+        seed=config["seed"],
+        faces=config["synthetic"],
+    message:
+        "Drawing a look-alike of CelebA"
     script:
         "../../scripts/synthesize_faces.py"
 
@@ -38,18 +38,18 @@ rule pack_dataset:
         "logs/pack_dataset.log",
     benchmark:
         "results/benchmarks/pack_dataset.tsv"
-    message:
-        "Decoding images and labels of {params.folder}"
-    params:
-        version=VERSIONS["pack_dataset"],
-        folder=config["dataset"]["celeba"] or "results/synthetic",
-        image_size=config["dataset"]["image_size"],
+    conda:
+        ENVIRONMENT
     threads: config["compute"]["threads"]["pack"]
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["pack_dataset"],
+        folder=config["dataset"]["celeba"] or "results/synthetic",
+        image_size=config["dataset"]["image_size"],
+    message:
+        "Decoding images and labels of {params.folder}"
     script:
         "../../scripts/pack_dataset.py"
 
@@ -63,16 +63,16 @@ rule draw_sample:
         "logs/draw_sample.log",
     benchmark:
         "results/benchmarks/draw_sample.tsv"
-    message:
-        "Drawing {params.images} training images to attack"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=10,
     params:
         version=VERSIONS["draw_sample"],
         seed=config["seed"],
         images=config["sample"]["images"],
-    resources:
-        mem_mb=500,
-        runtime=10,
-    conda:
-        ENVIRONMENT
+    message:
+        "Drawing {params.images} training images to attack"
     script:
         "../../scripts/draw_sample.py"

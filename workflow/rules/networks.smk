@@ -12,20 +12,20 @@ rule train_network:
         "logs/train_network/{loss}-{attribute}.log",
     benchmark:
         "results/benchmarks/train_network/{loss}-{attribute}.tsv"
-    message:
-        "Training the {wildcards.loss} network for {wildcards.attribute}"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]["train"]
+    resources:
+        mem_mb=1500,
+        runtime=720,
     params:
         version=VERSIONS["train"],
         seed=config["seed"],
         network=config["network"],
         training=config["training"]["separate"],
         device=config["compute"]["device"],
-    threads: config["compute"]["threads"]["train"]
-    resources:
-        mem_mb=1500,
-        runtime=720,
-    conda:
-        ENVIRONMENT
+    message:
+        "Training the {wildcards.loss} network for {wildcards.attribute}"
     script:
         "../../scripts/train_network.py"
 
@@ -39,16 +39,16 @@ use rule train_network as train_moon with:
         "logs/train_moon.log",
     benchmark:
         "results/benchmarks/train_moon.tsv"
-    message:
-        "Training MOON"
+    # MOON has more epochs than the others in the embedded default: start it first, so that it is not last.
+    priority: 1
     params:
         version=VERSIONS["train"],
         seed=config["seed"],
         network=config["network"],
         training=config["training"]["moon"],
         device=config["compute"]["device"],
-    # MOON has more epochs than the others in the embedded default: start it first, so that it is not last.
-    priority: 1
+    message:
+        "Training MOON"
 
 
 rule predict_network:
@@ -63,18 +63,18 @@ rule predict_network:
         "logs/predict_network/{loss}-{attribute}.log",
     benchmark:
         "results/benchmarks/predict_network/{loss}-{attribute}.tsv"
-    message:
-        "Predicting with the {wildcards.loss} networks for {wildcards.attribute}"
-    params:
-        version=VERSIONS["predict"],
-        batch_size=config["compute"]["batch_size"],
-        device=config["compute"]["device"],
+    conda:
+        ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
         mem_mb=1500,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        version=VERSIONS["predict"],
+        batch_size=config["compute"]["batch_size"],
+        device=config["compute"]["device"],
+    message:
+        "Predicting with the {wildcards.loss} networks for {wildcards.attribute}"
     script:
         "../../scripts/predict_network.py"
 

@@ -1,0 +1,57 @@
+"""Running Snakemake in a directory of its own, and asking what it would do next."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/workflow/tiny.yaml"
+
+
+class Workflow:
+    """Runs Snakemake in a directory of its own, on this project or on a copy of it."""
+
+    def __init__(self, directory, configfiles=(TINY,), project=ROOT):
+        self.directory, self.configfiles, self.project = Path(directory), list(configfiles), Path(project)
+
+    def __call__(self, *arguments, check=True):
+        command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--snakefile", self.project / "Snakefile"]
+        command += ["--directory", self.directory]
+        command += ["--configfile", *self.configfiles] if self.configfiles else []
+        # A run of the tests must not depend on how many threads the caller's libraries were told to use.
+        environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+        result = subprocess.run(command, capture_output=True, text=True, cwd=self.project, env=environment)
+        if check and result.returncode:
+            raise AssertionError(result.stdout[-4000:] + result.stderr[-8000:])
+        return result
+
+    def planned(self, *arguments):
+        """Return the number of jobs by rule that a dry run announces."""
+        output = self(*arguments, "--dry-run").stderr
+        table = re.search(r"^Job stats:\njob +count\n-.*\n((?:\S+ +\d+\n)+)", output, re.MULTILINE)
+        jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
+        return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", "all")}
+
+    def outputs(self, *arguments):
+        """Return the output files of the jobs that a dry run announces."""
+        output = self(*arguments, "--dry-run").stderr
+        return {path for line in re.findall(r"^    output: (.*)$", output, re.MULTILINE) for path in line.split(", ")}
+
+    def with_overlay(self, **overlay):
+        """Return the same run with more configuration on top, to ask what would change."""
+        path = self.directory / f"overlay-{abs(hash(str(overlay)))}.yaml"
+        path.write_text(yaml.safe_dump(overlay))
+        return Workflow(self.directory, [*self.configfiles, path], self.project)
+
+    def with_copied_project(self, folder):
+        """Return the same run, by a copy of the project's code that may be changed."""
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy2(ROOT / name, folder / name)
+        for name in ("workflow", "scripts", "envs", "profiles"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc"))
+        return Workflow(self.directory, self.configfiles, folder)
