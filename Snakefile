@@ -8,9 +8,11 @@ from snakemake.utils import min_version
 min_version("9.20")
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
+from faceflip.analysis.registry import TABLES
 from faceflip.celeba import ATTRIBUTES
 from faceflip.config import validate
 from faceflip.errors import UserError
+from faceflip.figures.registry import FIGURES
 from faceflip.plan import CHECKPOINTS, Plan
 from faceflip.stages import VERSIONS
 
@@ -33,6 +35,8 @@ wildcard_constraints:
     attack="fgs-line|fgs-iterative|ffa-line|ffa-iterative",
     attribute="|".join(ATTRIBUTES),
     shard=r"\d\d\d+",
+    table="|".join(TABLES),
+    figure="|".join(FIGURES),
 
 
 include: "workflow/rules/common.smk"
@@ -49,8 +53,8 @@ rule all:
         "results/README.md",
         "results/attempts.parquet",
         JOINED_STORES,
-        TABLES,
-        FIGURES,
+        TABLE_FILES,
+        FIGURE_FILES,
 
 
 onsuccess:

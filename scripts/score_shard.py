@@ -4,6 +4,7 @@ from faceflip.job import job
 
 with job(snakemake.log[0]):
     from faceflip.dataset import open_dataset
+    from faceflip.device import accelerator
     from faceflip.scores import score_shard
     from faceflip.tables import write_table
 
@@ -13,5 +14,6 @@ with job(snakemake.log[0]):
         color=snakemake.params.color,
         engine=snakemake.params.engine,
         threads=snakemake.threads,
+        device=None if snakemake.params.engine == "cpu" else accelerator(snakemake.params.device),
     )
     write_table(snakemake.output.scores, scores)

@@ -78,7 +78,10 @@ def train():
     examples = LabelledImages(images, np.arange(32), labels)
     options = TrainingOptions(batch_size=8, learning_rate=1e-4, max_epochs=2)
     history = run(network, examples, examples, options, seed=1, keep=lambda *_: None)
-    return {"loss": _rounded([record.loss for record in history], 3), "scores": _rounded(scores(network, images[:4]), 2)}
+    return {
+        "loss": _rounded([record.loss for record in history], 3),
+        "scores": _rounded(scores(network, images[:4]), 2),
+    }
 
 
 def predict():

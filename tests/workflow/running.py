@@ -30,17 +30,22 @@ class Workflow:
             raise AssertionError(result.stdout[-4000:] + result.stderr[-8000:])
         return result
 
+    def said(self, *arguments, check=True):
+        """Return all that Snakemake prints."""
+        result = self(*arguments, check=check)
+        return result.stdout + result.stderr
+
     def planned(self, *arguments):
         """Return the number of jobs by rule that a dry run announces."""
-        output = self(*arguments, "--dry-run").stderr
+        output = self.said(*arguments, "--dry-run")
         table = re.search(r"^Job stats:\njob +count\n-.*\n((?:\S+ +\d+\n)+)", output, re.MULTILINE)
         jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
         return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", "all")}
 
     def outputs(self, *arguments):
-        """Return the output files of the jobs that a dry run announces."""
-        output = self(*arguments, "--dry-run").stderr
-        return {path for line in re.findall(r"^    output: (.*)$", output, re.MULTILINE) for path in line.split(", ")}
+        """Return the output files that would be made or made anew."""
+        rows = [line.split("\t") for line in self(*arguments, "--summary").stdout.splitlines()]
+        return {row[0] for row in rows if row[-1] == "update pending"}
 
     def with_overlay(self, **overlay):
         """Return the same run with more configuration on top, to ask what would change."""

@@ -42,11 +42,12 @@ def test_a_single_target(tmp_path):
 def test_faults_in_the_configuration_are_told_together(tmp_path):
     overlay = tmp_path / "wrong.yaml"
     overlay.write_text("smaple: {images: 3}\nattributes: [Smilling]\nnetwork: {width: 0}\n")
-    result = Workflow(tmp_path, [overlay])("--dry-run", check=False)
-    assert result.returncode != 0
+    workflow = Workflow(tmp_path, [overlay])
+    assert workflow("--dry-run", check=False).returncode != 0
+    said = workflow.said("--dry-run", check=False)
     for message in ("smaple: unknown key; did you mean sample?", "network.width: 0 is less than or equal to"):
-        assert message in result.stderr
-    assert "Traceback" not in result.stderr
+        assert message in said
+    assert "Traceback" not in said
 
 
 def test_parsing_imports_nothing_heavy():
@@ -62,7 +63,6 @@ def test_parsing_imports_nothing_heavy():
 def test_a_failing_job_tells_why_and_leaves_nothing(tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"dataset: {{celeba: {tmp_path / 'nothing'}}}\n")
-    result = Workflow(tmp_path, [TINY, overlay])("results/dataset/celeba.h5", "--cores", 1, check=False)
-    assert result.returncode != 0
-    assert f"Error: {tmp_path / 'nothing'}/list_attr_celeba.txt does not exist" in result.stderr
+    said = Workflow(tmp_path, [TINY, overlay]).said("results/dataset/celeba.h5", "--cores", 1, check=False)
+    assert f"Error: {tmp_path / 'nothing'}/list_attr_celeba.txt does not exist" in said
     assert not list(tmp_path.glob("results/dataset/*"))

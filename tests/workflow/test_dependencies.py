@@ -14,7 +14,7 @@ TRAINING = {"train_network", "train_moon"}
 
 
 def test_a_finished_run_has_nothing_to_do(tiny):
-    assert "Nothing to be done" in tiny("--cores", 2).stderr
+    assert "Nothing to be done" in tiny.said("--cores", 2)
 
 
 def test_one_attacks_parameter(tiny):

@@ -1,36 +1,9 @@
 # Tables and figures. What there is, and from what each is made, stands in the library's two registries.
-from faceflip.analysis import registry as tables
-from faceflip.figures import registry as figures
-
-TABLES = expand("results/tables/{table}.{format}", table=tables.TABLES, format=["csv", "md", "tex"])
-FIGURES = expand("results/figures/{figure}.{format}", figure=figures.FIGURES, format=["pdf", "png"])
-
-# Inputs by the roles that the registries speak of; every other role is a table's name.
-ROLES = {
-    "attempts": "results/attempts.parquet",
-    "predictions": "results/predictions.parquet",
-    "transfers": "results/transfers.parquet",
-    "labels": "results/dataset/labels.csv",
-    "dataset": "results/dataset/celeba.h5",
-    "stores": JOINED_STORES,
-    "histories": histories_of_all,
-}
-
-
-def inputs_of(product, wildcards):
-    """The files of a table's or figure's inputs, by role."""
-    files = {role: ROLES.get(role, f"results/tables/{role}.csv") for role in product.inputs}
-    return {role: file(wildcards) if callable(file) else file for role, file in files.items()}
-
-
-wildcard_constraints:
-    table="|".join(tables.TABLES),
-    figure="|".join(figures.FIGURES),
 
 
 rule make_table:
     input:
-        unpack(lambda wildcards: inputs_of(tables.TABLES[wildcards.table], wildcards)),
+        unpack(inputs_of_table),
         run="results/run.json",
     output:
         csv="results/tables/{table}.csv",
@@ -47,9 +20,9 @@ rule make_table:
         runtime=30,
     params:
         version=VERSIONS["analyse"],
-        intervals=config["analysis"].get("intervals", True),
+        intervals=config["analysis"]["intervals"],
         # Only where they matter, so that a change of one attack remakes nothing that does not hang on it.
-        attacks=lambda wildcards: (config["attacks"] if tables.TABLES[wildcards.table].options else {}),
+        attacks=lambda wildcards: config["attacks"] if TABLES[wildcards.table].options else {},
     message:
         "Making table {wildcards.table}"
     script:
@@ -58,7 +31,7 @@ rule make_table:
 
 rule make_figure:
     input:
-        unpack(lambda wildcards: inputs_of(figures.FIGURES[wildcards.figure], wildcards)),
+        unpack(inputs_of_figure),
         run="results/run.json",
     output:
         pdf="results/figures/{figure}.pdf",
@@ -74,7 +47,7 @@ rule make_figure:
         runtime=30,
     params:
         version=VERSIONS["analyse"],
-        order=config["analysis"].get("order", "official"),
+        order=config["analysis"]["order"],
     message:
         "Drawing {wildcards.figure}"
     script:

@@ -2,6 +2,9 @@
 
 ENVIRONMENT = "../../envs/faceflip.yaml"
 
+TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex"])
+FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
+
 JOINED_STORES = expand("results/attacks/{experiment}.h5", experiment=PLAN.experiments)
 SHARDS = expand("{experiment}/{shard}", experiment=PLAN.experiments, shard=PLAN.shards)
 TRANSFERS = expand("{experiment}/{shard}", experiment=PLAN.transfers, shard=PLAN.shards)
@@ -40,7 +43,31 @@ def histories_of_all(wildcards):
     return [f"results/networks/{member}/history.csv" for member in members]
 
 
+def inputs_of(product, wildcards):
+    """The files of a table's or figure's inputs by the roles that the registries speak of; other roles are tables."""
+    files = {
+        "attempts": "results/attempts.parquet",
+        "predictions": "results/predictions.parquet",
+        "transfers": "results/transfers.parquet",
+        "labels": "results/dataset/labels.csv",
+        "dataset": "results/dataset/celeba.h5",
+        "stores": JOINED_STORES,
+        "histories": histories_of_all(wildcards),
+    }
+    return {role: files.get(role, f"results/tables/{role}.csv") for role in product.inputs}
+
+
+def inputs_of_table(wildcards):
+    """The files of a table's inputs, by role."""
+    return inputs_of(TABLES[wildcards.table], wildcards)
+
+
+def inputs_of_figure(wildcards):
+    """The files of a figure's inputs, by role."""
+    return inputs_of(FIGURES[wildcards.figure], wildcards)
+
+
 def describe_choices():
     """The parts of the configuration that decide what a run's numbers mean, without the attacks' options."""
-    keys = ("seed", "sample", "attributes", "network", "training", "analysis")
-    return {key: config[key] for key in keys}
+    choices = {key: config[key] for key in ("seed", "sample", "attributes", "network", "training")}
+    return {**choices, "analysis": {key: config["analysis"][key] for key in ("threshold", "thresholds")}}

@@ -1,0 +1,199 @@
+"""Speed and agreement of PASS: oracle, both engines and other libraries' SSIM, pair for pair in one run.
+
+    python benchmarks/similarity.py [--faces 4] [--rounds 3] [--json FILE] [--no-peers]
+    python benchmarks/similarity.py --sensitivity [PAIRS.npz]
+
+Pair by pair, every contender is called a few times in a row and the shortest call counts, so that each finds its
+caches as it would in the midst of its own work. Times on one core are processor time: other work on the machine does
+not count. Those on all cores and on accelerators are wall time of whole batches. Ratios are between rows of the table,
+never between runs.
+
+With `--sensitivity` it tells instead what each choice of the definition changes, on the pairs of a file with the
+arrays `originals` (m x h x w x 3, uint8), `perturbed` (n x h x w x 3, uint8) and `index` (n, the original of each), or
+on pairs of its own.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "similarity")]
+
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
+import pass_oracle  # noqa: E402
+import pass_plain  # noqa: E402
+import torch  # noqa: E402
+from pass_pairs import pairs  # noqa: E402
+from tabulate import tabulate  # noqa: E402
+
+from faceflip.similarity import pass_scores  # noqa: E402
+
+
+def one(original: np.ndarray, perturbed: np.ndarray, **options) -> np.ndarray:
+    scores = pass_scores(original[None], perturbed[None], threads=1, engine="cpu", **options)
+    return (scores.pass_ if options.get("align", True) else scores.ssim)[0]
+
+
+def peers() -> dict[str, Callable]:
+    """Return other libraries' SSIM, called as their documentation shows, on float32 images on 0-255."""
+    import kornia
+    import pytorch_msssim
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    def tensors(*images):
+        return (torch.from_numpy(image).permute(2, 0, 1)[None].float() for image in images)
+
+    return {
+        "SSIM: pytorch-msssim": lambda a, b: pytorch_msssim.ssim(*tensors(a, b), data_range=255).item(),
+        "SSIM: kornia": lambda a, b: kornia.metrics.ssim(*tensors(a, b), 11, 255.0, padding="valid").mean().item(),
+        "SSIM: torchmetrics (pads the border)": lambda a, b: structural_similarity_index_measure(
+            *tensors(a, b), data_range=255.0
+        ).item(),
+    }
+
+
+def one_core(contenders: dict[str, Callable], sample: list, rounds: int) -> tuple[dict, dict]:
+    """Time and call each contender on each pair; returns milliseconds and values, contender -> array over pairs."""
+    times = {name: np.full(len(sample), np.inf) for name in contenders}
+    values = {name: np.empty(len(sample)) for name in contenders}
+    for k, (original, perturbed) in enumerate(sample):
+        for name, call in contenders.items():
+            for _ in range(rounds):
+                start = time.process_time()
+                values[name][k] = call(original, perturbed)
+                times[name][k] = min(times[name][k], (time.process_time() - start) * 1e3)
+    return times, values
+
+
+def batches(contenders: dict[str, Callable], count: int, rounds: int) -> tuple[dict, dict]:
+    """Time whole batches, by the wall clock unless on one core; returns milliseconds a pair and values."""
+    times = dict.fromkeys(contenders, np.inf)
+    values = {}
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            clock = time.process_time if "1 core" in name else time.perf_counter
+            start = clock()
+            values[name] = call()
+            times[name] = min(times[name], (clock() - start) * 1e3 / count)
+    return times, values
+
+
+def variants(original: np.ndarray, perturbed: np.ndarray) -> dict[str, float]:
+    """Score one pair as the definition says and with one choice changed at a time."""
+    scores = pass_scores(original[None], perturbed[None], threads=1, engine="cpu")
+    rebuilt = {
+        "at most 5 iterations": {"iterations": 5},
+        "at most 10 iterations": {"iterations": 10},
+        "stop at 1e-5 px, at most 400 iterations": {"tolerance": 1e-5, "iterations": 400},
+        "pixels beyond the border take no part in the alignment": {"mask": "inside"},
+    }
+    return {
+        "pass-1": scores.pass_[0],
+        "grey": scores.pass_gray[0],
+        "no alignment": scores.ssim[0],
+        **{name: pass_plain.score(original, perturbed, **options)[0] for name, options in rebuilt.items()},
+        "OpenCV 5 + scikit-image": pass_oracle.score(original, perturbed)[0],
+    }
+
+
+def sensitivity(originals: np.ndarray, perturbed: np.ndarray, index: np.ndarray) -> str:
+    """Return a table of what each choice of the definition changes in PASS and in decisions."""
+    found = [variants(originals[k], image) for k, image in zip(index, perturbed, strict=True)]
+    values = {name: np.array([row[name] for row in found]) for name in found[0]}
+    reference = values.pop("pass-1")
+    rows = []
+    for name, other in values.items():
+        change = other - reference
+        decisions = [int(((other >= tau) != (reference >= tau)).sum()) for tau in (0.9, 0.95, 0.99)]
+        rows.append([name, change.mean(), np.median(np.abs(change)), np.abs(change).max(), *decisions])
+    headings = ["instead", "mean change", "median size", "largest", "decisions at 0.9", "at 0.95", "at 0.99"]
+    formats = ("", "+.1e", ".1e", ".1e", "d", "d", "d")
+    title = f"{len(perturbed)} pairs, {originals.shape[2]} x {originals.shape[1]} pixels\n"
+    return title + tabulate(rows, headers=headings, floatfmt=formats, tablefmt="github")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--faces", type=int, default=4, help="originals; 62 pairs each")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=1, help="repeat the pairs of the batched contenders so often")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--sensitivity", nargs="?", const="", metavar="PAIRS.npz")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    if arguments.sensitivity:
+        with np.load(arguments.sensitivity) as stored:
+            print(sensitivity(stored["originals"], stored["perturbed"], stored["index"]))
+        return
+
+    kinds = pairs(arguments.faces)
+    sample = [pair for both in kinds.values() for pair in zip(*both, strict=True)]
+    originals, owners = np.unique(np.concatenate([both[0] for both in kinds.values()]), axis=0, return_inverse=True)
+    perturbed = np.tile(np.concatenate([both[1] for both in kinds.values()]), (arguments.repeat, 1, 1, 1))
+    index = np.tile(owners, arguments.repeat)
+
+    if arguments.sensitivity is not None:
+        print(sensitivity(originals, perturbed, index))
+        return
+
+    aligned = {
+        "PASS: oracle (OpenCV 5 + scikit-image)": lambda a, b: pass_oracle.score(a, b)[0],
+        "PASS: ours": lambda a, b: one(a, b, color="rgb", unaligned=False),
+        "PASS and SSIM, colour and grey: ours": one,
+    }
+    plain = {
+        "SSIM: scikit-image": pass_oracle.ssim,
+        "SSIM: ours": lambda a, b: one(a, b, color="rgb", align=False),
+    }
+    for call in (*aligned.values(), *plain.values()):
+        call(*sample[0])
+    singles = {**aligned, **plain, **({} if arguments.no_peers else peers())}
+    times, values = one_core(singles, sample, arguments.rounds)
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    threads = len(os.sched_getaffinity(0))
+    options = {"original_index": index}
+    whole = {
+        f"all four: ours, batch, {threads} cores": lambda: pass_scores(originals, perturbed, engine="cpu", **options),
+        "all four: ours, batch, 1 core": lambda: pass_scores(originals, perturbed, engine="cpu", threads=1, **options),
+        f"all four: torch, batch, {device}": lambda: pass_scores(
+            originals, perturbed, engine="torch", device=device, **options
+        ),
+    }
+    batch_times, batch_values = batches(whole, len(perturbed), arguments.rounds if device == "cuda" else 1)
+
+    truth = values["PASS: oracle (OpenCV 5 + scikit-image)"], values["SSIM: scikit-image"]
+    reference = times["PASS: oracle (OpenCV 5 + scikit-image)"].mean()
+    rows = []
+    for name in singles:
+        milliseconds, difference = times[name], np.abs(values[name] - truth[name.startswith("SSIM")])
+        spread = milliseconds.mean(), np.median(milliseconds), np.quantile(milliseconds, 0.95)
+        rows.append([name, *spread, reference / spread[0], np.median(difference), difference.max()])
+    for name, milliseconds in batch_times.items():
+        difference = np.abs(batch_values[name].pass_[: len(sample)] - truth[0])
+        rows.append([name, milliseconds, None, None, reference / milliseconds, np.median(difference), difference.max()])
+    headings = ["", "ms a pair", "median", "95 %", "times the oracle's speed", "median difference", "largest"]
+    formats = ("", ".2f", ".2f", ".2f", ".1f", ".1e", ".1e")
+    print(f"{len(sample)} pairs of {len(kinds)} kinds, {originals.shape[2]} x {originals.shape[1]} pixels")
+    print(tabulate(rows, headers=headings, floatfmt=formats, tablefmt="github"))
+
+    difference = np.abs(values["PASS: ours"] - truth[0])
+    ratios = times["PASS: oracle (OpenCV 5 + scikit-image)"] / times["PASS: ours"]
+    print(f"\nours and oracle: median {np.median(difference):.1e}, 99th percentile {np.quantile(difference, 0.99):.1e}")
+    print(f"speed pair for pair: median {np.median(ratios):.1f}, from {ratios.min():.1f} to {ratios.max():.1f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"headings": headings, "rows": rows}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Correlation on MOON (Fig. 5): what adversarial images of one attribute do to MOON's other outputs.
+
+Column A, row B: the share of A's adversarial images on MOON (FFA, both signs) that also change its decision on B. The
+diagonal is 100 % by construction. The matrix is not symmetric: flipping Goatee may flip No Beard without the converse.
+Large shares among related attributes are what the paper found; among unrelated ones they would be surprising. The
+iterative search changes less of the image, and yet the paper found it to flip related attributes more often.
+"""
+
+import pandas as pd
+
+from faceflip.analysis.frames import Inputs, read_attempts
+from faceflip.analysis.names import SEARCH_NAMES, SEARCHES, ordered
+from faceflip.analysis.pages import Sheet
+from faceflip.analysis.run import RunDescription
+from faceflip.analysis.transfers import matrix_sheet, read_transfers, transfer_rates, was_run
+
+
+def correlation(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
+    """Count transfers among the outputs of MOON.
+
+    Returns:
+        Columns search (``line`` for the left matrix, ``iterative`` for the right one), source, target, images, changed,
+        rate, low, high.
+    """
+    columns = ["search", "source", "target", "images", "changed", "rate", "low", "high"]
+    parts = [pd.DataFrame(columns=columns)]
+    for search in SEARCHES:
+        experiment = ("moon", "converged", f"ffa-{search}")
+        if was_run(attempts, experiment):
+            targets = ordered(run.moon_attributes)
+            rates = transfer_rates(attempts, transfers, experiment, run.threshold, targets)
+            parts.append(rates.assign(search=search))
+    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
+
+
+def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
+    """Return `correlation` of the run."""
+    return correlation(read_attempts(inputs["attempts"]), read_transfers(inputs["transfers"]), run)
+
+
+def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
+    """Lay out both matrices."""
+    return [
+        matrix_sheet(part, f"MOON, {SEARCH_NAMES[search]}", run) for search, part in frame.groupby("search", sort=False)
+    ]

@@ -1,0 +1,141 @@
+"""Reading the tables that the workflow's stages wrote, and what all products count in them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from faceflip.analysis.intervals import wilson
+from faceflip.analysis.names import SIGNS, split_attack
+from faceflip.errors import UserError
+
+Inputs = Mapping[str, Path]
+"""Paths of a product's inputs by role (`registry.Product.inputs`)."""
+
+
+def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of a Parquet table, text as categories in alphabetical order.
+
+    Raises:
+        UserError: The file is missing, is no Parquet table, or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+        if not schema.names:
+            # What a stage writes that had nothing to do in this run.
+            return pd.DataFrame({name: [] for name in columns})
+        missing = sorted(set(columns).difference(schema.names))
+        if missing:
+            raise UserError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}")
+        is_text = (pa.types.is_string, pa.types.is_large_string)
+        text = [name for name in columns if any(test(schema.field(name).type) for test in is_text)]
+        table = pq.read_table(path, columns=list(columns), read_dictionary=text)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: cannot be read as a Parquet table ({error}); make it anew") from error
+    frame = table.to_pandas(ignore_metadata=True)
+    for name in frame.columns:
+        if isinstance(frame[name].dtype, pd.CategoricalDtype):
+            frame[name] = frame[name].cat.set_categories(sorted(frame[name].cat.categories))
+    return frame
+
+
+def read_attempts(path: Path, *more: str) -> pd.DataFrame:
+    """Read what identifies an attempt, whether it flipped, its PASS, and `more` columns.
+
+    Raises:
+        UserError: As `read_parquet`, or flipped attempts have no PASS.
+    """
+    keys = ("network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
+    attempts = read_parquet(path, [*keys, *more])
+    unscored = int((attempts["flipped"] & attempts["pass"].isna()).sum())
+    if unscored:
+        raise UserError(f"{path}: {unscored} flipped attempts have no PASS; make the scores anew")
+    return attempts
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table that `registry.make_table` or the dataset stage wrote; only an empty cell is missing.
+
+    Raises:
+        UserError: The file is missing or no such table.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a table ({error}); make it anew") from error
+
+
+def adversarial(attempts: pd.DataFrame, threshold: float) -> pd.Series:
+    """Return which attempts count: flipped, with a PASS of at least the threshold."""
+    return attempts["flipped"] & (attempts["pass"] >= threshold)
+
+
+def with_parts(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return the attempts with the columns `method`, `search` and `sign` that tables speak of."""
+    attack = attempts["attack"].astype("category")
+    parts = [split_attack(name) for name in attack.cat.categories]
+    codes = attack.cat.codes.to_numpy()
+
+    def part(which: int) -> pd.Categorical:
+        names = sorted({names[which] for names in parts})
+        return pd.Categorical.from_codes(np.array([names.index(each[which]) for each in parts])[codes], names)
+
+    sign = pd.Categorical.from_codes(np.where(attempts["correct"], 0, 1), list(SIGNS))
+    return attempts.assign(method=part(0), search=part(1), sign=sign)
+
+
+def count_flips(attempts: pd.DataFrame, by: Sequence[str], thresholds: Iterable[float]) -> pd.DataFrame:
+    """Count the attempts of each group and sign, and those that count as adversarial at each threshold.
+
+    Args:
+        attempts: With the columns of `with_parts`.
+        by: The columns that make a group.
+        thresholds: Least PASS.
+
+    Returns:
+        Columns of `by`, `sign`, `threshold`, `total`, `flipped`, `rate`, `low`, `high` (Wilson 95 %). A group has rows
+        for both signs even where one has no attempts; its rate is then NaN.
+    """
+    keys = [*by, "sign"]
+    counts = []
+    for threshold in thresholds:
+        hits = attempts[keys].assign(hit=adversarial(attempts, threshold).to_numpy())
+        grouped = hits.groupby(keys, observed=True)["hit"].agg(["size", "sum"])
+        groups = grouped.reset_index()[list(by)].drop_duplicates()
+        both = groups.merge(pd.DataFrame({"sign": list(SIGNS)}), how="cross")
+        counted = both.merge(grouped.reset_index().astype({"sign": "str"}), how="left", on=keys)
+        counts.append(counted.assign(threshold=float(threshold)))
+    counted = pd.concat(counts, ignore_index=True)
+    frame = counted[[*keys, "threshold"]].assign(
+        total=counted["size"].fillna(0).astype("int64"), flipped=counted["sum"].fillna(0).astype("int64")
+    )
+    return with_rate(frame.astype(dict.fromkeys(keys, "str")), "flipped", "total")
+
+
+def with_rate(frame: pd.DataFrame, successes: str, trials: str) -> pd.DataFrame:
+    """Return the frame with `rate` (NaN without trials) and its Wilson interval `low`, `high`."""
+    low, high = wilson(frame[successes], frame[trials])
+    return frame.assign(rate=frame[successes] / frame[trials].where(frame[trials] > 0), low=low, high=high)
+
+
+def wide(frame: pd.DataFrame, index: str, columns: str, values: str | list[str]) -> pd.DataFrame:
+    """Return a tidy frame with a row per `index` and a column per `columns`.
+
+    Raises:
+        ValueError: A pair of them occurs twice.
+    """
+    return frame.pivot(index=index, columns=columns, values=values)  # noqa: PD010 (pivot_table would hide duplicates)
+
+
+def in_order(frame: pd.DataFrame, orders: Mapping[str, Sequence]) -> pd.DataFrame:
+    """Return the frame sorted by columns whose values have an order of their own."""
+
+    def rank(column: pd.Series) -> pd.Series:
+        places = {value: place for place, value in enumerate(orders[column.name])}
+        return column.map(lambda value: places.get(value, len(places)))
+
+    return frame.sort_values(list(orders), key=rank, kind="stable", ignore_index=True)

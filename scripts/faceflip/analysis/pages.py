@@ -1,0 +1,151 @@
+"""Tables for people: Markdown and LaTeX."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+MISSING = "–"
+"""What stands where there is no number."""
+
+Cell = str | tuple[str, str]
+"""Text, or a value with its interval."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading, the heading above it that it may share with its neighbours, and its alignment (l or r)."""
+
+    heading: str
+    group: str = ""
+    align: str = "r"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table on a page.
+
+    Attributes:
+        title: What it shows.
+        columns: Headings.
+        rows: Cells, as many as columns.
+        notes: Sentences below the table.
+        breaks: Numbers of the rows above which a rule is drawn.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    breaks: frozenset[int] = field(default=frozenset())
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a fraction as percent without the sign, or the mark of a missing number."""
+    return MISSING if math.isnan(share) else f"{100 * share:.{digits}f}"
+
+
+def percent_cell(row: dict, digits: int = 1) -> Cell:
+    """Return a row's `rate` as percent, with its interval where the row has one."""
+    value = percent(row["rate"], digits)
+    if value == MISSING or math.isnan(row.get("low", math.nan)):
+        return value
+    return value, f"[{percent(row['low'], digits)}, {percent(row['high'], digits)}]"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits; whole numbers with separators."""
+    if math.isnan(value):
+        return MISSING
+    return f"{int(value):,}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.{digits}g}"
+
+
+def markdown(sheets: Sequence[Sheet], line: str) -> str:
+    """Return a page of Markdown that begins with the line that says what was run."""
+    return "\n".join([line, *(block for sheet in sheets for block in ("", *_markdown(sheet)))]) + "\n"
+
+
+def _markdown(sheet: Sheet) -> list[str]:
+    def row(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    headings = [f"{column.group}, {column.heading}" if column.group else column.heading for column in sheet.columns]
+    rules = ["---:" if column.align == "r" else ":---" for column in sheet.columns]
+    rows = [[cell if isinstance(cell, str) else " ".join(cell) for cell in cells] for cells in sheet.rows]
+    notes = [text for note in sheet.notes for text in ("", note)]
+    return [f"## {sheet.title}", "", row(headings), row(rules), *map(row, rows), *notes]
+
+
+def latex(sheets: Sequence[Sheet], line: str) -> str:
+    """Return `table` environments for the package booktabs; a comment and every caption say what was run."""
+    return (
+        "\n".join([f"% {line}", "% Needs \\usepackage{booktabs}.", *(_latex(sheet, line) for sheet in sheets)]) + "\n"
+    )
+
+
+def _latex(sheet: Sheet, line: str) -> str:
+    def row(cells: Sequence[str]) -> str:
+        return " & ".join(cells) + r" \\"
+
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(sheet.title)}. {escape(line)}}}",
+        rf"\begin{{tabular}}{{{''.join(column.align for column in sheet.columns)}}}",
+        r"\toprule",
+    ]
+    if any(column.group for column in sheet.columns):
+        lines += _latex_groups(sheet.columns)
+    lines += [row([escape(column.heading) for column in sheet.columns]), r"\midrule"]
+    for number_, cells in enumerate(sheet.rows):
+        if number_ in sheet.breaks:
+            lines.append(r"\midrule")
+        lines.append(row([escape(cell if isinstance(cell, str) else cell[0]) for cell in cells]))
+        # Intervals go below their values: beside them they would not fit on a page.
+        small = ["" if isinstance(cell, str) else rf"\scriptsize {escape(cell[1])}" for cell in cells]
+        if any(small):
+            lines.append(row(small))
+    notes = [rf"\par\smallskip {{\footnotesize {escape(note)}}}" for note in sheet.notes]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"])
+
+
+def _latex_groups(columns: Sequence[Column]) -> list[str]:
+    cells, rules, start = [], [], 1
+    for group, members in groupby(columns, key=lambda column: column.group):
+        width = len(list(members))
+        cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}" if group else " & ".join([""] * width))
+        if group:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
+        start += width
+    return [" & ".join(cells) + r" \\", " ".join(rules)]
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "τ": r"$\tau$",
+    "ε": r"$\varepsilon$",
+    "≥": r"$\geq$",
+    "−": "$-$",
+    "⁺": "$^{+}$",
+    "⁻": "$^{-}$",
+    "×": r"$\times$",
+    "–": "--",
+    "[": "{[}",
+    "]": "{]}",
+}
+
+
+def escape(text: str) -> str:
+    """Return text as LaTeX prints it."""
+    return "".join(_LATEX.get(character, character) for character in text)

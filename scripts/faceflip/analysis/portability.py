@@ -1,0 +1,45 @@
+"""Portability (Fig. 4): what adversarial images of one separate network do to the other separate networks.
+
+Column A, row B: the share of A's adversarial images (FFA, line search, Euclidean loss, both signs) that change the
+decision of B's converged network against the unperturbed image. The images were made on the converged networks (left),
+or on those of the early epoch (right). The left diagonal is 100 % by construction. The right diagonal tells what
+further training did not unlearn; for a network that had converged by then it is 100 % too. A column without adversarial
+images is empty, which is not zero. Off the diagonal large shares are surprising: the networks were trained apart.
+"""
+
+import pandas as pd
+
+from faceflip.analysis.frames import Inputs, read_attempts
+from faceflip.analysis.names import ordered
+from faceflip.analysis.pages import Sheet
+from faceflip.analysis.run import RunDescription
+from faceflip.analysis.transfers import matrix_sheet, read_transfers, transfer_rates, was_run
+
+
+def portability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
+    """Count transfers among the separate networks with Euclidean loss.
+
+    Returns:
+        Columns checkpoint (``converged`` for the left matrix, ``epoch2`` for the right one), source, target, images,
+        changed, rate, low, high.
+    """
+    columns = ["checkpoint", "source", "target", "images", "changed", "rate", "low", "high"]
+    parts = [pd.DataFrame(columns=columns)]
+    for checkpoint in ("converged", "epoch2"):
+        experiment = ("euclidean", checkpoint, "ffa-line")
+        if was_run(attempts, experiment):
+            targets = ordered(run.attributes)
+            rates = transfer_rates(attempts, transfers, experiment, run.threshold, targets)
+            parts.append(rates.assign(checkpoint=checkpoint))
+    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
+
+
+def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
+    """Return `portability` of the run."""
+    return portability(read_attempts(inputs["attempts"]), read_transfers(inputs["transfers"]), run)
+
+
+def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
+    """Lay out both matrices."""
+    titles = {"converged": "Converged to converged", "epoch2": f"Epoch {run.early_epoch} to converged"}
+    return [matrix_sheet(part, titles[name], run) for name, part in frame.groupby("checkpoint", sort=False)]

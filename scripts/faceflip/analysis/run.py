@@ -1,0 +1,188 @@
+"""What was run on what data: the line that heads every page, and what a run must be to compare with the paper."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from faceflip.celeba import ATTRIBUTES
+from faceflip.errors import UserError
+
+PAPER_IMAGES = {"train": 162_770, "validation": 19_867, "test": 19_962}
+"""CelebA's partition."""
+PAPER_SAMPLE = 1_000
+PAPER_ATTRIBUTES = 40
+PAPER_TRAINING = {"batch_size": 64, "learning_rate": 1e-5, "early_epoch": 2, "max_epochs": 10}
+"""What the paper says of its training."""
+PAPER_ATTACKS = {
+    "search": "doubling",
+    "max_epsilon": 255,
+    "max_steps": 100,
+    "fgs_label": "current",
+    "ffa_target": "current",
+    "ffa_objective": "scores",
+}
+"""How this project reads the paper's attacks."""
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """A run in the terms that decide what its numbers mean.
+
+    Attributes:
+        dataset: ``celeba`` or ``synthetic`` (drawn faces).
+        images: Number of images of each split (``train``, ``validation``, ``test``).
+        sample: Number of attacked images.
+        attributes: Attributes with separate networks, and attacked on all networks.
+        moon_attributes: Outputs of MOON.
+        architecture: Name in the registry of networks.
+        width: Multiplier of the network's channels; 1 is the paper's.
+        input_width: Pixels.
+        input_height: Pixels.
+        threshold: PASS from which on a flipped image is adversarial, tau.
+        thresholds: All thresholds of Table 1.
+        training: Options of ``separate`` and ``moon``, at least those of `PAPER_TRAINING`.
+        seed: Of everything random.
+        attacks: Options of each attack by its name, where they matter.
+        departures: Other choices that differ from the paper's method, in words.
+    """
+
+    dataset: str
+    images: Mapping[str, int]
+    sample: int
+    attributes: tuple[str, ...]
+    moon_attributes: tuple[str, ...]
+    architecture: str = "vgg16"
+    width: float = 1.0
+    input_width: int = 178
+    input_height: int = 218
+    threshold: float = 0.95
+    thresholds: tuple[float, ...] = (0.0, 0.9, 0.95, 0.99)
+    training: Mapping[str, Mapping[str, Any]] = field(
+        default_factory=lambda: {"separate": PAPER_TRAINING, "moon": PAPER_TRAINING}
+    )
+    seed: int = 0
+    attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    departures: tuple[str, ...] = ()
+
+    @property
+    def early_epoch(self) -> int:
+        """Epoch of the early checkpoint."""
+        return self.training["separate"]["early_epoch"]
+
+    def option(self, attack: str, name: str) -> Any:
+        """Return an option of an attack, by default as this project reads the paper."""
+        return self.attacks.get(attack, {}).get(name, PAPER_ATTACKS[name])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the faces were drawn."""
+        return self.dataset == "synthetic"
+
+    @property
+    def line(self) -> str:
+        """One sentence, and on drawn faces a first one that says so."""
+        images = " / ".join(f"{self.images[split]:,}" for split in ("train", "validation", "test"))
+        width = "" if self.width == 1 else f" at {self.width:g} of its width"
+        name = "VGG-16" if self.architecture == "vgg16" else self.architecture
+        network = f"{name}{width}, {self.input_width} x {self.input_height} pixels"
+        moon = f" and MOON for {len(self.moon_attributes)}" if self.moon_attributes else ""
+        return (
+            ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
+            + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
+            + f"{network}; separate networks for {_count(len(self.attributes), 'attribute')}{moon}; "
+            + f"{_count(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g} on."
+        )
+
+    def not_of_paper(self, *aspects: str) -> Iterator[str]:
+        """Yield why numbers that depend on some aspects cannot be compared with the paper's.
+
+        Args:
+            aspects: Of ``data`` (faces and splits), ``attributes``, ``network``, ``sample`` and ``method``.
+        """
+        if "data" in aspects:
+            if self.synthetic:
+                yield "synthetic faces"
+            elif dict(self.images) != PAPER_IMAGES:
+                yield f"{sum(self.images.values()):,} of CelebA's {sum(PAPER_IMAGES.values()):,} images"
+        if "attributes" in aspects and len(self.attributes) != PAPER_ATTRIBUTES:
+            yield f"{len(self.attributes)} of {PAPER_ATTRIBUTES} attributes"
+        if "network" in aspects:
+            if self.architecture != "vgg16":
+                yield f"network {self.architecture} instead of VGG-16"
+            if self.width != 1:
+                yield f"network at {self.width:g} of the width"
+            if (self.input_width, self.input_height) != (178, 218):
+                yield f"input of {self.input_width} x {self.input_height} instead of 178 x 218 pixels"
+            yield from self._training_departures()
+        if "sample" in aspects and self.sample != PAPER_SAMPLE:
+            yield f"{self.sample:,} instead of {PAPER_SAMPLE:,} attacked images"
+        if "method" in aspects:
+            for attack, options in self.attacks.items():
+                for name, value in options.items():
+                    if PAPER_ATTACKS.get(name, value) != value:
+                        yield f"{attack} with {name} {value}"
+            yield from self.departures
+
+    def _training_departures(self) -> Iterator[str]:
+        for name, paper in PAPER_TRAINING.items():
+            separate, moon = (self.training[kind][name] for kind in ("separate", "moon"))
+            if separate == moon != paper:
+                yield f"training with {name} {separate} instead of {paper}"
+            elif (separate, moon) != (paper, paper):
+                yield f"training with {name} {separate} (separate networks) and {moon} (MOON) instead of {paper}"
+
+    def to_json(self) -> str:
+        """Return JSON for `from_json`."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, path: Path) -> "RunDescription":
+        """Read a description.
+
+        Raises:
+            UserError: The file is missing, or is no description of a run.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
+            return cls(**{**content, **lists})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            names = ", ".join(each.name for each in fields(cls))
+            raise UserError(f"{path}: no description of a run ({error}); its keys are {names}; make it anew") from error
+
+
+def describe(
+    manifest: Mapping[str, Any],
+    *,
+    seed: int,
+    sample: Mapping[str, Any],
+    attributes: str | Sequence[str],
+    network: Mapping[str, Any],
+    training: Mapping[str, Mapping[str, Any]],
+    analysis: Mapping[str, Any],
+) -> RunDescription:
+    """Describe a run by its dataset's manifest and the sections of its configuration of these names.
+
+    The attacks' options are left out: a change of one attack must not touch what hangs on others only.
+    """
+    return RunDescription(
+        dataset=manifest["source"],
+        images=manifest["images"],
+        sample=sample["images"],
+        attributes=ATTRIBUTES if attributes == "all" else tuple(attributes),
+        moon_attributes=ATTRIBUTES,
+        architecture=network["architecture"],
+        width=network["width"] if network["architecture"] == "vgg16" else 1.0,
+        input_width=manifest["width"],
+        input_height=manifest["height"],
+        threshold=analysis["threshold"],
+        thresholds=tuple(analysis["thresholds"]),
+        training={kind: {name: training[kind][name] for name in PAPER_TRAINING} for kind in ("separate", "moon")},
+        seed=seed,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,245 @@
+"""Made-up tables of the right shape: to try a new table or figure, to test and to time them, without a run.
+
+Nothing in them was measured. They are consistent: an image has one label and one score per network, all attacks on it
+start from that score, transfers exist for exactly the adversarial images, and these flip their own attribute.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from faceflip.analysis.run import RunDescription
+from faceflip.celeba import ATTRIBUTES
+from faceflip.outcomes import Outcome
+
+ATTACKS = {
+    ("euclidean", "converged"): ("fgs-line", "fgs-iterative", "ffa-line", "ffa-iterative"),
+    ("euclidean", "epoch2"): ("fgs-line", "ffa-line"),
+    ("softmax", "converged"): ("fgs-line", "fgs-iterative", "ffa-line", "ffa-iterative"),
+    ("softmax", "epoch2"): ("fgs-line", "ffa-line"),
+    ("moon", "converged"): ("ffa-line", "ffa-iterative"),
+    ("moon", "epoch2"): (),
+}
+TRANSFERRED = (
+    ("euclidean", "converged", "ffa-line"),
+    ("euclidean", "epoch2", "ffa-line"),
+    ("moon", "converged", "ffa-line"),
+    ("moon", "converged", "ffa-iterative"),
+)
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """Made-up inputs of the analysis: the tables, and the description of the run that never was."""
+
+    run: RunDescription
+    attempts: pd.DataFrame
+    predictions: pd.DataFrame
+    transfers: pd.DataFrame
+    labels: pd.DataFrame
+    histories: dict[str, pd.DataFrame]
+
+    def write(self, folder: Path) -> dict[str, Path | list[Path]]:
+        """Write everything as the workflow's stages would, and return the paths by role; that of ``run`` too."""
+        paths = {name: folder / f"{name}.parquet" for name in ("attempts", "predictions", "transfers")}
+        for name, path in paths.items():
+            getattr(self, name).to_parquet(path, index=False)
+        paths |= {"labels": folder / "labels.csv", "run": folder / "run.json"}
+        self.labels.to_csv(paths["labels"], index=False)
+        paths["run"].write_text(self.run.to_json(), encoding="utf-8")
+        histories = {folder / "networks" / name / "history.csv": history for name, history in self.histories.items()}
+        for path, history in histories.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            history.to_csv(path, index=False)
+        return paths | {"histories": list(histories)}
+
+
+def specimen(
+    seed: int = 0,
+    attributes: Sequence[str] = ATTRIBUTES,
+    moon_attributes: Sequence[str] = ATTRIBUTES,
+    sample: int = 100,
+    test: int = 200,
+    dataset: str = "synthetic",
+    attacks: Mapping[tuple[str, str], Sequence[str]] = MappingProxyType(ATTACKS),
+) -> Specimen:
+    """Make up a run.
+
+    Args:
+        seed: Of everything.
+        attributes: With separate networks, and attacked on all networks.
+        moon_attributes: Of MOON.
+        sample: Attacked images.
+        test: Images of the test split.
+        dataset: ``celeba`` or ``synthetic``.
+        attacks: Attacks by network and checkpoint.
+    """
+    random = np.random.default_rng(seed)
+    images = {"train": 8 * max(sample, test), "validation": test, "test": test}
+    run = RunDescription(dataset, images, sample, tuple(attributes), tuple(moon_attributes))
+    traits = {name: _Traits(random) for name in moon_attributes}
+    rows = {"sample": random.permutation(images["train"])[:sample], "test": images["train"] + test + np.arange(test)}
+    truth = {
+        (name, split): np.where(random.random(len(rows[split])) < traits[name].prevalence, 1, -1).astype("int8")
+        for name in moon_attributes
+        for split in rows
+    }
+    predictions, attempts = [], []
+    for (network, checkpoint), names in attacks.items():
+        for name in moon_attributes if network == "moon" else attributes:
+            for split in rows:
+                guess = _predict(random, network, checkpoint, traits[name], truth[name, split])
+                frame = pd.DataFrame({"image": rows[split], "label": truth[name, split], **guess})
+                about = {"network": network, "checkpoint": checkpoint, "attribute": name, "split": split}
+                predictions.append(frame.assign(**about))
+            # The last guess is that on the test split; the attacks are on the sample.
+            guess = predictions[-2]
+            attempts += [_attack(random, guess, attack, traits[name]) for attack in names if name in attributes]
+    attempts = pd.concat(attempts, ignore_index=True)
+    predictions = pd.concat(predictions, ignore_index=True)
+    labels = pd.DataFrame(
+        [
+            (name, split, count, round(count * np.clip(traits[name].prevalence + random.normal(0, 0.01), 0, 1)))
+            for name in moon_attributes
+            for split, count in images.items()
+        ],
+        columns=["attribute", "split", "images", "positives"],
+    )
+    true = predictions[predictions["split"] == "test"].drop_duplicates(["attribute", "image"])
+    counted = true.assign(split="test", images=1, positives=true["label"] > 0)
+    counted = counted.groupby(["attribute", "split"], as_index=False)[["images", "positives"]].sum()
+    labels = pd.concat([labels[labels["split"] != "test"], counted], ignore_index=True)
+    columns = [
+        "network",
+        "checkpoint",
+        "attribute",
+        "split",
+        "image",
+        "label",
+        "score",
+        "logit_absent",
+        "logit_present",
+    ]
+    return Specimen(
+        run, attempts, predictions[columns], _transfer(random, run, attempts, traits), labels, _train(random, run)
+    )
+
+
+class _Traits:
+    """How an attribute behaves: how common it is, how often wrong, how easy to flip."""
+
+    def __init__(self, random: np.random.Generator):
+        self.prevalence = random.beta(0.8, 1.6)
+        self.error = random.beta(1.5, 12) * 0.8 * min(self.prevalence, 1 - self.prevalence) * 2
+        self.ease = random.normal(0, 1.6)
+        self.pull = random.beta(0.3, 3)
+
+
+def _predict(random, network: str, checkpoint: str, traits: _Traits, labels: np.ndarray) -> dict[str, np.ndarray]:
+    error = np.clip(traits.error * {"epoch2": 1.15, "converged": 1.0}[checkpoint] + random.normal(0, 0.004), 0, 1)
+    wrong = random.random(len(labels)) < error
+    size = np.abs(np.where(wrong, random.normal(0, 0.35, len(labels)), random.normal(0.85, 0.25, len(labels)))) + 1e-3
+    score = np.where(wrong, -labels, labels) * size
+    if network != "softmax":
+        return {"score": score, "logit_absent": np.nan, "logit_present": np.nan}
+    shift = random.normal(0.5, 1.5, len(labels))
+    absent, present = shift - 2 * score, shift + 2 * score
+    return {"score": present - absent, "logit_absent": absent, "logit_present": present}
+
+
+def _attack(random, guess: pd.DataFrame, attack: str, traits: _Traits) -> pd.DataFrame:
+    method, search = attack.split("-")
+    count = len(guess)
+    score = guess["score"].to_numpy()
+    correct = (score > 0) == (guess["label"].to_numpy() > 0)
+    network = guess["network"].iloc[0]
+    help_ = 0.6 * (method == "ffa") + 0.9 * (search == "iterative") + 0.8 * (network != "euclidean")
+    effort = np.abs(score) * 2.2 - traits.ease - help_ + random.normal(0, 0.6, count)
+    flipped = effort < 1.4
+    pass_ = np.where(flipped, np.clip(1 - 0.02 * np.exp(1.3 * effort), -0.05, 1), np.nan)
+    epsilon = np.where(flipped, np.maximum(np.round(4 * np.exp(0.8 * effort)), 1), np.nan)
+    if method == "ffa":
+        epsilon = epsilon + random.random(count)
+    failure = Outcome.MAX_EPSILON if search == "line" else Outcome.MAX_STEPS
+    outcome = np.where(flipped, Outcome.FLIPPED.label, failure.label).astype(object)
+    dead = ~flipped & (random.random(count) < 0.03)
+    outcome[dead] = Outcome.ZERO_GRADIENT.label
+    steps = np.where(flipped & (search == "iterative"), np.nan_to_num(np.ceil(epsilon), nan=100), 1).astype("int32")
+    alignment = np.where(random.random(count) < 0.995, "converged", "not_converged")
+    columns = guess[["network", "checkpoint", "attribute"]].to_dict("list")
+    after = np.where(flipped, np.where(score > 0, -1, 1) * random.exponential(0.01, count), np.nan)
+    return pd.DataFrame(
+        {
+            "network": columns["network"],
+            "checkpoint": columns["checkpoint"],
+            "attack": attack,
+            "attribute": columns["attribute"],
+            "image": guess["image"].to_numpy(),
+            "file_name": [f"{row + 1:06d}.jpg" for row in guess["image"]],
+            "label": guess["label"].to_numpy(),
+            "correct": correct,
+            "flipped": flipped,
+            "outcome": outcome,
+            "epsilon": epsilon,
+            "steps": steps,
+            "gradient_passes": steps,
+            "forward_passes": random.integers(4, 16, count, dtype="int32"),
+            "linf": np.nan_to_num(np.ceil(epsilon)).clip(0, 255).astype("int16"),
+            "l2": np.nan_to_num(epsilon * 20),
+            "score_before": score,
+            "score_after": after,
+            "pass": pass_,
+            "ssim": pass_ - 0.005,
+            "pass_gray": pass_ + 0.002,
+            "ssim_gray": pass_ - 0.002,
+            "alignment": np.where(flipped, alignment, ""),
+        }
+    )
+
+
+def _transfer(random, run: RunDescription, attempts: pd.DataFrame, traits: dict[str, _Traits]) -> pd.DataFrame:
+    tables = []
+    for network, checkpoint, attack in TRANSFERRED:
+        targets = run.moon_attributes if network == "moon" else run.attributes
+        match = (
+            (attempts["network"] == network) & (attempts["checkpoint"] == checkpoint) & (attempts["attack"] == attack)
+        )
+        if not match.any():
+            continue
+        images = attempts[match & attempts["flipped"] & (attempts["pass"] >= run.threshold)]
+        keys = ["network", "checkpoint", "attack", "attribute", "image", "correct"]
+        table = images[keys].merge(pd.DataFrame({"target": list(targets)}), how="cross")
+        own = (table["attribute"] == table["target"]).to_numpy()
+        chance = table["target"].map({name: traits[name].pull for name in targets}).to_numpy(float)
+        chance = chance * (1.0 if network == "moon" else 0.3)
+        chance[own] = 1.0 if checkpoint == "converged" else 0.45
+        changed = random.random(len(table)) < chance
+        before = random.normal(0, 0.8, len(table))
+        after = np.where(changed, -before, before) * random.uniform(0.5, 1.5, len(table))
+        tables.append(table.assign(score_before=before, score_after=after, changed=changed))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
+    """Return a history per network, by the path of its folder."""
+    names = [f"{network}/{name}" for network in ("euclidean", "softmax") for name in run.attributes] + ["moon"]
+    histories = {}
+    for name in names:
+        epochs = np.arange(1, random.integers(3, 9))
+        floor = random.uniform(0.02, 0.25)
+        training = floor * (0.7 + 0.8 * np.exp(-0.5 * epochs))
+        histories[name] = pd.DataFrame(
+            {
+                "epoch": epochs,
+                "loss": 3 * training,
+                "training_error": training,
+                "validation_error": floor * (1 + 0.6 * np.exp(-0.8 * epochs)) + random.normal(0, 0.004, len(epochs)),
+                "learning_rate": 1e-5,
+                "images_per_second": random.uniform(300, 320, len(epochs)),
+            }
+        )
+    return histories

@@ -1,0 +1,1 @@
+"""Every picture that is reported, drawn from tidy tables; `registry` lists them."""

@@ -1,0 +1,63 @@
+"""Cumulative shares of flipped attempts: what PASS and epsilon draw."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from faceflip.analysis.frames import with_parts
+from faceflip.analysis.names import METHODS, NETWORK_NAMES, NETWORKS, SEARCH_NAMES, SEARCHES, SIGNS, ordered
+from faceflip.analysis.run import RunDescription
+from faceflip.figures.style import BLUE, MM, ORANGE, PAGE, PURPLE, nothing, page
+
+COLORS = {"fgs": ORANGE, "ffa": BLUE}
+DASHES = {"line": "-", "iterative": (0, (3, 1.2))}
+
+
+def cumulative(values: np.ndarray, total: int, grid: np.ndarray) -> np.ndarray:
+    """Return the share of `total` whose value is at most each point of the grid, ascending."""
+    return np.searchsorted(np.sort(values), grid, side="right") / max(total, 1)
+
+
+def draw_cumulative(
+    attempts: pd.DataFrame, column: str, grid: np.ndarray, run: RunDescription, finish: Callable[[Axes], None]
+) -> Figure:
+    """Draw, for each kind of network and sign, the share of attempts that flipped with a value up to x.
+
+    Args:
+        attempts: The attempts table, with the column.
+        column: What is on the x axis; the converged networks' attempts count, those not flipped are beyond every x.
+        grid: Ascending.
+        run: What was run.
+        finish: Sets the x axis.
+    """
+    attempts = with_parts(attempts[attempts["checkpoint"] == "converged"])
+    networks = ordered(attempts["network"].unique(), NETWORKS)
+    if not networks:
+        return nothing(run, "This run has no attacks on converged networks.")
+    figure = page(run, PAGE, 92 * MM)
+    grid_axes = figure.subplots(len(SIGNS), len(networks), sharex=True, sharey=True, squeeze=False)
+    handles = {}
+    for row, sign in enumerate(SIGNS):
+        for axes, network in zip(grid_axes[row], networks, strict=True):
+            part = attempts[(attempts["network"] == network) & (attempts["sign"] == sign)]
+            for method in ordered(part["method"].unique(), METHODS):
+                for search in ordered(part["search"].unique(), SEARCHES):
+                    each = part[(part["method"] == method) & (part["search"] == search)]
+                    if each.empty:
+                        continue
+                    shares = 100 * cumulative(each.loc[each["flipped"], column].to_numpy(), len(each), grid)
+                    look = {"color": COLORS.get(method, PURPLE), "linestyle": DASHES.get(search, ":")}
+                    label = f"{method.upper()}, {SEARCH_NAMES.get(search, search)}"
+                    handles[label] = axes.plot(grid, shares, label=label, **look)[0]
+            finish(axes)
+            axes.set_ylim(0, 101)
+            axes.grid()
+            if row == 0:
+                axes.set_title(NETWORK_NAMES[network], loc="left")
+        words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
+        grid_axes[row][0].set_ylabel(f"{words}\n% of attempts")
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+    return figure

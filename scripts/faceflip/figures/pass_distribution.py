@@ -1,0 +1,37 @@
+"""PASS of the flipped attempts: Table 1 for every threshold at once.
+
+A curve at x is the share of all attempts on a kind of network that flip with a PASS of at least x; the scale stretches
+towards 1, where a perturbation cannot be seen. The dotted lines are the thresholds of Table 1. Where a curve is steep,
+a small change of the threshold changes the table much.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from faceflip.analysis.frames import read_attempts
+from faceflip.analysis.run import RunDescription
+from faceflip.figures.distributions import draw_cumulative
+from faceflip.figures.options import FigureInputs, Options
+from faceflip.figures.style import GREY
+
+TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
+SMALLEST = 2e-5
+
+
+def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
+    """Draw the cumulative distribution of 1 - PASS on a logarithmic scale."""
+    attempts = read_attempts(inputs["attempts"])
+    attempts["loss"] = 1 - attempts["pass"]
+
+    def finish(axes: Axes) -> None:
+        axes.set_xscale("log")
+        axes.set_xlim(1, SMALLEST)
+        axes.set_xticks([1 - tick for tick in TICKS], [f"{tick:g}" for tick in TICKS])
+        for threshold in run.thresholds:
+            if 0 < threshold < 1:
+                axes.axvline(1 - threshold, color=GREY, linewidth=0.5, linestyle=":")
+        if axes.get_subplotspec().is_last_row():
+            axes.set_xlabel("PASS of at least")
+
+    return draw_cumulative(attempts, "loss", np.geomspace(SMALLEST, 1, 500), run, finish)

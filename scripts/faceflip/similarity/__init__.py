@@ -1,0 +1,9 @@
+"""PASS, the perceptual adversarial similarity score: ECC alignment, SSIM, and what joins them.
+
+The reference implementation of the definition "pass-1" (`docs/pass.md`), on the CPU and on accelerators.
+"""
+
+from faceflip.similarity.definition import NAME, Alignment, PassScores, parameters
+from faceflip.similarity.scoring import pass_score, pass_scores, score_table
+
+__all__ = ["NAME", "Alignment", "PassScores", "parameters", "pass_score", "pass_scores", "score_table"]

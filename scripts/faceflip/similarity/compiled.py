@@ -1,0 +1,118 @@
+"""Where the compiled CPU engine is kept, so that only the first job on a machine pays for compiling it.
+
+Left alone, numba writes beside the source file, which a read-only installation forbids; lets processes on different
+processors write to one index at the same time, where one may then run code made for the other; and notices a change
+only in the file of the function itself. Here each processor type, numba version and state of the sources has a folder
+of its own, and a lock lets one process at a time look into it: the others wait for the compilation and then load its
+result.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+_log = logging.getLogger(__name__)
+_import_lock = threading.Lock()
+
+KERNELS = "faceflip.similarity.kernels"
+LOCK_PATIENCE_S = 300
+SOURCES = ("kernels.py", "definition.py")
+
+
+def _key() -> str:
+    """Return a name for all that compiled code depends on: processor and its features, numba, the sources."""
+    import llvmlite.binding
+    import numba
+
+    features = llvmlite.binding.get_host_cpu_features().flatten()
+    sources = [Path(__file__).with_name(name).read_bytes() for name in SOURCES]
+    digest = hashlib.sha256(b"\0".join([features.encode(), *sources])).hexdigest()[:12]
+    return f"{llvmlite.binding.get_host_cpu_name()}-numba{numba.__version__}-{digest}"
+
+
+def _candidates() -> Iterator[Path]:
+    """Yield the folders to try: the user's wish, the user's cache, a private folder for temporary files."""
+    wish = os.environ.get("NUMBA_CACHE_DIR")
+    if wish:
+        yield Path(wish)
+        return
+    with contextlib.suppress(RuntimeError):
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "faceflip"
+    yield Path(tempfile.gettempdir()) / f"faceflip-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+
+
+def _is_private(folder: Path) -> bool:
+    """Tell whether nobody else may put code into `folder`: cached code is run unseen."""
+    if not hasattr(os, "getuid"):
+        return True
+    state = folder.stat()
+    return state.st_uid == os.getuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for compiled code, made if need be, or None where no place can be written to."""
+    for parent in _candidates():
+        folder = parent / _key()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError:
+            continue
+        if os.environ.get("NUMBA_CACHE_DIR") or (_is_private(parent) and _is_private(folder)):
+            return folder
+    return None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, or go on without where the file system has none or nobody lets go of it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "lock", timeout=LOCK_PATIENCE_S)
+    try:
+        lock.acquire()
+    except (Timeout, OSError, NotImplementedError) as fault:
+        _log.warning("%s cannot be locked (%s): going on without", folder, fault)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def load() -> ModuleType:
+    """Return the module `kernels`, ready to run.
+
+    The first call on a machine compiles it (half a minute), later processes load what that left (a second).
+    """
+    with _import_lock:
+        if KERNELS in sys.modules and sys.modules[KERNELS].score_group.signatures:
+            return sys.modules[KERNELS]
+        import numba
+
+        folder = cache_folder()
+        if folder is None:
+            _log.warning("no folder can be written to for compiled code: PASS is compiled anew (set NUMBA_CACHE_DIR)")
+            from faceflip.similarity import kernels
+
+            kernels.prepare()
+            return kernels
+        before = numba.config.CACHE_DIR
+        with _locked(folder):
+            # numba reads the setting when a function is decorated, which is when the module is imported.
+            numba.config.CACHE_DIR = str(folder)
+            try:
+                from faceflip.similarity import kernels
+
+                kernels.prepare()
+            finally:
+                numba.config.CACHE_DIR = before
+        return kernels

@@ -1,0 +1,102 @@
+"""The CPU engine: hands groups of pairs that share an original to threads that run the compiled kernels."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import numpy as np
+
+from faceflip.similarity import compiled
+from faceflip.similarity.definition import PassScores
+
+# A group shares the preparation of its original; more pairs would gain nothing and make threads wait for the last
+# group.
+GROUP = 16
+
+
+def available_threads() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _groups(original_index: np.ndarray, threads: int) -> Iterator[np.ndarray]:
+    """Yield the pairs in groups of one original, at most `GROUP` each, in the order of the originals."""
+    size = max(1, min(GROUP, -(-len(original_index) // threads)))
+    order = np.argsort(original_index, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(original_index[order])) + 1):
+        for start in range(0, len(members), size):
+            yield members[start : start + size]
+
+
+def _in_threads(run: Callable[[np.ndarray], int], groups: Iterator[np.ndarray], threads: int) -> Iterator[int]:
+    """Yield what `run` returns for each group, as they get done; what has not begun is dropped when this is closed."""
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for future in as_completed([pool.submit(run, members) for members in groups]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def score(
+    originals: np.ndarray,
+    perturbed: np.ndarray,
+    original_index: np.ndarray,
+    *,
+    channels: int,
+    align: bool,
+    unaligned: bool,
+    threads: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> PassScores:
+    """Score pairs on the CPU; arguments are checked by `pass_scores`.
+
+    The result is the same to the last bit whatever `threads` is and however pairs are put together.
+
+    Args:
+        originals: m x h x w x 3 uint8.
+        perturbed: n x h x w x 3 uint8.
+        original_index: n int64, the original of each perturbed image.
+        channels: 1 for grey alone, 3 for colour alone, 4 for both.
+        align: whether to compute what needs alignment.
+        unaligned: whether to compute SSIM without alignment.
+        threads: at most so many; all that the process may use by default.
+        progress: called in this thread with the number of pairs that have just been finished.
+    """
+    kernels = compiled.load()
+    scores = PassScores.empty(len(perturbed))
+    if not len(perturbed):
+        return scores
+    similarities = np.full((len(perturbed), 4), np.nan)
+    warps = scores.warp.reshape(-1, 9)
+    threads = max(1, min(threads or available_threads(), len(perturbed)))
+    height, width = perturbed.shape[1:3]
+    scratch = threading.local()
+
+    def run(members: np.ndarray) -> int:
+        if not hasattr(scratch, "work"):
+            scratch.work = np.empty(kernels.scratch_size(height, width, channels), np.float32)
+        kernels.score_group(
+            originals[original_index[members[0]]],
+            perturbed,
+            members,
+            channels,
+            align,
+            unaligned,
+            scratch.work,
+            similarities,
+            scores.ecc,
+            scores.iterations,
+            scores.status,
+            warps,
+        )
+        return len(members)
+
+    groups = _groups(original_index, threads)
+    for done in map(run, groups) if threads == 1 else _in_threads(run, groups, threads):
+        if progress is not None:
+            progress(done)
+    for k, name in enumerate(("pass_", "ssim", "pass_gray", "ssim_gray")):
+        getattr(scores, name)[:] = similarities[:, k]
+    return scores

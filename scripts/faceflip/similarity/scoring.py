@@ -1,0 +1,146 @@
+"""The calls that the rest of the project makes: scores of pairs, one score, a table of scores."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from faceflip.similarity.definition import WINDOW, Alignment, PassScores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Color = Literal["both", "rgb", "gray"]
+Engine = Literal["auto", "cpu", "torch"]
+
+_CHANNELS = {"gray": 1, "rgb": 3, "both": 4}
+
+
+def _is_tensor(images: Any) -> bool:
+    return hasattr(images, "detach")
+
+
+def _checked(images: Any, name: str) -> Any:
+    """Return `images` unchanged if they are a batch that PASS is defined on, else say what is wrong with them."""
+    if not _is_tensor(images):
+        images = np.asarray(images)
+    dtype = str(images.dtype).removeprefix("torch.")
+    if dtype != "uint8":
+        raise TypeError(
+            f"{name} must be uint8 images on 0-255, not {dtype}: PASS is defined on whole pixel values, so round, clip "
+            "and convert first"
+        )
+    if images.ndim != 4 or images.shape[-1] != 3:
+        raise ValueError(f"{name} must have the shape (pairs, height, width, 3), not {tuple(images.shape)}")
+    if min(images.shape[1:3]) < WINDOW:
+        height, width = images.shape[1:3]
+        raise ValueError(f"{name} are {width} x {height} pixels, but SSIM needs at least {WINDOW} x {WINDOW}")
+    return images
+
+
+def _checked_index(original_index: Any, n_originals: int, n_perturbed: int) -> np.ndarray:
+    """Return which original belongs to each perturbed image, as int64."""
+    if original_index is None:
+        if n_originals == 1:
+            return np.zeros(n_perturbed, np.int64)
+        if n_originals != n_perturbed:
+            raise ValueError(
+                f"{n_originals} originals do not pair up with {n_perturbed} perturbed images: give original_index"
+            )
+        return np.arange(n_perturbed, dtype=np.int64)
+    index = np.asarray(original_index)
+    if index.shape != (n_perturbed,) or not np.issubdtype(index.dtype, np.integer):
+        raise ValueError(f"original_index must hold one whole number for each of the {n_perturbed} perturbed images")
+    if len(index) and (index.min() < 0 or index.max() >= n_originals):
+        raise ValueError(
+            f"original_index goes from {index.min()} to {index.max()}, but there are {n_originals} originals"
+        )
+    return index.astype(np.int64)
+
+
+def _contiguous(images: Any) -> np.ndarray:
+    return np.ascontiguousarray(images.detach().cpu().numpy() if _is_tensor(images) else images)
+
+
+def choose_engine(engine: Engine, device: Any, *images: Any) -> Literal["cpu", "torch"]:
+    """Settle `auto`: torch where the device or the images are on an accelerator, else the CPU engine."""
+    if engine not in ("auto", "cpu", "torch"):
+        raise ValueError(f"engine must be auto, cpu or torch, not {engine!r}")
+    if engine != "auto":
+        return engine
+    devices = [device] if device is not None else [batch.device for batch in images if _is_tensor(batch)]
+    return "torch" if any(str(place).split(":")[0] != "cpu" for place in devices) else "cpu"
+
+
+def pass_scores(
+    originals: Any,
+    perturbed: Any,
+    *,
+    original_index: Any = None,
+    color: Color = "both",
+    align: bool = True,
+    unaligned: bool = True,
+    engine: Engine = "auto",
+    threads: int | None = None,
+    device: Any = None,
+    progress: Callable[[int], object] | None = None,
+) -> PassScores:
+    """Compute PASS and plain SSIM of perturbed images against their originals.
+
+    Args:
+        originals: m x h x w x 3 uint8 RGB images, array or tensor.
+        perturbed: n x h x w x 3 uint8 RGB images, array or tensor.
+        original_index: n whole numbers, which original each perturbed image belongs to. Without it, image i belongs to
+            original i, or all to the only one. An original is prepared once for all that share it.
+        color: "both" fills all four similarities, "rgb" only `pass_` and `ssim`, "gray" only `pass_gray` and
+            `ssim_gray`; the others are NaN. The alignment is found on the grey images in any case.
+        align: False computes only plain SSIM; status, warp, iterations and ecc then mean nothing.
+        unaligned: False leaves out plain SSIM.
+        engine: "cpu" (compiled, exact to the last bit whatever the threads), "torch" (batched, for an accelerator),
+            "auto": torch where `device` or the images are on an accelerator.
+        threads: of the CPU engine, all that the process may use by default.
+        device: of the torch engine.
+        progress: called with the number of pairs that have just been finished.
+
+    Raises:
+        TypeError: images are not uint8.
+        ValueError: wrong shape, images smaller than SSIM's window, or an index that does not fit.
+    """
+    if color not in _CHANNELS:
+        raise ValueError(f"color must be both, rgb or gray, not {color!r}")
+    originals, perturbed = _checked(originals, "originals"), _checked(perturbed, "perturbed images")
+    if originals.shape[1:] != perturbed.shape[1:]:
+        raise ValueError(
+            f"originals {tuple(originals.shape)} and perturbed images {tuple(perturbed.shape)} differ in size"
+        )
+    index = _checked_index(original_index, len(originals), len(perturbed))
+    chosen = choose_engine(engine, device, originals, perturbed)
+    options = {"channels": _CHANNELS[color], "align": align, "unaligned": unaligned, "progress": progress}
+    if chosen == "torch":
+        from faceflip.similarity import batched
+
+        return batched.score(originals, perturbed, index, device=device, **options)
+    from faceflip.similarity import cpu
+
+    return cpu.score(_contiguous(originals), _contiguous(perturbed), index, threads=threads, **options)
+
+
+def pass_score(original: Any, perturbed: Any, *, color: Literal["rgb", "gray"] = "rgb") -> float:
+    """Compute PASS of one perturbed image against its original (both h x w x 3 uint8 RGB)."""
+    if color not in ("rgb", "gray"):
+        raise ValueError(f"color must be rgb or gray, not {color!r}")
+    scores = pass_scores(original[None], perturbed[None], color=color, unaligned=False, threads=1)
+    return float((scores.pass_ if color == "rgb" else scores.pass_gray)[0])
+
+
+def score_table(originals: Any, perturbed: Any, **options: Any) -> "pd.DataFrame":
+    """Score pairs like `pass_scores` and return one row a pair.
+
+    Columns: pass, ssim, pass_gray, ssim_gray, ecc (float64), iterations (int32), alignment (label of `Alignment`).
+    """
+    import pandas as pd
+
+    return pd.DataFrame(dict(pass_scores(originals, perturbed, **options).columns()))
+
+
+__all__ = ["Alignment", "choose_engine", "pass_score", "pass_scores", "score_table"]

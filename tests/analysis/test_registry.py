@@ -1,0 +1,158 @@
+import importlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from faceflip.analysis.frames import read_csv
+from faceflip.analysis.registry import TABLES, make_table
+from faceflip.analysis.specimen import ATTACKS, specimen
+from faceflip.stages import VERSIONS
+
+KINDS = ("csv", "md", "tex")
+GOLDEN = Path(__file__).parent / "golden"
+SEPARATE = ("Goatee", "Male", "Smiling")
+MOON = ("Attractive", "Goatee", "Male", "No_Beard", "Smiling")
+
+
+def make_all(made, paths, folder: Path, **options) -> dict[str, dict[str, Path]]:
+    """Make every table in the order of the registry, which is one in which inputs come first."""
+    made_tables = {}
+    for name in TABLES:
+        outputs = {kind: folder / f"{name}.{kind}" for kind in KINDS}
+        make_table(
+            name, paths | {table: folder / f"{table}.csv" for table in made_tables}, made.run, outputs, **options
+        )
+        made_tables[name] = outputs
+    return made_tables
+
+
+@pytest.fixture(scope="module")
+def tables(made, tmp_path_factory) -> dict[str, dict[str, Path]]:
+    folder = tmp_path_factory.mktemp("tables")
+    return make_all(made, made.write(folder), folder)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_page_begins_with_what_was_run(tables, made, name):
+    markdown, tex = (tables[name][kind].read_text().splitlines() for kind in ("md", "tex"))
+    assert markdown[0] == made.run.line
+    assert tex[0] == f"% {made.run.line}"
+    assert markdown[0].startswith("Synthetic faces")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_page_is_well_formed(tables, name):
+    rows = [line for line in tables[name]["md"].read_text().splitlines() if line.startswith("|")]
+    assert len(rows) > 2
+    tex = tables[name]["tex"].read_text()
+    for environment in ("table", "tabular"):
+        assert tex.count(rf"\begin{{{environment}}}") == tex.count(rf"\end{{{environment}}}") > 0
+    columns = None
+    for line in tex.splitlines():
+        if line.startswith(r"\begin{tabular}"):
+            columns = len(line.removeprefix(r"\begin{tabular}{").removesuffix("}"))
+        elif line.endswith(r"\\") and r"\multicolumn" not in line:
+            assert line.replace(r"\&", "").count("&") == columns - 1
+    assert tex.replace(r"\{", "").replace(r"\}", "").count("{") == tex.replace(r"\{", "").replace(r"\}", "").count("}")
+    assert "nan" not in tex.lower().replace("lnets+anet", "")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_module_says_how_to_read_its_table(name):
+    assert len(importlib.import_module(TABLES[name].module or f"faceflip.analysis.{name}").__doc__) > 200
+
+
+def test_intervals_can_be_left_out(made, tmp_path):
+    tables = make_all(made, made.write(tmp_path), tmp_path, intervals=False)
+    for outputs in tables.values():
+        header = outputs["csv"].read_text().splitlines()[0].split(",")
+        assert not {"low", "high"} & set(header)
+        assert "scriptsize" not in outputs["tex"].read_text()
+
+
+def test_same_bytes_again(made, tables, tmp_path):
+    again = make_all(made, made.write(tmp_path), tmp_path)
+    for name, outputs in tables.items():
+        for kind, path in outputs.items():
+            assert path.read_bytes() == again[name][kind].read_bytes()
+
+
+def test_order_of_the_attempts_does_not_matter(made, tables, tmp_path):
+    paths = made.write(tmp_path)
+    made.attempts.sample(frac=1, random_state=1).to_parquet(paths["attempts"], index=False)
+    made.transfers.sample(frac=1, random_state=1).to_parquet(paths["transfers"], index=False)
+    again = make_all(made, paths, tmp_path)
+    for name in ("table1", "table2", "success", "portability", "correlation"):
+        assert tables[name]["csv"].read_bytes() == again[name]["csv"].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "experiments",
+    [
+        {("euclidean", "converged"): ("ffa-line",)},
+        {("moon", "converged"): ("ffa-iterative",)},
+        {("softmax", "converged"): ("fgs-iterative",), ("softmax", "epoch2"): ()},
+        {("euclidean", "epoch2"): ("fgs-line",), ("euclidean", "converged"): ("fgs-line", "pgd-line")},
+        {network: ATTACKS[network] for network in ATTACKS if network[0] != "moon"},
+    ],
+    ids=lambda experiments: "+".join("-".join((*key, *names)) for key, names in experiments.items())[:60],
+)
+def test_parts_of_the_experiments_are_enough(tmp_path, experiments):
+    made = specimen(seed=2, attributes=SEPARATE, moon_attributes=MOON, sample=10, test=12, attacks=experiments)
+    tables = make_all(made, made.write(tmp_path), tmp_path)
+    assert pd.read_csv(tables["table1"]["csv"])["total"].sum() > 0
+
+
+def test_a_single_attribute_is_enough(tmp_path):
+    made = specimen(seed=2, attributes=("Male",), moon_attributes=("Male",), sample=10, test=12)
+    tables = make_all(made, made.write(tmp_path), tmp_path)
+    assert len(pd.read_csv(tables["portability"]["csv"])) == 2
+
+
+def test_registries_are_light():
+    """The Snakefile reads them while it is parsed."""
+    code = (
+        "import sys; import faceflip.analysis.registry, faceflip.figures.registry; "
+        "print(sorted({'pandas', 'numpy', 'matplotlib', 'scipy', 'torch', 'pyarrow'} & set(sys.modules)))"
+    )
+    scripts = Path(__file__).parents[2] / "scripts"
+    result = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def small_tables(tmp_path_factory) -> dict[str, dict[str, Path]]:
+    return make_small(tmp_path_factory.mktemp("small"))
+
+
+def make_small(folder: Path) -> dict[str, dict[str, Path]]:
+    made = specimen(seed=1, attributes=SEPARATE, moon_attributes=MOON, sample=12, test=16)
+    return make_all(made, made.write(folder), folder)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_results_change_only_with_the_version(small_tables, name):
+    """Where results are meant to change, raise `VERSIONS["analyse"]` and run this file as a script."""
+    folder = GOLDEN / f"version{VERSIONS['analyse']}"
+    assert folder.is_dir(), f"there are no tables of version {VERSIONS['analyse']}: run {__file__} as a script"
+    kept, now = (read_csv(path) for path in (folder / f"{name}.csv", small_tables[name]["csv"]))
+    pd.testing.assert_frame_equal(now, kept, rtol=1e-9, check_dtype=False)
+
+
+def keep_tables() -> None:
+    """Keep the tables of the present version beside this file, instead of those of older ones."""
+    shutil.rmtree(GOLDEN, ignore_errors=True)
+    folder = GOLDEN / f"version{VERSIONS['analyse']}"
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, outputs in make_small(Path(temporary)).items():
+            shutil.copyfile(outputs["csv"], folder / f"{name}.csv")
+
+
+if __name__ == "__main__":
+    keep_tables()

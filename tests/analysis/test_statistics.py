@@ -1,0 +1,222 @@
+import dataclasses
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceflip.analysis.classification_error import classification_error
+from faceflip.analysis.frames import with_parts
+from faceflip.analysis.statistics import (
+    count_statistics,
+    direction_statistics,
+    error_shares,
+    error_statistics,
+    points_away,
+    progress_statistics,
+    t_test_statistics,
+)
+from faceflip.analysis.table2 import pair_checkpoints, table2
+
+
+def by_id(statistics) -> dict:
+    statistics = list(statistics)
+    found = {each.id: each for each in statistics}
+    assert len(found) == len(statistics), "ids have to be unique"
+    return found
+
+
+@pytest.fixture(scope="module")
+def errors(made):
+    return classification_error(made.predictions, made.labels, made.run.attributes)
+
+
+def test_means_and_improvements(made, errors):
+    found = by_id(error_statistics(errors, made.run.attributes, True))
+    cells = errors[errors["attribute"].isin(made.run.attributes)].groupby("method")["error"].mean()
+    for method in ("euclidean", "softmax_epoch2", "moon", "trivial_train", "lnets_anet"):
+        assert found[f"error_{method}"].value == pytest.approx(cells[method])
+    expected = 1 - cells["euclidean"] / cells["facetracer"]
+    assert found["improvement_euclidean_over_facetracer"].value == pytest.approx(expected)
+
+
+def test_improvements_of_the_paper():
+    # 9.20 % against 12.70 % is what the paper calls 27 %.
+    names = ["euclidean", "lnets_anet", "facetracer", "trivial_train", "trivial_test"]
+    table = pd.DataFrame({"method": names, "attribute": "Bald", "error": [0.0920, 0.1270, 0.1888, 0.2009, 0.1996]})
+    found = by_id(error_statistics(table, ["Bald"], True))
+    values = [found[f"improvement_euclidean_over_{name}"].value for name in names[1:]]
+    assert values == pytest.approx([0.2756, 0.5127, 0.5421, 0.5391], abs=1e-4)
+    assert found["margin_lnets_anet"].value == pytest.approx(-0.035)
+
+
+def test_t_tests_over_attributes_and_images(made, errors):
+    shares = error_shares(made.predictions, made.labels, made.run.attributes)
+    found = by_id(t_test_statistics(errors, shares, made.run.attributes, True))
+    wrong = {}
+    for row in made.predictions.to_dict("records"):
+        if row["split"] == "test" and row["checkpoint"] == "converged" and row["attribute"] in made.run.attributes:
+            wrong.setdefault(row["network"], {}).setdefault(row["image"], []).append(
+                (row["score"] > 0) != (row["label"] > 0)
+            )
+    images = sorted(wrong["moon"])
+    differences = np.array([np.mean(wrong["euclidean"][image]) - np.mean(wrong["moon"][image]) for image in images])
+    t = differences.mean() / (differences.std(ddof=1) / math.sqrt(len(images)))
+    name = "ttest_images_euclidean_vs_moon"
+    assert found[f"{name}_t"].value == pytest.approx(t)
+    assert found[f"{name}_difference"].value == pytest.approx(differences.mean())
+    assert found[f"{name}_difference"].of == len(images) == 40
+    assert found["ttest_attributes_euclidean_vs_moon_t"].of == len(made.run.attributes)
+    # Published errors have no images.
+    assert "ttest_images_euclidean_vs_lnets_anet_t" not in found
+    assert "ttest_attributes_euclidean_vs_lnets_anet_t" in found
+
+
+def test_drawn_faces_are_not_compared_with_published_errors(made, errors):
+    shares = error_shares(made.predictions, made.labels, made.run.attributes)
+    found = [*error_statistics(errors, made.run.attributes, False)]
+    found += t_test_statistics(errors, shares, made.run.attributes, False)
+    for published in ("facetracer", "lnets_anet", "moon_published"):
+        assert [each.id for each in found if published in each.id] == [f"error_{published}"]
+
+
+def test_image_shares_have_the_errors_as_means(made, errors):
+    shares = error_shares(made.predictions, made.labels, made.run.attributes)
+    means = errors[errors["attribute"] == "mean"].set_index("method")["error"]
+    assert set(shares) == {
+        name for name in means.index if name not in ("facetracer", "lnets_anet", "moon_published", "trivial_test")
+    }
+    for method in shares:
+        assert shares[method].mean() == pytest.approx(means[method])
+
+
+def test_counts(made):
+    found = by_id(count_statistics(made.attempts, 0.95))
+    records = [
+        row
+        for row in made.attempts.to_dict("records")
+        if (row["network"], row["checkpoint"], row["attack"]) == ("softmax", "converged", "ffa-line")
+    ]
+    hits = [row for row in records if row["flipped"] and row["pass"] >= 0.95]
+    both = found["adversarial_softmax_converged_ffa-line"]
+    assert (both.count, both.of) == (len(hits), len(records))
+    natural = found["natural_softmax_converged_ffa-line"]
+    assert (natural.count, natural.of) == (
+        sum(not row["correct"] for row in hits),
+        sum(not row["correct"] for row in records),
+    )
+    wrong = found["wrong_softmax_converged_ffa-line"]
+    assert (wrong.count, wrong.of) == (natural.of, len(records))
+
+
+def test_fgs_within_ffa(made):
+    found = by_id(count_statistics(made.attempts, 0.95))
+    pairs = {"fgs-line": set(), "ffa-line": set()}
+    for row in made.attempts.query("network == 'euclidean' and checkpoint == 'converged'").to_dict("records"):
+        if row["attack"] in pairs and row["flipped"] and row["pass"] >= 0.95:
+            pairs[row["attack"]].add((row["attribute"], row["image"]))
+    share = found["fgs_within_ffa_euclidean_line"]
+    assert (share.count, share.of) == (len(pairs["fgs-line"] & pairs["ffa-line"]), len(pairs["fgs-line"]))
+
+
+def test_progress(made):
+    pairs = pair_checkpoints(made.attempts, 0.95)
+    found = by_id(progress_statistics(pairs))
+    state = {}
+    for row in made.attempts.to_dict("records"):
+        if row["network"] == "euclidean" and row["attack"] == "ffa-line":
+            hit = row["flipped"] and row["pass"] >= 0.95
+            state.setdefault((row["attribute"], row["image"]), {})[row["checkpoint"]] = (row["correct"], hit)
+    natural = {
+        name: {key for key, at in state.items() if at[name] == (False, True)} for name in ("epoch2", "converged")
+    }
+    lost = natural["epoch2"] - natural["converged"]
+    assert lost, "the specimen should lose some"
+    assert found["natural_lost_euclidean_ffa"].value == len(lost)
+    correct = found["natural_lost_correct_euclidean_ffa"]
+    assert (correct.count, correct.of) == (sum(state[key]["converged"][0] for key in lost), len(lost))
+    differ = found["natural_differ_converged_euclidean_ffa"]
+    assert (differ.count, differ.of) == (len(natural["converged"] - natural["epoch2"]), len(natural["converged"]))
+    assert found["overlap_euclidean_ffa"].value == sum(at["epoch2"][1] and at["converged"][1] for at in state.values())
+
+
+def test_progress_agrees_with_table2(made):
+    pairs = pair_checkpoints(made.attempts, 0.95)
+    table = table2(pairs).set_index(["network", "method", "sign"])
+    for (network, method), _ in pairs.groupby(["network", "method"]):
+        found = by_id(progress_statistics(pairs))
+        row = table.loc[(network, method, "-")]
+        assert found[f"natural_lost_{network}_{method}"].value == row["epoch2"] - row["overlap"]
+        both = sum(table.loc[(network, method, sign), ["overlap", "overlap_other_sign"]].sum() for sign in "+-")
+        assert found[f"overlap_{network}_{method}"].value == both
+
+
+@given(st.floats(-3, 3).filter(lambda f: min(abs(f), abs(abs(f) - 1)) > 1e-3), st.sampled_from([-1, 1]))
+def test_where_fgs_points(score, label):
+    """A small step that raises (or, for the opposite label, lowers) the loss tells whether |f| grows."""
+    decision = 1 if score > 0 else -1
+    for fgs_label, target, direction in (
+        ("current", decision, 1),
+        ("annotated", label, 1),
+        ("opposite", -decision, -1),
+    ):
+        step = 1e-4
+        rise = (score + step - target) ** 2 - (score - step - target) ** 2
+        moved = score + step * direction * np.sign(rise)
+        away = points_away(pd.Series([score]), pd.Series([label]), fgs_label)
+        assert bool(away.iloc[0]) == (abs(moved) > abs(score))
+
+
+def test_fgs_points_away_beyond_one():
+    score = pd.Series([1.2, -1.2, 0.8, -0.8, 1.0])
+    label = pd.Series([1, 1, 1, 1, 1])
+    assert points_away(score, label, "current").tolist() == [True, True, False, False, False]
+    assert not points_away(score, label, "opposite").any()
+
+
+def test_directions_against_loops(made):
+    sample = made.predictions.query("network == 'softmax' and split == 'sample'")
+    logits = sample[["checkpoint", "attribute", "image", "logit_absent", "logit_present"]]
+    found = by_id(direction_statistics(made.attempts, logits, made.run))
+    records = made.attempts.to_dict("records")
+    fgs = [row for row in records if row["network"] == "euclidean" and row["attack"] == "fgs-line"]
+    fgs = [row for row in fgs if row["checkpoint"] == "converged"]
+    away = [row for row in fgs if abs(row["score_before"]) > 1]
+    share = found["fgs_away_euclidean_converged_fgs-line"]
+    assert (share.count, share.of) == (len(away), len(fgs))
+    assert found["fgs_away_euclidean_converged_fgs-line_flipped"].count == sum(row["flipped"] for row in away)
+    logit = {
+        (row["checkpoint"], row["attribute"], row["image"]): (row["logit_absent"], row["logit_present"])
+        for row in logits.to_dict("records")
+    }
+    ffa = [row for row in records if row["network"] == "softmax" and row["attack"] == "ffa-iterative"]
+    pairs = [(row, logit["converged", row["attribute"], row["image"]]) for row in ffa]
+    both = [row for row, (absent, present) in pairs if absent < 0 and present < 0]
+    one = [row for row, (absent, present) in pairs if min(absent, present) < 0 <= max(absent, present)]
+    assert both
+    assert one
+    name = "negative_softmax_converged_ffa-iterative"
+    assert found[f"ffa_larger_{name}"].count == len(both)
+    assert found[f"ffa_smaller_{name}"].count == len(one)
+    assert found[f"ffa_larger_{name}_flipped"].count == sum(row["flipped"] for row in both)
+    others = found[f"ffa_smaller_{name}_others_flipped"]
+    assert others.of == len(ffa) - len(one)
+    assert others.count == sum(row["flipped"] for row in ffa) - sum(row["flipped"] for row in one)
+
+
+def test_logits_do_not_matter_for_the_margin(made):
+    logits = made.predictions.query("network == 'softmax' and split == 'sample'")
+    logits = logits[["checkpoint", "attribute", "image"]]
+    logits = logits.assign(logit_absent=-1.0, logit_present=-2.0)
+    options = {"ffa-line": {"ffa_objective": "margin"}}
+    found = by_id(direction_statistics(made.attempts, logits, dataclasses.replace(made.run, attacks=options)))
+    assert {name.split("_")[-1] for name in found if name.startswith("ffa")} == {"ffa-iterative", "flipped"}
+    assert "ffa_larger_negative_softmax_converged_ffa-line" not in found
+
+
+def test_parts_of_attacks(made):
+    parts = with_parts(made.attempts)
+    assert (parts["method"].astype("str") + "-" + parts["search"].astype("str") == parts["attack"]).all()
+    assert ((parts["sign"] == "+") == parts["correct"]).all()

@@ -1,0 +1,147 @@
+"""Figure 1, from the stores and the dataset that the workflow writes."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from faceflip import dataset as dataset_module
+from faceflip.analysis.examples import Choice, Example, choose_examples
+from faceflip.celeba import ATTRIBUTES
+from faceflip.figures.figure1 import caption, draw, draw_examples, magnified
+from faceflip.figures.options import Options
+from faceflip.figures.registry import make_figure
+from faceflip.figures.style import drawing
+from faceflip.store import StoreHeader, StoreWriter, write_joined_view
+
+HEIGHT, WIDTH = 27, 22
+FINGERPRINT = "ab" * 32
+
+
+@pytest.fixture(scope="module")
+def inputs(eight, tmp_path_factory):
+    """The specimen's attempts as stores; every perturbation tells by its first pixel which attempt it is of."""
+    made, paths = eight
+    folder = tmp_path_factory.mktemp("figure1")
+    count = sum(made.run.images.values())
+    dataset = folder / "celeba.h5"
+    with h5py.File(dataset, "w") as file:
+        pixels = np.random.default_rng(0).integers(60, 200, (count, HEIGHT, WIDTH, 3), dtype=np.uint8)
+        file["images"] = pixels
+        file["labels"] = np.ones((count, len(ATTRIBUTES)), np.int8)
+        file["split"] = np.zeros(count, np.uint8)
+        file["file_name"] = np.array([f"{row + 1:06d}.jpg" for row in range(count)], dtype="S")
+        manifest = {"format": dataset_module.FORMAT, "version": dataset_module.VERSION, "fingerprint": FINGERPRINT}
+        file.attrs["manifest"] = json.dumps(manifest)
+    stores = []
+    for network in ("euclidean", "moon"):
+        for attack in ("ffa-line", "ffa-iterative"):
+            chosen = made.attempts.query("network == @network and checkpoint == 'converged' and attack == @attack")
+            half = len(chosen) // 2
+            shards = []
+            for number, part in enumerate((chosen[:half], chosen[half:])):
+                shards.append(folder / network / "converged" / attack / f"{number:03d}.h5")
+                _write(shards[-1], part, network, attack, number, number * half)
+            stores.append(folder / network / "converged" / f"{attack}.h5")
+            write_joined_view(stores[-1], shards)
+    return paths | {"dataset": dataset, "stores": stores[::-1]}
+
+
+def _write(path, part, network, attack, shard, first):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = StoreHeader(network, "converged", attack, {}, {"any": "00"}, FINGERPRINT, 1, shard, first)
+    perturbation = np.ones((len(part), HEIGHT, WIDTH, 3), np.int16)
+    perturbation[:, 0, 0] = [mark(*row) for row in part[["attribute", "image"]].itertuples(index=False)]
+    columns = ("image", "file_name", "attribute", "label", "score_before", "score_after", "flipped", "epsilon", "steps")
+    columns = {name: part[name].to_numpy() for name in (*columns, "gradient_passes", "forward_passes")}
+    codes = {"flipped": 0, "zero_gradient": 1, "max_epsilon": 2, "saturated": 3, "max_steps": 4}
+    with StoreWriter(path, header, len(part), (HEIGHT, WIDTH)) as writer:
+        outcome = part["outcome"].map(codes).to_numpy()
+        writer.write(np.arange(len(part)), perturbation=perturbation, outcome=outcome, **columns)
+
+
+def mark(attribute: str, image: int) -> list[int]:
+    return [ATTRIBUTES.index(attribute) - 20, image % 50 - 25, image // 50]
+
+
+def test_panels_show_the_chosen_attempts(eight, inputs):
+    made, _ = eight
+    choices = choose_examples(made.attempts, made.transfers, made.run.threshold)
+    with drawing():
+        figure = draw(inputs, made.run, Options())
+    by_letter = sorted(figure.subfigs, key=lambda panel: panel.get_suptitle())
+    panels = [axes.images[0].get_array() for panel in by_letter for axes in panel.axes]
+    examples = [choice.examples[row] for row in range(2) for choice in choices]
+    assert all(examples), "the specimen should have all four"
+    assert len(panels) == 12
+    images = dataset_module.open_dataset(inputs["dataset"]).images
+    for example, (original, perturbation, sum_) in zip(examples, zip(*[iter(panels)] * 3, strict=True), strict=True):
+        np.testing.assert_array_equal(original, images[example.image])
+        expected = np.ones((HEIGHT, WIDTH, 3), int)
+        expected[0, 0] = mark(example.attribute, example.image)
+        np.testing.assert_array_equal(perturbation, np.clip(128 + 10 * expected, 0, 255))
+        np.testing.assert_array_equal(sum_, images[example.image] + expected)
+
+
+def test_files_are_the_same_twice(eight, inputs, tmp_path):
+    for folder in ("a", "b"):
+        outputs = {kind: tmp_path / folder / f"figure1.{kind}" for kind in ("pdf", "png")}
+        make_figure("figure1", inputs, eight[0].run, outputs, Options())
+    for kind in ("pdf", "png"):
+        assert (tmp_path / "a" / f"figure1.{kind}").read_bytes() == (tmp_path / "b" / f"figure1.{kind}").read_bytes()
+    assert Image.open(tmp_path / "a" / "figure1.png").width > 2000
+
+
+def example(**changes) -> Example:
+    fields = {"network": "moon", "search": "line", "attribute": "Male", "image": 3, "file_name": "000004.jpg"}
+    fields |= {"present": True, "correct": True, "similarity": 0.98765, "others": ()}
+    return Example(**(fields | changes))
+
+
+def test_captions():
+    assert caption(example()).splitlines()[:2] == [
+        "Male: present (right) → absent.   PASS 0.9877",
+        "No other attribute changes.",
+    ]
+    many = tuple((name, number % 2 == 0) for number, name in enumerate(ATTRIBUTES[:7]))
+    text = " ".join(caption(example(others=many)).split())
+    assert "Also: 5 o'Clock Shadow → present, Arched Eyebrows → absent" in text
+    assert text.endswith("Bald → present, 2 more.")
+    natural = caption(example(network="euclidean", present=False, correct=False), "a remark")
+    assert natural.splitlines()[:2] == ["Male: absent (wrong) → present.   PASS 0.9877", "(a remark)"]
+
+
+def test_a_pass_below_one_is_not_shown_as_one():
+    shown = [
+        caption(example(similarity=value)).splitlines()[0].split()[-1] for value in (0.95, 0.99996, 0.9999996, 1.0)
+    ]
+    assert shown == ["0.9500", "0.99996", "0.9999996", "1.0000"]
+
+
+def test_magnified():
+    shown = magnified(np.array([[[0, 1, -1], [12, 13, -13]]], np.int16))
+    assert shown.tolist() == [[[128, 138, 118], [248, 255, 0]]]
+
+
+def test_what_is_missing_is_said_and_nothing_is_cut(eight):
+    """The longest captions, an example that only one search found, and a network without any."""
+    long = example(network="euclidean", others=tuple((name, True) for name in ATTRIBUTES[18:26]))
+    remark = "no misclassified image is adversarial by both searches"
+    none = Choice("moon", (None, None), "FFA with line search flipped no image of this network")
+    choices = (Choice("euclidean", (long, None), remark), none)
+    pictures = {long: (np.full((218, 178, 3), 99, np.uint8), np.zeros((218, 178, 3), np.int16))}
+    with drawing():
+        figure = draw_examples(choices, pictures, eight[0].run)
+        FigureCanvasAgg(figure)
+        figure.get_layout_engine().execute(figure)
+        box = figure.get_tightbbox()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= figure.get_figwidth()
+    assert box.y1 <= figure.get_figheight()
+    words = " ".join(text.get_text() for panel in figure.subfigs for text in panel.texts)
+    assert "iterative FFA does not flip this image" in words
+    assert "flipped no image of this network" in words

@@ -1,0 +1,203 @@
+"""Every figure but the first, on made-up tables: drawn whole, legible, the same bytes every time."""
+
+import importlib
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from PIL import Image
+
+from faceflip.analysis.frames import read_csv
+from faceflip.analysis.specimen import specimen
+from faceflip.analysis.transfers import matrix
+from faceflip.figures.options import Options
+from faceflip.figures.registry import FIGURES, make_figure
+from faceflip.figures.style import DPI, MM, NOTE, PAGE, drawing, save
+
+DRAWN = [name for name in FIGURES if name != "figure1"]
+SMALLEST_TYPE = 4.5
+"""Points: what journals accept, and what a laser printer still prints."""
+
+
+IN_ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+
+import matplotlib
+
+from faceflip.analysis.run import RunDescription
+from faceflip.figures.options import Options
+from faceflip.figures.registry import FIGURES, make_figure
+
+matplotlib.rcParams.update({"font.size": 20, "axes.grid": True})
+source, target = map(Path, sys.argv[1:3])
+run = RunDescription.from_json(source / "run.json")
+for name in sys.argv[3:]:
+    inputs = {role: source / f"{role}.csv" for role in FIGURES[name].inputs}
+    outputs = {kind: target / f"{name}.{kind}" for kind in ("pdf", "png")}
+    make_figure(name, inputs, run, outputs, Options(order="clustered"))
+"""
+
+
+def module_of(name: str):
+    return importlib.import_module(FIGURES[name].module or f"faceflip.figures.{name}")
+
+
+def draw(name: str, size, **options):
+    made, paths = size
+    figure = module_of(name).draw(paths, made.run, Options(**options))
+    FigureCanvasAgg(figure)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    return figure
+
+
+@pytest.fixture(scope="session")
+def figures(eight, forty) -> dict:
+    """Every figure at both sizes, drawn once."""
+    with drawing():
+        return {(name, size): draw(name, made) for name in DRAWN for size, made in (("eight", eight), ("forty", forty))}
+
+
+@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_cut(figures, name, size):
+    figure = figures[name, size]
+    box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width + 0.005
+    assert box.y1 <= height + 0.005
+
+
+@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_size_and_type(figures, name, size):
+    figure = figures[name, size]
+    assert figure.get_figwidth() == pytest.approx(PAGE)
+    assert figure.get_figheight() < 235 * MM, "higher than a page"
+    shown = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    assert min(text.get_fontsize() for text in shown) >= SMALLEST_TYPE
+
+
+@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_labels_of_an_axis_do_not_overlap(figures, name, size):
+    for axes in figures[name, size].axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+            labels = [tick.label1 for tick in ticks if tick.label1.get_visible() and tick.label1.get_text()]
+            boxes = [label.get_window_extent() for label in labels]
+            sides = sorted((box.x0, box.x1) if axis is axes.xaxis else (box.y0, box.y1) for box in boxes)
+            for (_, end), (start, _) in pairwise(sides):
+                # A line's box has room for letters that reach below and above the others; little of that may overlap.
+                assert end <= start + 0.016 * DPI, [label.get_text() for label in labels]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawn_faces_are_noted(figures, name):
+    assert NOTE in [text.get_text() for text in figures[name, "eight"].texts]
+    assert NOTE not in [text.get_text() for text in figures[name, "forty"].texts]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_files(figures, tmp_path, name):
+    outputs = _outputs(tmp_path, name)
+    with drawing():
+        save(figures[name, "eight"], outputs)
+    with Image.open(outputs["png"]) as image:
+        assert image.width == pytest.approx(PAGE * DPI, abs=1)
+        assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
+        assert np.asarray(image.convert("L")).std() > 5
+    pdf = outputs["pdf"].read_bytes()
+    assert pdf.startswith(b"%PDF")
+    box = [float(value) for value in re.search(rb"/MediaBox \[ ([\d. ]+) \]", pdf)[1].split()]
+    assert box[2] == pytest.approx(PAGE * 72, abs=0.1)
+    for date in (b"CreationDate", b"ModDate", b"Producer", b"matplotlib"):
+        assert date not in pdf
+
+
+def test_same_bytes_in_another_process(eight, tmp_path):
+    made, paths = eight
+    names = ["figure3", "figure4"]
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+    for name in names:
+        make_figure(name, paths, made.run, _outputs(tmp_path / "here", name), Options(order="clustered"))
+    scripts = Path(__file__).parents[2] / "scripts"
+    arguments = [str(paths["success"].parent), str(tmp_path / "there"), *names]
+    environment = {"PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1", "TZ": "Asia/Tokyo"}
+    subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, *arguments], cwd=scripts, check=True, env=environment)
+    for name in names:
+        for kind, path in _outputs(tmp_path / "here", name).items():
+            assert path.read_bytes() == _outputs(tmp_path / "there", name)[kind].read_bytes(), (name, kind)
+
+
+def _outputs(folder: Path, name: str) -> dict[str, Path]:
+    return {kind: folder / f"{name}.{kind}" for kind in ("pdf", "png")}
+
+
+def test_empty_columns_are_hatched(eight, figures):
+    rates = read_csv(eight[1]["portability"])
+    empty = rates.drop_duplicates(["checkpoint", "source"]).query("images == 0").groupby("checkpoint").size()
+    assert empty.sum() > 0, "the specimen should have an empty column"
+    for axes, checkpoint in zip(figures["figure4", "eight"].axes, ("converged", "epoch2"), strict=False):
+        hatched = [patch for patch in axes.findobj(Rectangle) if patch.get_hatch()]
+        assert len(hatched) == empty.get(checkpoint, 0)
+
+
+def test_matrices_show_their_rates(eight, figures):
+    rates = read_csv(eight[1]["portability"])
+    expected = matrix(rates[rates["checkpoint"] == "converged"]).to_numpy(float)
+    axes = figures["figure4", "eight"].axes[0]
+    shown = np.ma.filled(axes.collections[0].get_array().astype(float), np.nan).reshape(expected.shape)
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_orders_of_matrices(forty, figures):
+    with drawing():
+        clustered = draw("figure5", forty, order="clustered")
+    rows = [
+        [text.get_text() for text in figure.axes[0].get_yticklabels()]
+        for figure in (figures["figure5", "forty"], clustered)
+    ]
+    assert rows[0][0] == "5 o'Clock Shadow"
+    assert rows[0] != rows[1]
+    assert sorted(rows[0]) == sorted(rows[1])
+
+
+def test_bars_of_figure3_are_the_success_rates(eight, figures):
+    success = read_csv(eight[1]["success"])
+    success = success[(success["search"] == "line") & success["network"].isin(["euclidean", "moon"])]
+    axes = figures["figure3", "eight"].axes[0]
+    heights = sorted(round(bar.get_height(), 6) for bars in axes.containers if hasattr(bars, "patches") for bar in bars)
+    signed = success["rate"].fillna(0) * 100 * success["sign"].map({"+": 1, "-": -1})
+    assert heights == pytest.approx(sorted(signed), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "experiments",
+    [
+        {("softmax", "epoch2"): ("ffa-line",)},
+        {("euclidean", "converged"): ("fgs-iterative",)},
+        {("moon", "converged"): ("ffa-line",)},
+    ],
+    ids=lambda experiments: "-".join(next(iter(experiments))),
+)
+def test_parts_of_the_experiments_are_enough(prepared, tmp_path, experiments):
+    options = {"attributes": ("Male",), "moon_attributes": ("Male", "Young"), "sample": 10, "test": 12}
+    run = prepared(specimen(seed=2, attacks=experiments, **options), tmp_path)
+    with drawing():
+        for name in DRAWN:
+            figure = draw(name, run)
+            assert figure.axes or "This run has no" in figure.texts[-1].get_text()

@@ -1,0 +1,307 @@
+"""A whole run: everything is there, and every table can be computed anew from the attempts and the predictions.
+
+The tables are recomputed here by plain loops that share no code with the library.
+"""
+
+import json
+from collections import defaultdict
+from itertools import product
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from running import Workflow
+
+from faceflip.analysis.registry import TABLES
+from faceflip.dataset import open_dataset
+from faceflip.figures.registry import FIGURES
+from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.similarity import pass_score
+from faceflip.store import open_store
+
+pytestmark = pytest.mark.workflow
+
+TAU = 0.95
+
+
+@pytest.fixture(scope="module")
+def results(tiny):
+    return tiny.directory / "results"
+
+
+@pytest.fixture(scope="module")
+def attempts(results):
+    return pd.read_parquet(results / "attempts.parquet").to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def transfers(results):
+    return pd.read_parquet(results / "transfers.parquet").to_dict("records")
+
+
+def table(results, name):
+    return pd.read_csv(results / f"tables/{name}.csv").to_dict("records")
+
+
+def method_and_search(attack):
+    method, _, search = attack.partition("-")
+    return method, search
+
+
+def is_adversarial(attempt, threshold=TAU):
+    return attempt["flipped"] and attempt["pass"] >= threshold
+
+
+def test_everything_is_there(results):
+    expected = [f"tables/{name}.{suffix}" for name, suffix in product(TABLES, ("csv", "md", "tex"))]
+    expected += [f"figures/{name}.{suffix}" for name, suffix in product(FIGURES, ("pdf", "png"))]
+    expected += ["README.md", "run.json", "dataset/manifest.json", "dataset/sample.csv", "attempts.parquet"]
+    missing = [path for path in expected if not (results / path).stat().st_size]
+    assert not missing
+
+
+def test_every_page_says_that_the_faces_are_drawn(results):
+    for page in [results / "README.md", *results.glob("tables/*.md"), *results.glob("tables/*.tex")]:
+        assert "Synthetic faces" in page.read_text()[:400], page
+
+
+def test_no_job_left_anything_half_written(tiny):
+    assert not [path for path in tiny.directory.rglob("results/**/.*") if path.name != ".gitignore"]
+
+
+def test_attempts_are_complete(results, attempts):
+    sample = pd.read_csv(results / "dataset/sample.csv")["image"].tolist()
+    seen = defaultdict(list)
+    for attempt in attempts:
+        seen[attempt["network"], attempt["checkpoint"], attempt["attack"], attempt["attribute"]].append(
+            attempt["image"]
+        )
+    assert len(seen) == 14 * 2
+    assert all(images == sample for images in seen.values())
+
+
+def test_attempts_agree_with_the_annotations(results, attempts):
+    dataset = open_dataset(results / "dataset/celeba.h5")
+    train = set(dataset.rows("train").tolist())
+    for attempt in attempts:
+        assert attempt["image"] in train
+        assert attempt["file_name"] == dataset.file_names[attempt["image"]]
+        assert attempt["label"] == dataset.labels_of((attempt["attribute"],))[attempt["image"], 0]
+        assert attempt["correct"] == ((attempt["score_before"] > 0) == (attempt["label"] > 0))
+        if attempt["flipped"]:
+            assert (attempt["score_after"] > 0) != (attempt["score_before"] > 0)
+            assert attempt["outcome"] == "flipped"
+            assert 0 <= attempt["linf"] <= 255
+        else:
+            assert attempt["outcome"] in {"zero_gradient", "max_epsilon", "saturated", "max_steps"}
+            assert np.isnan([attempt["pass"], attempt["epsilon"], attempt["score_after"]]).all()
+
+
+def test_table1(results, attempts):
+    rows = table(results, "table1")
+    assert {(row["network"], row["method"], row["search"]) for row in rows} >= {("moon", "ffa", "line")}
+    totals = defaultdict(int)
+    for row in rows:
+        chosen = [
+            attempt
+            for attempt in attempts
+            if attempt["network"] == row["network"]
+            and attempt["checkpoint"] == "converged"
+            and method_and_search(attempt["attack"]) == (row["method"], row["search"])
+            and attempt["correct"] == (row["sign"] == "+")
+        ]
+        flipped = sum(is_adversarial(attempt, row["threshold"]) for attempt in chosen)
+        assert (row["total"], row["flipped"]) == (len(chosen), flipped)
+        if chosen:
+            assert row["rate"] == pytest.approx(flipped / len(chosen))
+            assert row["low"] <= row["rate"] + 1e-12
+            assert row["rate"] <= row["high"] + 1e-12
+        totals[row["network"], row["method"], row["search"], row["threshold"]] += row["total"]
+    assert set(totals.values()) == {2 * 12}, "attributes times images"
+
+
+def test_table2(results, attempts):
+    rows = table(results, "table2")
+    assert len(rows) == 8
+    for row in rows:
+        sets = {
+            checkpoint: {
+                (attempt["image"], attempt["attribute"])
+                for attempt in attempts
+                if (attempt["network"], attempt["checkpoint"]) == (row["network"], checkpoint)
+                and attempt["attack"] == f"{row['method']}-line"
+                and attempt["correct"] == (row["sign"] == "+")
+                and is_adversarial(attempt)
+            }
+            for checkpoint in ("epoch2", "converged")
+        }
+        assert row["epoch2"] == len(sets["epoch2"])
+        assert row["converged"] == len(sets["converged"])
+        assert row["overlap"] == len(sets["epoch2"] & sets["converged"])
+
+
+def test_success(results, attempts):
+    rows = table(results, "success")
+    assert len({row["attribute"] for row in rows} - {"mean"}) == 2
+    for row in rows:
+        chosen = [
+            attempt
+            for attempt in attempts
+            if (attempt["network"], attempt["checkpoint"]) == (row["network"], "converged")
+            and method_and_search(attempt["attack"]) == (row["method"], row["search"])
+            and attempt["attribute"] == row["attribute"]
+            and attempt["correct"] == (row["sign"] == "+")
+        ]
+        assert (row["total"], row["adversarial"]) == (len(chosen), sum(map(is_adversarial, chosen)))
+
+
+def recomputed_rates(attempts, transfers, network, checkpoint, attack):
+    """Count adversarial images by source, and changed decisions by source and target."""
+    images, changed = defaultdict(int), defaultdict(int)
+    where = (network, checkpoint, attack)
+    for attempt in attempts:
+        if (attempt["network"], attempt["checkpoint"], attempt["attack"]) == where:
+            images[attempt["attribute"]] += is_adversarial(attempt)
+    for transfer in transfers:
+        if (transfer["network"], transfer["checkpoint"], transfer["attack"]) == where:
+            changed[transfer["attribute"], transfer["target"]] += transfer["changed"]
+            assert transfer["changed"] == ((transfer["score_before"] > 0) != (transfer["score_after"] > 0))
+    return images, changed
+
+
+def test_portability(results, attempts, transfers):
+    rows = table(results, "portability")
+    for row in rows:
+        images, changed = recomputed_rates(attempts, transfers, "euclidean", row["checkpoint"], "ffa-line")
+        assert row["images"] == images[row["source"]]
+        if row["images"]:
+            assert row["changed"] == changed[row["source"], row["target"]]
+            assert row["rate"] == pytest.approx(row["changed"] / row["images"])
+        else:
+            assert np.isnan(row["rate"]), "a column without adversarial images is empty, not zero"
+    diagonal = [row["rate"] for row in rows if row["checkpoint"] == "converged" and row["source"] == row["target"]]
+    assert len(diagonal) == 2
+    assert all(rate == 1 for rate in diagonal if not np.isnan(rate))
+
+
+def test_correlation(results, attempts, transfers):
+    rows = table(results, "correlation")
+    assert {row["search"] for row in rows} == {"line", "iterative"}
+    for row in rows:
+        images, changed = recomputed_rates(attempts, transfers, "moon", "converged", f"ffa-{row['search']}")
+        assert row["images"] == images[row["source"]]
+        if row["images"]:
+            assert row["changed"] == changed[row["source"], row["target"]]
+        if row["source"] == row["target"] and row["images"]:
+            assert row["rate"] == 1
+
+
+def test_classification_error(results):
+    predictions = pd.read_parquet(results / "predictions.parquet")
+    test = predictions[predictions["split"] == "test"].to_dict("records")
+    wrong, count = defaultdict(int), defaultdict(int)
+    for prediction in test:
+        method = prediction["network"] + ("_epoch2" if prediction["checkpoint"] == "epoch2" else "")
+        count[method, prediction["attribute"]] += 1
+        wrong[method, prediction["attribute"]] += (prediction["score"] > 0) != (prediction["label"] > 0)
+    assert len(count) == 2 * (2 + 2 + 40)
+    rows = {(row["method"], row["attribute"]): row for row in table(results, "classification_error")}
+    for key, images in count.items():
+        assert (rows[key]["wrong"], rows[key]["images"]) == (wrong[key], images)
+        assert rows[key]["error"] == pytest.approx(wrong[key] / images)
+    for method in ("euclidean", "softmax"):
+        errors = [wrong[key] / images for key, images in count.items() if key[0] == method]
+        assert rows[method, "mean"]["error"] == pytest.approx(np.mean(errors))
+
+
+def test_trivial_errors(results):
+    dataset = open_dataset(results / "dataset/celeba.h5")
+    rows = {(row["method"], row["attribute"]): row["error"] for row in table(results, "classification_error")}
+    for attribute in ("Smiling", "Male", "Bald", "Young"):
+        labels = dataset.labels_of((attribute,))[:, 0]
+        test, train = labels[dataset.rows("test")], labels[dataset.rows("train")]
+        majority = 1 if (train > 0).mean() > 0.5 else -1
+        assert rows["trivial_train", attribute] == pytest.approx((test != majority).mean())
+        assert rows["trivial_test", attribute] == pytest.approx(min((test > 0).mean(), (test < 0).mean()))
+
+
+def checkpoint_of(results, attempt):
+    member = "moon" if attempt["network"] == "moon" else f"{attempt['network']}/{attempt['attribute']}"
+    return results / f"networks/{member}/{attempt['checkpoint']}.pt"
+
+
+def test_every_stored_adversarial_image_is_still_flipped(results):
+    """Read back from disk and judged anew, whatever the batch size."""
+    torch.set_num_threads(1)
+    dataset = open_dataset(results / "dataset/celeba.h5")
+    judged = 0
+    for path in sorted(results.glob("attacks/*/*/*.h5")):
+        network, checkpoint, _ = path.relative_to(results / "attacks").with_suffix("").parts
+        with open_store(path) as store:
+            rows = store.select(outcome="flipped")
+            table = store.attempts.iloc[rows]
+            images = np.stack([store.adversarial(row, dataset.images) for row in rows])
+        for attribute, part in table.reset_index(drop=True).groupby("attribute"):
+            attempt = {"network": network, "checkpoint": checkpoint, "attribute": attribute}
+            loaded, _ = load_checkpoint(checkpoint_of(results, attempt))
+            column = loaded.spec.attributes.index(attribute)
+            for batch_size in (1, 7, 64):
+                outputs = torch.from_numpy(scores(loaded, images[part.index], batch_size=batch_size))
+                values = loaded.objective.decision_values(outputs)[:, column].numpy()
+                assert ((values > 0) != (part["score_before"].to_numpy() > 0)).all(), (path, attribute, batch_size)
+            judged += len(part)
+    assert judged > 100
+
+
+def test_scores_are_those_of_the_images(results, attempts):
+    dataset = open_dataset(results / "dataset/celeba.h5")
+    for path in sorted(results.glob("attacks/*/*/*.h5"))[::4]:
+        where = path.relative_to(results / "attacks").with_suffix("").parts
+        own = [attempt for attempt in attempts if tuple(map(attempt.get, ("network", "checkpoint", "attack"))) == where]
+        with open_store(path) as store:
+            for row in store.select(outcome="flipped")[:3]:
+                image = store.adversarial(row, dataset.images)
+                assert own[row]["pass"] == pytest.approx(pass_score(dataset.images[own[row]["image"]], image), abs=1e-9)
+
+
+def test_checkpoints_of_one_run_differ_and_know_their_epoch(results):
+    history = pd.read_csv(results / "networks/euclidean/Smiling/history.csv")
+    _, early = load_checkpoint(results / "networks/euclidean/Smiling/epoch2.pt")
+    _, converged = load_checkpoint(results / "networks/euclidean/Smiling/converged.pt")
+    assert early.epoch == 2
+    candidates = history[history["epoch"] >= 2].set_index("epoch")["validation_error"]
+    assert converged.epoch == candidates.idxmin()
+    assert list(history["epoch"]) == list(range(1, len(history) + 1))
+
+
+def test_another_run_gives_the_same_bytes(tiny, tmp_path):
+    again = Workflow(tmp_path)
+    again("--cores", 2)
+    patterns = (
+        "dataset/*",
+        "networks/**/*.pt",
+        "predictions/**/*",
+        "attacks/**/*.h5",
+        "scores/**/*.parquet",
+        "*.parquet",
+    )
+    patterns += ("tables/*", "figures/*", "README.md", "run.json")
+    compared = 0
+    for pattern in patterns:
+        for path in sorted((tiny.directory / "results").glob(pattern)):
+            other = tmp_path / path.relative_to(tiny.directory)
+            if path.is_file():
+                assert path.read_bytes() == other.read_bytes(), path
+                compared += 1
+    assert compared > 150
+
+
+def test_the_dataset_is_readable_by_any_tool(results):
+    manifest = json.loads((results / "dataset/manifest.json").read_text())
+    with h5py.File(results / "dataset/celeba.h5") as file:
+        assert file["images"].shape == (340, 54, 44, 3)
+        assert json.loads(file.attrs["manifest"]) == manifest
+    assert manifest["source"] == "synthetic"
