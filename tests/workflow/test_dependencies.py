@@ -39,7 +39,7 @@ def test_another_attribute(tiny, attributes):
         for loss in ("euclidean", "softmax")
         for checkpoint in ("epoch2", "converged")
     }
-    attacked = {path for path in outputs if path.startswith("results/attacks/") and path.endswith("/002.h5")}
+    attacked = {path for path in outputs if path.startswith("results/attacks/") and path.endswith("/001.h5")}
     shards = {path for path in outputs if path.startswith("results/attacks/") and path[-6:-3].isdigit()}
     assert shards == attacked, "only the new attribute's shard"
     assert len(attacked) == 14

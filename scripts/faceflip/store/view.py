@@ -160,12 +160,20 @@ def _join(
     shards: Sequence[Shard],
     description: str,
 ) -> None:
-    layout_ = h5py.VirtualLayout((sum(len(shard) for shard in shards), *tail), dtype)
+    # The low-level interface, because the high-level one lets HDF5 write the time into the file.
+    space = h5py.h5s.create_simple((sum(len(shard) for shard in shards), *tail))
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_obj_track_times(False)
+    if missing is not None:
+        plan.set_fill_value(np.array([missing], dtype=dtype))
     first = 0
     for source, shard in zip(sources, shards, strict=True):
+        extent = (len(shard), *tail)
+        space.select_hyperslab((first, *(0 for _ in tail)), extent)
         # HDF5 reads % in the name of a source as the start of a pattern.
-        rows = h5py.VirtualSource(source.replace("%", "%%"), name, (len(shard), *tail))
-        layout_[first : first + len(shard)] = rows
+        plan.set_virtual(space, source.replace("%", "%%").encode(), name.encode(), h5py.h5s.create_simple(extent))
         first += len(shard)
-    dataset = file.create_virtual_dataset(name, layout_, fillvalue=missing)
+    space.select_all()
+    stored = h5py.h5t.py_create(np.dtype(dtype), logical=True)
+    dataset = h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, space, dcpl=plan))
     dataset.attrs["description"] = description
