@@ -1,0 +1,273 @@
+"""Continuous batching: the attempts of a run go through a fixed number of slots, so that every pass is full.
+
+There are twice as many slots as rows in a pass. Where enough attempts wait for a forward pass, one is made; where they
+do not, images enter until enough wait for a gradient pass. Either way a pass is full until no image is left to enter.
+What an attempt comes to does not depend on what else is under way (see `passes`), so the order makes no difference.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from faceflip.attacks.options import Options, near_words
+from faceflip.attacks.passes import SMALL, Passes, prepared
+from faceflip.attacks.registry import Attack, find
+from faceflip.attacks.results import AttackResult
+from faceflip.attacks.slots import Slots, Wants
+from faceflip.errors import UserError
+from faceflip.networks.objectives import OBJECTIVES, Objective
+from faceflip.outcomes import Outcome
+from faceflip.progress import Progress
+
+Report = Callable[[int, int, str], None]
+"""Is told the attempts done, their total, and how many flipped."""
+
+
+class ImageRows(Protocol):
+    """Images that are gathered as they are needed, such as rows of a memory-mapped file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, height, width, 3)."""
+        ...
+
+    def __getitem__(self, positions: slice) -> np.ndarray | Tensor:
+        """Return the uint8 images at these consecutive positions."""
+        ...
+
+
+def attack(
+    network: nn.Module,
+    images: np.ndarray | Tensor | ImageRows,
+    attack: str = "ffa-line",
+    attribute: int | np.ndarray | Tensor = 0,
+    objective: str = "euclidean",
+    labels: np.ndarray | Tensor | None = None,
+    *,
+    device: str | torch.device | None = None,
+    progress: bool | Report = False,
+    **options: Any,
+) -> AttackResult:
+    """Attack each image and return all results, in the order of the images.
+
+    Args:
+        network: any module from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in evaluation
+            mode and left as it was.
+        images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
+        attack: a name of `faceflip.attacks.ATTACKS`.
+        attribute: the attacked column of the decision values, one for all images or one each.
+        objective: ``euclidean`` (one score), ``softmax`` (two logits) or ``moon`` (a score for each attribute).
+        labels: annotated labels, N values of -1 or +1; only needed where an option says so.
+        device: where to run; the network's own device by default, else the network is copied there.
+        progress: True shows progress on standard error; a function is called with the attempts done, their
+            total and a note, as `faceflip.progress.Progress` is.
+        **options: fields of `faceflip.attacks.Options`.
+
+    Raises:
+        UserError: an argument or option is wrong, or does not go with the attack or the network.
+    """
+    blocks = iterate(network, images, attack, attribute, objective, labels, device=device, progress=progress, **options)
+    whole = None
+    for block in blocks:
+        if whole is None:
+            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin)
+        whole.put(block.index, block)
+    return AttackResult.blank(0, images.shape[1:3], 0.0) if whole is None else whole
+
+
+def iterate(
+    network: nn.Module,
+    images: np.ndarray | Tensor | ImageRows,
+    attack: str = "ffa-line",
+    attribute: int | np.ndarray | Tensor = 0,
+    objective: str = "euclidean",
+    labels: np.ndarray | Tensor | None = None,
+    *,
+    device: str | torch.device | None = None,
+    progress: bool | Report = False,
+    **options: Any,
+) -> Iterator[AttackResult]:
+    """Attack each image and yield blocks of finished attempts, in the order in which they finish.
+
+    Takes the arguments of `attack`; `AttackResult.index` says which images a block holds. The order is the same every
+    time. Memory is bounded by the options batch_size and block_size, not by the number of images. Until the iterator
+    is exhausted or closed, the network stays in evaluation mode with frozen parameters.
+    """
+    checked = Options.of(options)
+    declared = find(attack)
+    if objective not in OBJECTIVES:
+        raise UserError(f"there is no objective {near_words(objective, list(OBJECTIVES))}")
+    count = _checked_shape(images)
+    attributes = _column(attribute, count, "attribute")
+    if (attributes < 0).any():
+        raise UserError("attribute: expected a column from 0 on, not a negative one")
+    signs = _signs(labels, count)
+    declared.direction.check(OBJECTIVES[objective], checked, labels is not None)
+    report = Progress(f"attack {attack}", "attempts") if progress is True else progress or None
+    inputs = _Inputs(images, attributes, signs)
+    return _blocks(network, declared, OBJECTIVES[objective], inputs, device, report, checked)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The attempts of a run: images, attacked columns (N,) int64, labels (N,) int8."""
+
+    images: ImageRows
+    attribute: Tensor
+    label: Tensor
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.images.shape[1], self.images.shape[2]
+
+
+def _blocks(
+    network: nn.Module,
+    declared: Attack,
+    objective: Objective,
+    inputs: _Inputs,
+    device: str | torch.device | None,
+    report: Report | None,
+    options: Options,
+) -> Iterator[AttackResult]:
+    """Do what `iterate` says, with checked arguments."""
+    if not len(inputs):
+        return
+    with prepared(network, device) as (module, place):
+        run = _Run(module, declared, objective, inputs, place, options)
+        done = flipped = filled = 0
+        block = None
+        while done < len(inputs):
+            ended = run.step()
+            while len(ended):
+                if block is None:
+                    block, filled = AttackResult.blank(options.block_size, inputs.size, run.margin), 0
+                some, ended = np.split(ended, [options.block_size - filled])
+                taken = run.take(some)
+                block.put(slice(filled, filled + len(taken)), taken)
+                filled += len(taken)
+                done += len(taken)
+                flipped += int(taken.flipped.sum())
+                if filled == options.block_size or done == len(inputs):
+                    yield block.first(filled)
+                    block = None
+            if report:
+                report(done, len(inputs), f"{flipped:,} flipped")
+
+
+class _Run:
+    """Attempts entering slots, passes over slots, and attempts leaving them."""
+
+    @torch.inference_mode(False)  # whatever mode the caller is in, gradients flow through what is made here
+    def __init__(
+        self,
+        network: nn.Module,
+        declared: Attack,
+        objective: Objective,
+        inputs: _Inputs,
+        device: torch.device,
+        options: Options,
+    ) -> None:
+        self.inputs = inputs
+        # No more rows than images, up to the finest shape that a pass may have.
+        self.rows = min(options.batch_size, -(-len(inputs) // SMALL[-1]) * SMALL[-1])
+        self.passes = Passes(network, objective, device, inputs.size, self.rows, options.margin)
+        columns = int(inputs.attribute.max()) + 1
+        self.slots = Slots(2 * self.rows, self.passes, declared.direction, options, columns)
+        self.search = declared.search(self.slots)
+        self.entered = 0
+
+    @property
+    def margin(self) -> float:
+        """What a decision value must be past zero to count as flipped; known after the first step."""
+        return self.passes.margin
+
+    @torch.inference_mode(False)
+    def step(self) -> np.ndarray:
+        """Make one pass, and return the slots whose attempts have ended."""
+        slots = self.slots
+        judging, moving = slots.oldest(Wants.FORWARD), slots.oldest(Wants.GRADIENT)
+        all_entered = self.entered == len(self.inputs)
+        if len(judging) >= self.rows or (all_entered and 0 < len(judging) >= len(moving)):
+            self.search.forward(judging[: self.rows])
+        else:
+            self._enter(self.rows - len(moving))
+            self.search.gradient(slots.oldest(Wants.GRADIENT)[: self.rows])
+        return slots.oldest(Wants.COLLECTION)
+
+    def _enter(self, room: int) -> None:
+        """Load the next images, as many as there is room for in the next gradient pass."""
+        count = min(room, len(self.inputs) - self.entered)
+        if count <= 0:
+            return
+        part = slice(self.entered, self.entered + count)
+        free = np.flatnonzero(self.slots.wants == Wants.IMAGE)[:count]
+        pixels = self.inputs.images[part]
+        if not isinstance(pixels, Tensor):
+            pixels = torch.from_numpy(np.array(pixels))  # a copy: memory maps are read-only, which torch warns of
+        positions = np.arange(part.start, part.stop)
+        attribute, label = self.inputs.attribute[part], self.inputs.label[part]
+        self.slots.load(free, positions, pixels.reshape(count, -1), attribute, label)
+        self.entered = part.stop
+
+    @torch.inference_mode(False)
+    def take(self, rows: np.ndarray) -> AttackResult:
+        """Return the results of ended attempts and free their slots."""
+        slots = self.slots
+        slots.wants[rows] = Wants.IMAGE
+        flipped = slots.outcome[rows] == Outcome.FLIPPED
+        perturbation = np.zeros((len(rows), *self.inputs.size, 3), np.int16)
+        if flipped.any():
+            changes = self.search.perturbation(rows[flipped])
+            perturbation[flipped] = changes.cpu().numpy().reshape(-1, *self.inputs.size, 3)
+        return AttackResult(
+            index=slots.position[rows],
+            perturbation=perturbation,
+            flipped=flipped,
+            outcome=slots.outcome[rows],
+            epsilon=slots.epsilon[rows],
+            steps=slots.steps[rows],
+            score_before=slots.before[rows],
+            score_after=slots.after[rows],
+            gradient_passes=slots.gradients[rows],
+            forward_passes=slots.forwards[rows],
+            margin=self.margin,
+        )
+
+
+def _checked_shape(images: object) -> int:
+    """Return the number of images, or say what is wrong with them."""
+    shape, dtype = tuple(getattr(images, "shape", ())), getattr(images, "dtype", None)
+    if len(shape) != 4 or shape[3] != 3:
+        raise UserError(f"images: expected N x height x width x 3, not {' x '.join(map(str, shape)) or type(images)}")
+    if dtype is not None and str(dtype).removeprefix("torch.") != "uint8":
+        raise UserError(f"images: expected uint8, not {dtype}")
+    return shape[0]
+
+
+def _column(values: int | np.ndarray | Tensor, count: int, name: str) -> Tensor:
+    """Return one whole number for each image."""
+    column = torch.as_tensor(values)
+    if column.ndim == 0:
+        column = column.expand(count)
+    if column.shape != (count,) or column.is_floating_point():
+        raise UserError(f"{name}: expected one whole number, or {count} of them, one for each image")
+    return column.cpu().long()
+
+
+def _signs(labels: np.ndarray | Tensor | None, count: int) -> Tensor:
+    """Return the labels, or zeros where there are none."""
+    if labels is None:
+        return torch.zeros(count, dtype=torch.int8)
+    column = _column(labels, count, "labels")
+    if not torch.isin(column, torch.tensor([-1, 1])).all():
+        raise UserError("labels: expected -1 (absent) or +1 (present)")
+    return column.to(torch.int8)

@@ -1,0 +1,194 @@
+"""Line search: the smallest epsilon of the last section of a ray at which the decision changes.
+
+The ray is round(clip(x + epsilon * d, 0, 255)), whole numbers throughout. It is computed in float64: two pixel values
+change at epsilons (k + 1/2) / |d| that differ by at least a relative 2^-33 where they differ at all, which float64
+resolves and float32 does not, so that every distinct image of the ray can be reached.
+"""
+
+from collections import deque
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceflip.attacks.slots import Slots, Wants
+from faceflip.outcomes import Outcome
+
+
+class LineSearch:
+    """One gradient, then epsilons: growing sections until the decision changes, then bisection of the last one.
+
+    A pixel value moves one way only along a ray, so the sum of all changes tells images of one ray apart: equal sums
+    are equal images, and a sum larger by one is the next distinct image. That makes two things free of forward passes:
+    moving an end of the section to a middle with the same image, and knowing that nothing lies between the ends.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        """Make the state of a search over these slots."""
+        self.slots = slots
+        self.whole = slots.direction.whole
+        limit = slots.options.max_epsilon
+        self.limit = float(np.floor(limit)) if self.whole else float(limit)
+        count = len(slots.wants)
+        self.low = np.zeros(count)
+        self.high = np.zeros(count)
+        self.probe = np.zeros(count)
+        self.change_low = np.zeros(count)
+        self.change_high = np.zeros(count)
+        self.change_probe = np.zeros(count)
+        self._ray = torch.zeros(slots.image.shape, device=slots.image.device)
+        self._image = torch.zeros_like(self._ray)
+        # Made once: allocating arrays of this size anew costs more than filling them.
+        rows = min(count, slots.passes.rows)
+        exact = torch.float32 if self.whole else torch.float64
+        self._work = torch.zeros(rows, slots.passes.pixels, dtype=exact, device=slots.image.device)
+        self._base = torch.zeros_like(self._work)
+
+    def gradient(self, rows: np.ndarray) -> None:
+        """Take the direction of freshly loaded slots and their first epsilon."""
+        slots = self.slots
+        index = slots.on_device(rows)
+        images = slots.image.index_select(0, index)
+        told = slots.gradient(rows, images)
+        self._ray.index_copy_(0, index, told.directions)
+        slots.steps[rows] = 1
+        self.low[rows] = self.change_low[rows] = 0
+        self.high[rows] = self.change_high[rows] = np.inf
+        slots.finish(rows[~told.moving], Outcome.ZERO_GRADIENT)
+        self._advance(rows[told.moving])
+
+    def forward(self, rows: np.ndarray) -> None:
+        """Take the verdicts on the probes of these slots; in what would be padding, on later probes as well."""
+        slots = self.slots
+        images = self._image.index_select(0, slots.on_device(rows))
+        spare = slots.passes.padded(len(rows)) - len(rows)
+        if not spare:
+            self._settle(rows, slots.values(rows, images))
+            return
+        later = self._later_probes(rows, spare)
+        owners = np.array([row for row, _ in later], np.int64)
+        later_images, _ = self._at(owners, np.array([epsilon for _, epsilon in later]))
+        values = slots.values(np.concatenate([rows, owners]), torch.cat([images, later_images]))
+        known = dict(zip(later, values[len(rows) :], strict=True))
+        self._settle(rows, values[: len(rows)])
+        while len(rows := np.array([row for row in rows if self._wanted(row) in known], np.int64)):
+            self._settle(rows, np.array([known[self._wanted(row)] for row in rows]))
+
+    def _wanted(self, row: int) -> tuple[int, float] | None:
+        """Return the slot and the epsilon whose verdict it waits for, None if it has ended."""
+        return (int(row), self.probe[row]) if self.slots.wants[row] == Wants.FORWARD else None
+
+    def perturbation(self, rows: np.ndarray) -> Tensor:
+        """Return the integers (N, P) int16 added to the images of flipped slots."""
+        index = self.slots.on_device(rows)
+        images, _ = self._at(rows, self.slots.epsilon[rows])
+        return images.short() - self.slots.image.index_select(0, index)
+
+    def _settle(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Move an end of each section to its probe by the verdict, and choose the next probes."""
+        slots = self.slots
+        slots.forwards[rows] += 1
+        flipped = slots.flipped(rows, values)
+        slots.after[rows[flipped]] = values[flipped]
+        self._move(rows, flipped)
+        self._advance(rows)
+
+    def _move(self, rows: np.ndarray, flipped: np.ndarray) -> None:
+        up, down = rows[~flipped], rows[flipped]
+        self.low[up], self.change_low[up] = self.probe[up], self.change_probe[up]
+        self.high[down], self.change_high[down] = self.probe[down], self.change_probe[down]
+
+    def _advance(self, rows: np.ndarray) -> None:
+        """Choose the next probe of each slot, or end it; probes whose image is known already cost no pass."""
+        slots = self.slots
+        while len(rows):
+            low, high = self.low[rows], self.high[rows]
+            growing = np.isinf(high)
+            probe = np.where(growing, self._grown(low), self._middle(low, high))
+            found = ~growing & self._settled(rows, probe)
+            slots.epsilon[rows[found]] = high[found]
+            slots.finish(rows[found], Outcome.FLIPPED)
+            at_limit = growing & (low >= self.limit)
+            slots.finish(rows[at_limit], Outcome.MAX_EPSILON)
+
+            going = ~(found | at_limit)
+            rows, probe, growing = rows[going], probe[going], growing[going]
+            images, change = self._at(rows, probe)
+            self.probe[rows], self.change_probe[rows] = probe, change
+            self._image.index_copy_(0, slots.on_device(rows), images)
+            slots.wants[rows] = Wants.FORWARD
+            as_low, as_high = change == self.change_low[rows], change == self.change_high[rows]
+            self._move(rows[as_low | as_high], as_high[as_low | as_high])
+            stalled = rows[growing & as_low]
+            slots.finish(stalled[self._saturated(stalled)], Outcome.SATURATED)
+            rows = rows[(as_low | as_high) & (slots.wants[rows] == Wants.FORWARD)]
+
+    def _grown(self, low: np.ndarray) -> np.ndarray:
+        """Return the epsilon after `low` while nothing flips: 1, 3, 7, ... or 1, 2, 3, ..., up to the limit."""
+        grown = low + 1 if self.slots.options.search == "scan" else 2 * low + 1
+        return np.minimum(grown, self.limit)
+
+    def _middle(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            middle = (low + high) / 2
+        return np.floor(middle) if self.whole else middle
+
+    def _settled(self, rows: np.ndarray, middle: np.ndarray) -> np.ndarray:
+        """Return which sections have nothing more to search in."""
+        low, high = self.low[rows], self.high[rows]
+        empty = (middle <= low) | (middle >= high)
+        if self.whole:
+            return empty
+        near = high - low <= self.slots.options.epsilon_tolerance
+        return empty | near | (self.change_high[rows] - self.change_low[rows] <= 1)
+
+    def _saturated(self, rows: np.ndarray) -> np.ndarray:
+        """Return which slots' probes have every pixel value that moves at its limit."""
+        if not len(rows):
+            return np.zeros(0, bool)
+        index = self.slots.on_device(rows)
+        ray, image = self._ray.index_select(0, index), self._image.index_select(0, index)
+        there = torch.where(ray > 0, image == 255, (image == 0) | (ray == 0))
+        return there.all(dim=1).cpu().numpy()
+
+    def _at(self, rows: np.ndarray, epsilons: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Return the images (N, P) float32 of these slots' rays at epsilons, and the sums of their changes."""
+        slots = self.slots
+        images = torch.empty(len(rows), slots.passes.pixels, device=slots.image.device)
+        changes = torch.empty(len(rows), dtype=torch.float64, device=slots.image.device)
+        for start in range(0, len(rows), len(self._work)):
+            part = slice(start, start + len(self._work))
+            index = slots.on_device(rows[part])
+            epsilon = slots.on_device(epsilons[part])
+            work, base = self._work[: len(index)], self._base[: len(index)]
+            work.copy_(self._ray.index_select(0, index)).mul_(epsilon[:, None].to(work.dtype))
+            base.copy_(slots.image.index_select(0, index))
+            images[part] = work.add_(base).round_().clamp_(0, 255)
+            torch.sum(work.sub_(base).abs_(), dim=1, dtype=torch.float64, out=changes[part])
+        return images, changes.cpu().numpy()
+
+    def _later_probes(self, rows: np.ndarray, room: int) -> list[tuple[int, float]]:
+        """Return up to `room` pairs of slot and epsilon that may be probed next, the likeliest of each slot first."""
+        later = []
+        for place, row in enumerate(rows):
+            share = room // len(rows) + (place < room % len(rows))
+            later += [(int(row), epsilon) for epsilon in self._tree(row, share)]
+        return later
+
+    def _tree(self, row: int, count: int) -> list[float]:
+        """Return up to `count` probes after the current one: next sections, or the middles of halves, breadth first."""
+        probes: list[float] = []
+        if np.isinf(self.high[row]):
+            epsilon = self.probe[row]
+            while len(probes) < count and epsilon < self.limit:
+                epsilon = float(self._grown(epsilon))
+                probes.append(epsilon)
+            return probes
+        halves = deque([(self.low[row], self.probe[row]), (self.probe[row], self.high[row])])
+        while halves and len(probes) < count:
+            low, high = halves.popleft()
+            middle = float(self._middle(low, high))
+            if low < middle < high:
+                probes.append(middle)
+                halves += [(low, middle), (middle, high)]
+        return probes

@@ -1,0 +1,192 @@
+"""Forward and gradient passes in fixed batch shapes.
+
+What a network answers for an image depends, in its last bits, on the shape of the batch that the image is in, because
+the shape decides how sums are split up. So every pass here has the shape of a full batch, padded where fewer images are
+at hand; what else is in the batch then makes no difference. Where a smaller shape was seen to give the same bits as the
+full one, few images take that.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from faceflip.errors import UserError
+from faceflip.networks.objectives import Objective
+
+SMALL = (8, 4)
+"""Rows of the shapes that the last images of a run take, where they give the same bits as the full shape."""
+
+HEADROOM = 32.0
+"""The margin is this many times the largest difference between batch shapes seen on few images."""
+
+Seeds = Callable[[Tensor, slice], Tensor]
+"""Given the scores of some of a pass's images, and which ones these are, the gradient with respect to these scores."""
+
+
+@contextmanager
+def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[tuple[nn.Module, torch.device]]:
+    """Yield the network in evaluation mode with frozen parameters, and its device; leave it as it was found.
+
+    A network that is to run on another device than its own is copied there.
+    """
+    parameters = [*network.parameters(), *network.buffers()]
+    own = parameters[0].device if parameters else torch.device("cpu")
+    wanted = own if device is None else torch.device(device)
+    if wanted.type != own.type or wanted.index not in (None, own.index):
+        network, own = copy.deepcopy(network).to(wanted), wanted
+    modes = {module: module.training for module in network.modules()}
+    trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        network.eval()
+        for parameter in trainable:
+            parameter.requires_grad_(False)
+        yield network, own
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+        for module, mode in modes.items():
+            module.training = mode
+
+
+class Passes:
+    """The passes of one prepared network over images that lie in memory row by row.
+
+    Images come and gradients go as (N, height * width * 3) with the channel fastest, which a convolution sees as
+    channels_last without a copy. On a GPU that runs out of memory the shape is halved, once and for all.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        device: torch.device,
+        size: tuple[int, int],
+        rows: int,
+        margin: float | None,
+    ) -> None:
+        """Prepare passes of `rows` images of `size` (height, width)."""
+        self.network = network
+        self.objective = objective
+        self.device = device
+        self.size = size
+        self.rows = rows
+        self.margin = margin
+        self._learned = False
+        self._small: tuple[int, ...] = ()
+        self._buffer = torch.zeros(rows, size[0] * size[1] * 3, device=device)
+
+    @property
+    def pixels(self) -> int:
+        """Pixel values of one image."""
+        return self._buffer.shape[1]
+
+    def padded(self, count: int) -> int:
+        """Return how many rows the passes over `count` images take together, padding included."""
+        rows = 0
+        while rows < count:
+            rows += self._shape(count - rows)
+        return rows
+
+    def _shape(self, count: int) -> int:
+        """Return the rows of the next batch where `count` images are left."""
+        if not self._small or count > self.rows - self._small[-1]:
+            return self.rows
+        return next((rows for rows in reversed(self._small) if rows >= count), self._small[0])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores (N, M) of images (N, P) of any type on 0-255."""
+        with torch.inference_mode():
+            return self._in_shapes(images, lambda batch, _: (self.network(batch),))[0]
+
+    def gradient(self, images: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        """Return scores (N, M) and the gradients (N, P) of seeds . scores with respect to the images (N, P).
+
+        The first gradient pass of a run also learns from its images what rounding does to this network.
+        """
+        if not self._learned:
+            self._learned = True
+            return self._learn(images, seeds)
+        return self._in_shapes(images, lambda batch, part: self._backward(batch, part, seeds))
+
+    def _backward(self, batch: Tensor, part: slice, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        """Return scores and gradients of a batch N x 3 x height x width whose first rows are the images of `part`."""
+        batch = batch.detach().requires_grad_()
+        with torch.enable_grad():
+            scores = self.network(batch)
+        known = part.stop - part.start
+        wanted = torch.zeros_like(scores)
+        wanted[:known] = seeds(scores.detach()[:known], part)
+        (gradient,) = torch.autograd.grad(scores, batch, wanted)
+        return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1)
+
+    def _learn(self, images: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
+        """Do the first gradient pass, and learn from its images what rounding does to this network.
+
+        The first few are evaluated again in each small shape, forward and backward: it is used from now on if it gives
+        the same bits. The far ends of their rays, where rounding is coarsest, are evaluated one by one, and by seven in
+        PyTorch's default memory layout: the largest difference in decision values, times `HEADROOM`, is the margin past
+        zero that a verdict must keep, unless one was named.
+        """
+        scores, gradients = self.gradient(images, seeds)
+        fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(images)]
+        self._small = tuple(rows for rows in fitting if self._agrees(rows, images, seeds, scores, gradients))
+        if self.margin is None:
+            few = slice(0, SMALL[0])
+            ends = (images[few] + 255 * gradients[few].sign()).clamp_(0, 255)
+            self.margin = HEADROOM * self._largest_difference(ends)
+        return scores, gradients
+
+    def _agrees(self, rows: int, images: Tensor, seeds: Seeds, scores: Tensor, gradients: Tensor) -> bool:
+        """Return whether the first images in a batch of this shape give these very scores and gradients."""
+        part = slice(0, rows)
+        batch = self._nchw(images[part].float())
+        with torch.inference_mode():
+            same = torch.equal(self.network(batch), scores[part])
+        again, gradient = self._backward(batch, part, seeds)
+        return same and torch.equal(again, scores[part]) and torch.equal(gradient, gradients[part])
+
+    def _largest_difference(self, images: Tensor) -> float:
+        """Return by how much decision values of few images (N, P) differ between shapes and layouts of their batch."""
+        values = self.objective.decision_values(self.forward(images))
+        batch = self._nchw(images)
+        with torch.inference_mode():
+            one_by_one = torch.cat([self.network(each) for each in batch.split(1)])
+            seven = self.network(batch[:7].contiguous())
+            again = [self.objective.decision_values(each) for each in (one_by_one, seven)]
+            return max((each - values[: len(each)]).abs().max().item() for each in again)
+
+    def _nchw(self, rows: Tensor) -> Tensor:
+        """View rows (N, P) as a batch N x 3 x height x width."""
+        return rows.view(len(rows), *self.size, 3).permute(0, 3, 1, 2)
+
+    def _in_shapes(self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Run over the images in batches of the full or the small shape and join what comes out."""
+        parts = []
+        start = 0
+        while start < len(images):
+            rows = self._shape(len(images) - start)
+            part = slice(start, min(start + rows, len(images)))
+            batch = images[part]
+            if len(batch) < rows or batch.dtype != torch.float32:
+                batch = self._buffer[:rows]
+                batch[: part.stop - part.start].copy_(images[part])
+            try:
+                result = run(self._nchw(batch), part)
+            except torch.OutOfMemoryError:
+                self._halve()
+                continue
+            parts.append([each[: part.stop - part.start] for each in result])
+            start = part.stop
+        return tuple(each[0] if len(each) == 1 else torch.cat(each) for each in zip(*parts, strict=True))
+
+    def _halve(self) -> None:
+        if self.rows == 1:
+            raise UserError(
+                f"not even one image of {self.size[1]} x {self.size[0]} fits into the memory of {self.device}"
+            )
+        self.rows //= 2
+        self._buffer = self._buffer[: self.rows].clone()
+        torch.cuda.empty_cache()

@@ -1,0 +1,66 @@
+"""The attacks by name: each is a direction and a search."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from faceflip.attacks.directions import FFA, FGS, Direction
+from faceflip.attacks.iterative import IterativeSearch
+from faceflip.attacks.line import LineSearch
+from faceflip.attacks.options import near_words
+from faceflip.attacks.slots import Slots
+from faceflip.errors import UserError
+
+
+class Search(Protocol):
+    """What the engine asks of a search: work on slots that want a gradient or a forward pass.
+
+    Both methods leave each of the slots wanting something: another pass, or COLLECTION with its results set.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        """Make the state of a search over these slots."""
+        ...
+
+    def gradient(self, rows: np.ndarray) -> None:
+        """Make a gradient pass for these slots."""
+        ...
+
+    def forward(self, rows: np.ndarray) -> None:
+        """Make a forward pass for these slots."""
+        ...
+
+    def perturbation(self, rows: np.ndarray) -> Tensor:
+        """Return the integers (N, P) int16 added to the images of flipped slots."""
+        ...
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A way to attack: where to go and how to get there."""
+
+    name: str
+    direction: Direction
+    search: type[Search]
+    summary: str
+
+
+ATTACKS: dict[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        Attack("fgs-line", FGS(), LineSearch, "smallest whole epsilon along the sign of the loss gradient"),
+        Attack("fgs-iterative", FGS(), IterativeSearch, "steps of one pixel value along the sign of the loss gradient"),
+        Attack("ffa-line", FFA(), LineSearch, "smallest epsilon along the gradient that moves one score to zero"),
+        Attack("ffa-iterative", FFA(), IterativeSearch, "steps of one pixel value at most that move one score to zero"),
+    )
+}
+"""The attacks in the order of the paper's tables."""
+
+
+def find(name: str) -> Attack:
+    """Return the attack of this name, or raise `UserError` with the near names."""
+    if name not in ATTACKS:
+        raise UserError(f"there is no attack {near_words(name, list(ATTACKS))}")
+    return ATTACKS[name]

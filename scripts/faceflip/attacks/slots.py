@@ -1,0 +1,169 @@
+"""The attempts under way: one row each, pixels in tensors on the device, everything else in arrays beside them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceflip.attacks.directions import Attempts, Direction, unit_seeds
+from faceflip.attacks.options import Options
+from faceflip.attacks.passes import Passes
+from faceflip.errors import UserError
+from faceflip.networks.objectives import decisions
+from faceflip.outcomes import Outcome
+
+
+class Wants(IntEnum):
+    """What a slot is waiting for."""
+
+    IMAGE = 0
+    GRADIENT = 1
+    FORWARD = 2
+    COLLECTION = 3
+
+
+@dataclass(frozen=True)
+class GradientPass:
+    """What a gradient pass tells about N images.
+
+    Attributes:
+        values: (N,) float64, decision values.
+        directions: (N, P) float32, with a largest absolute value of one.
+        moving: (N,) bool, which of them are directions at all and not zeros.
+        slopes: (N,) float64, change of the decision value along the direction for one pixel value, to first order.
+    """
+
+    values: np.ndarray
+    directions: Tensor
+    moving: np.ndarray
+    slopes: np.ndarray
+
+
+class Slots:
+    """State that every search needs, for `count` attempts at once.
+
+    Attributes:
+        wants: `Wants` of each slot.
+        position: place of the attempt's image in the run's input.
+        image: (slots, P) uint8, the unperturbed images.
+        attribute: the attacked column of the decision values.
+        before: decision value of the unperturbed image.
+        after, epsilon, steps, outcome: what the attempt came to, valid from COLLECTION on.
+        gradients, forwards: passes made for this attempt.
+    """
+
+    def __init__(self, count: int, passes: Passes, direction: Direction, options: Options, columns: int) -> None:
+        """Make `count` empty slots for attributes below `columns`."""
+        self.columns = columns
+        self.passes = passes
+        self.direction = direction
+        self.options = options
+        self.wants = np.full(count, Wants.IMAGE, np.int8)
+        self.position = np.zeros(count, np.int64)
+        self.before = np.zeros(count)
+        self.after = np.zeros(count)
+        self.epsilon = np.zeros(count)
+        self.steps = np.zeros(count, np.int32)
+        self.outcome = np.zeros(count, np.int8)
+        self.gradients = np.zeros(count, np.int32)
+        self.forwards = np.zeros(count, np.int32)
+        self.decision = np.zeros(count, np.int8)
+        device = passes.device
+        self.image = torch.zeros(count, passes.pixels, dtype=torch.uint8, device=device)
+        self._attribute = torch.zeros(count, dtype=torch.int64, device=device)
+        self._label = torch.zeros(count, dtype=torch.int8, device=device)
+        self._decision = torch.zeros(count, dtype=torch.int8, device=device)
+        self._scores: Tensor | None = None
+
+    def oldest(self, wants: Wants) -> np.ndarray:
+        """Return the slots that want this, in the order in which their images entered."""
+        rows = np.flatnonzero(self.wants == wants)
+        return rows[np.argsort(self.position[rows])]
+
+    def on_device(self, array: np.ndarray) -> Tensor:
+        """Return an array, such as slot numbers, as a tensor on the device."""
+        return torch.from_numpy(array).to(self.passes.device)
+
+    def load(self, rows: np.ndarray, positions: np.ndarray, images: Tensor, attribute: Tensor, label: Tensor) -> None:
+        """Put attempts into free slots: places in the input, uint8 images (N, P), attributes, labels (0: unknown)."""
+        index = self.on_device(rows)
+        self.image.index_copy_(0, index, images.to(self.passes.device))
+        self._attribute[index] = attribute.to(self.passes.device)
+        self._label[index] = label.to(self.passes.device)
+        self.position[rows] = positions
+        self.after[rows] = np.nan
+        self.epsilon[rows] = np.nan
+        self.steps[rows] = self.gradients[rows] = self.forwards[rows] = 0
+        self.wants[rows] = Wants.GRADIENT
+
+    def gradient(self, rows: np.ndarray, images: Tensor) -> GradientPass:
+        """Make a gradient pass at images (N, P) of these slots."""
+        index = self.on_device(rows)
+        fresh = torch.from_numpy(self.gradients[rows] == 0).to(self.passes.device)
+
+        def seeds(scores: Tensor, part: slice) -> Tensor:
+            if self._scores is None:
+                self._check_outputs(scores)
+                self._scores = scores.new_zeros(len(self.wants), scores.shape[1])
+            some, new = index[part], fresh[part]
+            values = self._values(scores, some)
+            self._decision[some] = torch.where(new, decisions(values), self._decision[some])
+            self._scores[some] = torch.where(new[:, None], scores, self._scores[some])
+            attempts = Attempts(self._attribute[some], self._decision[some], self._label[some], self._scores[some])
+            unit = unit_seeds(self.direction.seeds(scores, attempts, self.passes.objective, self.options))
+            upwards[part] = self._values(unit, some).sign()
+            return unit
+
+        upwards = torch.zeros(len(rows), device=self.passes.device)
+        scores, gradients = self.passes.gradient(images, seeds)
+        directions, largest, slope = self.direction.scale(gradients)
+        # One transfer for everything that the bookkeeping needs.
+        told = [self._values(scores, index), self._decision[index].float(), largest, slope * upwards]
+        values, decision, largest, slopes = torch.stack(told).double().cpu().numpy()
+        self._check_finite(rows, values, "score")
+        self._check_finite(rows, largest, "gradient")
+        new = self.gradients[rows] == 0
+        self.before[rows[new]] = values[new]
+        self.decision[rows[new]] = decision[new]
+        self.gradients[rows] += 1
+        return GradientPass(values, directions, largest > 0, slopes)
+
+    def values(self, rows: np.ndarray, images: Tensor) -> np.ndarray:
+        """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""
+        return self._values(self.passes.forward(images), self.on_device(rows)).double().cpu().numpy()
+
+    def flipped(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return which values are on the other side of zero than the slot's decision, past the numerical margin."""
+        margin = self.passes.margin
+        return np.where(self.decision[rows] > 0, values <= -margin, values > margin)
+
+    def crossed(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return which values are on the other side of zero than the slot's decision, by however little."""
+        return (values > 0) != (self.decision[rows] > 0)
+
+    def finish(self, rows: np.ndarray, outcome: Outcome | np.ndarray) -> None:
+        """End attempts; those of outcome FLIPPED need `after`, `epsilon` and `steps` set beside."""
+        self.outcome[rows] = outcome
+        self.wants[rows] = Wants.COLLECTION
+
+    def _values(self, scores: Tensor, index: Tensor) -> Tensor:
+        values = self.passes.objective.decision_values(scores)
+        return values.gather(1, self._attribute[index][:, None]).squeeze(1)
+
+    def _check_outputs(self, scores: Tensor) -> None:
+        """Raise `UserError` where the network's scores do not go with the objective or the attributes."""
+        objective = self.passes.objective
+        expected = {"euclidean": 1, "softmax": 2}.get(objective.name, scores.shape[-1])
+        if scores.ndim != 2 or scores.shape[1] != expected:
+            shape = " x ".join(map(str, scores.shape))
+            raise UserError(f"objective {objective.name}: expected scores N x {expected} of the network, not {shape}")
+        decided = objective.decision_values(scores).shape[1]
+        if self.columns > decided:
+            raise UserError(f"attribute {self.columns - 1}: the network decides on {decided}, counted from 0")
+
+    def _check_finite(self, rows: np.ndarray, values: np.ndarray, what: str) -> None:
+        if not np.isfinite(values).all():
+            first = rows[~np.isfinite(values)][0]
+            raise UserError(f"the network gives a {what} that is not finite for image {self.position[first]}")
