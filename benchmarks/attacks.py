@@ -1,6 +1,6 @@
 """Speed of the attack engine: how full its passes are, and how it stands beside plain batching and other libraries.
 
-    python benchmarks/attacks.py [--images 512] [--rounds 5] [--run results] [--markdown FILE] [--json FILE]
+    python benchmarks/attacks.py [--images 1000] [--rounds 5] [--run results] [--markdown FILE] [--json FILE]
 
 One core, the embedded network, the same images for everybody. All contenders of a table take turns within each round,
 and so do the bare passes that efficiency is measured by; figures are medians over the rounds, with the fastest and
@@ -354,7 +354,8 @@ flipped, and the perturbation is larger than it need be. None of them tells the 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=int, default=512)
+    parser.add_argument("--images", type=int, default=1000, help="images of the first table")
+    parser.add_argument("--peer-images", type=int, default=256, help="images of the comparisons with other libraries")
     parser.add_argument("--loop-images", type=int, default=128, help="images of the naive and lockstep columns")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--slow-rounds", type=int, default=3, help="rounds where the others take 100 steps")
@@ -375,6 +376,7 @@ def main() -> None:
         prepare(folder, arguments.attribute)
     data = dataset(folder)
     images = np.array(data.images[data.rows("train")[: arguments.images]])
+    some = images[: arguments.peer_images]
     models = {kind: network(folder, kind, arguments.attribute) for kind in KINDS}
 
     tables: dict[str, tuple[list[str], list[list]]] = {}
@@ -382,14 +384,14 @@ def main() -> None:
         rows = [row for kind, model in models.items() for row in efficiency(model, images, kind, arguments)]
         tables["efficiency"] = EFFICIENCY_HEADINGS, rows
     if "line" in arguments.tables:
-        tables["line"] = PEER_HEADINGS, line_search(models["softmax"], images, arguments)
+        tables["line"] = PEER_HEADINGS, line_search(models["softmax"], some, arguments)
     if "iterative" in arguments.tables:
-        tables["iterative"] = PEER_HEADINGS, iterative(models["softmax"], images, arguments)
+        tables["iterative"] = PEER_HEADINGS, iterative(models["softmax"], some, arguments)
 
+    height, width = images.shape[1:3]
     setting = (
-        f"{len(images)} images of {images.shape[2]} x {images.shape[1]}, batch {arguments.batch}, one thread of "
-        f"{platform.processor() or platform.machine()}, PyTorch {torch.__version__}; median (fastest-slowest) of "
-        f"{arguments.rounds} rounds."
+        f"{len(images)} images of {width} x {height} ({len(some)} beside other libraries), batch {arguments.batch}, one "
+        f"thread, {platform.machine()}, PyTorch {torch.__version__}; median (fastest-slowest) of {arguments.rounds} rounds."
     )
     text = setting + "\n\n"
     for name, (headings, rows) in tables.items():

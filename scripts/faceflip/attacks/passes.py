@@ -9,6 +9,7 @@ full one, few images take that.
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,16 @@ def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[
             module.training = mode
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """A run's first images (n, P) with their seeds (n, M), scores (n, M) and gradients (n, P) in the full shape."""
+
+    images: Tensor
+    seeds: Tensor
+    scores: Tensor
+    gradients: Tensor
+
+
 class Passes:
     """The passes of one prepared network over images that lie in memory row by row.
 
@@ -74,8 +85,8 @@ class Passes:
         self.size = size
         self.rows = rows
         self.margin = margin
-        self._learned = False
-        self._small: tuple[int, ...] = ()
+        self._sample: _Sample | None = None
+        self._small: dict[bool, tuple[int, ...]] = {}
         self._buffer = torch.zeros(rows, size[0] * size[1] * 3, device=device)
 
     @property
@@ -84,32 +95,34 @@ class Passes:
         return self._buffer.shape[1]
 
     def padded(self, count: int) -> int:
-        """Return how many rows the passes over `count` images take together, padding included."""
+        """Return how many rows the forward passes over `count` images take together, padding included."""
         rows = 0
         while rows < count:
-            rows += self._shape(count - rows)
+            rows += self._shape(count - rows, backward=False)
         return rows
-
-    def _shape(self, count: int) -> int:
-        """Return the rows of the next batch where `count` images are left."""
-        if not self._small or count > self.rows - self._small[-1]:
-            return self.rows
-        return next((rows for rows in reversed(self._small) if rows >= count), self._small[0])
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores (N, M) of images (N, P) of any type on 0-255."""
         with torch.inference_mode():
-            return self._in_shapes(images, lambda batch, _: (self.network(batch),))[0]
+            return self._in_shapes(images, lambda batch, _: (self.network(batch),), backward=False)[0]
 
     def gradient(self, images: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
         """Return scores (N, M) and the gradients (N, P) of seeds . scores with respect to the images (N, P).
 
-        The first gradient pass of a run also learns from its images what rounding does to this network.
+        The first gradient pass of a run also keeps some of its images to measure rounding with, and settles the margin.
         """
-        if not self._learned:
-            self._learned = True
-            return self._learn(images, seeds)
-        return self._in_shapes(images, lambda batch, part: self._backward(batch, part, seeds))
+
+        def run(batch: Tensor, part: slice) -> tuple[Tensor, Tensor]:
+            return self._backward(batch, part, seeds)
+
+        scores, gradients = self._in_shapes(images, run, backward=True)
+        if self._sample is None:
+            few = slice(0, min(len(images), SMALL[0]))
+            chosen = seeds(scores[few], few)
+            self._sample = _Sample(images[few].float(), chosen, scores[few].clone(), gradients[few].clone())
+            if self.margin is None:
+                self.margin = HEADROOM * self._largest_difference(self._sample)
+        return scores, gradients
 
     def _backward(self, batch: Tensor, part: slice, seeds: Seeds) -> tuple[Tensor, Tensor]:
         """Return scores and gradients of a batch N x 3 x height x width whose first rows are the images of `part`."""
@@ -122,36 +135,37 @@ class Passes:
         (gradient,) = torch.autograd.grad(scores, batch, wanted)
         return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1)
 
-    def _learn(self, images: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
-        """Do the first gradient pass, and learn from its images what rounding does to this network.
+    def _shape(self, count: int, backward: bool) -> int:
+        """Return the rows of the next batch where `count` images are left."""
+        if self._sample is None or count > self.rows - SMALL[-1]:
+            return self.rows
+        if backward not in self._small:
+            fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(self._sample.images)]
+            self._small[backward] = tuple(rows for rows in fitting if self._agrees(rows, backward, self._sample))
+        small = self._small[backward]
+        if not small or count > self.rows - small[-1]:
+            return self.rows
+        return next((rows for rows in reversed(small) if rows >= count), small[0])
 
-        The first few are evaluated again in each small shape, forward and backward: it is used from now on if it gives
-        the same bits. The far ends of their rays, where rounding is coarsest, are evaluated one by one, and by seven in
-        PyTorch's default memory layout: the largest difference in decision values, times `HEADROOM`, is the margin past
-        zero that a verdict must keep, unless one was named.
-        """
-        scores, gradients = self.gradient(images, seeds)
-        fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(images)]
-        self._small = tuple(rows for rows in fitting if self._agrees(rows, images, seeds, scores, gradients))
-        if self.margin is None:
-            few = slice(0, SMALL[0])
-            ends = (images[few] + 255 * gradients[few].sign()).clamp_(0, 255)
-            self.margin = HEADROOM * self._largest_difference(ends)
-        return scores, gradients
-
-    def _agrees(self, rows: int, images: Tensor, seeds: Seeds, scores: Tensor, gradients: Tensor) -> bool:
-        """Return whether the first images in a batch of this shape give these very scores and gradients."""
+    def _agrees(self, rows: int, backward: bool, sample: _Sample) -> bool:
+        """Return whether the sample's first images in a batch of this shape give the very same scores and gradients."""
         part = slice(0, rows)
-        batch = self._nchw(images[part].float())
-        with torch.inference_mode():
-            same = torch.equal(self.network(batch), scores[part])
-        again, gradient = self._backward(batch, part, seeds)
-        return same and torch.equal(again, scores[part]) and torch.equal(gradient, gradients[part])
+        batch = self._nchw(sample.images[part])
+        if not backward:
+            with torch.inference_mode():
+                return torch.equal(self.network(batch), sample.scores[part])
+        scores, gradients = self._backward(batch, part, lambda _, part: sample.seeds[part])
+        return torch.equal(scores, sample.scores[part]) and torch.equal(gradients, sample.gradients[part])
 
-    def _largest_difference(self, images: Tensor) -> float:
-        """Return by how much decision values of few images (N, P) differ between shapes and layouts of their batch."""
-        values = self.objective.decision_values(self.forward(images))
-        batch = self._nchw(images)
+    def _largest_difference(self, sample: _Sample) -> float:
+        """Return by how much decision values differ between shapes and layouts of a batch.
+
+        The sample's images are pushed to the far end of their rays, where rounding is coarsest, and evaluated in this
+        run's shape, one by one, and by seven in PyTorch's default memory layout.
+        """
+        ends = (sample.images + 255 * sample.gradients.sign()).clamp_(0, 255)
+        values = self.objective.decision_values(self.forward(ends))
+        batch = self._nchw(ends)
         with torch.inference_mode():
             one_by_one = torch.cat([self.network(each) for each in batch.split(1)])
             seven = self.network(batch[:7].contiguous())
@@ -162,12 +176,14 @@ class Passes:
         """View rows (N, P) as a batch N x 3 x height x width."""
         return rows.view(len(rows), *self.size, 3).permute(0, 3, 1, 2)
 
-    def _in_shapes(self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """Run over the images in batches of the full or the small shape and join what comes out."""
+    def _in_shapes(
+        self, images: Tensor, run: Callable[[Tensor, slice], tuple[Tensor, ...]], backward: bool
+    ) -> tuple[Tensor, ...]:
+        """Run over the images in batches of the full or a small shape and join what comes out."""
         parts = []
         start = 0
         while start < len(images):
-            rows = self._shape(len(images) - start)
+            rows = self._shape(len(images) - start, backward)
             part = slice(start, min(start + rows, len(images)))
             batch = images[part]
             if len(batch) < rows or batch.dtype != torch.float32:
