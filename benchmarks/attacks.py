@@ -388,10 +388,10 @@ def main() -> None:
     if "iterative" in arguments.tables:
         tables["iterative"] = PEER_HEADINGS, iterative(models["softmax"], some, arguments)
 
-    height, width = images.shape[1:3]
     setting = (
-        f"{len(images)} images of {width} x {height} ({len(some)} beside other libraries), batch {arguments.batch}, one "
-        f"thread, {platform.machine()}, PyTorch {torch.__version__}; median (fastest-slowest) of {arguments.rounds} rounds."
+        f"{len(images)} images of {images.shape[2]} x {images.shape[1]} ({len(some)} beside other libraries), "
+        f"batch {arguments.batch}, one thread, {platform.machine()}, PyTorch {torch.__version__}; "
+        f"median (fastest-slowest) of {arguments.rounds} rounds."
     )
     text = setting + "\n\n"
     for name, (headings, rows) in tables.items():

@@ -195,21 +195,27 @@ class _Run:
         """Make one pass, and return the slots whose attempts have ended."""
         slots = self.slots
         judging, moving = slots.oldest(Wants.FORWARD), slots.oldest(Wants.GRADIENT)
+        if len(judging) < self.rows:
+            self.search.settle()
+            judging = slots.oldest(Wants.FORWARD)
         all_entered = self.entered == len(self.inputs)
         if len(judging) >= self.rows or (all_entered and 0 < len(judging) >= len(moving)):
             self.search.forward(judging[: self.rows])
         else:
             self._enter(self.rows - len(moving))
-            self.search.gradient(slots.oldest(Wants.GRADIENT)[: self.rows])
+            moving = slots.oldest(Wants.GRADIENT)[: self.rows]
+            if len(moving):  # else choosing probes has just ended the attempts that were left
+                self.search.gradient(moving)
         return slots.oldest(Wants.COLLECTION)
 
     def _enter(self, room: int) -> None:
         """Load the next images, as many as there is room for in the next gradient pass."""
-        count = min(room, len(self.inputs) - self.entered)
-        if count <= 0:
+        free = np.flatnonzero(self.slots.wants == Wants.IMAGE)
+        free = free[: max(0, min(room, len(self.inputs) - self.entered))]
+        count = len(free)
+        if not count:
             return
         part = slice(self.entered, self.entered + count)
-        free = np.flatnonzero(self.slots.wants == Wants.IMAGE)[:count]
         pixels = self.inputs.images[part]
         if not isinstance(pixels, Tensor):
             pixels = torch.from_numpy(np.array(pixels))  # a copy: memory maps are read-only, which torch warns of

@@ -78,6 +78,9 @@ class IterativeSearch:
         self._flip(rows[flipped], values[flipped])
         self._go_on(rows[~flipped])
 
+    def settle(self) -> None:
+        """Do nothing: each pass leaves its slots wanting the next."""
+
     def perturbation(self, rows: np.ndarray) -> Tensor:
         """Return the integers (N, P) int16 added to the images of flipped slots."""
         index = self.slots.on_device(rows)

@@ -39,9 +39,8 @@ class LineSearch:
         self._ray = torch.zeros(slots.image.shape, device=slots.image.device)
         self._image = torch.zeros_like(self._ray)
         # Made once: allocating arrays of this size anew costs more than filling them.
-        rows = min(count, slots.passes.rows)
         exact = torch.float32 if self.whole else torch.float64
-        self._work = torch.zeros(rows, slots.passes.pixels, dtype=exact, device=slots.image.device)
+        self._work = torch.zeros(slots.image.shape, dtype=exact, device=slots.image.device)
         self._base = torch.zeros_like(self._work)
 
     def gradient(self, rows: np.ndarray) -> None:
@@ -55,7 +54,8 @@ class LineSearch:
         self.low[rows] = self.change_low[rows] = 0
         self.high[rows] = self.change_high[rows] = np.inf
         slots.finish(rows[~told.moving], Outcome.ZERO_GRADIENT)
-        self._advance(rows[told.moving])
+        slots.wants[rows[told.moving]] = Wants.PROBE
+        self._advance()
 
     def forward(self, rows: np.ndarray) -> None:
         """Take the verdicts on the probes of these slots; in what would be padding, on later probes as well."""
@@ -63,16 +63,24 @@ class LineSearch:
         images = self._image.index_select(0, slots.on_device(rows))
         spare = slots.passes.padded(len(rows)) - len(rows)
         if not spare:
-            self._settle(rows, slots.values(rows, images))
+            self._judge(rows, slots.values(rows, images))
+            self._advance()
             return
         later = self._later_probes(rows, spare)
         owners = np.array([row for row, _ in later], np.int64)
         later_images, _ = self._at(owners, np.array([epsilon for _, epsilon in later]))
         values = slots.values(np.concatenate([rows, owners]), torch.cat([images, later_images]))
         known = dict(zip(later, values[len(rows) :], strict=True))
-        self._settle(rows, values[: len(rows)])
+        self._judge(rows, values[: len(rows)])
+        self.settle()
         while len(rows := np.array([row for row in rows if self._wanted(row) in known], np.int64)):
-            self._settle(rows, np.array([known[self._wanted(row)] for row in rows]))
+            self._judge(rows, np.array([known[self._wanted(row)] for row in rows]))
+            self.settle()
+
+    def settle(self) -> None:
+        """Choose probes until none is left to choose."""
+        while (self.slots.wants == Wants.PROBE).any():
+            self._advance()
 
     def _wanted(self, row: int) -> tuple[int, float] | None:
         """Return the slot and the epsilon whose verdict it waits for, None if it has ended."""
@@ -84,44 +92,47 @@ class LineSearch:
         images, _ = self._at(rows, self.slots.epsilon[rows])
         return images.short() - self.slots.image.index_select(0, index)
 
-    def _settle(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Move an end of each section to its probe by the verdict, and choose the next probes."""
+    def _judge(self, rows: np.ndarray, values: np.ndarray) -> None:
+        """Move an end of each section to its probe by the verdict."""
         slots = self.slots
         slots.forwards[rows] += 1
         flipped = slots.flipped(rows, values)
         slots.after[rows[flipped]] = values[flipped]
         self._move(rows, flipped)
-        self._advance(rows)
 
     def _move(self, rows: np.ndarray, flipped: np.ndarray) -> None:
+        self.slots.wants[rows] = Wants.PROBE
         up, down = rows[~flipped], rows[flipped]
         self.low[up], self.change_low[up] = self.probe[up], self.change_probe[up]
         self.high[down], self.change_high[down] = self.probe[down], self.change_probe[down]
 
-    def _advance(self, rows: np.ndarray) -> None:
-        """Choose the next probe of each slot, or end it; probes whose image is known already cost no pass."""
-        slots = self.slots
-        while len(rows):
-            low, high = self.low[rows], self.high[rows]
-            growing = np.isinf(high)
-            probe = np.where(growing, self._grown(low), self._middle(low, high))
-            found = ~growing & self._settled(rows, probe)
-            slots.epsilon[rows[found]] = high[found]
-            slots.finish(rows[found], Outcome.FLIPPED)
-            at_limit = growing & (low >= self.limit)
-            slots.finish(rows[at_limit], Outcome.MAX_EPSILON)
+    def _advance(self) -> None:
+        """Choose the next probe of each slot that wants one, or end it.
 
-            going = ~(found | at_limit)
-            rows, probe, growing = rows[going], probe[going], growing[going]
-            images, change = self._at(rows, probe)
-            self.probe[rows], self.change_probe[rows] = probe, change
-            self._image.index_copy_(0, slots.on_device(rows), images)
-            slots.wants[rows] = Wants.FORWARD
-            as_low, as_high = change == self.change_low[rows], change == self.change_high[rows]
-            self._move(rows[as_low | as_high], as_high[as_low | as_high])
-            stalled = rows[growing & as_low]
-            slots.finish(stalled[self._saturated(stalled)], Outcome.SATURATED)
-            rows = rows[(as_low | as_high) & (slots.wants[rows] == Wants.FORWARD)]
+        A probe whose image is that of an end costs no pass: the end moves there, and the slot wants another probe. It
+        gets that with the probes of the next pass, which costs less than a round of its own.
+        """
+        slots = self.slots
+        rows = slots.oldest(Wants.PROBE)
+        low, high = self.low[rows], self.high[rows]
+        growing = np.isinf(high)
+        probe = np.where(growing, self._grown(low), self._middle(low, high))
+        found = ~growing & self._nothing_between(rows, probe)
+        slots.epsilon[rows[found]] = high[found]
+        slots.finish(rows[found], Outcome.FLIPPED)
+        at_limit = growing & (low >= self.limit)
+        slots.finish(rows[at_limit], Outcome.MAX_EPSILON)
+
+        going = ~(found | at_limit)
+        rows, probe, growing = rows[going], probe[going], growing[going]
+        images, change = self._at(rows, probe)
+        self._image.index_copy_(0, slots.on_device(rows), images)
+        self.probe[rows], self.change_probe[rows] = probe, change
+        slots.wants[rows] = Wants.FORWARD
+        as_low, as_high = change == self.change_low[rows], change == self.change_high[rows]
+        self._move(rows[as_low | as_high], as_high[as_low | as_high])
+        stalled = rows[growing & as_low]
+        slots.finish(stalled[self._saturated(stalled)], Outcome.SATURATED)
 
     def _grown(self, low: np.ndarray) -> np.ndarray:
         """Return the epsilon after `low` while nothing flips: 1, 3, 7, ... or 1, 2, 3, ..., up to the limit."""
@@ -133,7 +144,7 @@ class LineSearch:
             middle = (low + high) / 2
         return np.floor(middle) if self.whole else middle
 
-    def _settled(self, rows: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    def _nothing_between(self, rows: np.ndarray, middle: np.ndarray) -> np.ndarray:
         """Return which sections have nothing more to search in."""
         low, high = self.low[rows], self.high[rows]
         empty = (middle <= low) | (middle >= high)
@@ -154,18 +165,12 @@ class LineSearch:
     def _at(self, rows: np.ndarray, epsilons: np.ndarray) -> tuple[Tensor, np.ndarray]:
         """Return the images (N, P) float32 of these slots' rays at epsilons, and the sums of their changes."""
         slots = self.slots
-        images = torch.empty(len(rows), slots.passes.pixels, device=slots.image.device)
-        changes = torch.empty(len(rows), dtype=torch.float64, device=slots.image.device)
-        for start in range(0, len(rows), len(self._work)):
-            part = slice(start, start + len(self._work))
-            index = slots.on_device(rows[part])
-            epsilon = slots.on_device(epsilons[part])
-            work, base = self._work[: len(index)], self._base[: len(index)]
-            work.copy_(self._ray.index_select(0, index)).mul_(epsilon[:, None].to(work.dtype))
-            base.copy_(slots.image.index_select(0, index))
-            images[part] = work.add_(base).round_().clamp_(0, 255)
-            torch.sum(work.sub_(base).abs_(), dim=1, dtype=torch.float64, out=changes[part])
-        return images, changes.cpu().numpy()
+        index, epsilon = slots.on_device(rows), slots.on_device(epsilons)
+        work, base = self._work[: len(index)], self._base[: len(index)]
+        work.copy_(self._ray.index_select(0, index)).mul_(epsilon[:, None].to(work.dtype))
+        base.copy_(slots.image.index_select(0, index))
+        images = work.add_(base).round_().clamp_(0, 255).to(torch.float32, copy=True)
+        return images, work.sub_(base).abs_().sum(dim=1, dtype=torch.float64).cpu().numpy()
 
     def _later_probes(self, rows: np.ndarray, room: int) -> list[tuple[int, float]]:
         """Return up to `room` pairs of slot and epsilon that may be probed next, the likeliest of each slot first."""

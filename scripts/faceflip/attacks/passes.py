@@ -118,8 +118,8 @@ class Passes:
         scores, gradients = self._in_shapes(images, run, backward=True)
         if self._sample is None:
             few = slice(0, min(len(images), SMALL[0]))
-            chosen = seeds(scores[few], few)
-            self._sample = _Sample(images[few].float(), chosen, scores[few].clone(), gradients[few].clone())
+            kept = images[few].to(torch.float32, copy=True)
+            self._sample = _Sample(kept, seeds(scores[few], few), scores[few].clone(), gradients[few].clone())
             if self.margin is None:
                 self.margin = HEADROOM * self._largest_difference(self._sample)
         return scores, gradients

@@ -17,7 +17,8 @@ from faceflip.errors import UserError
 class Search(Protocol):
     """What the engine asks of a search: work on slots that want a gradient or a forward pass.
 
-    Both methods leave each of the slots wanting something: another pass, or COLLECTION with its results set.
+    A pass leaves each of its slots wanting something: another pass, COLLECTION with its results set, or what `settle`
+    does.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -30,6 +31,10 @@ class Search(Protocol):
 
     def forward(self, rows: np.ndarray) -> None:
         """Make a forward pass for these slots."""
+        ...
+
+    def settle(self) -> None:
+        """Do what can be done without a pass, until every slot wants one or is ready for collection."""
         ...
 
     def perturbation(self, rows: np.ndarray) -> Tensor:

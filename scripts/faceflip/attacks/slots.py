@@ -21,7 +21,9 @@ class Wants(IntEnum):
     IMAGE = 0
     GRADIENT = 1
     FORWARD = 2
-    COLLECTION = 3
+    PROBE = 3
+    """Line search: the next epsilon has yet to be chosen."""
+    COLLECTION = 4
 
 
 @dataclass(frozen=True)
