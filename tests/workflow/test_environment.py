@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 
 import yaml
 from running import ROOT
@@ -31,7 +32,7 @@ def test_the_lock_pins_everything_exactly():
 
 def test_the_lock_has_all_that_pyproject_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    asked = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     names = {normalised(re.match(r"[A-Za-z0-9_.-]+", requirement).group()) for requirement in asked}
     assert names <= set(locked())
 
