@@ -296,7 +296,7 @@ def test_another_run_gives_the_same_bytes(tiny, tmp_path):
             if path.is_file():
                 assert path.read_bytes() == other.read_bytes(), path
                 compared += 1
-    assert compared > 120
+    assert compared > 100
 
 
 def test_the_dataset_is_readable_by_any_tool(results):
