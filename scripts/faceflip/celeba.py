@@ -62,6 +62,8 @@ WIDTH, HEIGHT = 178, 218
 IMAGES = "img_align_celeba"
 ANNOTATIONS = "list_attr_celeba.txt"
 PARTITION = "list_eval_partition.txt"
+PROVENANCE = "synthetic.json"
+"""Lies in a folder whose faces were drawn, and says how."""
 
 
 def read_labels(folder: Path) -> "pd.DataFrame":

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT, VERSION = "faceflip-dataset", 1
-PROVENANCE = "synthetic.json"
-"""Lies in a folder whose faces were drawn, and says how."""
-
 _BLOCK = 256
 
 
@@ -89,7 +86,7 @@ def pack_dataset(
             "version": VERSION,
             "fingerprint": digest.hexdigest(),
             "pixel_sha256": pixel_sha256,
-            "source": "synthetic" if (folder / PROVENANCE).exists() else "celeba",
+            "source": "synthetic" if (folder / celeba.PROVENANCE).exists() else "celeba",
             "provenance": _provenance(folder),
             "images": {name: int((split == number).sum()) for number, name in enumerate(celeba.SPLITS)},
             "width": width,
@@ -104,7 +101,7 @@ def pack_dataset(
 
 
 def _provenance(folder: Path) -> dict[str, Any] | None:
-    path = folder / PROVENANCE
+    path = folder / celeba.PROVENANCE
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 

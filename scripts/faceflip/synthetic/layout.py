@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceflip.celeba import ATTRIBUTES, SPLITS
+from faceflip.celeba import ATTRIBUTES, PROVENANCE, SPLITS
 from faceflip.errors import UserError
 from faceflip.files import write_text
 from faceflip.synthetic import VERSION
@@ -23,7 +23,6 @@ from faceflip.synthetic.face import Face, Identity, amounts
 from faceflip.synthetic.labels import Annotations, annotations
 
 FORMAT = "faceflip-synthetic"
-PROVENANCE = "synthetic.json"
 JPEG_QUALITY = 92
 LAST_NUMBER = 999_999
 """The highest image number: file names have six digits."""
