@@ -39,6 +39,11 @@ class _Task:
     checkpoint: Path
     parts: tuple[Attempts, ...]
 
+    @property
+    def name(self) -> str:
+        """What the checkpoint goes by in a store: the folder it lies in."""
+        return self.checkpoint.parent.name
+
 
 def _tasks(parts: Sequence[Attempts], checkpoints: Sequence[Path | str]) -> list[_Task]:
     """Pair parts and checkpoints: one checkpoint for all (MOON), or one for each part."""
@@ -86,7 +91,7 @@ def attack_shard(
     header = StoreHeader(
         **vars(experiment),
         parameters={**options, "batch_size": batch_size},
-        checkpoint_sha256={task.checkpoint.parent.name: sha256(task.checkpoint) for task in tasks},
+        checkpoint_sha256={task.name: sha256(task.checkpoint) for task in tasks},
         dataset_fingerprint=dataset.fingerprint,
         seed=seed,
         shard=shard,
@@ -153,4 +158,5 @@ def _attack(
             forward_passes=block.forward_passes,
             outcome=block.outcome,
         )
+        writer.record_margin(task.name, block.margin)
     return len(rows)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from store_builder import HEIGHT, WIDTH
 
 from faceflip.errors import UserError
 from faceflip.outcomes import Outcome
@@ -53,6 +54,19 @@ def test_attempts_come_back(store, build):
     assert {name: str(attempts[name].dtype) for name in ("image", "label", "steps", "epsilon", "flipped", "linf")} == {
         "image": "int64", "label": "int8", "steps": "int32", "epsilon": "float64", "flipped": "bool", "linf": "int16",
     }  # fmt: skip
+
+
+def test_margins_that_an_attack_tells_in_the_end_are_kept(build):
+    content = build.content(0, 2)
+    with StoreWriter(build.folder / "a.h5", build.header(), 2, (HEIGHT, WIDTH)) as writer:
+        writer.write([0, 1], **vars(content))
+        writer.record_margin("Smiling", 1.25e-5)
+        writer.record_margin("Young", 0.0)
+    with open_store(build.folder / "a.h5") as store:
+        assert store.header == build.header(margins={"Smiling": 1.25e-5, "Young": 0.0})
+    write_joined_view(build.folder / "view.h5", [build.folder / "a.h5"])
+    with open_store(build.folder / "view.h5") as view:
+        assert view.header.margins == {}
 
 
 def test_header_comes_back(build):

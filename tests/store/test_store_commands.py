@@ -12,10 +12,9 @@ from PIL import Image
 from store_builder import FINGERPRINT
 from typer.testing import CliRunner
 
-from faceflip import celeba
 from faceflip.cli import store as commands
 from faceflip.errors import UserError
-from faceflip.store import StoreWriter, open_store
+from faceflip.store import open_store
 from faceflip.store.panels import best_rows, visible
 from faceflip.store.terminal import picture_escape
 
@@ -185,52 +184,6 @@ def test_export_png_reads_back_to_the_same_pixels(call, view, build):
     assert table["png"][0] == "000020-Smiling-000021.png"
     with pytest.raises(UserError, match="out/smiling: exists already"):
         call("export", view, "--to", "png", "-o", "out/smiling")
-
-
-def test_exported_images_keep_their_verdict(call, build, monkeypatch):
-    """Images that a network judges flipped are judged flipped when read back from PNG."""
-    verdict = LinearNetwork(12, 10)
-    images = build.images()
-    with StoreWriter(build.folder / "a.h5", build.header(), 40, (12, 10)) as writer:
-        for row in range(40):
-            perturbation = verdict.minimal_perturbation(images[row])
-            writer.write(
-                [row], perturbation=perturbation[None], image=row, file_name=f"{row}.jpg", attribute="Smiling", label=1,
-                score_before=verdict(images[row]), score_after=verdict(images[row] + perturbation), flipped=True,
-                epsilon=1.0, steps=1, gradient_passes=1, forward_passes=1, outcome=0,
-            )  # fmt: skip
-    monkeypatch.chdir(build.folder)
-    write_dataset = build.folder / "dataset.h5"
-    with h5py.File(write_dataset, "w") as file:
-        file["images"], file["labels"] = images, np.ones((200, len(celeba.ATTRIBUTES)), "int8")
-        file["split"], file["file_name"] = np.zeros(200, "uint8"), build.content(0, 200).file_name
-        file.attrs["manifest"] = json.dumps({"format": "faceflip-dataset", "version": 1, "fingerprint": FINGERPRINT})
-    call("export", "a.h5", "--to", "png", "--dataset", write_dataset, "-o", "png")
-    table = pd.read_csv("png/attempts.csv")
-    assert len(table) == 40
-    for name, row, after in zip(table["png"], table["row"], table["score_after"], strict=True):
-        score = verdict(np.asarray(Image.open(f"png/{name}")))
-        assert score == after
-        assert (score > 0) != (verdict(images[row]) > 0)
-
-
-class LinearNetwork:
-    """A decision value that is linear in the pixels; stands for a network wherever only the verdict matters."""
-
-    def __init__(self, height, width):
-        self.weights = np.random.default_rng(5).normal(size=(height, width, 3))
-        self.offset = -127.5 * self.weights.sum()
-
-    def __call__(self, image):
-        return float((self.weights * image).sum() + self.offset)
-
-    def minimal_perturbation(self, image):
-        direction = -np.sign(self(image)) * self.weights / np.abs(self.weights).max()
-        for epsilon in np.arange(1, 255, 0.5):
-            perturbation = np.rint(np.clip(image + epsilon * direction, 0, 255)).astype(np.int16) - image
-            if (self(image + perturbation) > 0) != (self(image) > 0):
-                return perturbation.astype(np.int16)
-        raise AssertionError("never flips")
 
 
 def test_export_npz(call, view, build):

@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from running import Workflow
+from typer.testing import CliRunner
 
 from faceflip.analysis.registry import TABLES
+from faceflip.cli.app import app
 from faceflip.dataset import open_dataset
 from faceflip.figures.registry import FIGURES
 from faceflip.networks.checkpoint import load_checkpoint
@@ -254,6 +257,41 @@ def test_every_stored_adversarial_image_is_still_flipped(results):
                 assert ((values > 0) != (part["score_before"].to_numpy() > 0)).all(), (path, attribute, batch_size)
             judged += len(part)
     assert judged > 100
+
+
+@pytest.mark.parametrize(
+    "store", ["euclidean/converged/ffa-line", "softmax/epoch2/fgs-line", "moon/converged/ffa-iterative"]
+)
+def test_exported_images_keep_their_verdict(results, tmp_path, store):
+    """Adversarial images that were exported as PNG are read back to the same pixels, which are still flipped."""
+    outcome = CliRunner().invoke(
+        app, ["export", str(results / f"attacks/{store}.h5"), "--to", "png", "-o", str(tmp_path / "png")]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    dataset = open_dataset(results / "dataset/celeba.h5")
+    network, checkpoint, _ = store.split("/")
+    table = pd.read_csv(tmp_path / "png/attempts.csv")
+    with open_store(results / f"attacks/{store}.h5") as opened:
+        assert len(table) == len(opened.select(outcome="flipped")) > 10
+        adversarial = [opened.adversarial(row, dataset.images) for row in table["row"]]
+    images = np.stack([np.asarray(Image.open(tmp_path / "png" / name)) for name in table["png"]])
+    assert (images == adversarial).all()
+    for attribute, part in table.groupby("attribute"):
+        loaded, _ = load_checkpoint(
+            checkpoint_of(results, {"network": network, "checkpoint": checkpoint, "attribute": attribute})
+        )
+        outputs = torch.from_numpy(scores(loaded, images[part.index], batch_size=len(part)))
+        values = loaded.objective.decision_values(outputs)[:, loaded.spec.attributes.index(attribute)].numpy()
+        assert ((values > 0) != (part["score_before"].to_numpy() > 0)).all()
+
+
+def test_every_attack_shard_tells_its_margins(results):
+    """The numerical margin of each checkpoint that was attacked stands in the store."""
+    for path in results.glob("attacks/*/*/*/*.h5"):
+        with open_store(path) as store:
+            assert store.header.margins.keys() == store.header.checkpoint_sha256.keys()
+            distance = store.attempts["score_after"].abs().min()
+            assert 0 < min(store.header.margins.values()) <= distance
 
 
 def test_scores_are_those_of_the_images(results, attempts):

@@ -1,9 +1,4 @@
-"""Line search: the smallest epsilon of the last section of a ray at which the decision changes.
-
-The ray is round(clip(x + epsilon * d, 0, 255)), whole numbers throughout. It is computed in float64: two pixel values
-change at epsilons (k + 1/2) / |d| that differ by at least a relative 2^-33 where they differ at all, which float64
-resolves and float32 does not, so that every distinct image of the ray can be reached.
-"""
+"""Line search: the smallest epsilon of the last section of a ray at which the decision changes."""
 
 from collections import deque
 
@@ -11,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from faceflip.attacks.rays import Rays
 from faceflip.attacks.slots import Slots, Wants
 from faceflip.outcomes import Outcome
 
@@ -18,9 +14,8 @@ from faceflip.outcomes import Outcome
 class LineSearch:
     """One gradient, then epsilons: growing sections until the decision changes, then bisection of the last one.
 
-    A pixel value moves one way only along a ray, so the sum of all changes tells images of one ray apart: equal sums
-    are equal images, and a sum larger by one is the next distinct image. That makes two things free of forward passes:
-    moving an end of the section to a middle with the same image, and knowing that nothing lies between the ends.
+    The sum of its changes tells where on its ray an image is (see `Rays`). That makes two things free of forward
+    passes: moving an end of the section to a middle with the same image, and knowing that nothing lies between the ends.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -36,12 +31,8 @@ class LineSearch:
         self.change_low = np.zeros(count)
         self.change_high = np.zeros(count)
         self.change_probe = np.zeros(count)
-        self._ray = torch.zeros(slots.image.shape, device=slots.image.device)
-        self._image = torch.zeros_like(self._ray)
-        # Made once: allocating arrays of this size anew costs more than filling them.
-        exact = torch.float32 if self.whole else torch.float64
-        self._work = torch.zeros(slots.image.shape, dtype=exact, device=slots.image.device)
-        self._base = torch.zeros_like(self._work)
+        self._rays = Rays(slots.image)
+        self._image = torch.zeros_like(self._rays.directions)
 
     def gradient(self, rows: np.ndarray) -> None:
         """Take the direction of freshly loaded slots and their first epsilon."""
@@ -49,7 +40,7 @@ class LineSearch:
         index = slots.on_device(rows)
         images = slots.image.index_select(0, index)
         told = slots.gradient(rows, images)
-        self._ray.index_copy_(0, index, told.directions)
+        self._rays.directions.index_copy_(0, index, told.directions)
         slots.steps[rows] = 1
         self.low[rows] = self.change_low[rows] = 0
         self.high[rows] = self.change_high[rows] = np.inf
@@ -68,7 +59,7 @@ class LineSearch:
             return
         later = self._later_probes(rows, spare)
         owners = np.array([row for row, _ in later], np.int64)
-        later_images, _ = self._at(owners, np.array([epsilon for _, epsilon in later]))
+        later_images = self._rays.at(owners, np.array([epsilon for _, epsilon in later]))
         values = slots.values(np.concatenate([rows, owners]), torch.cat([images, later_images]))
         known = dict(zip(later, values[len(rows) :], strict=True))
         self._judge(rows, values[: len(rows)])
@@ -89,7 +80,7 @@ class LineSearch:
     def perturbation(self, rows: np.ndarray) -> Tensor:
         """Return the integers (N, P) int16 added to the images of flipped slots."""
         index = self.slots.on_device(rows)
-        images, _ = self._at(rows, self.slots.epsilon[rows])
+        images = self._rays.at(rows, self.slots.epsilon[rows])
         return images.short() - self.slots.image.index_select(0, index)
 
     def _judge(self, rows: np.ndarray, values: np.ndarray) -> None:
@@ -125,8 +116,7 @@ class LineSearch:
 
         going = ~(found | at_limit)
         rows, probe, growing = rows[going], probe[going], growing[going]
-        images, change = self._at(rows, probe)
-        self._image.index_copy_(0, slots.on_device(rows), images)
+        change = self._rays.write(rows, probe, self._image, rows)
         self.probe[rows], self.change_probe[rows] = probe, change
         slots.wants[rows] = Wants.FORWARD
         as_low, as_high = change == self.change_low[rows], change == self.change_high[rows]
@@ -158,19 +148,9 @@ class LineSearch:
         if not len(rows):
             return np.zeros(0, bool)
         index = self.slots.on_device(rows)
-        ray, image = self._ray.index_select(0, index), self._image.index_select(0, index)
+        ray, image = self._rays.directions.index_select(0, index), self._image.index_select(0, index)
         there = torch.where(ray > 0, image == 255, (image == 0) | (ray == 0))
         return there.all(dim=1).cpu().numpy()
-
-    def _at(self, rows: np.ndarray, epsilons: np.ndarray) -> tuple[Tensor, np.ndarray]:
-        """Return the images (N, P) float32 of these slots' rays at epsilons, and the sums of their changes."""
-        slots = self.slots
-        index, epsilon = slots.on_device(rows), slots.on_device(epsilons)
-        work, base = self._work[: len(index)], self._base[: len(index)]
-        work.copy_(self._ray.index_select(0, index)).mul_(epsilon[:, None].to(work.dtype))
-        base.copy_(slots.image.index_select(0, index))
-        images = work.add_(base).round_().clamp_(0, 255).to(torch.float32, copy=True)
-        return images, work.sub_(base).abs_().sum(dim=1, dtype=torch.float64).cpu().numpy()
 
     def _later_probes(self, rows: np.ndarray, room: int) -> list[tuple[int, float]]:
         """Return up to `room` pairs of slot and epsilon that may be probed next, the likeliest of each slot first."""

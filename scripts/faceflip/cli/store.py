@@ -239,6 +239,8 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
         "seed": header["seed"],
         "dataset": header["dataset_fingerprint"],
         "checkpoints": ", ".join(f"{name} {digest[:12]}" for name, digest in header["checkpoint_sha256"].items()),
+        "margins": ", ".join(f"{name} {margin:.3g}" for name, margin in header["margins"].items())
+        or "not recorded here",
         "software": ", ".join(f"{name} {version}" for name, version in summary["software"].items()),
         "size": _size_line(sizes),
         "epsilon": _quantile_line(summary["epsilon"]),

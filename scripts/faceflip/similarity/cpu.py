@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 
-from faceflip.similarity import compiled
+from faceflip import compiled
 from faceflip.similarity.definition import PassScores
 
 # A group shares the preparation of its original; more pairs would gain nothing and make threads wait for the last
@@ -64,7 +64,7 @@ def score(
         threads: at most so many; all that the process may use by default.
         progress: called in this thread with the number of pairs that have just been finished.
     """
-    kernels = compiled.load()
+    kernels = compiled.load("faceflip.similarity.kernels")
     scores = PassScores.empty(len(perturbed))
     if not len(perturbed):
         return scores

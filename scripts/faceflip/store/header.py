@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -31,6 +31,8 @@ class StoreHeader:
         seed: seed of the run.
         shard: number of this shard among those of its network, checkpoint and attack; None for a joined view.
         first_attempt: number of this shard's first attempt in the list of all attempts; 0 for a joined view.
+        margins: how far past zero a decision value had to be to count as flipped, by the keys of `checkpoint_sha256`;
+            measured by each run of an attack, hence empty for a joined view (and where it was not recorded).
     """
 
     network: str
@@ -42,6 +44,7 @@ class StoreHeader:
     seed: int
     shard: int | None = 0
     first_attempt: int = 0
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def run(self) -> dict[str, Any]:
@@ -65,6 +68,8 @@ class StoreHeader:
         }
         if self.shard is not None:
             attributes["shard"] = np.int64(self.shard)
+        if self.margins:
+            attributes["margins"] = canonical_json(self.margins)
         return attributes
 
     @classmethod
@@ -80,6 +85,7 @@ class StoreHeader:
             seed=int(attributes["seed"]),
             shard=int(attributes["shard"]) if "shard" in attributes else None,
             first_attempt=int(attributes["first_attempt"]),
+            margins=json.loads(attributes["margins"]) if "margins" in attributes else {},
         )
 
 

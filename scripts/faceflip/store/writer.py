@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -163,6 +164,15 @@ class StoreWriter:
         for name, column in self._columns.items():
             column[rows] = values[name]
         self._written[rows] = True
+
+    def record_margin(self, checkpoint: str, margin: float) -> None:
+        """Note how far past zero decision values had to be to count as flipped, which an attack only knows in the end.
+
+        Args:
+            checkpoint: a key of the header's `checkpoint_sha256`.
+            margin: in the unit of the decision values.
+        """
+        self.header = replace(self.header, margins={**self.header.margins, checkpoint: margin})
 
     def _checked(self, rows: np.ndarray, perturbation: np.ndarray, columns: dict[str, Any]) -> dict[str, np.ndarray]:
         """Return the given columns as arrays of the stored types; nothing of a faulty call is kept."""

@@ -9,21 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.similarity import compiled
+from faceflip import compiled
+
+KERNELS = "faceflip.similarity.kernels"
 
 PROBE = """
-import json, sys, time
-from faceflip.similarity import compiled
-kernels = compiled.load()
-stats = kernels.score_group.stats
+import json, sys
+from faceflip import compiled
+module, function = sys.argv[1:]
+stats = getattr(compiled.load(module), function).stats
 print(json.dumps({"hits": sum(stats.cache_hits.values()), "misses": sum(stats.cache_misses.values())}))
 """
 
 
-def test_second_process_compiles_nothing():
-    compiled.load()
+@pytest.mark.parametrize(("module", "function"), [(KERNELS, "score_group"), ("faceflip.attacks.ray_kernel", "along")])
+def test_second_process_compiles_nothing(module, function):
+    compiled.load(module)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, module, function], capture_output=True, text=True, check=True, env=environment
+    )
     assert json.loads(done.stdout) == {"hits": 1, "misses": 0}
 
 
@@ -31,28 +36,28 @@ def test_numba_setting_is_left_alone():
     import numba
 
     before = numba.config.CACHE_DIR
-    compiled.load()
+    compiled.load(KERNELS)
     assert before == numba.config.CACHE_DIR
 
 
 def test_nothing_is_written_beside_the_source():
-    compiled.load()
+    compiled.load(KERNELS)
     folder = Path(compiled.__file__).parent
     assert not [path for path in folder.rglob("*.nb[ic]") if "__pycache__" in path.parts]
 
 
 def test_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "mine"))
-    assert compiled.cache_folder().parent == tmp_path / "mine"
+    assert compiled.cache_folder(KERNELS).parent == tmp_path / "mine"
 
 
 def test_folder_by_default(monkeypatch, tmp_path):
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = compiled.cache_folder()
+    folder = compiled.cache_folder(KERNELS)
     assert folder.parent == tmp_path / "faceflip"
     assert folder.is_dir()
-    assert folder == compiled.cache_folder()
+    assert folder == compiled.cache_folder(KERNELS)
 
 
 @pytest.fixture
@@ -66,31 +71,30 @@ def test_temporary_folder_where_there_is_no_home(monkeypatch, tmp_path, unwritab
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(unwritable))
     monkeypatch.setattr(compiled.tempfile, "tempdir", str(tmp_path))
-    assert compiled.cache_folder().parent.parent == tmp_path
+    assert compiled.cache_folder(KERNELS).parent.parent == tmp_path
 
 
 def test_code_that_others_could_write_is_not_trusted(monkeypatch, tmp_path, unwritable):
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(unwritable))
     monkeypatch.setattr(compiled.tempfile, "tempdir", str(tmp_path))
-    compiled.cache_folder().parent.chmod(0o777)
-    assert compiled.cache_folder() is None
+    compiled.cache_folder(KERNELS).parent.chmod(0o777)
+    assert compiled.cache_folder(KERNELS) is None
 
 
 def test_nowhere_to_write(monkeypatch, unwritable):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(unwritable))
-    assert compiled.cache_folder() is None
+    assert compiled.cache_folder(KERNELS) is None
 
 
-def test_key_follows_the_sources(monkeypatch, tmp_path):
-    before = compiled._key()
-    for name in compiled.SOURCES:
-        (tmp_path / name).write_bytes((Path(compiled.__file__).parent / name).read_bytes())
-    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
-    assert compiled._key() == before
-    with (tmp_path / "definition.py").open("a") as source:
-        source.write("# changed\n")
-    assert compiled._key() != before
+def test_key_follows_the_sources(tmp_path):
+    (tmp_path / "kernels.py").write_text("one = 1\n")
+    (tmp_path / "notes.txt").write_text("")
+    before = compiled._key(tmp_path)
+    (tmp_path / "notes.txt").write_text("changed")
+    assert compiled._key(tmp_path) == before
+    (tmp_path / "kernels.py").write_text("one = 2\n")
+    assert compiled._key(tmp_path) != before
 
 
 def test_a_lock_that_nobody_releases_is_told(monkeypatch, tmp_path, caplog):

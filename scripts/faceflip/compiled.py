@@ -1,4 +1,4 @@
-"""Where the compiled CPU engine is kept, so that only the first job on a machine pays for compiling it.
+"""Modules of functions compiled by numba, and where their code is kept, so that only the first job pays for compiling.
 
 Left alone, numba writes beside the source file, which a read-only installation forbids; lets processes on different
 processors write to one index at the same time, where one may then run code made for the other; and notices a change
@@ -8,11 +8,13 @@ result.
 """
 
 import contextlib
+import functools
 import hashlib
+import importlib
+import importlib.util
 import logging
 import os
 import stat
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,18 +24,16 @@ from types import ModuleType
 _log = logging.getLogger(__name__)
 _import_lock = threading.Lock()
 
-KERNELS = "faceflip.similarity.kernels"
 LOCK_PATIENCE_S = 300
-SOURCES = ("kernels.py", "definition.py")
 
 
-def _key() -> str:
-    """Return a name for all that compiled code depends on: processor and its features, numba, the sources."""
+def _key(folder: Path) -> str:
+    """Return a name for all that compiled code depends on: processor and its features, numba, a folder of sources."""
     import llvmlite.binding
     import numba
 
     features = llvmlite.binding.get_host_cpu_features().flatten()
-    sources = [Path(__file__).with_name(name).read_bytes() for name in SOURCES]
+    sources = [path.read_bytes() for path in sorted(folder.glob("*.py"))]
     digest = hashlib.sha256(b"\0".join([features.encode(), *sources])).hexdigest()[:12]
     return f"{llvmlite.binding.get_host_cpu_name()}-numba{numba.__version__}-{digest}"
 
@@ -57,10 +57,11 @@ def _is_private(folder: Path) -> bool:
     return state.st_uid == os.getuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def cache_folder() -> Path | None:
-    """Return the folder for compiled code, made if need be, or None where no place can be written to."""
+def cache_folder(module: str) -> Path | None:
+    """Return the folder for a module's compiled code, made if need be, or None where no place can be written to."""
+    sources = Path(importlib.util.find_spec(module).origin).parent
     for parent in _candidates():
-        folder = parent / _key()
+        folder = parent / _key(sources)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with tempfile.TemporaryFile(dir=folder):
@@ -88,31 +89,36 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def load() -> ModuleType:
-    """Return the module `kernels`, ready to run.
+@functools.cache
+def load(module: str) -> ModuleType:
+    """Return a module of compiled functions, ready to run.
 
-    The first call on a machine compiles it (half a minute), later processes load what that left (a second).
+    The first call on a machine compiles it, later processes load what that left (a second).
+
+    Args:
+        module: Full name of a module whose function `prepare` has everything compiled that is called from outside. What
+            it imports from this project must lie in its own folder, since that is what a change is looked for in.
     """
+    import numba
+
     with _import_lock:
-        if KERNELS in sys.modules and sys.modules[KERNELS].score_group.signatures:
-            return sys.modules[KERNELS]
-        import numba
-
-        folder = cache_folder()
+        folder = cache_folder(module)
         if folder is None:
-            _log.warning("no folder can be written to for compiled code: PASS is compiled anew (set NUMBA_CACHE_DIR)")
-            from faceflip.similarity import kernels
-
-            kernels.prepare()
-            return kernels
+            _log.warning(
+                "no folder can be written to for compiled code: %s is compiled anew (set NUMBA_CACHE_DIR)", module
+            )
+            return _prepared(module)
         before = numba.config.CACHE_DIR
         with _locked(folder):
             # numba reads the setting when a function is decorated, which is when the module is imported.
             numba.config.CACHE_DIR = str(folder)
             try:
-                from faceflip.similarity import kernels
-
-                kernels.prepare()
+                return _prepared(module)
             finally:
                 numba.config.CACHE_DIR = before
-        return kernels
+
+
+def _prepared(module: str) -> ModuleType:
+    loaded = importlib.import_module(module)
+    loaded.prepare()
+    return loaded
