@@ -15,7 +15,8 @@ class LineSearch:
     """One gradient, then epsilons: growing sections until the decision changes, then bisection of the last one.
 
     The sum of its changes tells where on its ray an image is (see `Rays`). That makes two things free of forward
-    passes: moving an end of the section to a middle with the same image, and knowing that nothing lies between the ends.
+    passes: moving an end of the section to a middle with the same image, and knowing that nothing lies between the
+    ends.
     """
 
     def __init__(self, slots: Slots) -> None:

@@ -7,6 +7,7 @@ import typer
 
 import faceflip
 from faceflip.cli import similarity, store
+from faceflip.cli.flip import flip
 from faceflip.cli.synthesize import synthesize
 from faceflip.errors import UserError
 
@@ -42,6 +43,7 @@ for name, command in {
     "check": store.check,
     "export": store.export,
     "diff": store.diff,
+    "flip": flip,
     "pass": similarity.pass_,
     "synthesize": synthesize,
 }.items():

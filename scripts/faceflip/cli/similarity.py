@@ -6,32 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from faceflip.cli.images import read_image
 from faceflip.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from faceflip.similarity import PassScores
-
-
-def _read(path: Path) -> "np.ndarray":
-    """Read an image file as h x w x 3 uint8 RGB."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("RGB", "L", "P", "1"):
-                raise UserError(
-                    f"{path}: expected an 8-bit RGB or grey image without transparency, got mode {image.mode}"
-                )
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise UserError(f"{path}: not an image that can be read (PNG is best: JPEG changes the perturbation)") from None
-    except OSError as fault:
-        raise UserError(f"{path}: cannot be read: {fault}") from None
 
 
 def _record(scores: "PassScores") -> dict[str, Any]:
@@ -71,7 +50,7 @@ def pass_(
     """Print PASS, the perceptual adversarial similarity score, of image B against image A."""
     from faceflip.similarity import parameters, pass_scores
 
-    a, b = _read(original), _read(perturbed)
+    a, b = read_image(original), read_image(perturbed)
     if a.shape != b.shape:
         raise UserError(
             f"{original} is {a.shape[1]} x {a.shape[0]} pixels and {perturbed} is {b.shape[1]} x {b.shape[0]}: "

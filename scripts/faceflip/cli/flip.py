@@ -1,0 +1,190 @@
+"""`faceflip flip`: attack a trained network on images of one's own."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from faceflip.cli.images import read_image
+from faceflip.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from faceflip.attacks import AttackResult
+
+
+def flip(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pt", help="A network that the workflow trained.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Faces, cropped as the network's own.")],
+    attribute: Annotated[
+        str | None, typer.Option(help="The attribute to flip; a network of one attribute needs none.")
+    ] = None,
+    attack: Annotated[str, typer.Option(help="The attack; a wrong name is answered with the right ones.")] = "ffa-line",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="Of the attack, such as max_steps=40.")
+    ] = None,
+    resize: Annotated[bool, typer.Option(help="Resize images to the network's size instead of refusing them.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write adversarial images as PNG.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Flip an attribute on images with the smallest perturbation, and score them by PASS.
+
+    Example: faceflip flip results/networks/moon/converged.pt me.png --attribute Smiling -o flipped
+    """
+    import numpy as np
+
+    from faceflip.attacks import attack as run
+    from faceflip.device import prepare
+    from faceflip.networks.checkpoint import load_checkpoint
+    from faceflip.similarity import pass_scores
+
+    place = prepare(device, threads=1)
+    network, _ = load_checkpoint(checkpoint, place)
+    known = network.spec.attributes
+    attribute = _chosen(attribute, known, checkpoint)
+    originals = _read_all(images, network.spec.image_size, resize)
+    result = run(
+        network,
+        originals,
+        attack,
+        attribute=known.index(attribute),
+        objective=network.spec.objective,
+        device=place,
+        **_options(option or []),
+    )
+    adversarial = (originals + result.perturbation).astype(np.uint8)
+    similarity = np.full(len(images), np.nan)
+    if result.flipped.any():
+        similarity[result.flipped] = pass_scores(originals[result.flipped], adversarial[result.flipped]).pass_
+    files = _write(output, images, attribute, attack, adversarial, result.flipped) if output else None
+    records = _records(images, result, similarity, files)
+    if as_json:
+        typer.echo(json.dumps({"attribute": attribute, "attack": attack, "images": records}, indent=2))
+    else:
+        _print(attribute, attack, records)
+
+
+def _chosen(attribute: str | None, known: tuple[str, ...], checkpoint: Path) -> str:
+    if attribute is None and len(known) == 1:
+        return known[0]
+    if attribute not in known:
+        given = "no attribute is given" if attribute is None else f"'{attribute}' is not one of its attributes"
+        raise UserError(f"{checkpoint}: {given}; name one with --attribute: {', '.join(known)}")
+    return attribute
+
+
+def _read_all(paths: list[Path], size: tuple[int, int], resize: bool) -> "np.ndarray":
+    """Return the images as (N, height, width, 3) uint8, or tell all that cannot be used."""
+    import cv2
+    import numpy as np
+
+    images, faults = [], []
+    for path in paths:
+        try:
+            image = read_image(path)
+        except UserError as fault:
+            faults.append(str(fault))
+            continue
+        height, width = image.shape[:2]
+        if (width, height) != tuple(size):
+            if not resize:
+                faults.append(
+                    f"{path}: {width} x {height} pixels, the network sees {size[0]} x {size[1]}; crop it like the "
+                    "network's own images and resize it, or give --resize"
+                )
+                continue
+            image = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA)
+        images.append(image)
+    if faults:
+        raise UserError("\n".join(faults))
+    return np.stack(images)
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE pairs; values are numbers, null or words as in YAML."""
+    import yaml
+
+    options = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--option {pair}: expected NAME=VALUE, such as max_steps=40")
+        options[name.strip()] = yaml.safe_load(value)
+    return options
+
+
+def _write(
+    folder: Path, paths: list[Path], attribute: str, attack: str, images: "np.ndarray", flipped: "np.ndarray"
+) -> list[Path | None]:
+    """Write the flipped images as lossless PNG and return their paths; images of one name are told apart by number."""
+    from PIL import Image
+
+    from faceflip.files import replacing
+
+    folder.mkdir(parents=True, exist_ok=True)
+    stems = [path.stem for path in paths]
+    files: list[Path | None] = []
+    for number, (stem, image, done) in enumerate(zip(stems, images, flipped, strict=True)):
+        stem = stem if stems.count(stem) == 1 else f"{stem}-{number + 1}"
+        files.append(folder / f"{stem}-{attribute}-{attack}.png" if done else None)
+        if done:
+            with replacing(files[-1]) as beside:
+                Image.fromarray(image).save(beside, format="PNG")
+    return files
+
+
+def _records(
+    paths: list[Path], result: "AttackResult", similarity: "np.ndarray", files: list[Path | None] | None
+) -> list[dict[str, Any]]:
+    """Return what became of each image as plain values, NaN as None."""
+    import numpy as np
+
+    from faceflip.outcomes import Outcome
+
+    def plain(value: float) -> float | None:
+        return None if np.isnan(value) else float(value)
+
+    return [
+        {
+            "image": str(path),
+            "outcome": Outcome(result.outcome[k]).label,
+            "score_before": plain(result.score_before[k]),
+            "score_after": plain(result.score_after[k]),
+            "epsilon": plain(result.epsilon[k]),
+            "steps": int(result.steps[k]),
+            "linf": int(np.abs(result.perturbation[k]).max()),
+            "pass": plain(similarity[k]),
+            "file": str(files[k]) if files and files[k] else None,
+        }
+        for k, path in enumerate(paths)
+    ]
+
+
+def _print(attribute: str, attack: str, records: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    def cell(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    table = Table("image", "outcome", title=f"{attribute} by {attack}", title_justify="left")
+    for heading in ("score before", "after", "ε", "largest change", "PASS"):
+        table.add_column(heading, justify="right")
+    table.add_column("written to")
+    for record in records:
+        table.add_row(
+            record["image"],
+            record["outcome"].replace("_", " "),
+            cell(record["score_before"], "+.4f"),
+            cell(record["score_after"], "+.2e"),
+            cell(record["epsilon"], ".4g"),
+            str(record["linf"]) if record["epsilon"] is not None else "",
+            cell(record["pass"], ".4f"),
+            record["file"] or "",
+        )
+    Console().print(table)

@@ -1,0 +1,112 @@
+"""`faceflip flip`: images of one's own against a checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from faceflip.attacks import ATTACKS
+from faceflip.cli.app import app
+from faceflip.errors import UserError
+from faceflip.networks import NetworkSpec, build
+from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.similarity import pass_score
+
+WIDTH, HEIGHT = 32, 36
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two checkpoints and three images: two of the networks' size, one that is larger."""
+    folder = tmp_path_factory.mktemp("flip")
+    torch.set_num_threads(1)
+    for objective, attributes in {"euclidean": ("Smiling",), "moon": ("Male", "Smiling", "Young")}.items():
+        spec = NetworkSpec(objective, attributes, (WIDTH, HEIGHT), width=0.0625, initialisation="msra")
+        save_checkpoint(folder / f"{objective}.pt", build(spec, seed=1), CheckpointInfo(1, {}, {}, ""))
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    for number, name in enumerate(("a", "b")):
+        pattern = 127 + 60 * (np.sin(rows / 5 + number) + np.cos(columns / 3))
+        Image.fromarray(np.stack([pattern] * 3, axis=2).clip(0, 255).astype(np.uint8)).save(folder / f"{name}.png")
+    Image.new("RGB", (64, 72), (200, 120, 80)).save(folder / "large.png")
+    return folder
+
+
+@pytest.fixture
+def flip(folder):
+    """Call the command as from the shell and return what it prints as JSON; a user's error is raised."""
+
+    def call(*arguments):
+        result = CliRunner().invoke(app, ["flip", *map(str, arguments), "--json"])
+        if isinstance(result.exception, UserError):
+            raise result.exception
+        assert result.exit_code == 0, (result.output, result.exception)
+        return json.loads(result.output)
+
+    return call
+
+
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if name.startswith("ffa")])
+def test_written_images_are_flipped_and_scored(flip, folder, tmp_path, attack):
+    images = (folder / "a.png", folder / "b.png")
+    told = flip(folder / "moon.pt", *images, "--attribute", "Smiling", "--attack", attack, "-o", tmp_path)
+    network, _ = load_checkpoint(folder / "moon.pt")
+    for record in told["images"]:
+        assert record["outcome"] == "flipped"
+        original, adversarial = (np.asarray(Image.open(record[key])) for key in ("image", "file"))
+        before, after = scores(network, np.stack([original, adversarial]))[:, 1]
+        assert (before > 0) != (after > 0)
+        assert record["score_before"] == pytest.approx(before, rel=1e-4)
+        assert record["pass"] == pytest.approx(pass_score(original, adversarial), abs=1e-9)
+        assert record["linf"] == np.abs(adversarial.astype(int) - original).max()
+        assert record["file"] == str(tmp_path / f"{record['image'][-5]}-Smiling-{attack}.png")
+
+
+def test_a_network_of_one_attribute_needs_no_name(flip, folder):
+    assert flip(folder / "euclidean.pt", folder / "a.png", "--attack", "fgs-line")["attribute"] == "Smiling"
+
+
+def test_options_reach_the_attack(flip, folder):
+    told = flip(folder / "euclidean.pt", folder / "a.png", "--attack", "ffa-iterative", "--option", "max_steps=1")
+    assert told["images"][0]["steps"] == 1
+
+
+def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
+    with pytest.raises(UserError, match=r"large.png: 64 x 72 pixels, the network sees 32 x 36; .*--resize"):
+        flip(folder / "euclidean.pt", folder / "large.png")
+    assert len(flip(folder / "euclidean.pt", folder / "large.png", "--resize")["images"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["moon.pt", "a.png"], "no attribute is given; name one with --attribute: Male, Smiling, Young"),
+        (["moon.pt", "a.png", "--attribute", "Bald"], "'Bald' is not one of its attributes"),
+        (
+            ["moon.pt", "a.png", "--attribute", "Male", "--attack", "ffa"],
+            "there is no attack 'ffa'; did you mean ffa-line",
+        ),
+        (["moon.pt", "a.png", "--attribute", "Male", "--attack", "fgs-line"], "FGS does not apply to MOON"),
+        (["moon.pt", "a.png", "--attribute", "Male", "--option", "steps"], "expected NAME=VALUE"),
+        (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_step=3"], "did you mean max_steps"),
+        (["none.pt", "a.png", "--attribute", "Male"], "none.pt does not exist"),
+        (["a.png", "a.png", "--attribute", "Male"], "not a readable checkpoint"),
+        (["moon.pt", "none.png", "moon.pt", "--attribute", "Male"], "none.png: no such file\n.*moon.pt: not an image"),
+    ],
+)
+def test_mistakes_are_told(flip, folder, monkeypatch, arguments, message):
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match=f"(?s){message}"):
+        flip(*arguments)
+
+
+def test_the_table_for_people(folder):
+    result = CliRunner().invoke(
+        app, ["flip", str(folder / "euclidean.pt"), str(folder / "a.png")], env={"COLUMNS": "160"}
+    )
+    assert result.exit_code == 0
+    for word in ("Smiling by ffa-line", "a.png", "PASS"):
+        assert word in result.output
