@@ -1,16 +1,15 @@
 """Speed and agreement of PASS: oracle, both engines and other libraries' SSIM, pair for pair in one run.
 
     python benchmarks/similarity.py [--faces 4] [--rounds 3] [--json FILE] [--no-peers]
-    python benchmarks/similarity.py --sensitivity [PAIRS.npz]
+    python benchmarks/similarity.py --sensitivity [--run results]
 
 Pair by pair, every contender is called a few times in a row and the shortest call counts, so that each finds its
 caches as it would in the midst of its own work. Times on one core are processor time: other work on the machine does
 not count. Those on all cores and on accelerators are wall time of whole batches. Ratios are between rows of the table,
 never between runs.
 
-With `--sensitivity` it tells instead what each choice of the definition changes, on the pairs of a file with the
-arrays `originals` (m x h x w x 3, uint8), `perturbed` (n x h x w x 3, uint8) and `index` (n, the original of each), or
-on pairs of its own.
+With `--sensitivity` it tells instead what each choice of the definition changes, on adversarial images of a finished
+run (`--run`, the folder of its results; the same number of every attack) or on pairs of its own.
 """
 
 import argparse
@@ -104,6 +103,23 @@ def variants(original: np.ndarray, perturbed: np.ndarray) -> dict[str, float]:
     }
 
 
+def pairs_of_run(results: Path, each: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return originals, perturbed images, and the original of each: `each` adversarial images of every attack."""
+    from faceflip.dataset import open_dataset
+    from faceflip.store import open_store
+
+    images = open_dataset(results / "dataset" / "celeba.h5").images
+    rows, perturbed = [], []
+    for path in sorted(results.glob("attacks/*/*/*.h5")):
+        with open_store(path) as store:
+            flipped = store.select(outcome="flipped")
+            for row in flipped[np.linspace(0, len(flipped) - 1, min(each, len(flipped))).astype(int)]:
+                rows.append(store.attempts["image"].iloc[row])
+                perturbed.append(store.adversarial(row, images))
+    owners, index = np.unique(rows, return_inverse=True)
+    return np.take(images, owners, axis=0), np.stack(perturbed), index
+
+
 def sensitivity(originals: np.ndarray, perturbed: np.ndarray, index: np.ndarray) -> str:
     """Return a table of what each choice of the definition changes in PASS and in decisions."""
     found = [variants(originals[k], image) for k, image in zip(index, perturbed, strict=True)]
@@ -127,13 +143,14 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1, help="repeat the pairs of the batched contenders so often")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--sensitivity", nargs="?", const="", metavar="PAIRS.npz")
+    parser.add_argument("--sensitivity", action="store_true")
+    parser.add_argument("--run", type=Path, metavar="RESULTS", help="take pairs of a run (with --sensitivity)")
+    parser.add_argument("--each", type=int, default=30, help="pairs of every attack of the run")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    if arguments.sensitivity:
-        with np.load(arguments.sensitivity) as stored:
-            print(sensitivity(stored["originals"], stored["perturbed"], stored["index"]))
+    if arguments.sensitivity and arguments.run:
+        print(sensitivity(*pairs_of_run(arguments.run, arguments.each)))
         return
 
     kinds = pairs(arguments.faces)
@@ -142,7 +159,7 @@ def main() -> None:
     perturbed = np.tile(np.concatenate([both[1] for both in kinds.values()]), (arguments.repeat, 1, 1, 1))
     index = np.tile(owners, arguments.repeat)
 
-    if arguments.sensitivity is not None:
+    if arguments.sensitivity:
         print(sensitivity(originals, perturbed, index))
         return
 
