@@ -15,14 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-import h5py
-import numpy as np
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
 
-from faceflip.store import StoreHeader, StoreWriter, open_store, write_joined_view
-from faceflip.store.check import check
-from faceflip.store.compression import filters
+from faceflip.store import StoreHeader, StoreWriter, open_store, write_joined_view  # noqa: E402
+from faceflip.store.check import check  # noqa: E402
+from faceflip.store.compression import filters  # noqa: E402
 
 HEIGHT, WIDTH = 218, 178
 BLOCK = 50
