@@ -156,10 +156,10 @@ class StoreWriter:
         values["linf"] = np.zeros(len(rows), dtype=np.int16)
         values["l2"] = np.zeros(len(rows))
         for k in np.flatnonzero(flipped):
-            linf, values["l2"][k] = norms(perturbation[k])
-            if linf > 255:
-                raise ValueError(f"the perturbation of row {rows[k]} exceeds the range -255 to 255")
-            values["linf"][k] = linf
+            try:
+                values["linf"][k], values["l2"][k] = norms(perturbation[k])
+            except ValueError as fault:
+                raise ValueError(f"the perturbation of row {rows[k]} {fault}") from None
             self._spool_chunk(int(rows[k]), perturbation[k])
         for name, column in self._columns.items():
             column[rows] = values[name]
@@ -302,10 +302,15 @@ def write_attributes(
 def norms(perturbation: np.ndarray) -> tuple[int, float]:
     """Return the L-infinity and the Euclidean norm of one perturbation (height, width, 3), in pixel values.
 
-    The sum of squares is exact up to 255. It is made of whole numbers, row by row, since a dot product of floats would
-    wake the threads of the linear algebra library; a row of 11,000 pixels still fits.
+    The sum of squares is exact. It is made of whole numbers, row by row, since a dot product of floats would wake the
+    threads of the linear algebra library; a row of 11,000 pixels still fits.
+
+    Raises:
+        ValueError: a value is beyond -255 to 255.
     """
     linf = max(int(perturbation.max()), -int(perturbation.min()))
+    if linf > 255:
+        raise ValueError("exceeds the range -255 to 255")
     rows = perturbation.astype(np.int16, copy=False).reshape(len(perturbation), -1)
     squares = np.einsum("ij,ij->i", rows, rows, dtype=np.int32).sum(dtype=np.int64)
     return linf, math.sqrt(squares)
