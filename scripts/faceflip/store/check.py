@@ -269,8 +269,11 @@ def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
     linf, l2, rows_of_images = (store.column(name) for name in ("linf", "l2", "image"))
     for block in store.blocks():
         for row, perturbation in zip(block.rows, block.perturbations, strict=True):
-            if norms(perturbation) != (linf[row], l2[row]):
-                yield f"/perturbation[{row}] has other norms than /linf and /l2 say"
+            try:
+                if norms(perturbation) != (linf[row], l2[row]):
+                    yield f"/perturbation[{row}] has other norms than /linf and /l2 say"
+            except ValueError as fault:
+                yield f"/perturbation[{row}] {fault}"
             if images is not None:
                 pixels = images[rows_of_images[row]] + perturbation
                 if pixels.min() < 0 or pixels.max() > 255:
