@@ -1,6 +1,7 @@
 import pytest
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, read_labels
+from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
+from faceflip.celeba.labels import read_labels
 from faceflip.errors import UserError
 
 
@@ -20,7 +21,7 @@ def write(folder, annotations=None, partition="000001.jpg 0\n000002.jpg 1\n00000
 
 
 def test_official_files(tmp_path):
-    table = read_labels(write(tmp_path))
+    table = read_labels(write(tmp_path)).table
     assert table["file_name"].tolist() == ["000001.jpg", "000002.jpg", "000003.jpg"]
     assert table["split"].tolist() == ["train", "validation", "test"]
     for row in range(3):
@@ -30,7 +31,7 @@ def test_official_files(tmp_path):
 def test_columns_go_by_name_and_rows_by_file_name(tmp_path):
     swapped = (ATTRIBUTES[1], ATTRIBUTES[0], *ATTRIBUTES[2:])
     text = annotation_text(names=swapped, value=lambda row, column: 1 if column == 0 else -1)
-    table = read_labels(write(tmp_path, text, "000003.jpg 2\n000001.jpg 0\n000002.jpg 1"))
+    table = read_labels(write(tmp_path, text, "000003.jpg 2\n000001.jpg 0\n000002.jpg 1")).table
     assert table["Arched_Eyebrows"].tolist() == [1, 1, 1]
     assert table["5_o_Clock_Shadow"].tolist() == [-1, -1, -1]
     assert table["split"].tolist() == ["train", "validation", "test"]

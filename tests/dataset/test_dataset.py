@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from faceflip import celeba
+from faceflip.celeba.labels import read_labels
 from faceflip.dataset import count_labels, draw_sample, open_dataset, pack_dataset
 from faceflip.errors import UserError
 
@@ -37,7 +38,7 @@ def read_rgb(path):
 def test_pixels_labels_and_splits(folder, tmp_path):
     manifest = pack_dataset(folder, tmp_path / "d.h5", threads=2)
     dataset = open_dataset(tmp_path / "d.h5")
-    table = celeba.read_labels(folder)
+    table = read_labels(folder).table
     assert dataset.manifest == manifest
     assert manifest["images"] == {"train": 5, "validation": 2, "test": 2}
     assert dataset.image_size == (178, 218)
@@ -125,7 +126,7 @@ def test_the_sample(folder, tmp_path):
 def test_label_counts(folder, tmp_path):
     pack_dataset(folder, tmp_path / "d.h5")
     counts = count_labels(open_dataset(tmp_path / "d.h5")).set_index(["attribute", "split"])
-    table = celeba.read_labels(folder)
+    table = read_labels(folder).table
     for attribute in celeba.ATTRIBUTES:
         test = table.loc[table["split"] == "test", attribute]
         assert counts.loc[(attribute, "test")].tolist() == [len(test), (test == 1).sum()]
