@@ -98,7 +98,7 @@ def list_names(folder: Place) -> Iterator[str]:
 
 def _read_file(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb", buffering=0) as file:
+        with path.open("rb") as file:
             # Asking for the limit at once would allocate it.
             data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     except OSError as error:

@@ -53,49 +53,50 @@ def decoders() -> dict[str, str]:
     return {name: f"{library} {version(library)}" for name, library in (("JPEG", "simplejpeg"), ("PNG", "Pillow"))}
 
 
-def decode(data: bytes) -> "np.ndarray":
+def decode_into(image: "np.ndarray", data: bytes) -> None:
     """Decode an aligned image.
 
-    Returns:
-        (218, 178, 3) uint8, RGB.
+    Args:
+        image: Filled with the pixels: (218, 178, 3) uint8, RGB, contiguous.
+        data: Content of the file.
 
     Raises:
         UnreadableError: The file is no JPEG or PNG, not RGB, not of CelebA's size, or cannot be decoded to its end.
     """
     if data.startswith(b"\xff\xd8"):
-        return _decode_jpeg(data)
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _decode_png(data)
-    if not data:
+        _decode_jpeg(image, data)
+    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+        _decode_png(image, data)
+    elif not data:
         raise UnreadableError("is empty")
-    if is_web_page(data):
+    elif is_web_page(data):
         raise UnreadableError(f"is {WEB_PAGE}")
-    raise UnreadableError("is neither JPEG nor PNG")
+    else:
+        raise UnreadableError("is neither JPEG nor PNG")
 
 
-def _decode_jpeg(data: bytes) -> "np.ndarray":
-    # Most decoders fill up what is missing from a truncated file without a word; `strict` makes each warning of
-    # libjpeg an error.
+def _decode_jpeg(image: "np.ndarray", data: bytes) -> None:
+    # Decoders usually make up what a damaged file lacks; `strict` makes each warning of libjpeg an error.
     import simplejpeg
 
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         _require((width, height), space in ("YCbCr", "RGB"), space)
-        return simplejpeg.decode_jpeg(data, "RGB", strict=True)
+        simplejpeg.decode_jpeg(data, "RGB", buffer=image, strict=True)
     except ValueError as error:
         raise UnreadableError(f"cannot be decoded to its end ({error})") from None
 
 
-def _decode_png(data: bytes) -> "np.ndarray":
+def _decode_png(image: "np.ndarray", data: bytes) -> None:
     import numpy as np
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            _require(image.size, image.mode == "RGB", image.mode)
-            image.verify()  # the checksums of all chunks; the image has to be opened again to be decoded
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            return np.asarray(image)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+            _require(file.size, file.mode == "RGB", file.mode)
+            file.verify()  # the checksums of all chunks; the file has to be opened again to be decoded
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+            image[:] = np.asarray(file)
     except (OSError, SyntaxError, ValueError) as error:
         raise UnreadableError(f"cannot be decoded to its end ({error})") from None
 

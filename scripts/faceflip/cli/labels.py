@@ -7,6 +7,7 @@ import typer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
 
 
 def labels(
@@ -39,26 +40,27 @@ def labels(
     if csv:
         with replacing(csv) as beside:
             statistics.to_csv(beside, index=False, lineterminator="\n")
-    console = Console(highlight=False, markup=False)
-    for verdict, place in zip(verdicts, (layout.annotations, layout.partition), strict=True):
-        console.print(
-            f"{place}: {'the official file' if verdict.official else 'not the official file'}", soft_wrap=True
-        )
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for verdict in verdicts:
+        console.print(verdict.warning() or f"{verdict.name} is the official file")
     for note in read.notes:
-        console.print(f"Note: {note}", soft_wrap=True)
+        console.print(f"Note: {note}")
     counts = read.table["split"].value_counts().reindex(list(SPLITS), fill_value=0)
     console.print(f"{counts.sum():,} images: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
-    console.print("\nPercent of images with each attribute, and errors on the test split of always answering with the")
-    console.print("majority class, that of the training split and that of the test split:")
+    console.print(
+        "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
+        "majority class, that of the training split and that of the test split:"
+    )
     console.print(_attributes(statistics))
     if correlations:
         console.print("\nStrongest correlations (phi) on the training split:")
         console.print(_correlations(label_correlations(read.table).head(correlations)))
     if csv:
-        console.print(f"wrote {csv}", soft_wrap=True)
+        console.print(f"wrote {csv}")
 
 
-def _attributes(statistics: "pd.DataFrame") -> object:
+def _attributes(statistics: "pd.DataFrame") -> "Table":
     """Lay the statistics out with a row per attribute, in percent."""
     from rich.table import Table
 
@@ -69,20 +71,18 @@ def _attributes(statistics: "pd.DataFrame") -> object:
     table = Table(box=None, pad_edge=False)
     table.add_column("attribute", no_wrap=True)
     for heading in (*SPLITS, "error: train", "error: test"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in statistics.to_dict("records"):
         cells = ["-" if row[name] != row[name] else f"{100 * row[name]:.2f}" for name in shares]
         table.add_row(row["attribute"], *cells, style="bold" if row["attribute"] == MEAN else None)
     return table
 
 
-def _correlations(pairs: "pd.DataFrame") -> object:
+def _correlations(pairs: "pd.DataFrame") -> "Table":
     """Lay the strongest correlations out."""
     from rich.table import Table
 
-    table = Table(
-        "attribute", "attribute", title="Strongest correlations on the training split", box=None, pad_edge=False
-    )
+    table = Table("attribute", "attribute", box=None, pad_edge=False)
     table.add_column("phi", justify="right")
     for first, second, correlation in pairs.itertuples(index=False):
         table.add_row(first, second, f"{correlation:+.3f}")

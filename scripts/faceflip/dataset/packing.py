@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from faceflip import celeba
 from faceflip.celeba import official
 from faceflip.celeba.contents import Place, UnreadableError
 from faceflip.celeba.contents import read as read_place
-from faceflip.celeba.images import ImageFolder, decode, decoders
+from faceflip.celeba.images import ImageFolder, decode_into, decoders
 from faceflip.celeba.labels import TEXT_LIMIT, read_labels
 from faceflip.celeba.layout import Layout, find
 from faceflip.dataset.packed import FORMAT, VERSION
@@ -28,8 +29,8 @@ from faceflip.progress import ProgressCallback
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK, BLOCK_BYTES = 256, 1 << 25
-"""The most images, and bytes, decoded and written together; two blocks are in memory at a time."""
+BLOCK, BLOCK_BYTES = 128, 1 << 24
+"""The most images, and bytes, decoded and written together: little enough for a cache, twice in memory at a time."""
 
 PORTION = 8
 """Images of a block that a thread decodes in one go."""
@@ -140,6 +141,11 @@ class _Images:
         """Shape of all images together."""
         return len(self.files), self.size[1], self.size[0], 3
 
+    @property
+    def resized(self) -> bool:
+        """Whether the images are to have another size than CelebA's."""
+        return self.size != (celeba.WIDTH, celeba.HEIGHT)
+
     def blocks(self) -> Iterator[tuple[int, np.ndarray, Faults]]:
         """Yield the first row of each block, its pixels, and what is wrong with images of it.
 
@@ -176,16 +182,15 @@ class _Images:
         import cv2
 
         faults = {}
+        whole = np.empty((celeba.HEIGHT, celeba.WIDTH, 3), "uint8") if self.resized else None
         for file, place in zip(files, pixels, strict=True):
             try:
-                image = decode(self.read(file))
+                decode_into(whole if self.resized else place, self.read(file))
             except UnreadableError as error:
                 faults[file] = str(error)
                 continue
-            if self.size == (celeba.WIDTH, celeba.HEIGHT):
-                place[:] = image
-            else:
-                cv2.resize(image, self.size, dst=place, interpolation=cv2.INTER_AREA)
+            if self.resized:
+                cv2.resize(whole, self.size, dst=place, interpolation=cv2.INTER_AREA)
         return faults
 
 
@@ -220,13 +225,18 @@ def _write_pixels(
     dataset: h5py.Dataset, images: _Images, digest: Callable[[np.ndarray], None], progress: ProgressCallback | None
 ) -> None:
     faults: Faults = {}
-    for start, pixels, block_faults in images.blocks():
-        faults |= block_faults
-        if not faults:
-            dataset[start : start + len(pixels)] = pixels
-            digest(pixels)
-        if progress:
-            progress(start + len(pixels), len(images.files))
+    with ThreadPoolExecutor(1) as disk, Path(dataset.file.filename).open("rb") as written:
+        syncing: Future[None] | None = None
+        for start, pixels, block_faults in images.blocks():
+            faults |= block_faults
+            if not faults:
+                dataset[start : start + len(pixels)] = pixels
+                digest(pixels)
+                # The disk works while images are decoded, instead of all at once in the end.
+                if syncing is None or syncing.done():
+                    syncing = disk.submit(os.fsync, written.fileno())
+            if progress:
+                progress(start + len(pixels), len(images.files))
     if faults:
         raise _BadImagesError(faults)
 
@@ -236,12 +246,11 @@ def _processing(images: _Images) -> dict[str, Any]:
     import cv2
 
     formats = {"PNG" if file.lower().endswith(".png") else "JPEG" for file in images.files}
-    resized = images.size != (celeba.WIDTH, celeba.HEIGHT)
     return {
         "width": images.size[0],
         "height": images.size[1],
-        "resized": resized,
-        "resizer": f"OpenCV {cv2.__version__}" if resized else None,
+        "resized": images.resized,
+        "resizer": f"OpenCV {cv2.__version__}" if images.resized else None,
         "decoder": ", ".join(decoders()[name] for name in sorted(formats)),
     }
 
