@@ -82,29 +82,23 @@ def pack_dataset(
     _require_space(output, len(files), size)
 
     bad = {name: "is missing" for name, file in files.items() if file is None}
-    if bad:
-        _refuse(layout, bad, len(files), leave_out_bad_images)
     while True:
+        if bad:
+            _refuse(layout, bad, len(files), leave_out_bad_images)
         table = labels.table[~labels.table["file_name"].isin(bad)]
         images = _Images(source.read, [files[name] for name in table["file_name"]], size, threads)
+        about = {
+            **origin,
+            "notes": [*origin["notes"], *labels.notes, *_extra(source, files)],
+            "left_out": _by_reason(bad),
+        }
         try:
             with replacing(output) as beside:
-                return _write(
-                    beside,
-                    table,
-                    images,
-                    progress,
-                    {
-                        **origin,
-                        "notes": [*labels.notes, *origin["notes"], *_extra(source, files)],
-                        "left_out": _by_reason(bad),
-                    },
-                )
+                return _write(beside, table, images, progress, about)
         except _BadImagesError as error:
             # An array of fixed size was begun for images that cannot fill it: begin again without them.
             names = dict(zip(images.files, table["file_name"], strict=True))
             bad |= {names[file]: reason for file, reason in error.faults.items()}
-            _refuse(layout, bad, len(files), leave_out_bad_images)
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -306,11 +300,10 @@ def _refuse(layout: Layout, bad: Faults, total: int, leave_out: bool) -> None:
         message += f"{'; ' * bool(missing)}{len(unusable):,} of {total:,} images cannot be used; fetch them again:"
         message += "".join(f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN])
         message += "\n  ..." * (len(unusable) > SHOWN)
-    message += (
-        f"\nMore than {MOST_LEFT_OUT} images, or all, are not left out: something is wrong with the whole."
-        if leave_out
-        else "\nTo go on without them set dataset.leave_out_bad_images to true; the manifest then names them."
-    )
+    if leave_out or len(bad) > MOST_LEFT_OUT:
+        message += f"\nMore than {MOST_LEFT_OUT} images, or all, are not left out: something is wrong with the whole."
+    else:
+        message += "\nTo go on without them set dataset.leave_out_bad_images to true; the manifest then names them."
     raise UserError(message)
 
 
