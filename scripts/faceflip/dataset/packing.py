@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -194,41 +193,51 @@ def _write(
     """Write the file and return its manifest; raises `_BadImagesError` after a look at all images."""
     labels = table[list(celeba.ATTRIBUTES)].to_numpy("int8")
     split = table["split"].map(celeba.SPLITS.index).to_numpy("uint8")
-    digest = hashlib.sha256()
     with h5py.File(path, "w", track_order=False) as file:
-        _write_pixels(file.create_dataset("images", images.shape, "uint8"), images, digest.update, progress)
-        pixel_sha256 = digest.hexdigest()
-        for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
-            digest.update(part)
+        pixels = file.create_dataset("images", images.shape, "uint8")
+        pixels[0] = np.zeros(images.shape[1:], "uint8")  # gives the array its place in the file
         file["labels"], file["split"] = labels, split
         file["file_name"] = np.array(table["file_name"].tolist(), dtype="S")
-        manifest = {
-            "format": FORMAT,
-            "version": VERSION,
-            "fingerprint": digest.hexdigest(),
-            "pixel_sha256": pixel_sha256,
-            "images": {name: int((split == number).sum()) for number, name in enumerate(celeba.SPLITS)},
-            **_processing(images),
-            **about,
-        }
+        offset = pixels.id.get_offset()
+    digest = hashlib.sha256()
+    _write_pixels(path, offset, images, digest.update, progress)
+    pixel_sha256 = digest.hexdigest()
+    for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
+        digest.update(part)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fingerprint": digest.hexdigest(),
+        "pixel_sha256": pixel_sha256,
+        "images": {name: int((split == number).sum()) for number, name in enumerate(celeba.SPLITS)},
+        **_processing(images),
+        **about,
+    }
+    with h5py.File(path, "r+") as file:
         file.attrs["manifest"] = json.dumps(manifest)
     return manifest
 
 
 def _write_pixels(
-    dataset: h5py.Dataset, images: _Images, digest: Callable[[np.ndarray], None], progress: ProgressCallback | None
+    path: Path,
+    offset: int,
+    images: _Images,
+    digest: Callable[[np.ndarray], None],
+    progress: ProgressCallback | None,
 ) -> None:
+    """Write the images one after the other from `offset` of the file on.
+
+    Past HDF5, which would hold up all threads meanwhile: blocks are written, hashed and decoded at the same time.
+    """
     faults: Faults = {}
-    with ThreadPoolExecutor(1) as disk, Path(dataset.file.filename).open("rb") as written:
-        syncing: Future[None] | None = None
+    with path.open("r+b") as file, ThreadPoolExecutor(2) as pool:
+        file.seek(offset)
         for start, pixels, block_faults in images.blocks():
             faults |= block_faults
             if not faults:
-                dataset[start : start + len(pixels)] = pixels
-                digest(pixels)
-                # The disk works while images are decoded, instead of all at once in the end.
-                if syncing is None or syncing.done():
-                    syncing = disk.submit(os.fsync, written.fileno())
+                wait = [pool.submit(work, pixels) for work in (file.write, digest)]
+                for future in wait:
+                    future.result()
             if progress:
                 progress(start + len(pixels), len(images.files))
     if faults:
