@@ -192,6 +192,19 @@ def test_encrypted_images(tmp_path):
     )
 
 
+def test_an_unusual_method_of_packing(tmp_path):
+    put(tmp_path, FACES.texts)
+    pack(tmp_path / f"{IMAGES}.zip", below(IMAGES, FACES.jpegs), zipfile.ZIP_BZIP2)
+    assert "000001.jpg is packed by method 12, which is not read" in told(tmp_path)
+
+
+def test_a_file_that_is_too_large(tmp_path):
+    flat(tmp_path, FACES)
+    with (tmp_path / IMAGES / "000005.jpg").open("wb") as file:
+        file.truncate((1 << 24) + 1)
+    assert "000005.jpg is larger than the 16,777,216 bytes that are expected at most" in told(tmp_path)
+
+
 def test_a_damaged_image_in_an_archive(tmp_path):
     put(tmp_path, FACES.texts)
     path = pack(tmp_path / f"{IMAGES}.zip", below(IMAGES, FACES.jpegs), zipfile.ZIP_STORED)
@@ -209,6 +222,13 @@ def test_names_that_lead_out_of_the_archive_lead_nowhere(tmp_path):
     manifest = pack_dataset(folder, tmp_path / "d.h5")
     assert manifest["images"] == {"train": 5, "validation": 2, "test": 2}
     assert sorted(path for path in tmp_path.rglob("*")) == sorted([*before, tmp_path / "d.h5"])
+
+
+def test_names_with_dots_in_an_archive(tmp_path):
+    put(tmp_path, FACES.texts)
+    pack(tmp_path / f"{IMAGES}.zip", below(f"{IMAGES}/.", FACES.jpegs) | {f"{IMAGES}/000001.jpg": b""})
+    with pytest.raises(UserError):
+        pack_dataset(tmp_path, tmp_path / "d.h5")
 
 
 def test_an_annotated_name_that_leads_out_of_the_folder_is_missing(tmp_path):

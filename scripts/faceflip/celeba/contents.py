@@ -18,6 +18,7 @@ Place = Path | zipfile.Path
 """A file or folder, on the disk or inside a zip archive."""
 
 _ENCRYPTED = 0x1  # of a member's general purpose flags (APPNOTE.TXT 4.4.4)
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class UnreadableError(Exception):
@@ -57,8 +58,13 @@ def is_web_page(start: bytes) -> bool:
 
 
 def size(place: Place) -> int:
-    """Return the number of bytes of a file."""
-    return place.stat().st_size if isinstance(place, Path) else place.root.getinfo(place.at).file_size
+    """Return the number of bytes of a file, 0 for a name that leads elsewhere in an archive."""
+    if isinstance(place, Path):
+        return place.stat().st_size
+    try:
+        return place.root.getinfo(place.at).file_size
+    except KeyError:
+        return 0
 
 
 def read(place: Place, limit: int) -> bytes:
@@ -103,14 +109,22 @@ def _read_file(path: Path, limit: int) -> bytes:
             data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     except OSError as error:
         raise UnreadableError(f"cannot be read ({error.strerror})") from None
-    return _within(data, limit)
+    if len(data) > limit:
+        raise UnreadableError(f"is larger than the {limit:,} bytes that are expected at most")
+    return data
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, limit: int, lock: AbstractContextManager) -> bytes:
     """Read a member. An archive counts its open members without a lock of its own, so ours is held for that."""
-    info = archive.getinfo(name)
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        # zipfile.Path shows names such as a/./b in a cleaned form.
+        raise UnreadableError("has a name in the archive that leads elsewhere") from None
     if info.flag_bits & _ENCRYPTED:
         raise UnreadableError("is encrypted in the archive; make one without a password")
+    if info.compress_type not in _METHODS:
+        raise UnreadableError(f"is packed by method {info.compress_type}, which is not read; pack it as usual")
     if info.file_size > limit:
         raise UnreadableError(f"would unpack to {info.file_size:,} bytes, where at most {limit:,} are expected")
     try:
@@ -122,16 +136,8 @@ def _read_member(archive: zipfile.ZipFile, name: str, limit: int, lock: Abstract
         finally:
             with lock:
                 member.close()
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise UnreadableError(f"is damaged in the archive ({error})") from None
-    except NotImplementedError as error:
-        raise UnreadableError(f"is packed in a way that cannot be read ({error})") from None
     if len(data) != info.file_size:
         raise UnreadableError(f"is damaged in the archive ({len(data):,} of {info.file_size:,} bytes)")
-    return data
-
-
-def _within(data: bytes, limit: int) -> bytes:
-    if len(data) > limit:
-        raise UnreadableError(f"is larger than the {limit:,} bytes that are expected at most")
     return data

@@ -98,7 +98,7 @@ def _bases(top: Place) -> list[Place]:
 
 def _bases_beside(archive: Path) -> list[Place]:
     """Return where text files are when an archive of images alone was given."""
-    folder = archive.absolute().parent
+    folder = archive.parent
     return [*_bases(folder), *([folder.parent] if folder.name == "Img" else [])]
 
 
