@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from faceflip.analysis.registry import TABLES
 from faceflip.celeba import ATTRIBUTES
+from faceflip.celeba.layout import input_files
 from faceflip.config import validate
 from faceflip.errors import UserError
 from faceflip.figures.registry import FIGURES

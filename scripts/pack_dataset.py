@@ -1,5 +1,6 @@
-"""Decode the images of a CelebA folder into one file, with labels, splits and a manifest."""
+"""Decode the images of a CelebA into one file, with labels, splits and a manifest."""
 
+import sys
 from pathlib import Path
 
 from faceflip.job import job
@@ -15,8 +16,11 @@ with job(snakemake.log[0]):
         Path(snakemake.output.dataset),
         image_size=tuple(size) if size else None,
         threads=snakemake.threads,
+        leave_out_bad_images=snakemake.params.leave_out_bad_images,
         progress=Progress("pack", "images"),
     )
+    for note in manifest["notes"]:
+        print(f"Note: {note}", file=sys.stderr)
     write_manifest(Path(snakemake.output.manifest), manifest)
     with replacing(snakemake.output.labels) as path:
         count_labels(open_dataset(snakemake.output.dataset)).to_csv(path, index=False, lineterminator="\n")

@@ -1,82 +1,104 @@
 import pytest
+from celeba_forms import CSV_ANNOTATIONS, CSV_PARTITION, SmallCelebA, put
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, read_labels
+from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
+from faceflip.celeba.labels import read_labels
 from faceflip.errors import UserError
 
-
-def annotation_text(rows=3, names=ATTRIBUTES, count=None, value=lambda row, column: -1 if (row + column) % 3 else 1):
-    lines = [str(rows if count is None else count), " ".join(names) + " "]
-    lines += [
-        f"{row + 1:06d}.jpg " + " ".join(f"{value(row, column):>2}" for column in range(len(names)))
-        for row in range(rows)
-    ]
-    return "\r\n".join(lines) + "\r\n"
+FACES = SmallCelebA((0, 1, 2), SmallCelebA().labels[:3])
+TEXT, CSV = FACES.annotations(), FACES.csv_annotations()
 
 
-def write(folder, annotations=None, partition="000001.jpg 0\n000002.jpg 1\n000003.jpg 2\n"):
-    (folder / ANNOTATIONS).write_bytes((annotation_text() if annotations is None else annotations).encode())
-    (folder / PARTITION).write_bytes(partition.encode())
-    return folder
-
-
-def test_official_files(tmp_path):
-    table = read_labels(write(tmp_path))
-    assert table["file_name"].tolist() == ["000001.jpg", "000002.jpg", "000003.jpg"]
-    assert table["split"].tolist() == ["train", "validation", "test"]
-    for row in range(3):
-        assert table.loc[row, list(ATTRIBUTES)].tolist() == [-1 if (row + column) % 3 else 1 for column in range(40)]
+def told(folder, files):
+    with pytest.raises(UserError) as error:
+        read_labels(put(folder, files))
+    return str(error.value)
 
 
 def test_columns_go_by_name_and_rows_by_file_name(tmp_path):
-    swapped = (ATTRIBUTES[1], ATTRIBUTES[0], *ATTRIBUTES[2:])
-    text = annotation_text(names=swapped, value=lambda row, column: 1 if column == 0 else -1)
-    table = read_labels(write(tmp_path, text, "000003.jpg 2\n000001.jpg 0\n000002.jpg 1"))
-    assert table["Arched_Eyebrows"].tolist() == [1, 1, 1]
-    assert table["5_o_Clock_Shadow"].tolist() == [-1, -1, -1]
+    header, *rows = CSV.splitlines()
+    first, second, *others = header.split(",")[1:]
+    swapped = ",".join(["image_id", second, first, *others])
+    partition = "000003.jpg 2\n000001.jpg 0\n000002.jpg 1"
+    table = read_labels(put(tmp_path, {CSV_ANNOTATIONS: "\n".join([swapped, *rows]), PARTITION: partition})).table
+    assert table[second].tolist() == FACES.labels[:, 0].tolist()
+    assert table[first].tolist() == FACES.labels[:, 1].tolist()
     assert table["split"].tolist() == ["train", "validation", "test"]
+    assert list(table.columns) == ["file_name", "split", *ATTRIBUTES]
 
 
 @pytest.mark.parametrize(
     ("annotations", "messages"),
     [
-        (annotation_text(count=4), ["announces 4 images, but 3 follow"]),
-        (annotation_text().replace("3\r\n", "three\r\n", 1), ["line 1", "number of images", "'three'"]),
-        (annotation_text().replace("Smiling", "Smilling"), ["missing: Smiling", "unknown: Smilling"]),
-        (annotation_text().replace("000002.jpg", "000001.jpg"), ["000001.jpg occurs more than once"]),
-        (annotation_text(value=lambda row, column: 0), ["3 bad rows", "line 3: '0'", "line 5: '0'"]),
-        (annotation_text()[:-8], ["1 bad rows", "line 5: 39 values instead of 41"]),
+        (TEXT.replace("3\r\n", "4\r\n", 1), ["announces 4 images, but 3 follow; is the file whole?"]),
+        (TEXT.replace("3\r\n", "three\r\n", 1), ["line 1", "unknown: three", "missing: 5_o_Clock_Shadow"]),
+        (TEXT.replace("Smiling", "Smilling"), ["line 2", "missing: Smiling", "unknown: Smilling"]),
+        (TEXT.replace("Smiling", "Male"), ["missing: Smiling", "more than once: Male"]),
+        (TEXT.replace(" Young", ""), ["line 2", "missing: Young; unknown: none"]),
+        (TEXT.replace("000002.jpg", "000001.jpg"), ["1 bad row;", "000001.jpg occurs more than once"]),
+        (TEXT.replace("-1", "-2"), ["3 bad rows;", "line 3: '-2'", "line 5: '-2'", "-1, 0, 1"]),
+        (TEXT.replace(" -1", "  0", 1), ["but both -1", "and 0 (1 times) occur"]),
+        (TEXT[:-8], ["1 bad row;", "line 5: 39 values instead of 41"]),
+        ("3\r\n", ["line 2", "missing: 5_o_Clock_Shadow"]),
+        (TEXT.splitlines()[1], ["names no images"]),
         ("", ["is empty"]),
+        (" \r\n\r\n", ["is empty"]),
+        (b"\xff\xfe\x00", ["is not a text file"]),
     ],
 )
 def test_malformed_annotations(tmp_path, annotations, messages):
-    with pytest.raises(UserError) as error:
-        read_labels(write(tmp_path, annotations))
-    for message in (ANNOTATIONS, *messages):
-        assert message in str(error.value)
+    message = told(tmp_path, {ANNOTATIONS: annotations, PARTITION: FACES.partition()})
+    for part in (ANNOTATIONS, *messages):
+        assert part in message
 
 
 @pytest.mark.parametrize(
-    ("partition", "messages"),
+    ("annotations", "messages"),
     [
-        ("000001.jpg 0\n000002.jpg 3\n000003.jpg 2\n", ["line 2: '3'", "out of 0, 1, 2"]),
-        ("000001.jpg\n000002.jpg 1\n000003.jpg 2\n", ["line 1: 1 values instead of 2"]),
-        (
-            "000001.jpg 0\n000004.jpg 1\n",
-            ["2 images are in list_attr_celeba.txt but not in", "1 images are in list_eval_partition.txt but not in"],
-        ),
+        (CSV.replace("image_id", "file"), ["line 1: expected image_id or nothing in the first cell, found 'file'"]),
+        (CSV.replace(",Bald", ""), ["line 1", "missing: Bald"]),
+        (CSV.replace(",-1", ",?", 1), ["1 bad row;", "line 2: '?'"]),
+        (CSV.replace(",", ";"), ["line 1", "first cell"]),
+        (CSV.replace(",-1", ",0", 1), ["but both -1", "and 0 (1 times) occur"]),
+        (TEXT, ["line 1"]),
     ],
 )
-def test_malformed_partition(tmp_path, partition, messages):
-    with pytest.raises(UserError) as error:
-        read_labels(write(tmp_path, partition=partition))
-    for message in messages:
-        assert message in str(error.value)
+def test_malformed_csv_annotations(tmp_path, annotations, messages):
+    message = told(tmp_path, {CSV_ANNOTATIONS: annotations, CSV_PARTITION: FACES.csv_partition()})
+    for part in (CSV_ANNOTATIONS, *messages):
+        assert part in message
 
 
-def test_missing_and_binary_files(tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
-        read_labels(tmp_path)
-    write(tmp_path)
-    (tmp_path / ANNOTATIONS).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="not a text file"):
-        read_labels(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "partition", "messages"),
+    [
+        (PARTITION, "000001.jpg 0\n000002.jpg 3\n000003.jpg 2\n", ["line 2: '3'", "out of 0, 1, 2"]),
+        (PARTITION, "000001.jpg\n000002.jpg 1\n000003.jpg 2\n", ["line 1: 1 values instead of 2"]),
+        (
+            PARTITION,
+            "000001.jpg 0\n000004.jpg 1\n",
+            ["2 images of ", "are not in", "000002.jpg, 000003.jpg; every annotated image needs a split"],
+        ),
+        (CSV_PARTITION, FACES.csv_partition().replace("partition", "split"), ["line 1: expected image_id,partition"]),
+        (CSV_PARTITION, FACES.csv_partition().replace(",2", ",-1"), ["line 4: '-1'"]),
+        (CSV_PARTITION, "", ["is empty"]),
+    ],
+)
+def test_malformed_partition(tmp_path, name, partition, messages):
+    message = told(tmp_path, {ANNOTATIONS: TEXT, name: partition})
+    for part in (name, *messages):
+        assert part in message
+
+
+def test_faults_of_both_files_are_told_together(tmp_path):
+    message = told(tmp_path, {ANNOTATIONS: TEXT.replace("Male", "Man"), PARTITION: "000001.jpg 9"})
+    assert "missing: Male; unknown: Man" in message
+    assert "line 1: '9'" in message
+
+
+def test_many_faults_are_counted_and_the_first_shown(tmp_path):
+    rows = [f"{number:06d}.jpg x" for number in range(200)]
+    message = told(tmp_path, {ANNOTATIONS: TEXT, PARTITION: "\n".join(rows)})
+    assert "200 bad rows" in message
+    assert "line 10: 'x'\n  ..." in message
+    assert "line 11" not in message

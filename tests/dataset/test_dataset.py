@@ -1,4 +1,8 @@
 import json
+import signal
+import subprocess
+import sys
+from collections import namedtuple
 
 import cv2
 import h5py
@@ -6,7 +10,8 @@ import numpy as np
 import pytest
 
 from faceflip import celeba
-from faceflip.dataset import count_labels, draw_sample, open_dataset, pack_dataset
+from faceflip.celeba.labels import read_labels
+from faceflip.dataset import count_labels, draw_sample, open_dataset, pack_dataset, packing
 from faceflip.errors import UserError
 
 COUNT = 9
@@ -37,7 +42,7 @@ def read_rgb(path):
 def test_pixels_labels_and_splits(folder, tmp_path):
     manifest = pack_dataset(folder, tmp_path / "d.h5", threads=2)
     dataset = open_dataset(tmp_path / "d.h5")
-    table = celeba.read_labels(folder)
+    table = read_labels(folder).table
     assert dataset.manifest == manifest
     assert manifest["images"] == {"train": 5, "validation": 2, "test": 2}
     assert dataset.image_size == (178, 218)
@@ -78,13 +83,25 @@ def test_drawn_faces_are_known_as_such(folder, tmp_path):
     assert manifest["provenance"] == {"seed": 1}
 
 
-def test_bad_images_are_told_together_and_nothing_is_left(folder, tmp_path):
+def damage(folder):
+    """Make three of the nine images unusable, each in its own way."""
     images = folder / celeba.IMAGES
     (images / "000002.jpg").write_bytes(b"<html>quota exceeded</html>")
+    truncated = images / "000004.jpg"
+    truncated.write_bytes(truncated.read_bytes()[:-200])
     cv2.imwrite(str(images / "000007.jpg"), np.zeros((100, 50, 3), np.uint8))
+    return {"000002.jpg": "is a web page", "000004.jpg": "cannot be decoded", "000007.jpg": "has 50 x 100 pixels"}
+
+
+def test_bad_images_are_told_together_and_nothing_is_left(folder, tmp_path):
+    reasons = damage(folder)
     with pytest.raises(UserError) as error:
         pack_dataset(folder, tmp_path / "out" / "d.h5")
-    for message in ("2 images", "000002.jpg: cannot be decoded", "000007.jpg: 50 x 100 pixels instead of 178 x 218"):
+    for message in (
+        "3 of 9 images cannot be used",
+        *(f"\n  {name} {reason}" for name, reason in reasons.items()),
+        "set dataset.leave_out_bad_images to true",
+    ):
         assert message in str(error.value)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -92,8 +109,89 @@ def test_bad_images_are_told_together_and_nothing_is_left(folder, tmp_path):
 def test_missing_images(folder, tmp_path):
     for name in ("000001.jpg", "000003.jpg"):
         (folder / celeba.IMAGES / name).unlink()
-    with pytest.raises(UserError, match=r"2 of 9 images are missing, such as 000001.jpg, 000003.jpg"):
+    message = r"2 of 9 annotated images are missing in img_align_celeba, such as 000001.jpg, 000003.jpg"
+    with pytest.raises(UserError, match=message):
         pack_dataset(folder, tmp_path / "d.h5")
+
+
+def without(path, names):
+    """Cut lines of a text file that are about some images, and lower its count if there is one."""
+    lines = [line for line in path.read_text().splitlines() if line.split()[0] not in names]
+    lines[0] = str(len(lines) - 2) if lines[0].isdigit() else lines[0]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_bad_images_are_left_out_by_name(folder, tmp_path):
+    reasons = damage(folder)
+    (folder / celeba.IMAGES / "000009.jpg").unlink()
+    manifest = pack_dataset(folder, tmp_path / "1.h5", leave_out_bad_images=True, threads=2)
+    assert manifest["images"] == {"train": 3, "validation": 1, "test": 1}
+    left_out = {name: reason for reason, names in manifest["left_out"].items() for name in names}
+    assert set(left_out) == {*reasons, "000009.jpg"}
+    assert left_out.pop("000009.jpg") == "is missing"
+    assert all(left_out[name].startswith(reason) for name, reason in reasons.items())
+    dataset = open_dataset(tmp_path / "1.h5")
+    assert dataset.manifest == manifest
+    assert dataset.file_names.tolist() == ["000001.jpg", "000003.jpg", "000005.jpg", "000006.jpg", "000008.jpg"]
+    for name in (celeba.ANNOTATIONS, celeba.PARTITION):
+        without(folder / name, {*reasons, "000009.jpg"})
+    assert pack_dataset(folder, tmp_path / "2.h5")["fingerprint"] == manifest["fingerprint"], "as if never annotated"
+
+
+def test_good_images_leave_nobody_out(folder, tmp_path):
+    manifest = pack_dataset(folder, tmp_path / "1.h5", leave_out_bad_images=True)
+    assert manifest["left_out"] == {}
+    assert manifest == pack_dataset(folder, tmp_path / "2.h5")
+
+
+def test_too_many_bad_images_are_not_left_out(folder, tmp_path, monkeypatch):
+    damage(folder)
+    monkeypatch.setattr(packing, "MOST_LEFT_OUT", 2)
+    with pytest.raises(UserError, match=r"3 of 9 images (.|\n)*More than 2 images, or all, are not left out"):
+        pack_dataset(folder, tmp_path / "d.h5", leave_out_bad_images=True)
+
+
+def test_blocks_of_any_size_give_the_same(folder, tmp_path, monkeypatch):
+    whole = pack_dataset(folder, tmp_path / "1.h5")
+    monkeypatch.setattr(packing, "BLOCK", 4)
+    monkeypatch.setattr(packing, "PORTION", 3)
+    seen = []
+    parts = pack_dataset(folder, tmp_path / "2.h5", threads=3, progress=lambda done, total: seen.append((done, total)))
+    assert parts == whole
+    assert seen == [(4, 9), (8, 9), (9, 9)]
+
+
+def test_what_the_manifest_tells(folder, tmp_path):
+    manifest = pack_dataset(folder, tmp_path / "d.h5")
+    assert [file["name"] for file in manifest["files"]] == [celeba.ANNOTATIONS, celeba.PARTITION]
+    assert not any(file["official"] for file in manifest["files"])
+    assert manifest["images_from"] == celeba.IMAGES
+    assert manifest["decoder"].startswith("simplejpeg ")
+    assert manifest["resizer"] is None
+    assert len(manifest["notes"]) == 2
+    assert "list_attr_celeba.txt has" in manifest["notes"][0]
+
+
+def test_too_small_a_disk_is_told_before_the_work(folder, tmp_path, monkeypatch):
+    usage = namedtuple("usage", ["total", "used", "free"])
+    monkeypatch.setattr(packing.shutil, "disk_usage", lambda _: usage(2_000_000, 1_000_000, 1_000_000))
+    with pytest.raises(UserError, match=r"9 images of 178 x 218 pixels need 0\.0 GB, but 0\.0 GB are free"):
+        pack_dataset(folder, tmp_path / "d.h5")
+
+
+def test_a_killed_run_leaves_nothing_that_looks_finished(folder, tmp_path):
+    code = (
+        "import os, signal, sys; from faceflip.dataset import pack_dataset, packing; packing.BLOCK = 4; "
+        "pack_dataset(sys.argv[1], __import__('pathlib').Path(sys.argv[2]), "
+        "progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    output = tmp_path / "out" / "d.h5"
+    environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+    killed = subprocess.run([sys.executable, "-c", code, str(folder), str(output)], env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert all(path.name.startswith(".") for path in output.parent.iterdir())
+    pack_dataset(folder, output)
+    assert open_dataset(output).images.shape == (9, 218, 178, 3)
 
 
 def test_files_that_are_no_dataset(tmp_path):
@@ -125,7 +223,7 @@ def test_the_sample(folder, tmp_path):
 def test_label_counts(folder, tmp_path):
     pack_dataset(folder, tmp_path / "d.h5")
     counts = count_labels(open_dataset(tmp_path / "d.h5")).set_index(["attribute", "split"])
-    table = celeba.read_labels(folder)
+    table = read_labels(folder).table
     for attribute in celeba.ATTRIBUTES:
         test = table.loc[table["split"] == "test", attribute]
         assert counts.loc[(attribute, "test")].tolist() == [len(test), (test == 1).sum()]

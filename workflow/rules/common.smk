@@ -11,11 +11,10 @@ TRANSFERS = expand("{experiment}/{shard}", experiment=PLAN.transfers, shard=PLAN
 
 
 def celeba_files(wildcards):
-    """Annotation and partition file: of the look-alike that is drawn, or of CelebA as far as it is there already."""
-    names = ("list_attr_celeba.txt", "list_eval_partition.txt")
+    """Labels and images: of the look-alike that is drawn, or of CelebA as far as it is there already."""
     if config["dataset"]["celeba"] is None:
-        return [f"results/synthetic/{name}" for name in names] + ["results/synthetic/img_align_celeba"]
-    return [path for name in names if os.path.exists(path := os.path.join(config["dataset"]["celeba"], name))]
+        return list(rules.synthesize_faces.output)
+    return input_files(config["dataset"]["celeba"])
 
 
 def checkpoints_of_shard(wildcards):

@@ -48,6 +48,7 @@ rule pack_dataset:
         version=VERSIONS["pack_dataset"],
         folder=config["dataset"]["celeba"] or "results/synthetic",
         image_size=config["dataset"]["image_size"],
+        leave_out_bad_images=config["dataset"]["leave_out_bad_images"],
     message:
         "Decoding images and labels of {params.folder}"
     script:

@@ -8,6 +8,7 @@ import typer
 import faceflip
 from faceflip.cli import similarity, store
 from faceflip.cli.flip import flip
+from faceflip.cli.labels import labels
 from faceflip.cli.synthesize import synthesize
 from faceflip.errors import UserError
 
@@ -45,6 +46,7 @@ for name, command in {
     "diff": store.diff,
     "flip": flip,
     "pass": similarity.pass_,
+    "labels": labels,
     "synthesize": synthesize,
 }.items():
     app.command(name)(command)

@@ -1,0 +1,89 @@
+"""`faceflip labels`: what CelebA's annotation and partition files say."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+
+def labels(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder or zip archive of CelebA.")],
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Write the table of attributes, unrounded.")
+    ] = None,
+    correlations: Annotated[int, typer.Option(min=0, help="So many of the strongest correlations are shown.")] = 10,
+) -> None:
+    """Tell what CelebA's labels alone say, without images or networks.
+
+    Images per split, prevalence of each attribute, the errors on the test split of always answering with the majority
+    class, and the strongest correlations of attributes on the training split.
+
+    Example: faceflip labels data/celeba --csv labels.csv
+    """
+    from rich.console import Console
+
+    from faceflip.analysis.labels import label_correlations, label_statistics
+    from faceflip.celeba import SPLITS, official
+    from faceflip.celeba.labels import read_labels
+    from faceflip.celeba.layout import find
+    from faceflip.files import replacing
+
+    layout = find(folder)
+    layout.require(images=False)
+    verdicts = official.check([layout.annotations, layout.partition])
+    read = read_labels(layout)
+    statistics = label_statistics(read.table)
+    if csv:
+        with replacing(csv) as beside:
+            statistics.to_csv(beside, index=False, lineterminator="\n")
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for verdict in verdicts:
+        console.print(verdict.warning() or f"{verdict.name} is the official file")
+    for note in read.notes:
+        console.print(f"Note: {note}")
+    counts = read.table["split"].value_counts().reindex(list(SPLITS), fill_value=0)
+    console.print(f"{counts.sum():,} images: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
+    console.print(
+        "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
+        "majority class, that of the training split and that of the test split:"
+    )
+    console.print(_attributes(statistics))
+    if correlations:
+        console.print("\nStrongest correlations (phi) on the training split:")
+        console.print(_correlations(label_correlations(read.table).head(correlations)))
+    if csv:
+        console.print(f"wrote {csv}")
+
+
+def _attributes(statistics: "pd.DataFrame") -> "Table":
+    """Lay the statistics out with a row per attribute, in percent."""
+    from rich.table import Table
+
+    from faceflip.analysis.labels import MEAN
+    from faceflip.celeba import SPLITS
+
+    shares = [*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("attribute", no_wrap=True)
+    for heading in (*SPLITS, "error: train", "error: test"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in statistics.to_dict("records"):
+        cells = ["-" if row[name] != row[name] else f"{100 * row[name]:.2f}" for name in shares]
+        table.add_row(row["attribute"], *cells, style="bold" if row["attribute"] == MEAN else None)
+    return table
+
+
+def _correlations(pairs: "pd.DataFrame") -> "Table":
+    """Lay the strongest correlations out."""
+    from rich.table import Table
+
+    table = Table("attribute", "attribute", box=None, pad_edge=False)
+    table.add_column("phi", justify="right")
+    for first, second, correlation in pairs.itertuples(index=False):
+        table.add_row(first, second, f"{correlation:+.3f}")
+    return table

@@ -1,0 +1,104 @@
+"""Reading a packed dataset: images as a memory map, everything else as arrays."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from faceflip import celeba
+from faceflip.celeba import labels
+from faceflip.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT, VERSION = "faceflip-dataset", 1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A packed dataset, opened for reading.
+
+    Attributes:
+        images: (N, H, W, 3) uint8 RGB, a memory map.
+        labels: (N, 40) int8 in {-1, +1}, columns in the order of `celeba.ATTRIBUTES`.
+        split: (N,) uint8, index into `celeba.SPLITS`.
+        file_names: (N,) str.
+        manifest: What `pack_dataset` returned.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+    file_names: np.ndarray
+    manifest: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over pixels, labels, splits and names."""
+        return self.manifest["fingerprint"]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.images.shape[2], self.images.shape[1]
+
+    def rows(self, split: str) -> np.ndarray:
+        """Return the rows of a split, in ascending order."""
+        return np.flatnonzero(self.split == celeba.SPLITS.index(split))
+
+    @cached_property
+    def _columns(self) -> dict[str, int]:
+        return {name: column for column, name in enumerate(celeba.ATTRIBUTES)}
+
+    def labels_of(self, attributes: tuple[str, ...]) -> np.ndarray:
+        """Return the labels of some attributes, shape (N, len(attributes))."""
+        return self.labels[:, [self._columns[name] for name in attributes]]
+
+
+def open_dataset(path: Path | str) -> Dataset:
+    """Open a packed dataset; images are mapped, everything else is read.
+
+    Raises:
+        UserError: The file is missing, or not a packed dataset of a known version.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            manifest = json.loads(file.attrs.get("manifest", "{}"))
+            if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
+                raise UserError(
+                    f"{path}: not a packed dataset of version {VERSION}; make it anew with target pack_dataset"
+                )
+            images = file["images"]
+            mapped = np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
+            names = file["file_name"][:].astype("U")
+            return Dataset(mapped, file["labels"][:], file["split"][:], names, manifest)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be opened ({error}); make it anew with target pack_dataset") from error
+
+
+def draw_sample(dataset: Dataset, count: int, seed: int) -> "pd.DataFrame":
+    """Draw the images to attack from the training split, without replacement and in random order.
+
+    Returns:
+        Columns `image` (row of the dataset) and `file_name`.
+
+    Raises:
+        UserError: The split has fewer images than asked for.
+    """
+    import pandas as pd
+
+    rows = dataset.rows("train")
+    if count > len(rows):
+        raise UserError(f"sample.images is {count}, but the training split has {len(rows)} images")
+    drawn = np.random.default_rng(seed).permutation(rows)[:count]
+    return pd.DataFrame({"image": drawn, "file_name": dataset.file_names[drawn]})
+
+
+def count_labels(dataset: Dataset) -> "pd.DataFrame":
+    """Count images and positive labels per attribute and split: columns attribute, split, images, positives."""
+    return labels.count_labels(dataset.labels, dataset.split)

@@ -1,0 +1,327 @@
+"""Packing a CelebA: every image is decoded, checked and written once, by several threads, in flat memory."""
+
+import hashlib
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from faceflip import celeba
+from faceflip.celeba import official
+from faceflip.celeba.contents import Place, UnreadableError
+from faceflip.celeba.contents import read as read_place
+from faceflip.celeba.images import ImageFolder, decode_into, decoders
+from faceflip.celeba.labels import TEXT_LIMIT, read_labels
+from faceflip.celeba.layout import Layout, find
+from faceflip.dataset.packed import FORMAT, VERSION
+from faceflip.errors import UserError
+from faceflip.files import replacing, write_text
+from faceflip.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BLOCK, BLOCK_BYTES = 128, 1 << 24
+"""The most images, and bytes, decoded and written together: little enough for a cache, twice in memory at a time."""
+
+PORTION = 8
+"""Images of a block that a thread decodes in one go."""
+
+MOST_LEFT_OUT = 500
+"""More bad images than that are not single accidents: something is wrong with the whole."""
+
+SHOWN = 20
+"""So many bad images are told by name."""
+
+Faults = dict[str, str]
+"""What is wrong with images, by file name."""
+
+
+def pack_dataset(
+    folder: Path | str,
+    output: Path,
+    image_size: tuple[int, int] | None = None,
+    threads: int = 1,
+    leave_out_bad_images: bool = False,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Any]:
+    """Decode all images of a CelebA into one file, together with labels and splits.
+
+    Args:
+        folder: A folder or zip archive of CelebA, in any form that `celeba.layout` knows.
+        output: The HDF5 file to write: `images` (N, H, W, 3) uint8 RGB, `labels` (N, 40) int8 in {-1, +1}, `split` (N,)
+            uint8 as index into `celeba.SPLITS`, `file_name` (N,), attribute `manifest` (JSON).
+        image_size: Width and height to resize to (area interpolation); None keeps the images as they are.
+        threads: Decoding threads.
+        leave_out_bad_images: Do without images that are missing or cannot be used, and name them in the manifest; else
+            they are an error.
+        progress: Called with the numbers of images done and in all.
+
+    Returns:
+        The manifest, which identifies the content: its `fingerprint` is the SHA-256 over pixels, labels, splits, names.
+
+    Raises:
+        UserError: Labels cannot be read, official files are damaged, images are missing or cannot be used (all are
+            told), or the disk has too little space.
+    """
+    layout = find(folder)
+    layout.require()
+    origin = _origin(layout)
+    labels = read_labels(layout)
+    source = ImageFolder(layout.images)
+    files = source.files(labels.table["file_name"])
+    size = image_size or (celeba.WIDTH, celeba.HEIGHT)
+    _require_space(output, len(files), size)
+
+    bad = {name: "is missing" for name, file in files.items() if file is None}
+    while True:
+        if bad:
+            _refuse(layout, bad, len(files), leave_out_bad_images)
+        table = labels.table[~labels.table["file_name"].isin(bad)]
+        images = _Images(source.read, [files[name] for name in table["file_name"]], size, threads)
+        about = {
+            **origin,
+            "notes": [*origin["notes"], *labels.notes, *_extra(source, files)],
+            "left_out": _by_reason(bad),
+        }
+        try:
+            with replacing(output) as beside:
+                return _write(beside, table, images, progress, about)
+        except _BadImagesError as error:
+            # An array of fixed size was begun for images that cannot fill it: begin again without them.
+            names = dict(zip(images.files, table["file_name"], strict=True))
+            bad |= {names[file]: reason for file, reason in error.faults.items()}
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest beside the dataset, for people and for stages that do not open it."""
+    write_text(path, json.dumps(manifest, indent=2) + "\n")
+
+
+class _BadImagesError(Exception):
+    """Images cannot be used."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(f"{len(faults)} images cannot be used")
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images to be decoded, in order.
+
+    Attributes:
+        read: Returns the content of a file.
+        files: Their file names.
+        size: Width and height to give them.
+        threads: How many to decode at a time.
+    """
+
+    read: Callable[[str], bytes]
+    files: Sequence[str]
+    size: tuple[int, int]
+    threads: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of all images together."""
+        return len(self.files), self.size[1], self.size[0], 3
+
+    @property
+    def resized(self) -> bool:
+        """Whether the images are to have another size than CelebA's."""
+        return self.size != (celeba.WIDTH, celeba.HEIGHT)
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray, Faults]]:
+        """Yield the first row of each block, its pixels, and what is wrong with images of it.
+
+        While the caller has one block, the next is decoded. The pixels are overwritten later: they are to be used, or
+        copied, before the next block is asked for.
+        """
+        block = max(1, min(BLOCK, BLOCK_BYTES // (self.size[0] * self.size[1] * 3)))
+        buffers = np.empty((2, block, *self.shape[1:]), "uint8")
+        waiting: deque[tuple[int, np.ndarray, list[Future[Faults]]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                for number, start in enumerate(range(0, len(self.files), block)):
+                    files = self.files[start : start + block]
+                    pixels = buffers[number % 2, : len(files)]
+                    parts = [slice(first, first + PORTION) for first in range(0, len(files), PORTION)]
+                    work = [pool.submit(self._decode_into, files[part], pixels[part]) for part in parts]
+                    waiting.append((start, pixels, work))
+                    if len(waiting) == 2:
+                        yield self._finished(*waiting.popleft())
+                while waiting:
+                    yield self._finished(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    @staticmethod
+    def _finished(start: int, pixels: np.ndarray, work: list[Future[Faults]]) -> tuple[int, np.ndarray, Faults]:
+        faults = {}
+        for part in work:
+            faults |= part.result()
+        return start, pixels, faults
+
+    def _decode_into(self, files: Sequence[str], pixels: np.ndarray) -> Faults:
+        """Decode some files, each into its place, and return what is wrong with them."""
+        import cv2
+
+        faults = {}
+        whole = np.empty((celeba.HEIGHT, celeba.WIDTH, 3), "uint8") if self.resized else None
+        for file, place in zip(files, pixels, strict=True):
+            try:
+                decode_into(whole if self.resized else place, self.read(file))
+            except UnreadableError as error:
+                faults[file] = str(error)
+                continue
+            if self.resized:
+                cv2.resize(whole, self.size, dst=place, interpolation=cv2.INTER_AREA)
+        return faults
+
+
+def _write(
+    path: Path, table: "pd.DataFrame", images: _Images, progress: ProgressCallback | None, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the file and return its manifest; raises `_BadImagesError` after a look at all images."""
+    labels = table[list(celeba.ATTRIBUTES)].to_numpy("int8")
+    split = table["split"].map(celeba.SPLITS.index).to_numpy("uint8")
+    with h5py.File(path, "w", track_order=False) as file:
+        pixels = file.create_dataset("images", images.shape, "uint8")
+        pixels[0] = np.zeros(images.shape[1:], "uint8")  # gives the array its place in the file
+        file["labels"], file["split"] = labels, split
+        file["file_name"] = np.array(table["file_name"].tolist(), dtype="S")
+        offset = pixels.id.get_offset()
+    digest = hashlib.sha256()
+    _write_pixels(path, offset, images, digest.update, progress)
+    pixel_sha256 = digest.hexdigest()
+    for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
+        digest.update(part)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fingerprint": digest.hexdigest(),
+        "pixel_sha256": pixel_sha256,
+        "images": {name: int((split == number).sum()) for number, name in enumerate(celeba.SPLITS)},
+        **_processing(images),
+        **about,
+    }
+    with h5py.File(path, "r+") as file:
+        file.attrs["manifest"] = json.dumps(manifest)
+    return manifest
+
+
+def _write_pixels(
+    path: Path,
+    offset: int,
+    images: _Images,
+    digest: Callable[[np.ndarray], None],
+    progress: ProgressCallback | None,
+) -> None:
+    """Write the images one after the other from `offset` of the file on.
+
+    Past HDF5, which would hold up all threads meanwhile: blocks are written, hashed and decoded at the same time.
+    """
+    faults: Faults = {}
+    with path.open("r+b") as file, ThreadPoolExecutor(2) as pool:
+        file.seek(offset)
+        for start, pixels, block_faults in images.blocks():
+            faults |= block_faults
+            if not faults:
+                wait = [pool.submit(work, pixels) for work in (file.write, digest)]
+                for future in wait:
+                    future.result()
+            if progress:
+                progress(start + len(pixels), len(images.files))
+    if faults:
+        raise _BadImagesError(faults)
+
+
+def _processing(images: _Images) -> dict[str, Any]:
+    """Describe what was done to the pixels, and by what."""
+    import cv2
+
+    formats = {"PNG" if file.lower().endswith(".png") else "JPEG" for file in images.files}
+    return {
+        "width": images.size[0],
+        "height": images.size[1],
+        "resized": images.resized,
+        "resizer": f"OpenCV {cv2.__version__}" if images.resized else None,
+        "decoder": ", ".join(decoders()[name] for name in sorted(formats)),
+    }
+
+
+def _origin(layout: Layout) -> dict[str, Any]:
+    """Describe where labels and images come from, and compare with the official files."""
+    archive = None if isinstance(layout.images, Path) else Path(layout.images.root.filename)
+    texts = {"annotations": layout.annotations, "partition": layout.partition}
+    verdicts = official.check([*texts.values(), *([archive] if archive else [])])
+    drawn = layout.provenance is not None
+    return {
+        "source": "synthetic" if drawn else "celeba",
+        "provenance": json.loads(read_place(layout.provenance, TEXT_LIMIT)) if drawn else None,
+        "files": [
+            {"name": layout.name(place), "bytes": verdict.bytes, "official": verdict.official}
+            for place, verdict in zip((*texts.values(), *([archive] if archive else [])), verdicts, strict=True)
+        ],
+        "images_from": layout.name(layout.images),
+        "notes": [] if drawn else [warning for verdict in verdicts if (warning := verdict.warning())],
+        **{f"{name}_sha256": _sha256(place) for name, place in texts.items()},
+    }
+
+
+def _sha256(place: Place) -> str:
+    return hashlib.sha256(read_place(place, TEXT_LIMIT)).hexdigest()
+
+
+def _extra(source: ImageFolder, files: Mapping[str, str | None]) -> list[str]:
+    extra = source.others(files.values())
+    if not extra:
+        return []
+    return [f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"]
+
+
+def _by_reason(bad: Faults) -> dict[str, list[str]]:
+    """Return the names of the bad images by what is wrong with them."""
+    return {reason: sorted(name for name in bad if bad[name] == reason) for reason in sorted(set(bad.values()))}
+
+
+def _refuse(layout: Layout, bad: Faults, total: int, leave_out: bool) -> None:
+    """Raise a `UserError` on bad images unless they may be left out."""
+    if leave_out and len(bad) <= min(MOST_LEFT_OUT, total - 1):
+        return
+    missing = [name for name, reason in bad.items() if reason == "is missing"]
+    message = f"{layout.root}: "
+    if missing:
+        message += (
+            f"{len(missing):,} of {total:,} annotated images are missing in {layout.name(layout.images)}, such as "
+            f"{', '.join(missing[:3])}; unpack the archive again, or cut the annotation file to the images there are"
+        )
+    unusable = {name: reason for name, reason in bad.items() if reason != "is missing"}
+    if unusable:
+        message += f"{'; ' * bool(missing)}{len(unusable):,} of {total:,} images cannot be used; fetch them again:"
+        message += "".join(f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN])
+        message += "\n  ..." * (len(unusable) > SHOWN)
+    if leave_out or len(bad) > MOST_LEFT_OUT:
+        message += f"\nMore than {MOST_LEFT_OUT} images, or all, are not left out: something is wrong with the whole."
+    else:
+        message += "\nTo go on without them set dataset.leave_out_bad_images to true; the manifest then names them."
+    raise UserError(message)
+
+
+def _require_space(output: Path, count: int, size: tuple[int, int]) -> None:
+    """Check that the images will fit on the disk before the work begins."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = count * size[0] * size[1] * 3, shutil.disk_usage(output.parent).free
+    if needed > free:
+        raise UserError(
+            f"{output.parent}: {count:,} images of {size[0]} x {size[1]} pixels need {needed / 1e9:,.1f} GB, but "
+            f"{free / 1e9:,.1f} GB are free; make room, or run with --directory on another disk"
+        )

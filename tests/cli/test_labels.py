@@ -1,0 +1,44 @@
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from faceflip.celeba import ATTRIBUTES
+from faceflip.cli.app import app
+from faceflip.errors import UserError
+from faceflip.synthetic.labels import annotations
+from faceflip.synthetic.layout import attribute_text, partition_text
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Annotation and partition file of a look-alike, without images."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    labels = annotations(random.standard_normal((60, 40)), random.random((60, 40)), "train", 0.0).labels
+    (tmp_path / "Anno").mkdir()
+    (tmp_path / "Anno/list_attr_celeba.txt").write_text(attribute_text(labels), newline="")
+    (tmp_path / "list_eval_partition.txt").write_text(partition_text({"train": 40, "validation": 9, "test": 11}))
+    return tmp_path
+
+
+def test_labels_without_images(folder):
+    result = CliRunner().invoke(app, ["labels", str(folder), "--csv", str(folder / "out.csv"), "--correlations", "3"])
+    assert result.exit_code == 0, result.output
+    assert "60 images: 40 train, 9 validation, 11 test" in result.output
+    assert "it is taken for a subset or another derived file" in result.output
+    for attribute in (*ATTRIBUTES, "mean"):
+        assert attribute in result.output
+    correlations = result.output.partition("Strongest correlations")[2].splitlines()
+    assert len([line for line in correlations if line.endswith(tuple("0123456789"))]) == 3
+    table = pd.read_csv(folder / "out.csv").set_index("attribute")
+    assert list(table.index) == [*ATTRIBUTES, "mean"]
+    assert table.loc["Male", "images_test"] == 11
+    assert f"{100 * table.loc['mean', 'trivial_train']:.2f}" in result.output
+
+
+def test_a_folder_without_labels_says_what_to_fetch(tmp_path):
+    result = CliRunner().invoke(app, ["labels", str(tmp_path)])
+    assert isinstance(result.exception, UserError)
+    assert "the images" not in str(result.exception)
+    assert "list_attr_celeba.txt" in str(result.exception)
