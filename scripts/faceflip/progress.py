@@ -11,6 +11,12 @@ ProgressCallback = Callable[[int, int], None]
 NotedProgress = Callable[[int, int, Callable[[], str]], None]
 """Is told a note as well, which is only made if it is written."""
 
+INTERVALS = {True: 0.5, False: 30.0}
+"""Seconds between lines on a terminal, and in a log file."""
+
+SCREEN_INTERVAL = 300.0
+"""Seconds between lines on the screen of a job whose stderr is a log file."""
+
 
 class Progress:
     """Writes lines such as ``pack: 12,000 of 202,599 images (6 %), 2,900 images/s, 66 s left`` to stderr.
@@ -25,11 +31,11 @@ class Progress:
             task: What is done.
             unit: What is counted.
             done: How much was done before, by an earlier process; it does not count as speed.
-            screen: Where to write a line every five minutes, too, such as the terminal of a job whose stderr is a log.
+            screen: Where to write a line every few minutes, too: the terminal of a job whose stderr is a log file.
         """
         self._task, self._unit, self._before, self._screen = task, unit, done, screen
         self._interactive = sys.stderr.isatty()
-        self._interval = 0.5 if self._interactive else 30.0
+        self._interval = INTERVALS[self._interactive]
         self._start = self._last = self._last_on_screen = time.monotonic()
 
     def __call__(self, done: int, total: int, note: str | Callable[[], str] = "") -> None:
@@ -51,10 +57,6 @@ class Progress:
         if self._screen and now - self._last_on_screen >= SCREEN_INTERVAL:
             self._last_on_screen = now
             print(text, file=self._screen, flush=True)
-
-
-SCREEN_INTERVAL = 300.0
-"""Seconds between lines on the screen of a job."""
 
 
 def duration(seconds: float) -> str:

@@ -6,8 +6,8 @@ memory map by reader threads that run ahead.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -83,21 +83,22 @@ class Feed:
         Yields:
             Images (size, 3, H, W), float32 on 0-255, channels-last in memory, and labels (size, attributes) int8.
         """
-        order = order[: len(order) // size * size]
-        positions = torch.from_numpy(order).to(self._device).split(size)
-        for images, chosen in zip(self._images(order, size), positions, strict=True):
-            yield images, self._labels.index_select(0, chosen)
+        full = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        for positions, images in zip(full, self._images(full), strict=True):
+            yield images, self._labels.index_select(0, torch.from_numpy(positions).to(self._device))
 
-    def _images(self, order: np.ndarray, size: int) -> Iterator[Tensor]:
+    def _images(self, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
+        """Yield the images at the positions of each batch."""
         if self._resident is not None:
-            for chosen in torch.from_numpy(order).to(self._device).split(size):
+            for positions in batches:
+                chosen = torch.from_numpy(positions).to(self._device)
                 yield self._resident.index_select(0, chosen).permute(0, 3, 1, 2).float()
         elif self._streamed:
-            for pinned in _read_ahead(self._examples, order, size):
+            for pinned in _read_ahead(self._examples, batches):
                 yield pinned.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
         else:
-            for start in range(0, len(order), size):
-                yield to_input(self._examples.gather(order[start : start + size]), self._device)
+            for positions in batches:
+                yield to_input(self._examples.gather(positions), self._device)
 
 
 def _fits(examples: LabelledImages, device: torch.device, residence: str) -> bool:
@@ -117,19 +118,19 @@ def _copy(examples: LabelledImages, device: torch.device) -> Tensor:
     return copy
 
 
-def _read_ahead(examples: LabelledImages, order: np.ndarray, size: int) -> Iterator[Tensor]:
+def _read_ahead(examples: LabelledImages, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
     """Yield batches as uint8 tensors in pinned memory; threads read several at a time, so that the disk has a queue."""
 
-    def read(start: int) -> Tensor:
-        return _pinned(torch.from_numpy(examples.gather(order[start : start + size])))
+    def read(positions: np.ndarray) -> Tensor:
+        return _pinned(torch.from_numpy(examples.gather(positions)))
 
     with ThreadPoolExecutor(_READERS) as pool:
-        starts = iter(range(0, len(order), size))
-        pending: deque[Future[Tensor]] = deque(pool.submit(read, start) for start in islice(starts, _AHEAD))
+        waiting = iter(batches)
+        pending = deque(pool.submit(read, positions) for positions in islice(waiting, _AHEAD))
         try:
             while pending:
                 batch = pending.popleft().result()
-                pending.extend(pool.submit(read, start) for start in islice(starts, 1))
+                pending.extend(pool.submit(read, positions) for positions in islice(waiting, 1))
                 yield batch
         finally:
             for future in pending:

@@ -16,6 +16,7 @@ from faceflip.networks.inference import scores
 from faceflip.progress import NotedProgress
 from faceflip.training.data import Feed, LabelledImages
 from faceflip.training.options import TrainingOptions
+from faceflip.training.rmsprop import RMSProp
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,7 @@ class Training:
             )
         self._device = next(network.parameters()).device
         self._forward = torch.compile(network) if options.compile else network
-        self._optimiser = torch.optim.RMSprop(
-            network.parameters(), lr=options.learning_rate, alpha=options.rms_decay, eps=options.rms_delta, foreach=True
-        )
+        self._optimiser = RMSProp(network.parameters(), options.rms_decay, options.rms_delta)
         self._feed = Feed(training, self._device, residence)
         torch.manual_seed(seed)
         self._shuffle = np.random.default_rng(seed)
@@ -157,7 +156,7 @@ class Training:
         """Return everything that the next step depends on, as tensors and plain values; tensors are not copied."""
         return {
             "network": self.network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
+            "mean_squares": self._optimiser.mean_squares,
             "torch_generator": torch.get_rng_state(),
             "gpu_generator": torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None,
             # As it was before the epoch's order was drawn, so that the same order is drawn again.
@@ -171,7 +170,7 @@ class Training:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from where `state` was taken, in this process or another."""
         self.network.load_state_dict(state["network"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._optimiser.restore(state["mean_squares"])
         self.history = [EpochRecord(**record) for record in state["history"]]
         self._shuffle.bit_generator.state = state["shuffle_generator"]
         self._begin_epoch()
@@ -191,15 +190,13 @@ class Training:
 
     def _learn(self, images: Tensor, labels: Tensor) -> None:
         """Take one step on a batch."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._options.learning_rate_at(len(self.history) * self._iterations + self.step)
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.forget_gradients()
         with self._precision():
             outputs = self._forward(images)
         outputs = outputs.float()
         loss = self.network.objective.loss(outputs, labels.float()).mean()
         loss.backward()
-        self._optimiser.step()
+        self._optimiser.step(self._options.learning_rate_at(len(self.history) * self._iterations + self.step))
         self.step += 1
         self._loss_sum += loss.detach()
         self._wrong += (decisions(self.network.objective.decision_values(outputs.detach())) != labels).sum()

@@ -1,6 +1,8 @@
 """One network's training, from the packed dataset to its two checkpoints and its history."""
 
+import csv
 import shutil
+from dataclasses import fields
 from pathlib import Path
 from typing import TextIO
 
@@ -119,7 +121,7 @@ def _labelled(dataset: Dataset, split: str, attributes: tuple[str, ...]) -> Labe
 
 
 def _write_history(path: Path, records: list[EpochRecord]) -> None:
-    import pandas as pd
-
-    with replacing(path) as beside:
-        pd.DataFrame([vars(record) for record in records]).to_csv(beside, index=False, lineterminator="\n")
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(vars(record) for record in records)

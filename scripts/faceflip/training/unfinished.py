@@ -80,9 +80,8 @@ class Unfinished:
         }
         with replacing(self._state) as beside:
             torch.save(content, beside)
-        for path in self._folder.glob("epoch-*.pt"):
-            if path not in {self.checkpoint(epoch) for epoch in needed}:
-                path.unlink()
+        for path in set(self._folder.glob("epoch-*.pt")) - {self.checkpoint(epoch) for epoch in needed}:
+            path.unlink()
         self._last = time.monotonic()
 
     def clean(self) -> None:
