@@ -8,12 +8,15 @@ with job(snakemake.log[0]):
     from faceflip.tables import write_table
     from faceflip.transfers import transfer_shard
 
+    targets = snakemake.input.targets
     jobs_per_gpu = snakemake.config["compute"]["jobs_per_gpu"]
     with computing_on(snakemake.params.device, snakemake.threads, jobs_per_gpu) as device:
         transfers = transfer_shard(
             snakemake.input.store,
             snakemake.input.scores,
-            list(snakemake.input.targets) if not isinstance(snakemake.input.targets, str) else [snakemake.input.targets],
+            list(snakemake.input.targets)
+            if not isinstance(snakemake.input.targets, str)
+            else [snakemake.input.targets],
             open_dataset(snakemake.input.dataset),
             threshold=snakemake.params.threshold,
             device=device,

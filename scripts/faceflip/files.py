@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Remove what `replacing` left half-written in a folder when its process was killed; nobody may be writing there."""
+    """Remove what `replacing` left half-written in a folder when its process was killed; nobody may write there."""
     for path in Path(folder).glob(".*"):
         if re.fullmatch(r"\..+\.\d+-[0-9a-f]{8}(\.[^.]+)?", path.name):
             path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Which of a machine's GPUs a job computes on: leases by advisory locks, which end with the process that holds them.
 
-Snakemake counts GPUs (`--resources gpu=4`) but does not say which one a job shall take. So each job takes a free one here.
+Snakemake counts GPUs (`--resources gpu=4`), but does not say which one a job shall take. So each job takes a free one.
 """
 
 import os
@@ -22,8 +22,8 @@ POLL = 0.5
 def visible_gpus() -> list[str]:
     """Return the identifiers (UUIDs) of the GPUs that CUDA shows this process, in CUDA's order.
 
-    CUDA applies CUDA_VISIBLE_DEVICES, and sees only what Slurm assigned. The identifiers are the hardware's own, so that
-    processes with other numbers for the same GPU agree.
+    CUDA applies CUDA_VISIBLE_DEVICES, and sees only what Slurm assigned. The identifiers are the hardware's own, so
+    that processes with other numbers for the same GPU agree.
     """
     import torch
 

@@ -48,7 +48,7 @@ class Progress:
         text = (
             f"{self._task}: {done:,} of {total:,} {self._unit} ({done / max(total, 1):.0%}), {rate:,.0f} {self._unit}/s"
         )
-        text += f", {duration((total - done) / rate)} left" if 0 < rate and done < total else ""
+        text += f", {duration((total - done) / rate)} left" if rate > 0 and done < total else ""
         text += "" if done < total else f" in {now - self._start:,.1f} s"
         note = note if isinstance(note, str) else note()
         text += f", {note}" if note else ""

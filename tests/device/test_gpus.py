@@ -110,8 +110,9 @@ def test_a_lease_ends_with_its_context(tmp_path):
 
 def test_locks_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file: the locks .* point TMPDIR to a folder that is yours"), lease(
-        MACHINE, folder=tmp_path / "file"
+    with (
+        pytest.raises(UserError, match=r"file: the locks .* point TMPDIR to a folder that is yours"),
+        lease(MACHINE, folder=tmp_path / "file"),
     ):
         pass
 
@@ -131,9 +132,7 @@ def machine(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(seen()))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(seen()))
-    monkeypatch.setattr(
-        torch.cuda, "get_device_properties", lambda number: types.SimpleNamespace(uuid=seen()[number])
-    )
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: types.SimpleNamespace(uuid=seen()[number]))
     monkeypatch.setattr(torch.cuda, "set_device", used.append)
     return used
 

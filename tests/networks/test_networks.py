@@ -159,7 +159,7 @@ def test_a_checkpoint_that_was_cut_short_or_has_a_flipped_bit(tmp_path):
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 4
     path.write_bytes(damaged)
-    with pytest.raises(UserError, match="damaged|not a readable"):
+    with pytest.raises(UserError, match=r"damaged|not a readable"):
         load_checkpoint(path)
 
 

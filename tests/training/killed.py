@@ -95,7 +95,7 @@ def at_removal(name):
 
 
 def after_step(number):
-    at_call(loop.Training, "_learn", number + 1)
+    at_call(loop.Training, "learn", number + 1)
 
 
 def scenarios(syncs):

@@ -16,22 +16,22 @@ from faceflip.training.unfinished import Unfinished
 CPU = torch.device("cpu")
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Instead of a signal, where the process shall live on."""
 
 
 def start_and_stop(folder, monkeypatch, after):
     """Train and stop after some steps; every one was saved."""
     with monkeypatch.context() as patched:
-        learn, calls = loop.Training._learn, iter(range(10**6))
+        learn, calls = loop.Training.learn, iter(range(10**6))
 
         def counting(*arguments):
             if next(calls) == after:
-                raise Stopped
+                raise StoppedError
             learn(*arguments)
 
-        patched.setattr(loop.Training, "_learn", counting)
-        with pytest.raises(Stopped):
+        patched.setattr(loop.Training, "learn", counting)
+        with pytest.raises(StoppedError):
             train(folder)
 
 
@@ -45,7 +45,10 @@ def test_results_of_a_training(tmp_path):
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "loss", "training_error", "validation_error", "learning_rate"]
-    for name, epoch in (("epoch2.pt", 2), ("converged.pt", min((2, 3), key=lambda k: float(rows[k - 1]["validation_error"])))):
+    for name, epoch in (
+        ("epoch2.pt", 2),
+        ("converged.pt", min((2, 3), key=lambda k: float(rows[k - 1]["validation_error"]))),
+    ):
         network, info = load_checkpoint(tmp_path / name, objective="euclidean", attributes=("Smiling",))
         assert network.spec == SPEC
         assert info.epoch == epoch
@@ -151,7 +154,7 @@ def test_too_small_a_gpu(tmp_path, monkeypatch, objective, key):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(loop.Training, "_learn", full)
+    monkeypatch.setattr(loop.Training, "learn", full)
     spec = replace(SPEC, objective=objective)
     with pytest.raises(UserError, match=rf"batches of 8 images of 32 x 36 .* lower {key}\.batch_size \(8\)"):
         train_and_save(dataset(), spec, OPTIONS, 5, CPU, *(tmp_path / name for name in OUTPUTS))

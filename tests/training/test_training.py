@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from faceflip import progress as progress_module
 from faceflip.errors import UserError
 from faceflip.networks import OBJECTIVES, NetworkSpec, build
-from faceflip import progress as progress_module
 from faceflip.progress import Progress
 from faceflip.training import TrainingOptions, train
 from faceflip.training.data import Feed, LabelledImages, _copy, _fits
@@ -191,7 +191,12 @@ def test_images_come_the_same_way_from_memory_map_copy_and_reader_threads():
 
 @pytest.mark.parametrize(
     ("residence", "free", "fits"),
-    [("auto", 2 * 90 * 36 * 32 * 3, True), ("auto", 2 * 90 * 36 * 32 * 3 - 2, False), ("always", 0, True), ("never", 1 << 40, False)],
+    [
+        ("auto", 2 * 90 * 36 * 32 * 3, True),
+        ("auto", 2 * 90 * 36 * 32 * 3 - 2, False),
+        ("always", 0, True),
+        ("never", 1 << 40, False),
+    ],
 )
 def test_images_stay_on_a_gpu_that_has_room_for_twice_as_many(monkeypatch, residence, free, fits):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 1 << 40))

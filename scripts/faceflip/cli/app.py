@@ -7,6 +7,7 @@ import typer
 
 import faceflip
 from faceflip.cli import similarity, store
+from faceflip.cli.plan import plan
 from faceflip.cli.synthesize import synthesize
 from faceflip.errors import UserError
 
@@ -43,6 +44,7 @@ for name, command in {
     "export": store.export,
     "diff": store.diff,
     "pass": similarity.pass_,
+    "plan": plan,
     "synthesize": synthesize,
 }.items():
     app.command(name)(command)

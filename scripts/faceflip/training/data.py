@@ -1,8 +1,8 @@
 """Training images on their way to the device.
 
-Shuffled training reads images in random order. Where that hurts depends on where they lie, so there are three ways, which give the same
-batches: straight from the memory map (CPU), from a copy in the GPU's memory, and, where that is too small, from the
-memory map by reader threads that run ahead.
+Shuffled training reads images in random order. Where that hurts depends on where they lie, so there are three ways,
+which give the same batches: straight from the memory map (CPU), from a copy in the GPU's memory, and, where that is too
+small, from the memory map by reader threads that run ahead.
 """
 
 from collections import deque

@@ -119,7 +119,7 @@ class Training:
             self.network.train()
             begun, first = time.monotonic(), self.step
             for images, labels in self._feed.batches(self._order[self.step * size :], size):
-                self._learn(images, labels)
+                self.learn(images, labels)
                 if progress:
                     self._tell(progress)
                 if after_step:
@@ -188,8 +188,8 @@ class Training:
         self._loss_sum = torch.zeros((), device=self._device)
         self._wrong = torch.zeros((), device=self._device, dtype=torch.long)
 
-    def _learn(self, images: Tensor, labels: Tensor) -> None:
-        """Take one step on a batch."""
+    def learn(self, images: Tensor, labels: Tensor) -> None:
+        """Take one step on a batch: images (N, 3, H, W) on 0-255, labels (N, attributes) in {-1, +1}."""
         self._optimiser.forget_gradients()
         with self._precision():
             outputs = self._forward(images)
@@ -219,9 +219,7 @@ class Training:
         return float(self._loss_sum) / self.step, int(self._wrong) / met
 
     def _precision(self) -> AbstractContextManager:
-        return torch.autocast(
-            self._device.type, dtype=torch.bfloat16, enabled=self._options.precision == "bfloat16"
-        )
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._options.precision == "bfloat16")
 
     def _tell(self, progress: NotedProgress) -> None:
         def note() -> str:

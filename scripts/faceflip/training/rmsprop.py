@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class RMSProp:
-    """Caffe's RMSProp, which is PyTorch's without momentum: h <- d h + (1 - d) g^2, w <- w - rate g / (sqrt(h) + delta).
+    """Caffe's RMSProp, PyTorch's without momentum: h <- d h + (1 - d) g^2, w <- w - rate g / (sqrt(h) + delta).
 
     The arithmetic is that of `torch.optim.RMSprop`, to the last bit; but making a `torch.optim.Optimizer` imports
     PyTorch's compiler, which takes longer than a small network's first epoch.
