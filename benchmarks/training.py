@@ -1,8 +1,8 @@
 """Training speed: the product's loop against bare forward, backward and step on one batch that stays on the device.
 
 Everything that the loop adds (images, shuffling, labels, learning rate, loss and error, progress, saved states) is what
-it may lose to the bare loop. Both sides run in turn, so that a busy machine slows them alike; the ratio is the median of the
-ratios of neighbouring runs.
+it may lose to the bare loop. Both sides run in turn, so that a busy machine slows them alike; a ratio is the median of
+the ratios of neighbouring runs.
 
     python benchmarks/training.py [--repeats 7] [--seconds 4]        the embedded default's network, on the CPU
     python benchmarks/training.py --full [--batch-sizes 64 128 256]  the paper's network and images; for a GPU

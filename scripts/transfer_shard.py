@@ -14,9 +14,7 @@ with job(snakemake.log[0]):
         transfers = transfer_shard(
             snakemake.input.store,
             snakemake.input.scores,
-            list(snakemake.input.targets)
-            if not isinstance(snakemake.input.targets, str)
-            else [snakemake.input.targets],
+            [targets] if isinstance(targets, str) else targets,
             open_dataset(snakemake.input.dataset),
             threshold=snakemake.params.threshold,
             device=device,
