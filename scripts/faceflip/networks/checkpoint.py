@@ -100,7 +100,7 @@ def _read(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
     except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: not a readable checkpoint ({reason}); delete it and run again") from error
 
 

@@ -49,7 +49,8 @@ class Unfinished:
         try:
             content = torch.load(self._state, map_location="cpu", weights_only=True)
         except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            return self._discard(f"it cannot be read ({str(error).splitlines()[0]})")
+            reason = str(error).partition("\n")[0]
+            return self._discard(f"it cannot be read ({reason})")
         if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
             return self._discard("another version of the program wrote it")
         if content["digest"] != self._digest:
