@@ -97,7 +97,7 @@ def of_another_version(folder):
 
 
 def not_a_state(folder):
-    (folder / "training_state.pt").write_bytes(pickle.dumps(Path()))
+    (folder / "training_state.pt").write_bytes(pickle.dumps(Path(), protocol=2))
 
 
 def without_a_checkpoint(folder):
