@@ -17,7 +17,6 @@ from torch import Tensor
 
 from faceflip.networks.inference import to_input
 
-RESIDENCE = ("auto", "always", "never")
 RESIDENT_SHARE = 0.5
 """Share of a GPU's free memory that the images may take; the rest is for the network and its activations."""
 _BLOCK = 1024
