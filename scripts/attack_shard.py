@@ -6,25 +6,26 @@ with job(snakemake.log[0]):
     import pandas as pd
 
     from faceflip.dataset import open_dataset
-    from faceflip.device import prepare
+    from faceflip.device import computing_on
     from faceflip.plan import Attempts, Experiment
     from faceflip.shards import attack_shard
 
     names = snakemake.wildcards
     params = snakemake.params
     checkpoints = snakemake.input.checkpoints
-    attack_shard(
-        snakemake.output.store,
-        Experiment(names.network, names.checkpoint, names.attack),
-        shard=int(names.shard),
-        first_attempt=params.first_attempt,
-        parts=[Attempts(**part) for part in params.parts],
-        checkpoints=[checkpoints] if isinstance(checkpoints, str) else checkpoints,
-        dataset=open_dataset(snakemake.input.dataset),
-        sample=pd.read_csv(snakemake.input.sample)["image"].to_numpy(),
-        options=params.options,
-        batch_size=params.batch_size,
-        device=prepare(params.device, snakemake.threads),
-        seed=params.seed,
-        compression=params.compression,
-    )
+    with computing_on(params.device, snakemake.threads, snakemake.config["compute"]["jobs_per_gpu"]) as device:
+        attack_shard(
+            snakemake.output.store,
+            Experiment(names.network, names.checkpoint, names.attack),
+            shard=int(names.shard),
+            first_attempt=params.first_attempt,
+            parts=[Attempts(**part) for part in params.parts],
+            checkpoints=[checkpoints] if isinstance(checkpoints, str) else checkpoints,
+            dataset=open_dataset(snakemake.input.dataset),
+            sample=pd.read_csv(snakemake.input.sample)["image"].to_numpy(),
+            options=params.options,
+            batch_size=params.batch_size,
+            device=device,
+            seed=params.seed,
+            compression=params.compression,
+        )

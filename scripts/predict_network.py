@@ -6,16 +6,21 @@ with job(snakemake.log[0]):
     import pandas as pd
 
     from faceflip.dataset import open_dataset
-    from faceflip.device import prepare
-    from faceflip.plan import CHECKPOINTS
+    from faceflip.device import computing_on
+    from faceflip.plan import CHECKPOINTS, MOON, attributes_of_network
     from faceflip.predictions import predict
     from faceflip.tables import write_table
 
-    predictions = predict(
-        open_dataset(snakemake.input.dataset),
-        pd.read_csv(snakemake.input.sample)["image"].to_numpy(),
-        {name: snakemake.input[name] for name in CHECKPOINTS},
-        device=prepare(snakemake.params.device, snakemake.threads),
-        batch_size=snakemake.params.batch_size,
-    )
+    objective = snakemake.wildcards.get("loss", MOON)
+    jobs_per_gpu = snakemake.config["compute"]["jobs_per_gpu"]
+    with computing_on(snakemake.params.device, snakemake.threads, jobs_per_gpu) as device:
+        predictions = predict(
+            open_dataset(snakemake.input.dataset),
+            pd.read_csv(snakemake.input.sample)["image"].to_numpy(),
+            {name: snakemake.input[name] for name in CHECKPOINTS},
+            objective,
+            attributes_of_network(objective, snakemake.wildcards.get("attribute")),
+            device=device,
+            batch_size=snakemake.params.batch_size,
+        )
     write_table(snakemake.output.predictions, predictions)

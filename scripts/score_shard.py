@@ -8,12 +8,14 @@ with job(snakemake.log[0]):
     from faceflip.scores import score_shard
     from faceflip.tables import write_table
 
-    scores = score_shard(
-        snakemake.input.store,
-        open_dataset(snakemake.input.dataset),
-        color=snakemake.params.color,
-        engine=snakemake.params.engine,
-        threads=snakemake.threads,
-        device=None if snakemake.params.engine == "cpu" else accelerator(snakemake.params.device),
-    )
+    device = "cpu" if snakemake.params.engine == "cpu" else snakemake.params.device
+    with accelerator(device, snakemake.config["compute"]["jobs_per_gpu"]) as gpu:
+        scores = score_shard(
+            snakemake.input.store,
+            open_dataset(snakemake.input.dataset),
+            color=snakemake.params.color,
+            engine=snakemake.params.engine,
+            threads=snakemake.threads,
+            device=gpu,
+        )
     write_table(snakemake.output.scores, scores)

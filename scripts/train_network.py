@@ -2,9 +2,9 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import open_dataset
-    from faceflip.device import prepare
+    from faceflip.device import computing_on
     from faceflip.networks import NetworkSpec
     from faceflip.plan import MOON, attributes_of_network
     from faceflip.training import TrainingOptions
@@ -12,6 +12,7 @@ with job(snakemake.log[0]):
 
     dataset = open_dataset(snakemake.input.dataset)
     objective = snakemake.wildcards.get("loss", MOON)
+    options = TrainingOptions(**snakemake.params.training)
     spec = NetworkSpec.from_dict(
         {
             "objective": objective,
@@ -20,13 +21,21 @@ with job(snakemake.log[0]):
             **snakemake.params.network,
         }
     )
-    train_and_save(
-        dataset,
-        spec,
-        TrainingOptions(**snakemake.params.training),
-        seed=snakemake.params.seed,
-        device=prepare(snakemake.params.device, snakemake.threads),
-        epoch2=snakemake.output.epoch2,
-        converged=snakemake.output.converged,
-        history=snakemake.output.history,
-    )
+    # What changes no result is no parameter: it would remake everything.
+    compute = snakemake.config["compute"]
+    with computing_on(
+        snakemake.params.device, snakemake.threads, compute["jobs_per_gpu"], options.tf32, deterministic=True
+    ) as device:
+        train_and_save(
+            dataset,
+            spec,
+            options,
+            seed=snakemake.params.seed,
+            device=device,
+            epoch2=snakemake.output.epoch2,
+            converged=snakemake.output.converged,
+            history=snakemake.output.history,
+            save_every=compute["save_every"],
+            residence=compute["training_images"],
+            screen=screen,
+        )

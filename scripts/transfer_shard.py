@@ -4,17 +4,20 @@ from faceflip.job import job
 
 with job(snakemake.log[0]):
     from faceflip.dataset import open_dataset
-    from faceflip.device import prepare
+    from faceflip.device import computing_on
     from faceflip.tables import write_table
     from faceflip.transfers import transfer_shard
 
-    transfers = transfer_shard(
-        snakemake.input.store,
-        snakemake.input.scores,
-        list(snakemake.input.targets) if not isinstance(snakemake.input.targets, str) else [snakemake.input.targets],
-        open_dataset(snakemake.input.dataset),
-        threshold=snakemake.params.threshold,
-        device=prepare(snakemake.params.device, snakemake.threads),
-        batch_size=snakemake.params.batch_size,
-    )
+    targets = snakemake.input.targets
+    jobs_per_gpu = snakemake.config["compute"]["jobs_per_gpu"]
+    with computing_on(snakemake.params.device, snakemake.threads, jobs_per_gpu) as device:
+        transfers = transfer_shard(
+            snakemake.input.store,
+            snakemake.input.scores,
+            [targets] if isinstance(targets, str) else targets,
+            open_dataset(snakemake.input.dataset),
+            threshold=snakemake.params.threshold,
+            device=device,
+            batch_size=snakemake.params.batch_size,
+        )
     write_table(snakemake.output.transfers, transfers)

@@ -31,6 +31,38 @@ def validate(config: Config, schema_path: Path | str) -> None:
         raise UserError("the configuration has faults (config.yaml explains every key):\n  " + "\n  ".join(faults))
 
 
+def read_config(project: Path, overlays: Sequence[Path] = ()) -> dict[str, Any]:
+    """Read the configuration as Snakemake does: config.yaml, and what is laid over it with --configfile, and check it.
+
+    Args:
+        project: Folder of the Snakefile.
+        overlays: Later ones win; mappings merge key by key, lists replace.
+
+    Raises:
+        UserError: A file cannot be read, or the configuration has faults.
+    """
+    import yaml
+
+    config: dict[str, Any] = {}
+    for path in (project / "config.yaml", *overlays):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot be read as YAML ({error})") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
+        config = _merged(config, content)
+    validate(config, project / "workflow/schemas/config.schema.yaml")
+    return config
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Lay one value over another."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {key: _merged(below.get(key), above[key]) if key in above else below[key] for key in below | above}
+
+
 def _explain(error: Any) -> Iterator[str]:
     """Tell in words what one error of jsonschema says."""
     if error.validator == "additionalProperties":

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Remove what `replacing` left half-written in a folder when its process was killed; nobody may write there."""
+    for path in Path(folder).glob(".*"):
+        if re.fullmatch(r"\..+\.\d+-[0-9a-f]{8}(\.[^.]+)?", path.name):
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

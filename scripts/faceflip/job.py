@@ -6,13 +6,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from faceflip.errors import UserError
 
 
 @contextmanager
-def job(log: str) -> Iterator[None]:
-    """Run the body with all output in the file `log`, written line by line.
+def job(log: str) -> Iterator[TextIO]:
+    """Run the body with all output in the file `log`, written line by line; what it yields still writes to the screen.
 
     Output goes there by file descriptor, so that what compiled libraries print is in the log too. An error ends the
     process with status 1: the log has its traceback, and the screen the message of a `UserError`.
@@ -26,7 +27,7 @@ def job(log: str) -> Iterator[None]:
             os.dup2(file.fileno(), descriptor)
             stream.reconfigure(line_buffering=True)
         try:
-            yield
+            yield screen
         except UserError as error:
             traceback.print_exc()
             print(f"\nError: {error}\n", file=screen, flush=True)

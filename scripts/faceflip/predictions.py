@@ -1,6 +1,6 @@
 """What the networks say of the test split and of the sample, as a tidy table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def predict(
-    dataset: Dataset, sample: np.ndarray, checkpoints: Mapping[str, Path | str], device: torch.device, batch_size: int
+    dataset: Dataset,
+    sample: np.ndarray,
+    checkpoints: Mapping[str, Path | str],
+    objective: str,
+    attributes: Sequence[str],
+    device: torch.device,
+    batch_size: int,
 ) -> "pd.DataFrame":
     """Run the checkpoints of one network.
 
@@ -24,6 +30,8 @@ def predict(
         dataset: The packed dataset.
         sample: Rows of the attacked images.
         checkpoints: Path of each checkpoint by its name, such as ``converged``.
+        objective: The kind of network that the checkpoints must be of.
+        attributes: The attributes that they must decide on.
         device: Where to compute.
         batch_size: Images a pass.
 
@@ -31,13 +39,16 @@ def predict(
         One row per checkpoint, split (``test`` or ``sample``), attribute and image: network, checkpoint, attribute,
         split, image (row of the dataset), label, score (the decision value), logit_absent and logit_present
         (softmax only).
+
+    Raises:
+        UserError: A checkpoint cannot be read, or is of another network.
     """
     import pandas as pd
 
     parts = {"test": dataset.rows("test"), "sample": sample}
     tables = []
     for checkpoint, path in checkpoints.items():
-        network, _ = load_checkpoint(path, device)
+        network, _ = load_checkpoint(path, device, objective, attributes)
         spec = network.spec
         for split, rows in parts.items():
             outputs = scores(network, dataset.images, rows, batch_size)

@@ -3,9 +3,19 @@
 import sys
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 ProgressCallback = Callable[[int, int], None]
 """Is told how much is done and how much there is."""
+
+NotedProgress = Callable[[int, int, Callable[[], str]], None]
+"""Is told a note as well, which is only made if it is written."""
+
+INTERVALS = {True: 0.5, False: 30.0}
+"""Seconds between lines on a terminal, and in a log file."""
+
+SCREEN_INTERVAL = 300.0
+"""Seconds between lines on the screen of a job whose stderr is a log file."""
 
 
 class Progress:
@@ -14,23 +24,44 @@ class Progress:
     On a terminal the line is rewritten in place twice a second; in a log file a new one is written every half minute.
     """
 
-    def __init__(self, task: str, unit: str) -> None:
-        self._task, self._unit = task, unit
-        self._interactive = sys.stderr.isatty()
-        self._interval = 0.5 if self._interactive else 30.0
-        self._start = self._last = time.monotonic()
+    def __init__(self, task: str, unit: str, done: int = 0, screen: TextIO | None = None) -> None:
+        """Begin to measure.
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
+        Args:
+            task: What is done.
+            unit: What is counted.
+            done: How much was done before, by an earlier process; it does not count as speed.
+            screen: Where to write a line every few minutes, too: the terminal of a job whose stderr is a log file.
+        """
+        self._task, self._unit, self._before, self._screen = task, unit, done, screen
+        self._interactive = sys.stderr.isatty()
+        self._interval = INTERVALS[self._interactive]
+        self._start = self._last = self._last_on_screen = time.monotonic()
+
+    def __call__(self, done: int, total: int, note: str | Callable[[], str] = "") -> None:
         """Tell how much is done; `note` is put at the end of the line."""
         now = time.monotonic()
         if done < total and now - self._last < self._interval:
             return
         self._last = now
-        rate = done / max(now - self._start, 1e-9)
+        rate = (done - self._before) / max(now - self._start, 1e-9)
         text = (
             f"{self._task}: {done:,} of {total:,} {self._unit} ({done / max(total, 1):.0%}), {rate:,.0f} {self._unit}/s"
         )
-        text += f", {(total - done) / rate:,.0f} s left" if 0 < done < total else f" in {now - self._start:,.1f} s"
+        text += f", {duration((total - done) / rate)} left" if rate > 0 and done < total else ""
+        text += "" if done < total else f" in {now - self._start:,.1f} s"
+        note = note if isinstance(note, str) else note()
         text += f", {note}" if note else ""
         end = "\n" if not self._interactive or done >= total else ""
         print(f"\r{text}\033[K" if self._interactive else text, end=end, file=sys.stderr, flush=True)
+        if self._screen and now - self._last_on_screen >= SCREEN_INTERVAL:
+            self._last_on_screen = now
+            print(text, file=self._screen, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time for people: ``42 s``, ``12 min``, ``3 h 05 min``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

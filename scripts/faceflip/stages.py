@@ -9,7 +9,7 @@ VERSIONS = {
     "synthesize_faces": 1,
     "pack_dataset": 1,
     "draw_sample": 1,
-    "train": 1,
+    "train": 2,
     "predict": 1,
     "join": 1,
     "attack": 1,

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -117,8 +119,12 @@ def test_checkpoint_round_trip_and_same_bytes(tmp_path):
         (b"", "not a readable checkpoint"),
         (b"PK\x03\x04 broken", "not a readable checkpoint"),
         ({"state": {}}, "not a checkpoint of faceflip"),
-        ({"format": "faceflip-checkpoint", "version": 99}, "version 99"),
-        ({"format": "faceflip-checkpoint", "version": 1}, "does not hold what it should"),
+        ([1, 2], "not a checkpoint of faceflip"),
+        ({"format": "faceflip-store"}, "its format entry is 'faceflip-store', expected 'faceflip-checkpoint'"),
+        ({"format": "faceflip-checkpoint", "version": 99}, "version 99, .* newer faceflip wrote it: update"),
+        ({"format": "faceflip-checkpoint", "version": 1}, "version 1, but .* version 2; train the network anew"),
+        ({"format": "faceflip-checkpoint", "version": 2}, "does not hold what it should"),
+        ({"format": "faceflip-checkpoint", "version": 2, "network": []}, "does not hold what it should"),
     ],
 )
 def test_other_files_are_refused(tmp_path, content, message):
@@ -130,6 +136,81 @@ def test_other_files_are_refused(tmp_path, content, message):
     with pytest.raises(UserError, match=message) as error:
         load_checkpoint(path)
     assert str(path) in str(error.value)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path(tmp_path / "ran").touch, ())
+
+    torch.save({"format": "faceflip-checkpoint", "evil": Evil()}, tmp_path / "x.pt")
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        load_checkpoint(tmp_path / "x.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_was_cut_short_or_has_a_flipped_bit(tmp_path):
+    save_checkpoint(tmp_path / "whole.pt", build(small(), seed=1), INFO)
+    whole, path = (tmp_path / "whole.pt").read_bytes(), tmp_path / "x.pt"
+    for length in (1, 1000, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"x\.pt: not a readable checkpoint .*; delete it and run"):
+            load_checkpoint(path)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 4
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"damaged|not a readable"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_another_network(tmp_path):
+    path = tmp_path / "x.pt"
+    save_checkpoint(path, build(small("softmax"), seed=1), INFO)
+    load_checkpoint(path, objective="softmax", attributes=["Smiling"])
+    with pytest.raises(UserError, match=r"x\.pt: a network of kind softmax, expected moon; is it under another"):
+        load_checkpoint(path, objective="moon")
+    with pytest.raises(UserError, match=r"x\.pt: a network for Smiling, expected Male, Young, Bald and 1 more; is it"):
+        load_checkpoint(path, objective="softmax", attributes=["Male", "Young", "Bald", "Bangs"])
+
+
+def test_a_checkpoint_says_what_made_it(tmp_path):
+    save_checkpoint(tmp_path / "x.pt", build(small(), seed=1), INFO)
+    content = torch.load(tmp_path / "x.pt", weights_only=True)
+    assert set(content) == {"format", "version", "software", "network", "state", *vars(INFO)}
+    assert content["software"]["torch"] == torch.__version__
+    assert content["network"]["architecture"] == "vgg16"
+    assert content["network"]["objective"] == "euclidean"
+    assert content["network"]["attributes"] == ["Smiling"]
+
+
+def test_pools_may_round_down():
+    ceil, floor = (build(NetworkSpec("euclidean", ("Smiling",), (178, 218), pooling=how)) for how in ("ceil", "floor"))
+    assert parameters(ceil) - parameters(floor) == (7 * 6 - 6 * 5) * 512 * 4096
+    assert build(small(pooling="floor")).eval()(torch.zeros(2, 3, 54, 44)).shape == (2, 1)
+
+
+def test_batches_are_halved_when_memory_runs_out(capsys):
+    """A network that has room for three images; what it gives is the same all the same."""
+
+    class Small(nn.Module):
+        def __init__(self, room):
+            super().__init__()
+            self.room, self.weight, self.sizes = room, nn.Parameter(torch.ones(1)), []
+
+        def forward(self, images):
+            self.sizes.append(len(images))
+            if len(images) > self.room:
+                raise torch.OutOfMemoryError
+            return images.sum((1, 2, 3))[:, None]
+
+    images = np.random.default_rng(0).integers(0, 256, (14, 8, 6, 3), dtype=np.uint8)
+    network = Small(room=3)
+    found = scores(network, images, batch_size=8)
+    np.testing.assert_array_equal(found[:, 0], images.sum((1, 2, 3)).astype(np.float32))
+    assert network.sizes == [8, 4, *[2] * 7]
+    assert "going on with batches of 2 images" in capsys.readouterr().out
+    with pytest.raises(UserError, match="not even one image of 6 x 8 pixels fits"):
+        scores(Small(room=0), images)
 
 
 def test_a_missing_checkpoint(tmp_path):

@@ -71,7 +71,7 @@ def train():
     from faceflip.networks.inference import scores
     from faceflip.training import TrainingOptions
     from faceflip.training import train as run
-    from faceflip.training.loop import LabelledImages
+    from faceflip.training.data import LabelledImages
 
     network, images = _network(), _images(32)
     labels = np.where(np.arange(32) % 3, 1, -1).astype(np.int8)[:, None]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from faceflip.stages import VERSIONS
+
 pytestmark = pytest.mark.workflow
 
 
@@ -77,8 +79,9 @@ def test_moons_training(tiny):
 def test_a_raised_stage_version(tiny, tmp_path, stage, rules, untouched):
     changed = tiny.with_copied_project(tmp_path)
     stages = tmp_path / "scripts/faceflip/stages.py"
-    assert f'"{stage}": 1,' in stages.read_text()
-    stages.write_text(stages.read_text().replace(f'"{stage}": 1,', f'"{stage}": 2,'))
+    number = VERSIONS[stage]
+    assert f'"{stage}": {number},' in stages.read_text()
+    stages.write_text(stages.read_text().replace(f'"{stage}": {number},', f'"{stage}": {number + 1},'))
     planned = rules_of(changed)
     assert rules <= planned
     assert not untouched & planned

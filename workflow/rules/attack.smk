@@ -17,6 +17,7 @@ rule attack_shard:
     threads: config["compute"]["threads"]["attack"]
     resources:
         mem_mb=2000,
+        gpu=GPU,
         runtime=240,
     params:
         version=VERSIONS["attack"],
@@ -70,6 +71,7 @@ rule score_shard:
     threads: config["compute"]["threads"]["score"]
     resources:
         mem_mb=1500,
+        gpu=GPU if config["similarity"]["engine"] != "cpu" else 0,
         runtime=60,
     params:
         version=VERSIONS["score"],
@@ -99,6 +101,7 @@ rule transfer_shard:
     threads: config["compute"]["threads"]["attack"]
     resources:
         mem_mb=2000,
+        gpu=GPU,
         runtime=60,
     params:
         version=VERSIONS["transfer"],

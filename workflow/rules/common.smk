@@ -2,6 +2,9 @@
 
 ENVIRONMENT = "../../envs/faceflip.yaml"
 
+# GPUs of a job that may compute on one. Snakemake counts them where it is told how many there are (--resources gpu=4).
+GPU = 0 if config["compute"]["device"] == "cpu" else 1
+
 TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex"])
 FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
 

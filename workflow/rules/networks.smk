@@ -17,6 +17,7 @@ rule train_network:
     threads: config["compute"]["threads"]["train"]
     resources:
         mem_mb=1500,
+        gpu=GPU,
         runtime=720,
     params:
         version=VERSIONS["train"],
@@ -68,6 +69,7 @@ rule predict_network:
     threads: config["compute"]["threads"]["attack"]
     resources:
         mem_mb=1500,
+        gpu=GPU,
         runtime=60,
     params:
         version=VERSIONS["predict"],

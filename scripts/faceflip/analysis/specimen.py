@@ -239,7 +239,6 @@ def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
                 "training_error": training,
                 "validation_error": floor * (1 + 0.6 * np.exp(-0.8 * epochs)) + random.normal(0, 0.004, len(epochs)),
                 "learning_rate": 1e-5,
-                "images_per_second": random.uniform(300, 320, len(epochs)),
             }
         )
     return histories

@@ -9,6 +9,7 @@ import faceflip
 from faceflip.cli import similarity, store
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
+from faceflip.cli.plan import plan
 from faceflip.cli.synthesize import synthesize
 from faceflip.errors import UserError
 
@@ -47,6 +48,7 @@ for name, command in {
     "flip": flip,
     "pass": similarity.pass_,
     "labels": labels,
+    "plan": plan,
     "synthesize": synthesize,
 }.items():
     app.command(name)(command)

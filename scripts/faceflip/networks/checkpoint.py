@@ -2,17 +2,20 @@
 
 import io
 import pickle
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import faceflip
 from faceflip.errors import UserError
 from faceflip.files import replacing
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
 
-FORMAT, VERSION = "faceflip-checkpoint", 1
+FORMAT, VERSION = "faceflip-checkpoint", 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ def save_checkpoint(path: Path | str, network: AttributeNetwork, info: Checkpoin
     content = {
         "format": FORMAT,
         "version": VERSION,
+        "software": {"faceflip": faceflip.__version__, "torch": str(torch.__version__)},
         "network": network.spec.to_dict(),
         "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
         **vars(info),
@@ -47,30 +51,67 @@ def save_checkpoint(path: Path | str, network: AttributeNetwork, info: Checkpoin
         beside.write_bytes(buffer.getbuffer())
 
 
-def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> tuple[AttributeNetwork, CheckpointInfo]:
+def load_checkpoint(
+    path: Path | str,
+    device: torch.device | str = "cpu",
+    objective: str | None = None,
+    attributes: Sequence[str] | None = None,
+) -> tuple[AttributeNetwork, CheckpointInfo]:
     """Read a checkpoint and return its network, in evaluation mode on `device`, and what it says of itself.
 
+    Args:
+        path: The file.
+        device: Where the network shall lie.
+        objective: The kind of network that is expected; None accepts any.
+        attributes: The attributes that it is expected to decide on, in this order; None accepts any.
+
     Raises:
-        UserError: The file is missing, damaged, or not a checkpoint of a known version.
+        UserError: The file is missing, damaged, not a checkpoint of this version, or of another network than expected.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
-    except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path}: not a readable checkpoint ({error}); delete it and run the workflow again") from error
+    content = _read(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path}: not a checkpoint of faceflip (its format entry is not {FORMAT!r})")
-    if content.get("version") != VERSION:
-        raise UserError(
-            f"{path}: checkpoint version {content.get('version')!r}, but this program reads version {VERSION}"
-        )
+        found = f"its format entry is {content.get('format')!r}" if isinstance(content, dict) else "no format entry"
+        raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); is the path right?")
+    if (version := content.get("version")) != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        remedy = "a newer faceflip wrote it: update this one" if newer else "train the network anew"
+        raise UserError(f"{path}: checkpoint version {version!r}, but this program reads version {VERSION}; {remedy}")
     try:
-        network = build(NetworkSpec.from_dict(content["network"]))
+        spec = NetworkSpec.from_dict(content["network"])
+        network = build(spec)
         network.load_state_dict(content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{path}: the checkpoint does not hold what it should ({error}); train the network anew"
         ) from error
+    _require(path, "a network of kind", spec.objective, objective)
+    _require(path, "a network for", spec.attributes, attributes and tuple(attributes))
     return network.eval().to(device), info
+
+
+def _read(path: Path) -> Any:
+    """Return what is in the file; every byte is checked against the sums that torch writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
+    except (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: not a readable checkpoint ({reason}); delete it and run again") from error
+
+
+def _require(path: Path | str, what: str, found: Any, expected: Any) -> None:
+    if expected is not None and found != expected:
+        found, expected = (_shortened(each) for each in (found, expected))
+        raise UserError(f"{path}: {what} {found}, expected {expected}; is it under another network's name?")
+
+
+def _shortened(names: str | tuple[str, ...]) -> str:
+    """Return a name, or the first few of many."""
+    if isinstance(names, str):
+        return names
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

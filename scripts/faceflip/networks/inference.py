@@ -1,10 +1,10 @@
 """Running a trained network over many images."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from faceflip.errors import UserError
 
 
 def to_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -12,20 +12,37 @@ def to_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float()
 
 
-def batches(images: np.ndarray, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield `images[rows]` in blocks; rows of a memory map are read as they are needed."""
-    for start in range(0, len(rows), size):
-        yield np.take(images, rows[start : start + size], axis=0)
-
-
 @torch.inference_mode()
 def scores(network: nn.Module, images: np.ndarray, rows: np.ndarray | None = None, batch_size: int = 128) -> np.ndarray:
     """Return the scores, shape (len(rows), outputs) float32, of uint8 images (N, H, W, 3).
 
-    The network is used where it lies and as it is; put it into evaluation mode first.
+    The network is used where it lies and as it is; put it into evaluation mode first. If a GPU's memory is too small
+    for a batch, batches are halved from there on.
+
+    Raises:
+        UserError: Not even one image fits.
     """
     rows = np.arange(len(images)) if rows is None else rows
     device = next(network.parameters()).device
-    return np.concatenate(
-        [network(to_input(batch, device)).cpu().numpy() for batch in batches(images, rows, batch_size)]
-    )
+    parts, start = [], 0
+    while start < len(rows):
+        part = _pass(network, np.take(images, rows[start : start + batch_size], axis=0), device)
+        if part is not None:
+            parts.append(part)
+            start += batch_size
+        elif batch_size > 1:
+            batch_size //= 2
+            torch.cuda.empty_cache()
+            print(f"out of memory on {device}: going on with batches of {batch_size} images")
+        else:
+            height, width = images.shape[1:3]
+            raise UserError(f"not even one image of {width} x {height} pixels fits into the memory of {device}")
+    return np.concatenate(parts)
+
+
+def _pass(network: nn.Module, batch: np.ndarray, device: torch.device) -> np.ndarray | None:
+    """Return the scores of a batch, or None if the GPU's memory is too small; all it took is free again then."""
+    try:
+        return network(to_input(batch, device)).float().cpu().numpy()
+    except torch.OutOfMemoryError:
+        return None

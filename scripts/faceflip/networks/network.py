@@ -24,6 +24,7 @@ class NetworkSpec:
         input_mean: Subtracted from the red, green and blue pixel values (0-255).
         input_scale: Multiplies the pixel values after that.
         initialisation: A key of `faceflip.networks.initialisation.FILLERS`.
+        pooling: Whether pools round their size up, as Caffe's do (``ceil``), or down (``floor``; ``vgg16`` only).
     """
 
     objective: str
@@ -35,6 +36,7 @@ class NetworkSpec:
     input_mean: tuple[float, float, float] = (129.1863, 104.7624, 93.5940)
     input_scale: float = 1.0
     initialisation: str = "xavier"
+    pooling: str = "ceil"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as they go into checkpoints and JSON."""
@@ -86,7 +88,7 @@ def _layers(spec: NetworkSpec, outputs: int) -> nn.Module:
     if spec.architecture == "vgg16":
         from faceflip.networks.vgg import vgg16
 
-        return vgg16(outputs, spec.image_size, spec.width, spec.dropout)
+        return vgg16(outputs, spec.image_size, spec.width, spec.dropout, spec.pooling)
     from torchvision.models import get_model  # takes seconds to import, so only where it is asked for
 
     return get_model(spec.architecture, weights=None, num_classes=outputs)

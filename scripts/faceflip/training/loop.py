@@ -1,17 +1,22 @@
-"""The training loop."""
+"""The training loop, which can be stopped after any step and taken up again."""
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from faceflip.errors import UserError
 from faceflip.networks import AttributeNetwork, decisions
-from faceflip.networks.inference import scores, to_input
-from faceflip.progress import ProgressCallback
+from faceflip.networks.inference import scores
+from faceflip.progress import NotedProgress
+from faceflip.training.data import Feed, LabelledImages
 from faceflip.training.options import TrainingOptions
+from faceflip.training.rmsprop import RMSProp
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,6 @@ class EpochRecord:
         training_error: Share of wrong decisions among them.
         validation_error: Share of wrong decisions on the validation images after the epoch (without dropout).
         learning_rate: Of the epoch's last iteration.
-        images_per_second: Of the training part.
     """
 
     epoch: int
@@ -32,22 +36,9 @@ class EpochRecord:
     training_error: float
     validation_error: float
     learning_rate: float
-    images_per_second: float
 
 
-@dataclass(frozen=True)
-class LabelledImages:
-    """Some rows of an image array and their labels.
-
-    Attributes:
-        images: (N, H, W, 3) uint8, possibly a memory map.
-        rows: (n,) rows of `images`.
-        labels: (n, attributes) int8 in {-1, +1}.
-    """
-
-    images: np.ndarray
-    rows: np.ndarray
-    labels: np.ndarray
+Keep = Callable[[AttributeNetwork, EpochRecord], None]
 
 
 def train(
@@ -56,8 +47,8 @@ def train(
     validation: LabelledImages,
     options: TrainingOptions,
     seed: int,
-    keep: Callable[[AttributeNetwork, EpochRecord], None],
-    progress: ProgressCallback | None = None,
+    keep: Keep,
+    progress: NotedProgress | None = None,
 ) -> list[EpochRecord]:
     """Train a network in place and return its history.
 
@@ -71,80 +62,174 @@ def train(
         options: Hyper-parameters.
         seed: Of shuffling and dropout.
         keep: Called after each epoch, so that the caller can save what it needs.
-        progress: Called with the numbers of images done and at most to do.
+        progress: Called with the numbers of images done and at most to do, and a note on epoch, step, loss, error.
 
     Raises:
         UserError: There are fewer training images than a batch holds, or the loss is no longer finite.
     """
-    iterations = len(training.rows) // options.batch_size
-    if iterations == 0:
-        raise UserError(
-            f"{len(training.rows)} training images are fewer than one batch of {options.batch_size}; lower batch_size"
-        )
-    torch.manual_seed(seed)
-    shuffle = np.random.default_rng(seed)
-    optimiser = torch.optim.RMSprop(
-        network.parameters(), lr=options.learning_rate, alpha=options.rms_decay, eps=options.rms_delta, foreach=True
-    )
-    history: list[EpochRecord] = []
-    while not history or not options.finished([record.validation_error for record in history]):
-        record = _train_epoch(network, training, validation, options, optimiser, shuffle, len(history) + 1, progress)
-        history.append(record)
-        keep(network, record)
-        print(
-            f"epoch {record.epoch}: loss {record.loss:.4f}, training error {record.training_error:.2%}, "
-            f"validation error {record.validation_error:.2%}, {record.images_per_second:,.0f} images/s"
-        )
-    return history
+    return Training(network, training, validation, options, seed).run(keep, progress)
 
 
-def _train_epoch(
-    network: AttributeNetwork,
-    training: LabelledImages,
-    validation: LabelledImages,
-    options: TrainingOptions,
-    optimiser: torch.optim.Optimizer,
-    shuffle: np.random.Generator,
-    epoch: int,
-    progress: ProgressCallback | None,
-) -> EpochRecord:
-    device = next(network.parameters()).device
-    size, iterations = options.batch_size, len(training.rows) // options.batch_size
-    order = shuffle.permutation(len(training.rows))
-    network.train()
-    loss_sum = torch.zeros((), device=device)
-    wrong = torch.zeros((), device=device, dtype=torch.long)
-    rate, start = options.learning_rate, time.monotonic()
-    for step in range(iterations):
-        batch = order[step * size : (step + 1) * size]
-        images = to_input(np.take(training.images, training.rows[batch], axis=0), device)
-        labels = torch.from_numpy(training.labels[batch]).to(device)
+class Training:
+    """A training under way: everything that its next step depends on.
 
-        rate = options.learning_rate_at((epoch - 1) * iterations + step)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.zero_grad(set_to_none=True)
-        outputs = network(images)
-        loss = network.objective.loss(outputs, labels.float()).mean()
+    Attributes:
+        network: In training.
+        history: A record of each finished epoch.
+        step: Iterations done in the epoch after those.
+    """
+
+    def __init__(
+        self,
+        network: AttributeNetwork,
+        training: LabelledImages,
+        validation: LabelledImages,
+        options: TrainingOptions,
+        seed: int,
+        residence: str = "auto",
+    ) -> None:
+        """Begin a training; see `train` for the arguments and `Feed` for `residence`."""
+        self.network = network
+        self.history: list[EpochRecord] = []
+        self._options, self._validation = options, validation
+        self._images = len(training.rows)
+        self._iterations = self._images // options.batch_size
+        if self._iterations == 0:
+            raise UserError(
+                f"{self._images} training images are fewer than one batch of {options.batch_size}; lower batch_size"
+            )
+        self._device = next(network.parameters()).device
+        self._forward = torch.compile(network) if options.compile else network
+        self._optimiser = RMSProp(network.parameters(), options.rms_decay, options.rms_delta)
+        self._feed = Feed(training, self._device, residence)
+        torch.manual_seed(seed)
+        self._shuffle = np.random.default_rng(seed)
+        self._begin_epoch()
+
+    def run(
+        self,
+        keep: Keep,
+        progress: NotedProgress | None = None,
+        after_step: Callable[["Training"], None] | None = None,
+    ) -> list[EpochRecord]:
+        """Train to the end and return the history; `after_step` is called after every step and every epoch."""
+        print(self._feed.how)
+        size = self._options.batch_size
+        while not self.finished:
+            self.network.train()
+            begun, first = time.monotonic(), self.step
+            for images, labels in self._feed.batches(self._order[self.step * size :], size):
+                self.learn(images, labels)
+                if progress:
+                    self._tell(progress)
+                if after_step:
+                    after_step(self)
+            seconds = max(time.monotonic() - begun, 1e-9)
+            record = self._end_epoch()
+            keep(self.network, record)
+            print(
+                f"epoch {record.epoch}: loss {record.loss:.4f}, training error {record.training_error:.2%}, "
+                f"validation error {record.validation_error:.2%}, "
+                f"{(self._iterations - first) * size / seconds:,.0f} images/s"
+            )
+            self._begin_epoch()
+            if after_step:
+                after_step(self)
+        return self.history
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training has converged, or may take no further epoch."""
+        return self._options.finished(self.validation_errors)
+
+    @property
+    def validation_errors(self) -> list[float]:
+        """After each finished epoch."""
+        return [record.validation_error for record in self.history]
+
+    @property
+    def images_done(self) -> int:
+        """Training images that the network has learned from, counted each time."""
+        return (len(self.history) * self._iterations + self.step) * self._options.batch_size
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the next step depends on, as tensors and plain values; tensors are not copied."""
+        return {
+            "network": self.network.state_dict(),
+            "mean_squares": self._optimiser.mean_squares,
+            "torch_generator": torch.get_rng_state(),
+            "gpu_generator": torch.cuda.get_rng_state(self._device) if self._device.type == "cuda" else None,
+            # As it was before the epoch's order was drawn, so that the same order is drawn again.
+            "shuffle_generator": self._shuffle_before,
+            "history": [vars(record) for record in self.history],
+            "step": self.step,
+            "loss_sum": self._loss_sum,
+            "wrong": self._wrong,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from where `state` was taken, in this process or another."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.restore(state["mean_squares"])
+        self.history = [EpochRecord(**record) for record in state["history"]]
+        self._shuffle.bit_generator.state = state["shuffle_generator"]
+        self._begin_epoch()
+        self.step = state["step"]
+        self._loss_sum.copy_(state["loss_sum"])
+        self._wrong.copy_(state["wrong"])
+        torch.set_rng_state(state["torch_generator"])
+        if self._device.type == "cuda" and state["gpu_generator"] is not None:
+            torch.cuda.set_rng_state(state["gpu_generator"], self._device)
+
+    def _begin_epoch(self) -> None:
+        self._shuffle_before = self._shuffle.bit_generator.state
+        self._order = self._shuffle.permutation(self._images)
+        self.step = 0
+        self._loss_sum = torch.zeros((), device=self._device)
+        self._wrong = torch.zeros((), device=self._device, dtype=torch.long)
+
+    def learn(self, images: Tensor, labels: Tensor) -> None:
+        """Take one step on a batch: images (N, 3, H, W) on 0-255, labels (N, attributes) in {-1, +1}."""
+        self._optimiser.forget_gradients()
+        with self._precision():
+            outputs = self._forward(images)
+        outputs = outputs.float()
+        loss = self.network.objective.loss(outputs, labels.float()).mean()
         loss.backward()
-        optimiser.step()
+        self._optimiser.step(self._options.learning_rate_at(len(self.history) * self._iterations + self.step))
+        self.step += 1
+        self._loss_sum += loss.detach()
+        self._wrong += (decisions(self.network.objective.decision_values(outputs.detach())) != labels).sum()
 
-        loss_sum += loss.detach()
-        wrong += (decisions(network.objective.decision_values(outputs.detach())) != labels).sum()
-        if progress:
-            progress(((epoch - 1) * iterations + step + 1) * size, options.max_epochs * iterations * size)
-    seconds = time.monotonic() - start
-    mean_loss = float(loss_sum) / iterations
-    if not np.isfinite(mean_loss):
-        raise UserError(f"the loss is {mean_loss} in epoch {epoch}; lower training.learning_rate")
-    return EpochRecord(
-        epoch=epoch,
-        loss=mean_loss,
-        training_error=int(wrong) / (iterations * size * training.labels.shape[1]),
-        validation_error=error_rate(network, validation),
-        learning_rate=rate,
-        images_per_second=iterations * size / seconds,
-    )
+    def _end_epoch(self) -> EpochRecord:
+        """Judge the network on the validation images and add to the history."""
+        epoch = len(self.history) + 1
+        loss, error = self._means()
+        if not np.isfinite(loss):
+            raise UserError(f"the loss is {loss} in epoch {epoch}; lower training.learning_rate")
+        with self._precision():
+            validation_error = error_rate(self.network, self._validation)
+        rate = self._options.learning_rate_at(epoch * self._iterations - 1)
+        self.history.append(EpochRecord(epoch, loss, error, validation_error, rate))
+        return self.history[-1]
+
+    def _means(self) -> tuple[float, float]:
+        """Return mean loss and error of the epoch so far; this waits for the device."""
+        met = self.step * self._options.batch_size * self._validation.labels.shape[1]
+        return float(self._loss_sum) / self.step, int(self._wrong) / met
+
+    def _precision(self) -> AbstractContextManager:
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._options.precision == "bfloat16")
+
+    def _tell(self, progress: NotedProgress) -> None:
+        def note() -> str:
+            loss, error = self._means()
+            return (
+                f"epoch {len(self.history) + 1} of at most {self._options.max_epochs}, "
+                f"step {self.step:,} of {self._iterations:,}, loss {loss:.4f}, error {error:.2%}"
+            )
+
+        progress(self.images_done, self._options.max_epochs * self._iterations * self._options.batch_size, note)
 
 
 def error_rate(network: AttributeNetwork, examples: LabelledImages) -> float:

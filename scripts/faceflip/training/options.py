@@ -18,6 +18,10 @@ class TrainingOptions:
         early_epoch: The epoch whose weights are kept as `epoch2`, and the first that can count as converged.
         max_epochs: Training ends here at the latest.
         patience: Training ends after this many epochs without a lower validation error.
+        precision: ``float32``, or ``bfloat16`` for mixed precision: convolutions and matrix products of training and
+            validation in bfloat16; weights, loss and updates stay in float32.
+        tf32: Let float32 convolutions and matrix products on NVIDIA GPUs use TensorFloat-32.
+        compile: Run the network through `torch.compile`.
     """
 
     batch_size: int = 64
@@ -29,6 +33,9 @@ class TrainingOptions:
     early_epoch: int = 2
     max_epochs: int = 10
     patience: int = 3
+    precision: str = "float32"
+    tf32: bool = False
+    compile: bool = False
 
     def learning_rate_at(self, iteration: int) -> float:
         """Return Caffe's policy "inv": base_lr * (1 + gamma * iteration)^(-power), iterations counted from 0."""
@@ -38,6 +45,12 @@ class TrainingOptions:
         """Return the epoch (from 1) of the lowest validation error among those that can count as converged."""
         candidates = range(self.early_epoch, len(validation_errors) + 1)
         return min(candidates, key=lambda epoch: validation_errors[epoch - 1])
+
+    def kept_epochs(self, validation_errors: Sequence[float]) -> set[int]:
+        """Return the epochs whose weights are needed if training ends here, or may be later."""
+        if len(validation_errors) < self.early_epoch:
+            return set()
+        return {self.early_epoch, self.converged_epoch(validation_errors)}
 
     def finished(self, validation_errors: Sequence[float]) -> bool:
         """Tell whether training ends after the epochs that these errors belong to."""

@@ -1,0 +1,107 @@
+"""`faceflip plan`: what a run will take, before anything is spent."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faceflip.errors import UserError
+
+if TYPE_CHECKING:
+    from faceflip.estimate import Estimate
+
+
+def plan(
+    configfile: Annotated[
+        list[Path] | None,
+        typer.Option("--configfile", help="Laid over config.yaml, as for snakemake; may be given several times."),
+    ] = None,
+    tflops: Annotated[
+        float | None,
+        typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second.", min=0),
+    ] = None,
+    images_per_second: Annotated[
+        float | None, typer.Option(help="How fast it trains a separate network, in images a second.", min=0)
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Measure that here, by training for ten seconds.")] = False,
+    project: Annotated[Path | None, typer.Option(help="Folder of the Snakefile.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Tell what a run takes: jobs by rule, disk by kind of file, multiply-adds, hours on a device.
+
+    Example: faceflip plan --configfile workflow/presets/paper.yaml --tflops 40
+    """
+    from faceflip.config import read_config
+    from faceflip.estimate import Estimate
+    from faceflip.estimate import as_json as to_json
+    from faceflip.plan import SEPARATE
+
+    if sum((tflops is not None, images_per_second is not None, probe)) > 1:
+        raise UserError("give one of --tflops, --images-per-second and --probe")
+    estimate = Estimate.of(read_config(_project(project), configfile or []))
+    if probe:
+        images_per_second = _probed(estimate, SEPARATE[0])
+    if images_per_second is not None:
+        rate = images_per_second * estimate.costs[SEPARATE[0]].training
+    else:
+        rate = tflops and tflops * 1e12 / 2
+    if as_json:
+        typer.echo(json.dumps(to_json(estimate, rate), indent=2))
+    else:
+        _print(estimate, rate)
+
+
+def _project(given: Path | None) -> Path:
+    """Return the folder of the Snakefile: the one given, the working directory, or where this code lies."""
+    candidates = [given] if given else [Path(), Path(__file__).parents[3]]
+    for folder in candidates:
+        if (folder / "Snakefile").exists() and (folder / "config.yaml").exists():
+            return folder
+    raise UserError(f"{candidates[0].resolve()}: no Snakefile and config.yaml here; name their folder with --project")
+
+
+def _probed(estimate: "Estimate", network: str) -> float:
+    from faceflip.device import computing_on
+    from faceflip.training.probe import images_per_second
+
+    compute, options = estimate.config["compute"], estimate.options(network)
+    threads = compute["threads"]["train"]
+    with computing_on(compute["device"], threads, compute["jobs_per_gpu"], options.tf32, deterministic=True) as device:
+        measured = images_per_second(estimate.spec(network), options, device)
+    typer.echo(f"{device} ({threads} threads): {measured:,.1f} images/s in batches of {options.batch_size}", err=True)
+    return measured
+
+
+def _print(estimate: "Estimate", rate: float | None) -> None:
+    images = ", ".join(f"{count:,} {split}" for split, count in estimate.images.items())
+    jobs, disk, work = estimate.jobs(), estimate.disk(), estimate.multiply_adds()
+    typer.echo(f"Images: {images}; {estimate.plan.images:,} attacked\n")
+    _table("Jobs", {rule: f"{count:,}" for rule, count in jobs.items()}, f"{sum(jobs.values()):,}")
+    _table("Disk", {kind: _size(size) for kind, size in disk.items()}, _size(sum(disk.values())))
+    typer.echo(f"  and {_size(estimate.unfinished_bytes())} for each training under way\n")
+    counted = {stage: f"{count / 1e12:>14,.1f}" for stage, count in work.items()}
+    total = f"{sum(work.values()) / 1e12:>14,.1f}"
+    if rate:
+        counted = {stage: f"{text}  {_hours(work[stage] / rate)}" for stage, text in counted.items()}
+        total += f"  {_hours(sum(work.values()) / rate)}"
+    _table("Multiply-adds, 10^12, at most", counted, total)
+    if rate:
+        typer.echo(f"  at {2 * rate / 1e12:,.2f} TFLOP/s; several GPUs share the hours")
+    else:
+        typer.echo("  for hours, give --tflops or --images-per-second, or --probe this machine")
+
+
+def _table(title: str, rows: dict[str, str], total: str) -> None:
+    typer.echo(title)
+    for name, value in {**rows, "in all": total}.items():
+        typer.echo(f"  {name:<32}{value:>16}")
+    typer.echo()
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.2f} GB" if count >= 1e8 else f"{count / 1e6:,.2f} MB"
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:>10,.2f} h"

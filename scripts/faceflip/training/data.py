@@ -1,0 +1,141 @@
+"""Training images on their way to the device.
+
+Shuffled training reads images in random order. Where that hurts depends on where they lie, so there are three ways,
+which give the same batches: straight from the memory map (CPU), from a copy in the GPU's memory, and, where that is too
+small, from the memory map by reader threads that run ahead.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceflip.networks.inference import to_input
+
+RESIDENT_SHARE = 0.5
+"""Share of a GPU's free memory that the images may take; the rest is for the network and its activations."""
+_BLOCK = 1024
+_READERS, _AHEAD = 4, 8
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Some rows of an image array and their labels.
+
+    Attributes:
+        images: (N, H, W, 3) uint8, possibly a memory map.
+        rows: (n,) rows of `images`.
+        labels: (n, attributes) int8 in {-1, +1}.
+    """
+
+    images: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def image_bytes(self) -> int:
+        """Size of the n images."""
+        return len(self.rows) * int(np.prod(self.images.shape[1:]))
+
+    def gather(self, positions: np.ndarray) -> np.ndarray:
+        """Return the images at some of the n positions, shape (len(positions), H, W, 3)."""
+        return np.take(self.images, self.rows[positions], axis=0)
+
+
+class Feed:
+    """Batches of labelled images on a device."""
+
+    def __init__(self, examples: LabelledImages, device: torch.device, residence: str = "auto") -> None:
+        """Prepare the images for a device; this reads all of them if they are to lie there.
+
+        Args:
+            examples: The images.
+            device: Where the batches are needed.
+            residence: Whether a GPU holds all images: ``auto`` (if half of its free memory suffices), ``always`` or
+                ``never``. On a CPU the memory map is in memory as far as there is room, so nothing is copied.
+        """
+        self._examples, self._device = examples, device
+        self._labels = torch.from_numpy(np.ascontiguousarray(examples.labels)).to(device)
+        on_gpu = device.type == "cuda"
+        self._resident = _copy(examples, device) if on_gpu and _fits(examples, device, residence) else None
+        self._streamed = on_gpu and self._resident is None
+
+    @property
+    def how(self) -> str:
+        """In words, for the log."""
+        if self._resident is not None:
+            return f"all {len(self._labels):,} training images are in the memory of {self._device}"
+        return "training images are read ahead from the dataset" if self._streamed else "training images are mapped"
+
+    def batches(self, order: np.ndarray, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the full batches of an order.
+
+        Args:
+            order: Positions among the images.
+            size: Images a batch; an incomplete last batch is left out.
+
+        Yields:
+            Images (size, 3, H, W), float32 on 0-255, channels-last in memory, and labels (size, attributes) int8.
+        """
+        full = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        for positions, images in zip(full, self._images(full), strict=True):
+            yield images, self._labels.index_select(0, torch.from_numpy(positions).to(self._device))
+
+    def _images(self, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
+        """Yield the images at the positions of each batch."""
+        if self._resident is not None:
+            for positions in batches:
+                chosen = torch.from_numpy(positions).to(self._device)
+                yield self._resident.index_select(0, chosen).permute(0, 3, 1, 2).float()
+        elif self._streamed:
+            for pinned in _read_ahead(self._examples, batches):
+                yield pinned.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
+        else:
+            for positions in batches:
+                yield to_input(self._examples.gather(positions), self._device)
+
+
+def _fits(examples: LabelledImages, device: torch.device, residence: str) -> bool:
+    if residence != "auto":
+        return residence == "always"
+    free, _ = torch.cuda.mem_get_info(device)
+    return examples.image_bytes <= RESIDENT_SHARE * free
+
+
+def _copy(examples: LabelledImages, device: torch.device) -> Tensor:
+    """Return all images as uint8 (n, H, W, 3) on the device; they are read front to back, as disks like it."""
+    count = len(examples.rows)
+    copy = torch.empty((count, *examples.images.shape[1:]), dtype=torch.uint8, device=device)
+    for start in range(0, count, _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, count))
+        copy[start : start + len(block)] = torch.from_numpy(examples.gather(block))
+    return copy
+
+
+def _read_ahead(examples: LabelledImages, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
+    """Yield batches as uint8 tensors in pinned memory; threads read several at a time, so that the disk has a queue."""
+
+    def read(positions: np.ndarray) -> Tensor:
+        return _pinned(torch.from_numpy(examples.gather(positions)))
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        waiting = iter(batches)
+        pending = deque(pool.submit(read, positions) for positions in islice(waiting, _AHEAD))
+        try:
+            while pending:
+                batch = pending.popleft().result()
+                pending.extend(pool.submit(read, positions) for positions in islice(waiting, 1))
+                yield batch
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _pinned(batch: Tensor) -> Tensor:
+    """Return a copy in pinned memory, from which a GPU fetches without stopping; without a GPU the batch itself."""
+    return batch.pin_memory() if torch.cuda.is_available() else batch

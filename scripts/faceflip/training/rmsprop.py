@@ -1,0 +1,52 @@
+"""Caffe's RMSProp."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class RMSProp:
+    """Caffe's RMSProp, PyTorch's without momentum: h <- d h + (1 - d) g^2, w <- w - rate g / (sqrt(h) + delta).
+
+    The arithmetic is that of `torch.optim.RMSprop`, to the last bit; but making a `torch.optim.Optimizer` imports
+    PyTorch's compiler, which takes longer than a small network's first epoch.
+
+    Attributes:
+        mean_squares: h of each parameter.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], decay: float, delta: float) -> None:
+        """Start with h = 0.
+
+        Args:
+            parameters: What to optimise; all need a gradient whenever a step is taken.
+            decay: d.
+            delta: Added to the root of h.
+        """
+        self._parameters = list(parameters)
+        self._decay, self._delta = decay, delta
+        self.mean_squares = [
+            torch.zeros_like(parameter, memory_format=torch.preserve_format) for parameter in self._parameters
+        ]
+
+    def forget_gradients(self) -> None:
+        """Make the parameters ready for another backward pass."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move the parameters against their gradients at a learning rate."""
+        gradients: list[Tensor] = [parameter.grad for parameter in self._parameters]
+        torch._foreach_mul_(self.mean_squares, self._decay)
+        torch._foreach_addcmul_(self.mean_squares, gradients, gradients, value=1 - self._decay)
+        roots = torch._foreach_sqrt(self.mean_squares)
+        torch._foreach_add_(roots, self._delta)
+        torch._foreach_addcdiv_(self._parameters, gradients, roots, value=-rate)
+
+    @torch.no_grad()
+    def restore(self, mean_squares: list[Tensor]) -> None:
+        """Continue from h as it was."""
+        for own, saved in zip(self.mean_squares, mean_squares, strict=True):
+            own.copy_(saved)
