@@ -12,6 +12,7 @@ from faceflip.analysis.registry import TABLES
 from faceflip.celeba import ATTRIBUTES
 from faceflip.celeba.layout import input_files
 from faceflip.config import validate
+from faceflip.device import NVIDIA_DRIVER
 from faceflip.errors import UserError
 from faceflip.figures.registry import FIGURES
 from faceflip.plan import CHECKPOINTS, Plan

@@ -59,7 +59,7 @@ def scan_shard(
         wanted = np.flatnonzero(attempts["image"].isin(images))
         tables = []
         for part in _parts(wanted, attempts["attribute"].to_numpy(), header.checkpoint_sha256, networks):
-            network, _ = load_checkpoint(part.checkpoint, device)
+            network, _ = load_checkpoint(part.checkpoint, device, header.network)
             table = attempts.iloc[part.rows].reset_index(drop=True)
             found = attack(
                 network,

@@ -103,7 +103,7 @@ def attack_shard(
         first = 0
         for task in tasks:
             first += _attack(
-                writer, first, task, experiment.attack, dataset, sample, {**options, "batch_size": batch_size}, device
+                writer, first, task, experiment, dataset, sample, {**options, "batch_size": batch_size}, device
             )
 
 
@@ -111,14 +111,14 @@ def _attack(
     writer: StoreWriter,
     first: int,
     task: _Task,
-    attack: str,
+    experiment: Experiment,
     dataset: Dataset,
     sample: np.ndarray,
     options: Mapping[str, Any],
     device: torch.device,
 ) -> int:
     """Make the attempts against one checkpoint, write them from row `first` on, and return how many they were."""
-    network, _ = load_checkpoint(task.checkpoint, device)
+    network, _ = load_checkpoint(task.checkpoint, device, experiment.network)
     known = network.spec.attributes
     for part in task.parts:
         if part.attribute not in known:
@@ -128,12 +128,12 @@ def _attack(
     columns = np.repeat([known.index(part.attribute) for part in task.parts], sizes)
     names = np.repeat([part.attribute for part in task.parts], sizes)
     labels = dataset.labels_of(known)[rows, columns]
-    print(f"{task.checkpoint}: {len(rows)} attempts by {attack}")
+    print(f"{task.checkpoint}: {len(rows)} attempts by {experiment.attack}")
 
     results = iterate(
         network,
         _Gathered(dataset.images, rows),
-        attack,
+        experiment.attack,
         attribute=columns,
         objective=network.spec.objective,
         labels=labels,

@@ -57,7 +57,7 @@ def transfer_shard(
     perturbed = np.concatenate(adversarial) if adversarial else np.empty((0, *dataset.images.shape[1:]), np.uint8)
     unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
     tables = []
-    for network in _loaded(targets, device):
+    for network in _loaded(targets, device, header.network):
         before = _decision_values(network, dataset.images, unique, batch_size)[index]
         after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size)
         for column, target in enumerate(network.spec.attributes):
@@ -80,9 +80,9 @@ def transfer_shard(
     return pd.concat(tables, ignore_index=True)
 
 
-def _loaded(paths: Sequence[Path | str], device: torch.device) -> Iterator[AttributeNetwork]:
+def _loaded(paths: Sequence[Path | str], device: torch.device, kind: str) -> Iterator[AttributeNetwork]:
     for path in paths:
-        yield load_checkpoint(path, device)[0]
+        yield load_checkpoint(path, device, kind)[0]
 
 
 def _decision_values(network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int) -> np.ndarray:

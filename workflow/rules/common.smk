@@ -3,7 +3,8 @@
 ENVIRONMENT = "../../envs/faceflip.yaml"
 
 # GPUs of a job that may compute on one. Snakemake counts them where it is told how many there are (--resources gpu=4).
-GPU = 0 if config["compute"]["device"] == "cpu" else 1
+# `auto` asks for none where there is no driver here: a cluster without GPUs would wait for one for ever.
+GPU = {"cpu": 0, "cuda": 1, "auto": int(NVIDIA_DRIVER.exists())}[config["compute"]["device"]]
 
 TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex"])
 FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
