@@ -13,7 +13,7 @@ from faceflip.analysis.registry import TABLES, make_table
 from faceflip.analysis.specimen import ATTACKS, specimen
 from faceflip.stages import VERSIONS
 
-KINDS = ("csv", "md", "tex")
+KINDS = ("csv", "md", "tex", "html")
 GOLDEN = Path(__file__).parent / "golden"
 SEPARATE = ("Goatee", "Male", "Smiling")
 MOON = ("Attractive", "Goatee", "Male", "No_Beard", "Smiling")

@@ -56,7 +56,7 @@ def is_adversarial(attempt, threshold=TAU):
 
 
 def test_everything_is_there(results):
-    expected = [f"tables/{name}.{suffix}" for name, suffix in product(TABLES, ("csv", "md", "tex"))]
+    expected = [f"tables/{name}.{suffix}" for name, suffix in product(TABLES, ("csv", "md", "tex", "html"))]
     expected += [f"figures/{name}.{suffix}" for name, suffix in product(FIGURES, ("pdf", "png"))]
     expected += ["README.md", "run.json", "dataset/manifest.json", "dataset/sample.csv", "attempts.parquet"]
     missing = [path for path in expected if not (results / path).stat().st_size]

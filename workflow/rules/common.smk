@@ -2,8 +2,11 @@
 
 ENVIRONMENT = "../../envs/faceflip.yaml"
 
-TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex"])
+TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex", "html"])
 FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
+
+# Whether the faces are drawn, as the captions of the report say; pages and pictures take it from the dataset itself.
+SYNTHETIC = config["dataset"]["celeba"] is None or os.path.exists(f"{config['dataset']['celeba']}/{PROVENANCE}")
 
 JOINED_STORES = expand("results/attacks/{experiment}.h5", experiment=PLAN.experiments)
 SHARDS = expand("{experiment}/{shard}", experiment=PLAN.experiments, shard=PLAN.shards)
@@ -70,4 +73,5 @@ def inputs_of_figure(wildcards):
 def describe_choices():
     """The parts of the configuration that decide what a run's numbers mean, without the attacks' options."""
     choices = {key: config[key] for key in ("seed", "sample", "attributes", "network", "training")}
+    choices["networks"] = list(config["experiments"])
     return {**choices, "analysis": {key: config["analysis"][key] for key in ("threshold", "thresholds")}}

@@ -1,4 +1,4 @@
-"""Tables for people: Markdown and LaTeX."""
+"""Tables for people: what a page holds, and Markdown and LaTeX of it; `faceflip.analysis.html` has the web page."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,34 @@ Cell = str | tuple[str, str]
 """Text, or a value with its interval."""
 
 
+class Heat(str):
+    """A number in a matrix, whose cell a web page colours.
+
+    Attributes:
+        share: In [0, 1]; NaN where there is nothing to take a share of.
+        hint: What the cell says when pointed at.
+    """
+
+    __slots__ = ("hint", "share")
+
+    def __new__(cls, text: str, share: float, hint: str) -> "Heat":
+        """Return the text with what belongs to it."""
+        made = super().__new__(cls, text)
+        made.share, made.hint = share, hint
+        return made
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column's heading, the heading above it that it may share with its neighbours, and its alignment (l or r)."""
+    """A column's heading, the heading above it that it may share with its neighbours, and its alignment (l or r).
+
+    `name` is what the heading stands for, where the heading is a number to save space.
+    """
 
     heading: str
     group: str = ""
     align: str = "r"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,7 @@ class Sheet:
         rows: Cells, as many as columns.
         notes: Sentences below the table.
         breaks: Numbers of the rows above which a rule is drawn.
+        related: Names of a matrix' rows in the order in which related ones stand side by side; a web page offers it.
     """
 
     title: str
@@ -38,6 +60,7 @@ class Sheet:
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
     breaks: frozenset[int] = field(default=frozenset())
+    related: Sequence[str] = ()
 
 
 def percent(share: float, digits: int = 1) -> str:

@@ -13,7 +13,7 @@ from faceflip.analysis.frames import Inputs, read_attempts
 from faceflip.analysis.names import ordered
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.transfers import matrix_sheet, read_transfers, transfer_rates, was_run
+from faceflip.analysis.transfers import matrix_sheet, rates_of, read_transfers
 
 
 def portability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -23,15 +23,8 @@ def portability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescrip
         Columns checkpoint (``converged`` for the left matrix, ``epoch2`` for the right one), source, target, images,
         changed, rate, low, high.
     """
-    columns = ["checkpoint", "source", "target", "images", "changed", "rate", "low", "high"]
-    parts = [pd.DataFrame(columns=columns)]
-    for checkpoint in ("converged", "epoch2"):
-        experiment = ("euclidean", checkpoint, "ffa-line")
-        if was_run(attempts, experiment):
-            targets = ordered(run.attributes)
-            rates = transfer_rates(attempts, transfers, experiment, run.threshold, targets)
-            parts.append(rates.assign(checkpoint=checkpoint))
-    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
+    experiments = {checkpoint: ("euclidean", checkpoint, "ffa-line") for checkpoint in ("converged", "epoch2")}
+    return rates_of(experiments, "checkpoint", attempts, transfers, run.threshold, ordered(run.attributes))
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:

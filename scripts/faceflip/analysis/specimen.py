@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from faceflip.analysis.frames import PREDICTIONS
 from faceflip.analysis.run import RunDescription
 from faceflip.celeba import ATTRIBUTES
 from faceflip.outcomes import Outcome
@@ -113,19 +114,8 @@ def specimen(
     counted = true.assign(split="test", images=1, positives=true["label"] > 0)
     counted = counted.groupby(["attribute", "split"], as_index=False)[["images", "positives"]].sum()
     labels = pd.concat([labels[labels["split"] != "test"], counted], ignore_index=True)
-    columns = [
-        "network",
-        "checkpoint",
-        "attribute",
-        "split",
-        "image",
-        "label",
-        "score",
-        "logit_absent",
-        "logit_present",
-    ]
     return Specimen(
-        run, attempts, predictions[columns], _transfer(random, run, attempts, traits), labels, _train(random, run)
+        run, attempts, predictions[list(PREDICTIONS)], _transfer(random, run, attempts, traits), labels, _train(random, run)
     )
 
 
@@ -239,7 +229,6 @@ def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
                 "training_error": training,
                 "validation_error": floor * (1 + 0.6 * np.exp(-0.8 * epochs)) + random.normal(0, 0.004, len(epochs)),
                 "learning_rate": 1e-5,
-                "images_per_second": random.uniform(300, 320, len(epochs)),
             }
         )
     return histories

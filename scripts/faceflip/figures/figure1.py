@@ -1,9 +1,10 @@
-"""Figure 1: adversarial images, chosen by rule; see `faceflip.analysis.examples`.
+"""Figure 1: adversarial images, chosen by rule and not by hand.
 
 Each panel shows an image, its perturbation and their sum. The perturbation is ten times as large as it was, around
 grey, so that grey is no change; changes beyond twelve pixel values are cut off. Left a separate network, whose mistake
 the perturbation corrects; right MOON, with the other attributes that change along; above FFA with line search, below
-iterative FFA on the same image.
+iterative FFA on the same image. Among all images that qualify it is the one with the median PASS, so a typical one. It
+would be surprising to see a change in the perturbed image: at this PASS the difference should escape the eye.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,10 @@
-"""Figure 2: classification error of each attribute on the test split; see `faceflip.analysis.classification_error`."""
+"""Figure 2: classification error of each attribute on the test split.
+
+A row is an attribute, a mark the error of one method, further left is better. Trivial predicts the majority class of
+the training split for every image: a network right of it has learned nothing about the attribute. Attributes whose rarer
+class is small leave little to gain. Published errors stand beside only on CelebA. It would be surprising if MOON, one
+network for all attributes, were far from the separate networks.
+"""
 
 import numpy as np
 import pandas as pd
