@@ -1,6 +1,7 @@
 """Tables as web pages that need nothing beside them: no network, no style sheet, no script of others."""
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cache
 from itertools import groupby
@@ -12,6 +13,7 @@ from faceflip.analysis.run import RunDescription
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 _BEGIN, _END = "<!-- begin of the sheets -->", "<!-- end of the sheets -->"
 
@@ -24,6 +26,7 @@ def environment() -> "Environment":
     made = Environment(
         loader=PackageLoader("faceflip"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    made.filters["prose"] = _prose
     made.globals |= {"begin": _BEGIN, "end": _END, "groups": _groups, "parts": _parts, "style": _style}
     return made
 
@@ -51,6 +54,13 @@ def sheets_of(page: str) -> str:
     if not (begin and end):
         raise ValueError("no page of a table")
     return sheets.strip()
+
+
+def _prose(text: str) -> "Markup":
+    """Return a sentence of a docstring, in which names of columns stand between backticks."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))
 
 
 def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:

@@ -8,6 +8,9 @@ from itertools import groupby
 MISSING = "–"
 """What stands where there is no number."""
 
+LONG, SENTENCE = 50, 45
+"""Lines of a table that fit on a printed page, and characters of a cell that fit on a line."""
+
 Cell = str | tuple[str, str]
 """Text, or a value with its interval."""
 
@@ -100,36 +103,60 @@ def _markdown(sheet: Sheet) -> list[str]:
 
 
 def latex(sheets: Sequence[Sheet], line: str) -> str:
-    """Return `table` environments for the package booktabs; a comment and every caption say what was run."""
-    return (
-        "\n".join([f"% {line}", "% Needs \\usepackage{booktabs}.", *(_latex(sheet, line) for sheet in sheets)]) + "\n"
-    )
+    """Return `table` environments for the package booktabs; a comment and every caption say what was run.
+
+    What is too long for a page is a `longtable`, which goes over several.
+    """
+    packages = r"% Needs \usepackage{booktabs" + (",longtable}." if any(map(_is_long, sheets)) else "}.")
+    return "\n".join([f"% {line}", packages, *(_latex(sheet, line) for sheet in sheets)]) + "\n"
+
+
+def _is_long(sheet: Sheet) -> bool:
+    def height(cell: Cell) -> int:
+        return -(-len(cell) // SENTENCE) if isinstance(cell, str) else 2
+
+    return sum(max(map(height, cells)) for cells in sheet.rows) > LONG
 
 
 def _latex(sheet: Sheet, line: str) -> str:
-    def row(cells: Sequence[str]) -> str:
-        return " & ".join(cells) + r" \\"
-
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(sheet.title)}. {escape(line)}}}",
-        rf"\begin{{tabular}}{{{''.join(column.align for column in sheet.columns)}}}",
-        r"\toprule",
-    ]
+    caption = rf"\caption{{{escape(sheet.title)}. {escape(line)}}}"
+    layout = "".join(_latex_column(sheet, number_) for number_ in range(len(sheet.columns)))
+    heads = [r"\toprule"]
     if any(column.group for column in sheet.columns):
-        lines += _latex_groups(sheet.columns)
-    lines += [row([escape(column.heading) for column in sheet.columns]), r"\midrule"]
+        heads += _latex_groups(sheet.columns)
+    heads += [_latex_row([escape(column.heading) for column in sheet.columns]), r"\midrule"]
+    notes = [rf"\par\smallskip {{\footnotesize {escape(note)}}}" for note in sheet.notes]
+    if _is_long(sheet):
+        lines = [rf"\begin{{longtable}}{{{layout}}}", caption + r" \\", *heads, r"\endfirsthead", *heads, r"\endhead"]
+        lines += [r"\bottomrule", r"\endfoot", *_latex_body(sheet), r"\end{longtable}", *notes]
+    else:
+        lines = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{layout}}}", *heads]
+        lines += [*_latex_body(sheet), r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"]
+    return "\n".join(lines)
+
+
+def _latex_column(sheet: Sheet, number_: int) -> str:
+    """Return a column's alignment; columns of sentences get a width, so that their lines are broken."""
+    cells = (cells[number_] for cells in sheet.rows)
+    longest = max((len(cell) for cell in cells if isinstance(cell, str)), default=0)
+    return r"p{0.25\linewidth}" if longest > SENTENCE else sheet.columns[number_].align
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_body(sheet: Sheet) -> list[str]:
+    lines = []
     for number_, cells in enumerate(sheet.rows):
         if number_ in sheet.breaks:
             lines.append(r"\midrule")
-        lines.append(row([escape(cell if isinstance(cell, str) else cell[0]) for cell in cells]))
+        lines.append(_latex_row([escape(cell if isinstance(cell, str) else cell[0]) for cell in cells]))
         # Intervals go below their values: beside them they would not fit on a page.
         small = ["" if isinstance(cell, str) else rf"\scriptsize {escape(cell[1])}" for cell in cells]
         if any(small):
-            lines.append(row(small))
-    notes = [rf"\par\smallskip {{\footnotesize {escape(note)}}}" for note in sheet.notes]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"])
+            lines.append(_latex_row(small))
+    return lines
 
 
 def _latex_groups(columns: Sequence[Column]) -> list[str]:

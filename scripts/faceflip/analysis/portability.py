@@ -1,8 +1,8 @@
 """Portability (Fig. 4): what adversarial images of one separate network do to the other separate networks.
 
 Column A, row B: the share of A's adversarial images (FFA, line search, Euclidean loss, both signs) that change the
-decision of B's converged network against the unperturbed image. The images were made on the converged networks (left),
-or on those of the early epoch (right). The left diagonal is 100 % by construction. The right diagonal tells what
+decision of B's converged network against the unperturbed image. The images were made on the converged networks (first
+matrix), or on those of the early epoch (second). The first diagonal is 100 % by construction. The second tells what
 further training did not unlearn; for a network that had converged by then it is 100 % too. A column without adversarial
 images is empty, which is not zero. Off the diagonal large shares are surprising: the networks were trained apart.
 """

@@ -1,8 +1,8 @@
 """Figure 2: classification error of each attribute on the test split.
 
-A row is an attribute, a mark the error of one method, further left is better. Trivial predicts the majority class of
-the training split for every image: a network right of it has learned nothing about the attribute. Attributes whose rarer
-class is small leave little to gain. Published errors stand beside only on CelebA. It would be surprising if MOON, one
+A column is an attribute, a mark the error of one method, lower is better. The grey bar is Trivial, which gives every
+image the majority class of the training split: a network above it has learned nothing about the attribute, and where
+the bar is low there is little to gain. Published errors are always those on CelebA. It would be surprising if MOON, one
 network for all attributes, were far from the separate networks.
 """
 
