@@ -24,7 +24,11 @@ def environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("faceflip"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=PackageLoader("faceflip"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
     made.filters["prose"] = _prose
     made.globals |= {"begin": _BEGIN, "end": _END, "groups": _groups, "parts": _parts, "style": _style}

@@ -67,4 +67,3 @@ def reading(module: str) -> Reading:
     blocks = ast.get_docstring(ast.parse(source)).split("\n\n")
     summary, *paragraphs = (" ".join(block.split()) for block in blocks)
     return Reading(summary, tuple(paragraphs))
-

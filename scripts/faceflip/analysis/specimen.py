@@ -115,7 +115,12 @@ def specimen(
     counted = counted.groupby(["attribute", "split"], as_index=False)[["images", "positives"]].sum()
     labels = pd.concat([labels[labels["split"] != "test"], counted], ignore_index=True)
     return Specimen(
-        run, attempts, predictions[list(PREDICTIONS)], _transfer(random, run, attempts, traits), labels, _train(random, run)
+        run,
+        attempts,
+        predictions[list(PREDICTIONS)],
+        _transfer(random, run, attempts, traits),
+        labels,
+        _train(random, run),
     )
 
 

@@ -141,7 +141,8 @@ def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
     hints = matrix(rates.assign(hint=_hints(rates)), "hint")
     rows = [["", "adversarial images", *(f"{images[name]:,}" for name in cells.columns)]]
     for target, values in cells.iterrows():
-        shown = (Heat(percent(value, 0), value, hints.at[target, source]) for source, value in values.items())
+        said = hints.loc[target]
+        shown = (Heat(percent(value, 0), value, hint) for value, hint in zip(values, said, strict=True))
         rows.append([str(place[target]), display_name(target), *shown])
     notes = [
         "Percent of the adversarial images of the column's attribute that change the decision on the row's attribute. "

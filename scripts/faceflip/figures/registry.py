@@ -58,9 +58,7 @@ FIGURES = {
     ),
     "pass_distribution": FigureEntry("PASS of the flipped attempts", ("attempts",), "Adversarial images"),
     "epsilon_distribution": FigureEntry("Epsilon of the flipped attempts", ("attempts",), "Adversarial images"),
-    "training_curves": FigureEntry(
-        "Training curves", ("histories",), "Progress of training", "every epoch", attack=""
-    ),
+    "training_curves": FigureEntry("Training curves", ("histories",), "Progress of training", "every epoch", attack=""),
 }
 
 

@@ -1,7 +1,7 @@
 """The page for people who have a browser and nothing else: everything that a run found, readable from the file system.
 
-It needs what lies beside it in the results, the figures and the gallery, and no network. Without JavaScript all of it is
-there; with it the gallery can be filtered and matrices can be rearranged.
+It needs what lies beside it in the results, the figures and the gallery, and no network. Without JavaScript all of it
+is there; with it the gallery can be filtered and matrices can be rearranged.
 """
 
 from collections.abc import Mapping, Sequence

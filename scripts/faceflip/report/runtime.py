@@ -19,8 +19,8 @@ def runtime(folder: Path) -> "pd.DataFrame":
         folder: With ``RULE.tsv`` of rules with one job, and ``RULE/JOB.tsv`` of the others.
 
     Returns:
-        Columns rule, jobs, total, mean, longest (seconds), memory (largest resident set of a job, MB; NaN where jobs were
-        over too soon to be measured).
+        Columns rule, jobs, total, mean, longest (seconds), memory (largest resident set of a job, MB; NaN where all
+        jobs were over too soon to be measured).
     """
     import pandas as pd
 
