@@ -18,7 +18,7 @@ class Product:
         title: A few words.
         inputs: Roles of what it is made from; see the registry.
         part: The part of the report that it belongs to, one of `PARTS`.
-        experiment: The checkpoints that it is about.
+        experiment: The checkpoints that it is about; this and what follows in few letters, for the report's lists.
         network: The kinds of networks.
         attack: The attacks; empty where it is about none.
         module: Where it is made; by default the module of the registry's package that has the product's name.

@@ -28,22 +28,22 @@ FIGURES = {
         "Adversarial images (Fig. 1)",
         ("attempts", "transfers", "dataset", "stores"),
         "Adversarial images",
-        network="separate, Euclidean loss; MOON",
-        attack="ffa-line, ffa-iterative",
+        network="Euclidean, MOON",
+        attack="ffa",
     ),
     "figure2": FigureEntry("Classification error (Fig. 2)", ("classification_error",), "Accuracy", attack=""),
     "figure3": FigureEntry(
-        "Adversarial success per attribute (Fig. 3)",
+        "Success per attribute (Fig. 3)",
         ("success",),
         "Adversarial images",
-        network="separate, Euclidean loss; MOON",
+        network="Euclidean, MOON",
     ),
     "figure4": FigureEntry(
         "Portability across networks (Fig. 4)",
         ("portability",),
         "Transfer",
-        "both checkpoints to converged",
-        "separate, Euclidean loss",
+        "both, to converged",
+        "Euclidean",
         "ffa-line",
     ),
     "figure5": FigureEntry(
@@ -51,7 +51,7 @@ FIGURES = {
         ("correlation",),
         "Transfer",
         network="MOON",
-        attack="ffa-line, ffa-iterative",
+        attack="ffa",
     ),
     "flippability": FigureEntry(
         "Flippability of each attribute", ("success",), "Adversarial images", attack="ffa-line"
