@@ -130,7 +130,7 @@ def draw_gallery(pictures: Sequence[Picture], dataset: Path, stores: Sequence[Pa
                 if (picture.network, picture.attack) == (network, attack):
                     perturbation = store.perturbation(rows[picture.attribute, picture.image])
                     panels = strip(images[picture.image], perturbation)
-                    Image.fromarray(panels).save(folder / picture.file, optimize=True)
+                    Image.fromarray(panels).save(folder / picture.file)
     (folder / INDEX).write_text(json.dumps([asdict(picture) for picture in pictures], indent=1), encoding="utf-8")
 
 
