@@ -26,8 +26,8 @@ format: $(VENV)/installed  ## Bring the code into the house style
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
-report: demo  ## Write Snakemake's HTML report of the run, report.zip
-	$(BIN)/snakemake --cores $(CORES) --report report.zip
+report: demo  ## Write Snakemake's report of the run, report.html (one file that needs no network)
+	$(BIN)/snakemake --cores $(CORES) --report report.html
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock

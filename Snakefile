@@ -9,17 +9,22 @@ min_version("9.20")
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from faceflip.analysis.registry import TABLES
-from faceflip.celeba import ATTRIBUTES
+from faceflip.analysis.registry import reading_of as reading_of_table
+from faceflip.celeba import ATTRIBUTES, PROVENANCE
 from faceflip.celeba.layout import input_files
 from faceflip.config import validate
 from faceflip.device import NVIDIA_DRIVER
 from faceflip.errors import UserError
 from faceflip.figures.registry import FIGURES
+from faceflip.figures.registry import reading_of as reading_of_figure
 from faceflip.plan import CHECKPOINTS, Plan
 from faceflip.stages import VERSIONS
 
 
 configfile: f"{workflow.basedir}/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
 
 
 try:
@@ -53,6 +58,7 @@ rule all:
     default_target: True
     input:
         "results/README.md",
+        "results/index.html",
         "results/attempts.parquet",
         JOINED_STORES,
         TABLE_FILES,
@@ -60,7 +66,7 @@ rule all:
 
 
 onsuccess:
-    print("Done: results/README.md says what was run and where everything is.")
+    print("Done: results/index.html shows what came out, results/README.md says where everything is.")
 
 
 onerror:

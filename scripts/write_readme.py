@@ -8,16 +8,16 @@ with job(snakemake.log[0]):
 
     import pandas as pd
 
+    from faceflip.analysis.frames import read_attempts
     from faceflip.analysis.run import RunDescription
     from faceflip.files import write_text
     from faceflip.readme import results_page
-    from faceflip.tables import read_table
 
     page = results_page(
         RunDescription.from_json(Path(snakemake.input.run)),
         json.loads(Path(snakemake.input.manifest).read_text(encoding="utf-8")),
         snakemake.params.attacks,
         pd.read_csv(snakemake.input.errors),
-        read_table(snakemake.input.attempts),
+        read_attempts(Path(snakemake.input.attempts)),
     )
     write_text(snakemake.output.page, page)

@@ -1,10 +1,11 @@
 """The page at the root of a run's results: what was run, what came out, and where everything is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from faceflip.analysis.registry import TABLES
 from faceflip.analysis.run import RunDescription
+from faceflip.celeba import ATTRIBUTES
 from faceflip.figures.registry import FIGURES
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def results_page(
     sections = [
         "# Results",
         run.line,
-        "\n".join(_facts(run, manifest, attacks)),
+        "[index.html](index.html) shows all of this in a browser.",
+        _list(facts(run, manifest, attacks)),
         "## In short",
-        "\n".join(_headlines(run, errors, attempts)),
+        _list(headlines(run, errors, attempts)),
         "## Where each item of the paper is",
         "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(map(_paper_row, PAPER_ITEMS)),
         "Tables are there as CSV (every digit), Markdown and LaTeX, figures as PDF and PNG.",
@@ -66,37 +68,43 @@ def results_page(
     return "\n\n".join(sections) + "\n"
 
 
-def _facts(run: RunDescription, manifest: Mapping[str, Any], attacks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def facts(run: RunDescription, manifest: Mapping[str, Any], attacks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what was run in more detail than the run's line; arguments as `results_page`."""
     training = [
         f"{name} {options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
         f"{options['early_epoch']} to {options['max_epochs']} epochs"
         for name, options in (("separate networks", run.training["separate"]), ("MOON", run.training["moon"]))
     ]
     lines = [
-        f"- Dataset: fingerprint `{manifest['fingerprint'][:16]}`, decoded by {manifest['decoder']}, seed {run.seed}",
-        f"- Separate networks: {', '.join(name.replace('_', ' ') for name in run.attributes)}",
-        f"- Training: {'; '.join(training)}",
+        f"Dataset: fingerprint {manifest['fingerprint'][:16]}, decoded by {manifest['decoder']}, seed {run.seed}",
+        f"Separate networks: {', '.join(name.replace('_', ' ') for name in run.attributes)}",
+        f"Training: {'; '.join(training)}",
     ]
     for name, options in attacks.items():
-        lines.append(f"- Attack {name}: " + ", ".join(f"{key} {value}" for key, value in options.items()))
+        lines.append(f"Attack {name}: " + ", ".join(f"{key} {value}" for key, value in options.items()))
     return lines
 
 
-def _headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFrame") -> list[str]:
-    errors = errors[errors["attribute"].isin(run.moon_attributes)]  # the table has rows of means, too
+def headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFrame") -> list[str]:
+    """Return the few numbers that say most about a run; arguments as `results_page`."""
+    errors = errors[errors["attribute"].isin(ATTRIBUTES)]  # the table has rows of means, too
     by_attribute = errors.set_index(["attribute", "method"])["error"].unstack()  # noqa: PD010
     lines = []
     for method, name in NETWORKS.items():
         if method in by_attribute:
             both = by_attribute[[method, "trivial_train"]].dropna()
             lines.append(
-                f"- {name}: {both[method].mean():.1%} classification error on the test split, the mean over "
+                f"{name}: {both[method].mean():.1%} classification error on the test split, the mean over "
                 f"{len(both)} attributes; Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
             )
     adversarial = attempts["flipped"] & (attempts["pass"] >= run.threshold)
     correct = attempts["correct"]
     lines.append(
-        f"- {len(attempts):,} attempts, of which {attempts['flipped'].mean():.1%} flipped the decision; flipped with "
+        f"{len(attempts):,} attempts, of which {attempts['flipped'].mean():.1%} flipped the decision; flipped with "
         f"PASS of at least {run.threshold:g}: {adversarial[correct].mean():.1%} of the correctly classified, "
         f"{adversarial[~correct].mean():.1%} of the misclassified (natural adversarial images)"
     )

@@ -1,4 +1,5 @@
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from faceflip.analysis.registry import TABLES, make_table
 from faceflip.analysis.specimen import ATTACKS, specimen
 from faceflip.stages import VERSIONS
 
-KINDS = ("csv", "md", "tex")
+KINDS = ("csv", "md", "tex", "html")
 GOLDEN = Path(__file__).parent / "golden"
 SEPARATE = ("Goatee", "Male", "Smiling")
 MOON = ("Attractive", "Goatee", "Male", "No_Beard", "Smiling")
@@ -50,13 +51,16 @@ def test_every_page_is_well_formed(tables, name):
     rows = [line for line in tables[name]["md"].read_text().splitlines() if line.startswith("|")]
     assert len(rows) > 2
     tex = tables[name]["tex"].read_text()
-    for environment in ("table", "tabular"):
-        assert tex.count(rf"\begin{{{environment}}}") == tex.count(rf"\end{{{environment}}}") > 0
+    for environment in ("table", "tabular", "longtable"):
+        assert tex.count(rf"\begin{{{environment}}}") == tex.count(rf"\end{{{environment}}}")
+    assert "\\begin{" in tex
     columns = None
     for line in tex.splitlines():
-        if line.startswith(r"\begin{tabular}"):
-            columns = len(line.removeprefix(r"\begin{tabular}{").removesuffix("}"))
+        if found := re.match(r"\\begin\{(?:tabular|longtable)\}\{(.*)\}", line):
+            columns = len(re.sub(r"p\{[^}]*\}", "l", found.group(1)))
         elif line.endswith(r"\\") and r"\multicolumn" not in line:
+            if line.startswith(r"\caption"):
+                continue
             assert line.replace(r"\&", "").count("&") == columns - 1
     assert tex.replace(r"\{", "").replace(r"\}", "").count("{") == tex.replace(r"\{", "").replace(r"\}", "").count("}")
     assert "nan" not in tex.lower().replace("lnets+anet", "")

@@ -50,17 +50,20 @@ def test_describing_a_run():
         "training": {"separate": PAPER_TRAINING | {"gamma": 1e-4}, "moon": PAPER_TRAINING},
         "analysis": {"threshold": 0.95, "thresholds": [0, 0.9, 0.95, 0.99], "order": "official"},
     }
-    run = describe(manifest, **choices)
+    run = describe(manifest, networks=["euclidean", "moon"], **choices)
     assert run.attributes == run.moon_attributes == ATTRIBUTES
     assert list(run.not_of_paper("data", "attributes", "network", "sample", "method")) == []
     choices |= {"network": {"architecture": "resnet18", "width": 0.5}, "attributes": ["Male"]}
-    other = describe(manifest | {"source": "synthetic"}, **choices)
+    other = describe(manifest | {"source": "synthetic"}, networks=["moon"], **choices)
     assert list(other.not_of_paper("data", "attributes", "network")) == [
         "synthetic faces",
         "1 of 40 attributes",
         "network resnet18 instead of VGG-16",
     ]
     assert "; resnet18, 178 x 218 pixels; separate networks for 1 attribute and MOON for 40; " in other.line
+    without = describe(manifest, networks=["euclidean", "softmax"], **choices)
+    assert without.moon_attributes == ()
+    assert "; separate networks for 1 attribute; " in without.line
 
 
 def test_names():

@@ -16,7 +16,7 @@ def prepared():
     def prepare(made: Specimen, folder: Path) -> tuple[Specimen, dict]:
         paths = made.write(folder)
         for name in TABLES:
-            outputs = {kind: folder / f"{name}.{kind}" for kind in ("csv", "md", "tex")}
+            outputs = {kind: folder / f"{name}.{kind}" for kind in ("csv", "md", "tex", "html")}
             make_table(name, paths, made.run, outputs)
             paths[name] = outputs["csv"]
         return made, paths

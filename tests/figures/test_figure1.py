@@ -11,11 +11,12 @@ from PIL import Image
 from faceflip import dataset as dataset_module
 from faceflip.analysis.examples import Choice, Example, choose_examples
 from faceflip.celeba import ATTRIBUTES
-from faceflip.figures.figure1 import caption, draw, draw_examples, magnified
+from faceflip.figures.figure1 import caption, draw, draw_examples
 from faceflip.figures.options import Options
 from faceflip.figures.registry import make_figure
 from faceflip.figures.style import drawing
 from faceflip.store import StoreHeader, StoreWriter, write_joined_view
+from faceflip.store.panels import visible
 
 HEIGHT, WIDTH = 27, 22
 FINGERPRINT = "ab" * 32
@@ -121,8 +122,8 @@ def test_a_pass_below_one_is_not_shown_as_one():
     assert shown == ["0.9500", "0.99996", "0.9999996", "1.0000"]
 
 
-def test_magnified():
-    shown = magnified(np.array([[[0, 1, -1], [12, 13, -13]]], np.int16))
+def test_ten_times_around_grey():
+    shown = visible(np.array([[[0, 1, -1], [12, 13, -13]]], np.int16))
     assert shown.tolist() == [[[128, 138, 118], [248, 255, 0]]]
 
 

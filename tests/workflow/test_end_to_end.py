@@ -60,9 +60,18 @@ def is_adversarial(attempt, threshold=TAU):
 
 
 def test_everything_is_there(results):
-    expected = [f"tables/{name}.{suffix}" for name, suffix in product(TABLES, ("csv", "md", "tex"))]
+    expected = [f"tables/{name}.{suffix}" for name, suffix in product(TABLES, ("csv", "md", "tex", "html"))]
     expected += [f"figures/{name}.{suffix}" for name, suffix in product(FIGURES, ("pdf", "png"))]
-    expected += ["README.md", "run.json", "dataset/manifest.json", "dataset/sample.csv", "attempts.parquet"]
+    expected += [
+        "index.html",
+        "runtime.html",
+        "gallery/gallery.json",
+        "README.md",
+        "run.json",
+        "dataset/manifest.json",
+        "dataset/sample.csv",
+        "attempts.parquet",
+    ]
     missing = [path for path in expected if not (results / path).stat().st_size]
     assert not missing
 
@@ -70,6 +79,8 @@ def test_everything_is_there(results):
 def test_every_page_says_that_the_faces_are_drawn(results):
     for page in [results / "README.md", *results.glob("tables/*.md"), *results.glob("tables/*.tex")]:
         assert "Synthetic faces" in page.read_text()[:400], page
+    for page in [*results.glob("*.html"), *results.glob("tables/*.html")]:
+        assert '<p class="run synthetic">Synthetic faces' in page.read_text(), page
 
 
 def test_no_job_left_anything_half_written(tiny):
@@ -352,7 +363,7 @@ def test_another_run_gives_the_same_bytes(tiny, tmp_path):
         "scores/**/*.parquet",
         "*.parquet",
     )
-    patterns += ("tables/*", "figures/*", "README.md", "run.json")
+    patterns += ("tables/*", "figures/*", "gallery/*", "README.md", "run.json")
     compared = 0
     for pattern in patterns:
         for path in sorted((tiny.directory / "results").glob(pattern)):

@@ -9,6 +9,13 @@ rule make_table:
         csv="results/tables/{table}.csv",
         md="results/tables/{table}.md",
         tex="results/tables/{table}.tex",
+        html=report(
+            "results/tables/{table}.html",
+            caption="../report/product.rst",
+            category=lambda wildcards: TABLES[wildcards.table].part,
+            subcategory="Tables",
+            labels=lambda wildcards: TABLES[wildcards.table].labels,
+        ),
     log:
         "logs/make_table/{table}.log",
     benchmark:
@@ -23,6 +30,8 @@ rule make_table:
         intervals=config["analysis"]["intervals"],
         # Only where they matter, so that a change of one attack remakes nothing that does not hang on it.
         attacks=lambda wildcards: config["attacks"] if TABLES[wildcards.table].options else {},
+        reading=lambda wildcards: reading_of_table(wildcards.table).text,
+        synthetic=SYNTHETIC,
     message:
         "Making table {wildcards.table}"
     script:
@@ -35,7 +44,13 @@ rule make_figure:
         run="results/run.json",
     output:
         pdf="results/figures/{figure}.pdf",
-        png="results/figures/{figure}.png",
+        png=report(
+            "results/figures/{figure}.png",
+            caption="../report/product.rst",
+            category=lambda wildcards: FIGURES[wildcards.figure].part,
+            subcategory="Figures",
+            labels=lambda wildcards: FIGURES[wildcards.figure].labels,
+        ),
     log:
         "logs/make_figure/{figure}.log",
     benchmark:
@@ -48,7 +63,73 @@ rule make_figure:
     params:
         version=VERSIONS["analyse"],
         order=config["analysis"]["order"],
+        reading=lambda wildcards: reading_of_figure(wildcards.figure).text,
+        synthetic=SYNTHETIC,
     message:
         "Drawing {wildcards.figure}"
     script:
         "../../scripts/make_figure.py"
+
+
+rule draw_gallery:
+    input:
+        attempts="results/attempts.parquet",
+        dataset="results/dataset/celeba.h5",
+        stores=JOINED_STORES,
+    output:
+        folder=directory("results/gallery"),
+    log:
+        "logs/draw_gallery.log",
+    benchmark:
+        "results/benchmarks/draw_gallery.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        version=VERSIONS["analyse"],
+        threshold=config["analysis"]["threshold"],
+    message:
+        "Drawing the gallery of adversarial images"
+    script:
+        "../../scripts/draw_gallery.py"
+
+
+# The last job, so that it can tell what all the others took.
+rule write_index:
+    input:
+        run="results/run.json",
+        manifest="results/dataset/manifest.json",
+        attempts="results/attempts.parquet",
+        errors="results/tables/classification_error.csv",
+        tables=expand("results/tables/{table}.html", table=TABLES),
+        figures=expand("results/figures/{figure}.png", figure=FIGURES),
+        gallery="results/gallery",
+        readme="results/README.md",
+    output:
+        page="results/index.html",
+        runtime=report(
+            "results/runtime.html",
+            caption="../report/runtime.rst",
+            category="Time and memory",
+            labels={"item": "Time and memory by rule"},
+        ),
+    log:
+        "logs/write_index.log",
+    benchmark:
+        "results/benchmarks/write_index.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSIONS["analyse"],
+        attacks=config["attacks"],
+        benchmarks="results/benchmarks",
+        synthetic=SYNTHETIC,
+    message:
+        "Writing results/index.html"
+    script:
+        "../../scripts/write_index.py"

@@ -6,8 +6,11 @@ ENVIRONMENT = "../../envs/faceflip.yaml"
 # `auto` asks for none where there is no driver here: a cluster without GPUs would wait for one for ever.
 GPU = {"cpu": 0, "cuda": 1, "auto": int(NVIDIA_DRIVER.exists())}[config["compute"]["device"]]
 
-TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex"])
+TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex", "html"])
 FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
+
+# Whether the faces are drawn, as the captions of the report say; pages and pictures take it from the dataset itself.
+SYNTHETIC = config["dataset"]["celeba"] is None or os.path.exists(f"{config['dataset']['celeba']}/{PROVENANCE}")
 
 JOINED_STORES = expand("results/attacks/{experiment}.h5", experiment=PLAN.experiments)
 SHARDS = expand("{experiment}/{shard}", experiment=PLAN.experiments, shard=PLAN.shards)
@@ -73,4 +76,5 @@ def inputs_of_figure(wildcards):
 def describe_choices():
     """The parts of the configuration that decide what a run's numbers mean, without the attacks' options."""
     choices = {key: config[key] for key in ("seed", "sample", "attributes", "network", "training")}
+    choices["networks"] = list(config["experiments"])
     return {**choices, "analysis": {key: config["analysis"][key] for key in ("threshold", "thresholds")}}

@@ -12,7 +12,7 @@ from faceflip.analysis.frames import Inputs, read_attempts
 from faceflip.analysis.names import SEARCH_NAMES, SEARCHES, ordered
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.transfers import matrix_sheet, read_transfers, transfer_rates, was_run
+from faceflip.analysis.transfers import matrix_sheet, rates_of, read_transfers
 
 
 def correlation(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -22,15 +22,8 @@ def correlation(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescrip
         Columns search (``line`` for the left matrix, ``iterative`` for the right one), source, target, images, changed,
         rate, low, high.
     """
-    columns = ["search", "source", "target", "images", "changed", "rate", "low", "high"]
-    parts = [pd.DataFrame(columns=columns)]
-    for search in SEARCHES:
-        experiment = ("moon", "converged", f"ffa-{search}")
-        if was_run(attempts, experiment):
-            targets = ordered(run.moon_attributes)
-            rates = transfer_rates(attempts, transfers, experiment, run.threshold, targets)
-            parts.append(rates.assign(search=search))
-    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
+    experiments = {search: ("moon", "converged", f"ffa-{search}") for search in SEARCHES}
+    return rates_of(experiments, "search", attempts, transfers, run.threshold, ordered(run.moon_attributes))
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:

@@ -11,7 +11,20 @@ from faceflip.analysis.names import SIGNS, split_attack
 from faceflip.errors import UserError
 
 Inputs = Mapping[str, Path]
-"""Paths of a product's inputs by role (`registry.Product.inputs`)."""
+"""Paths of a product's inputs by role (`product.Product.inputs`)."""
+
+PREDICTIONS = (
+    "network",
+    "checkpoint",
+    "attribute",
+    "split",
+    "image",
+    "label",
+    "score",
+    "logit_absent",
+    "logit_present",
+)
+"""The columns of the predictions table."""
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Tables for people: Markdown and LaTeX."""
+"""Tables for people: what a page holds, and Markdown and LaTeX of it; `faceflip.analysis.html` has the web page."""
 
 import math
 from collections.abc import Sequence
@@ -8,17 +8,41 @@ from itertools import groupby
 MISSING = "–"
 """What stands where there is no number."""
 
+LONG, SENTENCE = 50, 45
+"""Lines of a table that fit on a printed page, and characters of a cell that fit on a line."""
+
 Cell = str | tuple[str, str]
 """Text, or a value with its interval."""
 
 
+class Heat(str):
+    """A number in a matrix, whose cell a web page colours.
+
+    Attributes:
+        share: In [0, 1]; NaN where there is nothing to take a share of.
+        hint: What the cell says when pointed at.
+    """
+
+    __slots__ = ("hint", "share")
+
+    def __new__(cls, text: str, share: float, hint: str) -> "Heat":
+        """Return the text with what belongs to it."""
+        made = super().__new__(cls, text)
+        made.share, made.hint = share, hint
+        return made
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column's heading, the heading above it that it may share with its neighbours, and its alignment (l or r)."""
+    """A column's heading, the heading above it that it may share with its neighbours, and its alignment (l or r).
+
+    `name` is what the heading stands for, where the heading is a number to save space.
+    """
 
     heading: str
     group: str = ""
     align: str = "r"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,7 @@ class Sheet:
         rows: Cells, as many as columns.
         notes: Sentences below the table.
         breaks: Numbers of the rows above which a rule is drawn.
+        related: Names of a matrix' rows in the order in which related ones stand side by side; a web page offers it.
     """
 
     title: str
@@ -38,6 +63,7 @@ class Sheet:
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
     breaks: frozenset[int] = field(default=frozenset())
+    related: Sequence[str] = ()
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -77,36 +103,60 @@ def _markdown(sheet: Sheet) -> list[str]:
 
 
 def latex(sheets: Sequence[Sheet], line: str) -> str:
-    """Return `table` environments for the package booktabs; a comment and every caption say what was run."""
-    return (
-        "\n".join([f"% {line}", "% Needs \\usepackage{booktabs}.", *(_latex(sheet, line) for sheet in sheets)]) + "\n"
-    )
+    """Return `table` environments for the package booktabs; a comment and every caption say what was run.
+
+    What is too long for a page is a `longtable`, which goes over several.
+    """
+    packages = r"% Needs \usepackage{booktabs" + (",longtable}." if any(map(_is_long, sheets)) else "}.")
+    return "\n".join([f"% {line}", packages, *(_latex(sheet, line) for sheet in sheets)]) + "\n"
+
+
+def _is_long(sheet: Sheet) -> bool:
+    def height(cell: Cell) -> int:
+        return -(-len(cell) // SENTENCE) if isinstance(cell, str) else 2
+
+    return sum(max(map(height, cells)) for cells in sheet.rows) > LONG
 
 
 def _latex(sheet: Sheet, line: str) -> str:
-    def row(cells: Sequence[str]) -> str:
-        return " & ".join(cells) + r" \\"
-
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape(sheet.title)}. {escape(line)}}}",
-        rf"\begin{{tabular}}{{{''.join(column.align for column in sheet.columns)}}}",
-        r"\toprule",
-    ]
+    caption = rf"\caption{{{escape(sheet.title)}. {escape(line)}}}"
+    layout = "".join(_latex_column(sheet, number_) for number_ in range(len(sheet.columns)))
+    heads = [r"\toprule"]
     if any(column.group for column in sheet.columns):
-        lines += _latex_groups(sheet.columns)
-    lines += [row([escape(column.heading) for column in sheet.columns]), r"\midrule"]
+        heads += _latex_groups(sheet.columns)
+    heads += [_latex_row([escape(column.heading) for column in sheet.columns]), r"\midrule"]
+    notes = [rf"\par\smallskip {{\footnotesize {escape(note)}}}" for note in sheet.notes]
+    if _is_long(sheet):
+        lines = [rf"\begin{{longtable}}{{{layout}}}", caption + r" \\", *heads, r"\endfirsthead", *heads, r"\endhead"]
+        lines += [r"\bottomrule", r"\endfoot", *_latex_body(sheet), r"\end{longtable}", *notes]
+    else:
+        lines = [r"\begin{table}", r"\centering", caption, rf"\begin{{tabular}}{{{layout}}}", *heads]
+        lines += [*_latex_body(sheet), r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"]
+    return "\n".join(lines)
+
+
+def _latex_column(sheet: Sheet, number_: int) -> str:
+    """Return a column's alignment; columns of sentences get a width, so that their lines are broken."""
+    cells = (cells[number_] for cells in sheet.rows)
+    longest = max((len(cell) for cell in cells if isinstance(cell, str)), default=0)
+    return r"p{0.25\linewidth}" if longest > SENTENCE else sheet.columns[number_].align
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_body(sheet: Sheet) -> list[str]:
+    lines = []
     for number_, cells in enumerate(sheet.rows):
         if number_ in sheet.breaks:
             lines.append(r"\midrule")
-        lines.append(row([escape(cell if isinstance(cell, str) else cell[0]) for cell in cells]))
+        lines.append(_latex_row([escape(cell if isinstance(cell, str) else cell[0]) for cell in cells]))
         # Intervals go below their values: beside them they would not fit on a page.
         small = ["" if isinstance(cell, str) else rf"\scriptsize {escape(cell[1])}" for cell in cells]
         if any(small):
-            lines.append(row(small))
-    notes = [rf"\par\smallskip {{\footnotesize {escape(note)}}}" for note in sheet.notes]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"])
+            lines.append(_latex_row(small))
+    return lines
 
 
 def _latex_groups(columns: Sequence[Column]) -> list[str]:

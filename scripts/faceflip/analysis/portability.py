@@ -1,8 +1,8 @@
 """Portability (Fig. 4): what adversarial images of one separate network do to the other separate networks.
 
 Column A, row B: the share of A's adversarial images (FFA, line search, Euclidean loss, both signs) that change the
-decision of B's converged network against the unperturbed image. The images were made on the converged networks (left),
-or on those of the early epoch (right). The left diagonal is 100 % by construction. The right diagonal tells what
+decision of B's converged network against the unperturbed image. The images were made on the converged networks (first
+matrix), or on those of the early epoch (second). The first diagonal is 100 % by construction. The second tells what
 further training did not unlearn; for a network that had converged by then it is 100 % too. A column without adversarial
 images is empty, which is not zero. Off the diagonal large shares are surprising: the networks were trained apart.
 """
@@ -13,7 +13,7 @@ from faceflip.analysis.frames import Inputs, read_attempts
 from faceflip.analysis.names import ordered
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.transfers import matrix_sheet, read_transfers, transfer_rates, was_run
+from faceflip.analysis.transfers import matrix_sheet, rates_of, read_transfers
 
 
 def portability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -23,15 +23,8 @@ def portability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescrip
         Columns checkpoint (``converged`` for the left matrix, ``epoch2`` for the right one), source, target, images,
         changed, rate, low, high.
     """
-    columns = ["checkpoint", "source", "target", "images", "changed", "rate", "low", "high"]
-    parts = [pd.DataFrame(columns=columns)]
-    for checkpoint in ("converged", "epoch2"):
-        experiment = ("euclidean", checkpoint, "ffa-line")
-        if was_run(attempts, experiment):
-            targets = ordered(run.attributes)
-            rates = transfer_rates(attempts, transfers, experiment, run.threshold, targets)
-            parts.append(rates.assign(checkpoint=checkpoint))
-    return pd.concat(parts[1:] or parts, ignore_index=True)[columns]
+    experiments = {checkpoint: ("euclidean", checkpoint, "ffa-line") for checkpoint in ("converged", "epoch2")}
+    return rates_of(experiments, "checkpoint", attempts, transfers, run.threshold, ordered(run.attributes))
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:

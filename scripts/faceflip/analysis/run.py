@@ -35,7 +35,7 @@ class RunDescription:
         images: Number of images of each split (``train``, ``validation``, ``test``).
         sample: Number of attacked images.
         attributes: Attributes with separate networks, and attacked on all networks.
-        moon_attributes: Outputs of MOON.
+        moon_attributes: Outputs of MOON; none where the run has no MOON.
         architecture: Name in the registry of networks.
         width: Multiplier of the network's channels; 1 is the paper's.
         input_width: Pixels.
@@ -159,20 +159,22 @@ def describe(
     seed: int,
     sample: Mapping[str, Any],
     attributes: str | Sequence[str],
+    networks: Sequence[str],
     network: Mapping[str, Any],
     training: Mapping[str, Mapping[str, Any]],
     analysis: Mapping[str, Any],
 ) -> RunDescription:
     """Describe a run by its dataset's manifest and the sections of its configuration of these names.
 
-    The attacks' options are left out: a change of one attack must not touch what hangs on others only.
+    The attacks' options are left out: a change of one attack must not touch what hangs on others only. `networks` are
+    the kinds that were trained; MOON among them has outputs for all attributes.
     """
     return RunDescription(
         dataset=manifest["source"],
         images=manifest["images"],
         sample=sample["images"],
         attributes=ATTRIBUTES if attributes == "all" else tuple(attributes),
-        moon_attributes=ATTRIBUTES,
+        moon_attributes=ATTRIBUTES if "moon" in networks else (),
         architecture=network["architecture"],
         width=network["width"] if network["architecture"] == "vgg16" else 1.0,
         input_width=manifest["width"],

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from faceflip.analysis.frames import PREDICTIONS
 from faceflip.analysis.run import RunDescription
 from faceflip.celeba import ATTRIBUTES
 from faceflip.outcomes import Outcome
@@ -113,19 +114,13 @@ def specimen(
     counted = true.assign(split="test", images=1, positives=true["label"] > 0)
     counted = counted.groupby(["attribute", "split"], as_index=False)[["images", "positives"]].sum()
     labels = pd.concat([labels[labels["split"] != "test"], counted], ignore_index=True)
-    columns = [
-        "network",
-        "checkpoint",
-        "attribute",
-        "split",
-        "image",
-        "label",
-        "score",
-        "logit_absent",
-        "logit_present",
-    ]
     return Specimen(
-        run, attempts, predictions[columns], _transfer(random, run, attempts, traits), labels, _train(random, run)
+        run,
+        attempts,
+        predictions[list(PREDICTIONS)],
+        _transfer(random, run, attempts, traits),
+        labels,
+        _train(random, run),
     )
 
 

@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.classification_error import METHODS, PUBLISHED, classification_error
-from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_csv, read_parquet, wide, with_parts
+from faceflip.analysis.frames import (
+    PREDICTIONS,
+    Inputs,
+    adversarial,
+    read_attempts,
+    read_csv,
+    read_parquet,
+    wide,
+    with_parts,
+)
 from faceflip.analysis.intervals import wilson
 from faceflip.analysis.names import NETWORK_NAMES, SEARCH_NAMES, method_name
 from faceflip.analysis.pages import Column, Sheet, number, percent
@@ -334,18 +343,7 @@ def matrix_statistics(matrices: Mapping[str, pd.DataFrame]) -> Iterator[Statisti
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return all statistics of the run, one row each, with the fields of `Statistic` as columns."""
     labels = read_csv(inputs["labels"])
-    columns = [
-        "network",
-        "checkpoint",
-        "attribute",
-        "split",
-        "image",
-        "label",
-        "score",
-        "logit_absent",
-        "logit_present",
-    ]
-    predictions = read_parquet(inputs["predictions"], columns)
+    predictions = read_parquet(inputs["predictions"], PREDICTIONS)
     errors = classification_error(predictions, labels, run.attributes)
     shares = error_shares(predictions, labels, run.attributes)
     softmax = (predictions["network"] == "softmax") & (predictions["split"] == "sample")

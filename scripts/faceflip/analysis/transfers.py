@@ -1,6 +1,6 @@
 """What adversarial images of one attribute do to the decisions of others: the matrices of Figs. 4 and 5."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,8 @@ import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
 from faceflip.analysis.names import display_name
-from faceflip.analysis.pages import Column, Sheet, percent
+from faceflip.analysis.ordering import clustered
+from faceflip.analysis.pages import Column, Heat, Sheet, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.errors import UserError
 
@@ -85,6 +86,33 @@ def transfer_rates(
     return with_rate(frame, "changed", "images")
 
 
+def rates_of(
+    experiments: Mapping[str, Experiment],
+    by: str,
+    attempts: pd.DataFrame,
+    transfers: pd.DataFrame,
+    threshold: float,
+    targets: Sequence[str],
+) -> pd.DataFrame:
+    """Put the `transfer_rates` of several experiments under each other.
+
+    Args:
+        experiments: By the name that tells them apart; what the run does not have is left out.
+        by: The column of these names, the first one.
+        attempts: The attempts table.
+        transfers: The transfers table.
+        threshold: Least PASS.
+        targets: Attributes whose decisions were taken.
+    """
+    columns = [by, "source", "target", "images", "changed", "rate", "low", "high"]
+    parts = [
+        transfer_rates(attempts, transfers, experiment, threshold, targets).assign(**{by: name})
+        for name, experiment in experiments.items()
+        if was_run(attempts, experiment)
+    ]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
 def _places(column: pd.Series, place: dict[str, int]) -> np.ndarray:
     categories = column.astype("category")
     lookup = np.array([place.get(name, -1) for name in categories.cat.categories], dtype=np.int64)
@@ -108,15 +136,33 @@ def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
     cells = matrix(rates)
     images = rates.drop_duplicates("source").set_index("source")["images"]
     place = {name: number for number, name in enumerate(cells.index, start=1)}
-    heads = [Column("", align="r"), Column("target", align="l"), *(Column(str(place[name])) for name in cells.columns)]
+    heads = [Column("", align="r"), Column("target", align="l")]
+    heads += [Column(str(place[name]), name=display_name(name)) for name in cells.columns]
+    hints = matrix(rates.assign(hint=_hints(rates)), "hint")
     rows = [["", "adversarial images", *(f"{images[name]:,}" for name in cells.columns)]]
     for target, values in cells.iterrows():
-        rows.append([str(place[target]), display_name(target), *(percent(value, 0) for value in values)])
+        said = hints.loc[target]
+        shown = (Heat(percent(value, 0), value, hint) for value, hint in zip(values, said, strict=True))
+        rows.append([str(place[target]), display_name(target), *shown])
     notes = [
         "Percent of the adversarial images of the column's attribute that change the decision on the row's attribute. "
         "Columns have the numbers of the rows; a column without adversarial images is empty."
     ]
-    return Sheet(f"{title}, PASS of at least {run.threshold:g}", heads, rows, notes, frozenset({1}))
+    related = [display_name(name) for name in clustered([cells])]
+    return Sheet(f"{title}, PASS of at least {run.threshold:g}", heads, rows, notes, frozenset({1}), related)
+
+
+def _hints(rates: pd.DataFrame) -> list[str]:
+    """Return what each rate says when pointed at."""
+    hints = []
+    for row in rates.to_dict("records"):
+        pair = f"{display_name(row['source'])} → {display_name(row['target'])}: "
+        if not row["images"]:
+            hints.append(pair + "no adversarial image")
+            continue
+        interval = f", 95 % interval {percent(row['low'])} to {percent(row['high'])} %" if "low" in row else ""
+        hints.append(f"{pair}{percent(row['rate'])} % ({row['changed']:,} of {row['images']:,}){interval}")
+    return hints
 
 
 def summary(rates: pd.DataFrame) -> dict[str, float]:

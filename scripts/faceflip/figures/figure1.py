@@ -1,9 +1,10 @@
-"""Figure 1: adversarial images, chosen by rule; see `faceflip.analysis.examples`.
+"""Figure 1: adversarial images, chosen by rule and not by hand.
 
 Each panel shows an image, its perturbation and their sum. The perturbation is ten times as large as it was, around
 grey, so that grey is no change; changes beyond twelve pixel values are cut off. Left a separate network, whose mistake
 the perturbation corrects; right MOON, with the other attributes that change along; above FFA with line search, below
-iterative FFA on the same image.
+iterative FFA on the same image. Among all images that qualify it is the one with the median PASS, so a typical one. It
+would be surprising to see a change in the perturbed image: at this PASS the difference should escape the eye.
 """
 
 from collections.abc import Sequence
@@ -19,15 +20,10 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.transfers import TRANSFERS
 from faceflip.figures.options import FigureInputs, Options
 from faceflip.figures.style import GREY, MM, PAGE, SMALL, page
+from faceflip.store.panels import GAIN, visible
 
-MAGNIFICATION, MID_GREY = 10, 128
 TITLES = {"euclidean": "separate network", "moon": "MOON"}
 OTHERS_SHOWN = 5
-
-
-def magnified(perturbation: np.ndarray) -> np.ndarray:
-    """Return a perturbation (H, W, 3) of whole numbers as a picture (uint8): ten times as large, around grey."""
-    return np.clip(MID_GREY + MAGNIFICATION * perturbation.astype(np.int32), 0, 255).astype(np.uint8)
 
 
 def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
@@ -90,8 +86,8 @@ def _draw_panel(panel: SubFigure, letter: str, choice: Choice, example: Example 
     image, perturbation = pictures[example]
     changed = (image + perturbation.astype(np.int32)).astype(np.uint8)
     axes = panel.subplots(1, 3)
-    names = ("original", f"perturbation × {MAGNIFICATION}", "perturbed")
-    for each, picture, name in zip(axes, (image, magnified(perturbation), changed), names, strict=True):
+    names = ("original", f"perturbation × {GAIN}", "perturbed")
+    for each, picture, name in zip(axes, (image, visible(perturbation), changed), names, strict=True):
         each.imshow(picture, interpolation="nearest")
         each.set_xticks([])
         each.set_yticks([])

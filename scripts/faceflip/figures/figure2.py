@@ -1,4 +1,10 @@
-"""Figure 2: classification error of each attribute on the test split; see `faceflip.analysis.classification_error`."""
+"""Figure 2: classification error of each attribute on the test split.
+
+A column is an attribute, a mark the error of one method, lower is better. The grey bar is Trivial, which gives every
+image the majority class of the training split: a network above it has learned nothing about the attribute, and where
+the bar is low there is little to gain. Published errors are always those on CelebA. It would be surprising if MOON, one
+network for all attributes, were far from the separate networks.
+"""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,10 @@
-"""Figure 4: portability across the separate networks, two matrices; see `faceflip.analysis.portability`."""
+"""Figure 4: portability across the separate networks, two matrices.
+
+Column A, row B: how many percent of the adversarial images of attribute A (FFA, line search) change the decision of B's
+converged network. Left the images were made on the converged networks, and the diagonal is 100 % by construction; right
+on those of the early epoch, and the diagonal tells what further training did not unlearn. A hatched column has no
+adversarial image, which is not zero. Bright cells off the diagonal are surprising: the networks were trained apart.
+"""
 
 from matplotlib.figure import Figure
 

@@ -1,4 +1,10 @@
-"""Figure 5: correlation of attributes on MOON, two matrices; see `faceflip.analysis.correlation`."""
+"""Figure 5: correlation of attributes on MOON, two matrices.
+
+Column A, row B: how many percent of the adversarial images of attribute A (FFA) also change MOON's decision on B; the
+diagonal is 100 % by construction, a hatched column has no adversarial image. Left the line search, right the iterative
+one. Related attributes pull each other along; bright cells of unrelated ones would be surprising. The matrix is not
+symmetric.
+"""
 
 from matplotlib.figure import Figure
 

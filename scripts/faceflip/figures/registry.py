@@ -8,38 +8,68 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from faceflip.analysis.product import Product, Reading, reading
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.options import FigureInputs, Options
 
 
 @dataclass(frozen=True)
-class FigureEntry:
+class FigureEntry(Product):
     """A figure that the workflow makes.
 
-    Attributes:
-        title: A few words.
-        inputs: Roles of what it is drawn from: ``attempts``, ``transfers`` (Parquet), ``dataset`` (the packed images),
-            ``histories`` (of all networks), ``stores`` (joined views of all attacks), or tables by name.
-        module: Has `draw(inputs, run, options)`, which returns a Matplotlib figure; its docstring says how to read it.
-            By default the module of this package that has the figure's name.
+    Its inputs are ``attempts``, ``transfers`` (Parquet), ``dataset`` (the packed images), ``histories`` (of all
+    networks), ``stores`` (joined views of all attacks), or tables by name. Its module has `draw(inputs, run, options)`,
+    which returns a Matplotlib figure; its docstring says how to read it.
     """
-
-    title: str
-    inputs: tuple[str, ...]
-    module: str = ""
 
 
 FIGURES = {
-    "figure1": FigureEntry("Adversarial images", ("attempts", "transfers", "dataset", "stores")),
-    "figure2": FigureEntry("Classification error", ("classification_error",)),
-    "figure3": FigureEntry("Adversarial success per attribute", ("success",)),
-    "figure4": FigureEntry("Portability across networks", ("portability",)),
-    "figure5": FigureEntry("Correlation on MOON", ("correlation",)),
-    "flippability": FigureEntry("Flippability of each attribute", ("success",)),
-    "pass_distribution": FigureEntry("PASS of the flipped attempts", ("attempts",)),
-    "epsilon_distribution": FigureEntry("Epsilon of the flipped attempts", ("attempts",)),
-    "training_curves": FigureEntry("Training curves", ("histories",)),
+    "figure1": FigureEntry(
+        "Adversarial images (Fig. 1)",
+        ("attempts", "transfers", "dataset", "stores"),
+        "Adversarial images",
+        network="Euclidean, MOON",
+        attack="ffa",
+    ),
+    "figure2": FigureEntry("Classification error (Fig. 2)", ("classification_error",), "Accuracy", attack=""),
+    "figure3": FigureEntry(
+        "Success per attribute (Fig. 3)",
+        ("success",),
+        "Adversarial images",
+        network="Euclidean, MOON",
+    ),
+    "figure4": FigureEntry(
+        "Portability across networks (Fig. 4)",
+        ("portability",),
+        "Transfer",
+        "both, to converged",
+        "Euclidean",
+        "ffa-line",
+    ),
+    "figure5": FigureEntry(
+        "Correlation on MOON (Fig. 5)",
+        ("correlation",),
+        "Transfer",
+        network="MOON",
+        attack="ffa",
+    ),
+    "flippability": FigureEntry(
+        "Flippability of each attribute", ("success",), "Adversarial images", attack="ffa-line"
+    ),
+    "pass_distribution": FigureEntry("PASS of the flipped attempts", ("attempts",), "Adversarial images"),
+    "epsilon_distribution": FigureEntry("Epsilon of the flipped attempts", ("attempts",), "Adversarial images"),
+    "training_curves": FigureEntry("Training curves", ("histories",), "Progress of training", "every epoch", attack=""),
 }
+
+
+def module_of(name: str) -> str:
+    """Return the name of the module that draws a figure."""
+    return FIGURES[name].module or f"faceflip.figures.{name}"
+
+
+def reading_of(name: str) -> Reading:
+    """Return how to read a figure."""
+    return reading(module_of(name))
 
 
 def make_figure(
@@ -59,6 +89,6 @@ def make_figure(
     """
     from faceflip.figures.style import drawing, save
 
-    module = import_module(FIGURES[name].module or f"faceflip.figures.{name}")
+    module = import_module(module_of(name))
     with drawing():
         save(module.draw(inputs, run, options), outputs)

@@ -1,0 +1,96 @@
+"""Tables as web pages that need nothing beside them: no network, no style sheet, no script of others."""
+
+import math
+import re
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from faceflip.analysis.pages import Cell, Column, Heat, Sheet
+from faceflip.analysis.product import Reading
+from faceflip.analysis.run import RunDescription
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_BEGIN, _END = "<!-- begin of the sheets -->", "<!-- end of the sheets -->"
+
+
+@cache
+def environment() -> "Environment":
+    """Return the templates, which escape what is put into them."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("faceflip"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    made.filters["prose"] = _prose
+    made.globals |= {"begin": _BEGIN, "end": _END, "groups": _groups, "parts": _parts, "style": _style}
+    return made
+
+
+def table_page(title: str, sheets: Sequence[Sheet], reading: Reading, run: RunDescription) -> str:
+    """Return the web page of one table.
+
+    Args:
+        title: Of the page.
+        sheets: What the table is laid out on.
+        reading: How to read it.
+        run: What was run.
+    """
+    return environment().get_template("table.html").render(title=title, sheets=sheets, reading=reading, run=run)
+
+
+def sheets_of(page: str) -> str:
+    """Return the part of a `table_page` that another page can take over.
+
+    Raises:
+        ValueError: It is no such page.
+    """
+    _, begin, rest = page.partition(_BEGIN)
+    sheets, end, _ = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError("no page of a table")
+    return sheets.strip()
+
+
+def _prose(text: str) -> "Markup":
+    """Return a sentence of a docstring, in which names of columns stand between backticks."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))
+
+
+def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Return the headings above the headings, and over how many columns each goes."""
+    if not any(column.group for column in columns):
+        return []
+    return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
+
+
+def _parts(cell: Cell) -> tuple[str, str]:
+    """Return a cell's value and its interval, if it has one."""
+    return (cell, "") if isinstance(cell, str) else cell
+
+
+def _style(cell: Cell) -> str:
+    """Return the colours of a matrix' cell, and nothing for other cells."""
+    if not isinstance(cell, Heat) or math.isnan(cell.share):
+        return ""
+    red, green, blue = _palette()[round(255 * cell.share)]
+    # The same limit as in the figures: both colours of type have a contrast of at least 4.5.
+    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if cell.share < 0.55 else '#000'}"
+
+
+@cache
+def _palette() -> list[tuple[int, int, int]]:
+    """Return the 256 colours of cividis, which is made for people with any colour vision."""
+    from matplotlib import colormaps
+
+    return [tuple(round(255 * part) for part in color[:3]) for color in colormaps["cividis"].colors]

@@ -1,0 +1,72 @@
+"""What the run took: time and memory by rule, from the files that Snakemake's `benchmark:` wrote.
+
+They differ from run to run, so they stand on the pages of the report only and in no table that is compared.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceflip.analysis.pages import MISSING, Column, Sheet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def runtime(folder: Path) -> "pd.DataFrame":
+    """Summarise the benchmark files of a folder by rule, the longest first.
+
+    Args:
+        folder: With ``RULE.tsv`` of rules with one job, and ``RULE/JOB.tsv`` of the others.
+
+    Returns:
+        Columns rule, jobs, total, mean, longest (seconds), memory (largest resident set of a job, MB; NaN where all
+        jobs were over too soon to be measured).
+    """
+    import pandas as pd
+
+    columns = ["rule", "jobs", "total", "mean", "longest", "memory"]
+    jobs = []
+    for path in sorted(folder.rglob("*.tsv")):
+        measured = pd.read_csv(path, sep="\t", na_values=["-"])[["s", "max_rss"]]
+        jobs.append(measured.assign(rule=path.relative_to(folder).with_suffix("").parts[0]))
+    if not jobs:
+        return pd.DataFrame(columns=columns)
+    grouped = pd.concat(jobs, ignore_index=True).astype({"s": float, "max_rss": float}).groupby("rule")
+    seconds = grouped["s"].agg(["size", "sum", "mean", "max"]).set_axis(columns[1:5], axis="columns")
+    table = seconds.assign(memory=grouped["max_rss"].max()).reset_index()
+    return table.sort_values(["total", "rule"], ascending=[False, True], ignore_index=True)
+
+
+def sheet(table: "pd.DataFrame") -> Sheet:
+    """Lay `runtime` out, with a total below."""
+    rows = [
+        [
+            row["rule"],
+            f"{row['jobs']:,}",
+            f"{row['total']:,.1f}",
+            f"{row['mean']:,.1f}",
+            f"{row['longest']:,.1f}",
+            f"{row['memory']:,.0f}" if row["memory"] == row["memory"] else MISSING,
+        ]
+        for row in table.to_dict("records")
+    ]
+    if len(table):
+        largest = table["memory"].max()
+        rows.append(
+            [
+                "all",
+                f"{table['jobs'].sum():,}",
+                f"{table['total'].sum():,.1f}",
+                "",
+                f"{table['longest'].max():,.1f}",
+                f"{largest:,.0f}" if largest == largest else MISSING,
+            ]
+        )
+    heads = [Column("rule", align="l"), Column("jobs")]
+    heads += [Column(name, "seconds") for name in ("total", "mean", "longest job")]
+    heads += [Column("largest job, MB")]
+    notes = [
+        "Seconds on the clock of each job, so that the total of jobs that ran side by side is more than the run took. "
+        "Times differ from run to run and from machine to machine."
+    ]
+    return Sheet("Time and memory by rule", heads, rows, notes, frozenset({len(rows) - 1} if rows else ()))

@@ -1,0 +1,21 @@
+// Matrices in either order: official, or related attributes side by side.
+document.documentElement.classList.add("scripted");
+for (const control of document.querySelectorAll(".order")) {
+  const table = control.parentElement.querySelector("table");
+  const head = table.tHead.rows[table.tHead.rows.length - 1];
+  const heads = [...head.cells], rows = [...table.tBodies[0].rows], cells = rows.map((row) => [...row.cells]);
+  const [official, related] = control.querySelectorAll("button");
+  const arrange = (names) => {
+    // Rows and columns without a name keep their place before the others.
+    const rank = (element) => (names ? names.indexOf(element.dataset.name) : 0);
+    const columns = heads.map((cell, place) => place).sort((a, b) => rank(heads[a]) - rank(heads[b]) || a - b);
+    head.append(...columns.map((place) => heads[place]));
+    rows.forEach((row, number) => row.append(...columns.map((place) => cells[number][place])));
+    table.tBodies[0].append(...rows.map((row, place) => [row, place])
+      .sort(([a, i], [b, j]) => rank(a) - rank(b) || i - j).map(([row]) => row));
+    official.setAttribute("aria-pressed", String(!names));
+    related.setAttribute("aria-pressed", String(Boolean(names)));
+  };
+  official.addEventListener("click", () => arrange(null));
+  related.addEventListener("click", () => arrange(JSON.parse(related.dataset.related)));
+}

@@ -1,0 +1,34 @@
+"""The page of questions is run as it stands: every snippet, in order, on made-up attempts of the right shape."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from faceflip.analysis.specimen import specimen
+
+PAGE = Path(__file__).parents[2] / "docs/questions.md"
+SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def test_there_are_ten_questions():
+    questions = re.findall(r"^## (\d+)\. .*\?$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert questions == [str(number) for number in range(1, 11)]
+    assert len(SNIPPETS) == 1 + 10
+    assert all(len(snippet.splitlines()) <= 5 for snippet in SNIPPETS)
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_question_gets_an_answer(tmp_path, monkeypatch, capsys):
+    names = ("Bald", "Male", "Smiling")
+    made = specimen(seed=4, attributes=names, moon_attributes=names, sample=40, test=4)
+    (tmp_path / "results").mkdir()
+    made.attempts.to_parquet(tmp_path / "results/attempts.parquet", index=False)
+    monkeypatch.chdir(tmp_path)
+    variables = {}
+    exec(SNIPPETS[0], variables)
+    for snippet in SNIPPETS[1:]:
+        exec(snippet, variables)
+        answer = capsys.readouterr().out
+        assert len(answer) > 3, snippet
+        assert "Empty DataFrame" not in answer

@@ -1,0 +1,60 @@
+import re
+
+import pytest
+
+from faceflip.analysis.html import table_page
+from faceflip.analysis.pages import Column, Sheet
+from faceflip.analysis.registry import TABLES, reading_of
+from faceflip.analysis.specimen import specimen
+from faceflip.figures.registry import FIGURES
+from faceflip.report.gallery import choose
+from faceflip.report.index import index_page
+
+ATTRIBUTES = ("5_o_Clock_Shadow", "Male")
+EMPTY = Sheet("Time", [Column("rule", align="l")], [])
+
+
+@pytest.fixture(scope="module")
+def made():
+    return specimen(attributes=ATTRIBUTES, moon_attributes=ATTRIBUTES, sample=20, test=4, dataset="celeba")
+
+
+@pytest.fixture
+def page(made, tmp_path):
+    def make(pictures):
+        paths = {name: tmp_path / f"{name}.html" for name in TABLES}
+        for name, path in paths.items():
+            sheet = Sheet(f"Sheet of {name}", [Column("a", align="l")], [["<b>"]])
+            path.write_text(table_page(name, [sheet], reading_of(name), made.run), encoding="utf-8")
+        return index_page(made.run, ["A <fact>."], ["A headline."], paths, pictures, EMPTY)
+
+    return make
+
+
+def test_every_table_and_figure_is_there_once(page):
+    html = page([])
+    for name in TABLES:
+        assert html.count(f"Sheet of {name}</h3>") == 1
+    for name in FIGURES:
+        assert html.count(f'src="figures/{name}.png"') == 1
+    identifiers = re.findall(r'\bid="([^"]+)"', html)
+    assert len(identifiers) == len(set(identifiers))
+    assert set(re.findall(r'href="#([^"]+)"', html)) <= set(identifiers)
+
+
+def test_texts_are_escaped(page):
+    html = page([])
+    assert "A &lt;fact&gt;." in html
+    assert "<b>" not in html
+
+
+def test_photographs_are_not_called_drawn(page):
+    assert "ynthetic" not in page([]).split("</h1>")[1].split("</p>")[0]
+
+
+def test_the_gallery_shows_every_picture(page, made):
+    pictures = choose(made.attempts, made.run.threshold)
+    html = page(pictures)
+    assert html.count('<figure class="picture"') == len(pictures) > 10
+    assert '<option value="5_o_Clock_Shadow">5 o&#39;Clock Shadow</option>' in html
+    assert "No attempt of this run flipped" in page([])

@@ -1,0 +1,191 @@
+"""Both reports in a real browser: every part opens, nothing fails, nothing is asked of the network.
+
+Screenshots stay in the folder that the environment variable FACEFLIP_SCREENSHOTS names, for people to look at.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.browser]
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra 'dev')")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as engine:
+        if CHROMIUM is None and not Path(engine.chromium.executable_path).exists():
+            pytest.skip("no Chromium here (Debian: apt install chromium)")
+        # In a container there is no user to drop the privileges to.
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """A function that opens a page; in the end it must have complained of nothing and asked nobody."""
+    complaints, requests, contexts = [], [], []
+
+    def open_(path, **options):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1300, "height": 900}, **options}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("requestfailed", lambda request: complaints.append(request.url[:200]))
+        page.on("request", lambda asked: requests.append(asked.url[:200]))
+        page.goto(Path(path).as_uri())
+        page.wait_for_load_state("load")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not complaints
+    assert not [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
+
+
+@pytest.fixture(scope="module")
+def report(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    tiny("--cores", 1, "--report", path)
+    return path
+
+
+@pytest.fixture
+def screenshot(tmp_path):
+    folder = Path(os.environ.get("FACEFLIP_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page, name):
+        path = folder / f"{name}.png"
+        page.screenshot(path=path)
+        assert path.stat().st_size > 5_000
+
+    return take
+
+
+def test_the_index_has_everything(tiny, opened, screenshot):
+    page = opened(tiny.directory / "results/index.html")
+    assert page.locator(".run.synthetic").inner_text().startswith("Synthetic faces")
+    for link in page.locator("nav a").all():
+        link.click()
+        target = page.locator(link.get_attribute("href"))
+        assert target.is_visible()
+        screenshot(page, f"index-{link.get_attribute('href')[1:]}")
+    for part in page.locator("details").all():
+        part.evaluate("part => { part.open = true; }")
+        assert part.locator("table").first.is_visible()
+    images = page.evaluate(
+        """Promise.all([...document.images].map(async (image) => {
+            image.loading = "eager";
+            await image.decode();
+            return [image.alt.length, image.naturalWidth];
+        }))"""
+    )
+    assert len(images) > 9
+    assert all(letters > 10 and width > 100 for letters, width in images)
+
+
+def test_the_gallery_can_be_filtered_by_keyboard(tiny, opened, screenshot):
+    page = opened(tiny.directory / "results/index.html")
+    pictures = page.locator(".picture")
+    assert pictures.count() > 4
+    for name in ("attribute", "attack", "network", "kind"):
+        select = page.locator(f"select[name={name}]")
+        shown = 0
+        for value in select.locator("option").evaluate_all("all => all.map((one) => one.value)")[1:]:
+            select.focus()
+            page.keyboard.press("ArrowDown")
+            page.wait_for_function(
+                "([name, value]) => document.querySelector(`[name=${name}]`).value === value", arg=[name, value]
+            )
+            visible = page.locator(".picture:visible")
+            assert set(visible.evaluate_all(f"all => all.map((one) => one.dataset.{name})")) <= {value}
+            assert page.locator("#shown").inner_text() == f"{visible.count()} of {pictures.count()} shown"
+            shown += visible.count()
+        assert shown == pictures.count()
+        screenshot(page, f"gallery-{name}")
+        select.select_option("")
+
+
+def test_matrices_can_be_rearranged(tiny, opened):
+    page = opened(tiny.directory / "results/tables/correlation.html")
+    matrix = page.locator(".sheet").first
+
+    def cells():
+        return matrix.locator(".heat, .empty").evaluate_all("all => all.map((one) => [one.title, one.textContent])")
+
+    def names():
+        return matrix.locator("tbody tr").evaluate_all("all => all.map((one) => one.dataset.name)")
+
+    official, rows = cells(), names()
+    matrix.get_by_role("button", name="related").press("Enter")
+    assert names()[0] == rows[0] == "adversarial images"
+    assert sorted(names()) == sorted(rows)
+    assert names() != rows
+    assert sorted(cells()) == sorted(official)
+    first = matrix.locator("tbody tr").nth(1)
+    assert first.locator(".heat, .empty").first.get_attribute("title").split(":")[0].endswith(names()[1])
+    matrix.get_by_role("button", name="official").press("Enter")
+    assert cells() == official
+
+
+@pytest.mark.parametrize("options", [{"viewport": {"width": 390, "height": 844}}, {"color_scheme": "dark"}], ids=str)
+def test_the_index_fits_narrow_screens_and_dark_ones(tiny, opened, screenshot, options):
+    page = opened(tiny.directory / "results/index.html", **options)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    screenshot(page, "narrow" if "viewport" in options else "dark")
+
+
+def test_the_index_without_scripts(tiny, opened):
+    page = opened(tiny.directory / "results/index.html", java_script_enabled=False)
+    assert page.locator(".picture:visible").count() == page.locator(".picture").count()
+    assert not page.locator(".filters").is_visible()
+    assert not page.locator(".order").first.is_visible()
+
+
+def test_the_index_on_paper(tiny, opened, tmp_path):
+    page = opened(tiny.directory / "results/index.html")
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    page.pdf(path=tmp_path / "index.pdf", format="A4")
+    assert (tmp_path / "index.pdf").stat().st_size > 50_000
+
+
+def test_snakemakes_report(report, opened, screenshot):
+    page = opened(report)
+    assert "SYNTHETIC FACES" in page.locator("#app").inner_text()
+    screenshot(page, "report")
+    page.locator("nav").get_by_text("Statistics", exact=True).click()
+    page.locator("#runtimes canvas, #runtimes svg").first.wait_for()
+    results = page.evaluate("results")
+    assert len(results) == 19
+    seen = set()
+    for category, parts in page.evaluate("categories").items():
+        for part, paths in parts.items():
+            page.evaluate("app.setView({navbarMode: 'menu'})")
+            page.locator("nav").get_by_text(category, exact=True).click()
+            if len(parts) > 1:
+                page.locator("nav").get_by_text(part, exact=True).click()
+            rows = page.locator("nav tbody tr")
+            assert rows.count() == len(paths)
+            for number in range(len(paths)):
+                rows.nth(number).locator("a").first.click()
+                shown = page.locator("iframe, .grow img").first
+                shown.wait_for()
+                if shown.evaluate("shown => shown.tagName") == "IFRAME":
+                    inside = page.frame_locator("iframe")
+                    assert inside.locator(".run").inner_text().startswith("Synthetic faces")
+                    assert inside.locator("table").first.is_visible()
+                seen.add(page.evaluate("app.state.resultPath"))
+            screenshot(page, f"report-{category}-{part}")
+    assert seen == set(results)
+    for path, result in results.items():
+        assert "Synthetic faces" in result["caption"], path
+        page.evaluate("path => app.showResultInfo(path)", path)
+        assert page.get_by_text("Description", exact=True).is_visible()
