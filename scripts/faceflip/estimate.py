@@ -148,10 +148,11 @@ class Estimate:
             "join_shards": len(plan.experiments),
             "score_shard": shards,
             "transfer_shard": len(plan.transfers) * len(plan.shards),
+            "scan_lines": 1,
             **dict.fromkeys(("collect_attempts", "collect_predictions", "collect_transfers", "describe_run"), 1),
             "make_table": len(TABLES),
             "make_figure": len(FIGURES),
-            "write_readme": 1,
+            **dict.fromkeys(("draw_gallery", "write_readme", "write_index"), 1),
             "all": 1,
         }
 
@@ -197,6 +198,7 @@ class Estimate:
                 for network, count in self.networks.items()
             ),
             "attacks": sum(self._attack(experiment) for experiment in self.plan.experiments),
+            "scans": sum(self._scan(experiment) for experiment in self.plan.scanned),
             "transfer": sum(self._transfer(experiment) for experiment in self.plan.transfers),
         }
 
@@ -218,6 +220,13 @@ class Estimate:
         gradients, forwards = PASSES[experiment.attack]
         cost = self.costs[experiment.network]
         return self.attempts * (gradients * cost.gradient + forwards * cost.forward)
+
+    def _scan(self, experiment: Experiment) -> int:
+        """One gradient, and at most a forward pass for every whole epsilon and for the bisection after it."""
+        images = min(self.config["analysis"]["scan_images"], self.plan.images)
+        forwards = self.config["attacks"][experiment.attack]["max_epsilon"] + PASSES[experiment.attack][1]
+        cost = self.costs[experiment.network]
+        return len(self.plan.attributes) * images * (cost.gradient + forwards * cost.forward)
 
     def _transfer(self, experiment: Experiment) -> int:
         """Each target sees every adversarial image, and once a shard every unperturbed one."""

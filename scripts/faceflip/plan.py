@@ -102,6 +102,15 @@ class Plan:
         }
         return tuple(experiment for experiment in self.experiments if experiment in wanted)
 
+    @cached_property
+    def scanned(self) -> tuple[Experiment, ...]:
+        """Line searches on converged networks, of which some may be repeated by trying every whole epsilon."""
+        return tuple(
+            experiment
+            for experiment in self.experiments
+            if experiment.checkpoint == "converged" and experiment.attack.endswith("-line")
+        )
+
     def members(self, network: str) -> Iterator[str]:
         """Yield the folders of a kind's networks below results/networks: one an attribute, or the one of MOON."""
         if network == MOON:

@@ -71,7 +71,7 @@ def test_hours_from_a_throughput():
 def test_the_page_for_people():
     page = planned("--configfile", PAPER, "--tflops", 10)
     assert "162,770 train" in page
-    for line in ("train_network 80", "checkpoints 77.49 GB", "in all 1,482"):
+    for line in ("train_network 80", "checkpoints 77.49 GB", "scan_lines 1", "write_index 1"):
         assert line in " ".join(page.split())
     assert " h" in page
     assert "give --tflops or --images-per-second, or --probe" in planned()

@@ -306,6 +306,31 @@ def test_every_attack_shard_tells_its_margins(results):
             assert 0 < min(store.header.margins.values()) <= distance
 
 
+def test_line_searches_beside_scans(results, attempts):
+    """Each attempt on the first images of the sample is repeated; a scan flips whatever the line search flips."""
+    scans = pd.read_parquet(results / "scans.parquet").to_dict("records")
+    sample = pd.read_csv(results / "dataset/sample.csv")["image"].tolist()[:4]
+    keys = ("network", "checkpoint", "attack", "attribute", "image")
+    known = {tuple(map(attempt.get, keys)): attempt for attempt in attempts}
+    wanted = {key for key in known if key[1] == "converged" and key[2].endswith("-line") and key[4] in sample}
+    assert {tuple(map(scan.get, keys)) for scan in scans} == wanted
+    assert len(scans) == len(wanted) > 20
+    for scan in scans:
+        attempt = known[tuple(map(scan.get, keys))]
+        assert scan["flipped"] == attempt["flipped"] <= scan["scan_flipped"]
+        if scan["flipped"]:
+            assert scan["scan_epsilon"] <= scan["epsilon"] == attempt["epsilon"] or scan["same"]
+            assert scan["same"] or scan["scan_epsilon"] < scan["epsilon"]
+    counted = {(row["network"], row["attack"]): row for row in table(results, "line_search")}
+    for (network, attack), row in counted.items():
+        own = [scan for scan in scans if (scan["network"], scan["attack"]) == (network, attack)]
+        assert row["attempts"] == len(own)
+        assert row["missed"] == sum(scan["scan_flipped"] and not scan["flipped"] for scan in own)
+        longer = [scan["epsilon"] / scan["scan_epsilon"] for scan in own if scan["flipped"] and not scan["same"]]
+        assert row["longer"] == len(longer)
+        assert not longer or row["factor_largest"] == pytest.approx(max(longer))
+
+
 def test_scores_are_those_of_the_images(results, attempts):
     dataset = open_dataset(results / "dataset/celeba.h5")
     for path in sorted(results.glob("attacks/*/*/*.h5"))[::4]:

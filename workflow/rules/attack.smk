@@ -112,3 +112,32 @@ rule transfer_shard:
         "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to all networks"
     script:
         "../../scripts/transfer_shard.py"
+
+
+rule scan_lines:
+    input:
+        dataset="results/dataset/celeba.h5",
+        sample="results/dataset/sample.csv",
+        stores=expand("results/attacks/{experiment}/{shard}.h5", experiment=SCANNED, shard=PLAN.shards),
+        checkpoints=checkpoints_of_scans,
+    output:
+        scans="results/scans.parquet",
+    log:
+        "logs/scan_lines.log",
+    benchmark:
+        "results/benchmarks/scan_lines.tsv"
+    conda:
+        ENVIRONMENT
+    threads: config["compute"]["threads"]["attack"]
+    resources:
+        mem_mb=2000,
+        gpu=GPU,
+        runtime=240,
+    params:
+        version=VERSIONS["attack"],
+        images=config["analysis"]["scan_images"],
+        device=config["compute"]["device"],
+    message:
+        "Repeating line searches on {params.images} images with every whole epsilon"
+    script:
+        "../../scripts/scan_lines.py"

@@ -16,6 +16,9 @@ JOINED_STORES = expand("results/attacks/{experiment}.h5", experiment=PLAN.experi
 SHARDS = expand("{experiment}/{shard}", experiment=PLAN.experiments, shard=PLAN.shards)
 TRANSFERS = expand("{experiment}/{shard}", experiment=PLAN.transfers, shard=PLAN.shards)
 
+# Line searches that are repeated by trying every whole epsilon.
+SCANNED = PLAN.scanned if config["analysis"]["scan_images"] else ()
+
 
 def celeba_files(wildcards):
     """Labels and images: of the look-alike that is drawn, or of CelebA as far as it is there already."""
@@ -37,6 +40,12 @@ def checkpoints_of_targets(wildcards):
     return [f"results/networks/{member}/converged.pt" for member in PLAN.members(wildcards.network)]
 
 
+def checkpoints_of_scans(wildcards):
+    """The checkpoints whose line searches are repeated."""
+    networks = dict.fromkeys(experiment.network for experiment in SCANNED)
+    return [f"results/networks/{member}/converged.pt" for network in networks for member in PLAN.members(network)]
+
+
 def predictions_of_all(wildcards):
     """The predictions of every network."""
     members = [member for network in config["experiments"] for member in PLAN.members(network)]
@@ -55,6 +64,7 @@ def inputs_of(product, wildcards):
         "attempts": "results/attempts.parquet",
         "predictions": "results/predictions.parquet",
         "transfers": "results/transfers.parquet",
+        "scans": "results/scans.parquet",
         "labels": "results/dataset/labels.csv",
         "dataset": "results/dataset/celeba.h5",
         "stores": JOINED_STORES,

@@ -19,9 +19,9 @@ from faceflip.files import replacing, write_text
 class Table(Product):
     """A table that the workflow makes.
 
-    Its inputs are ``attempts``, ``predictions``, ``transfers`` (Parquet), ``labels`` (counts of labels), or other
-    tables by name. Its module has `compute(inputs, run)`, which returns the tidy data frame, and `sheets(frame, run)`,
-    which lays it out; its docstring says how to read it.
+    Its inputs are ``attempts``, ``predictions``, ``transfers``, ``scans`` (Parquet), ``labels`` (counts of labels), or
+    other tables by name. Its module has `compute(inputs, run)`, which returns the tidy data frame, and
+    `sheets(frame, run)`, which lays it out; its docstring says how to read it.
 
     Attributes:
         options: Whether it depends on the attacks' options, and not only on what the attacks found.
@@ -37,6 +37,7 @@ TABLES = {
     "table1": Table("Flipped attributes by PASS (Table 1)", ("attempts",), "Adversarial images"),
     "success": Table("Success per attribute (Fig. 3)", ("attempts",), "Adversarial images"),
     "overview": Table("What the attacks did and cost", ("attempts",), "Adversarial images", "both"),
+    "line_search": Table("What the line search missed", ("scans",), "Adversarial images", attack="line searches"),
     "portability": Table(
         "Portability across networks (Fig. 4)",
         ("attempts", "transfers"),

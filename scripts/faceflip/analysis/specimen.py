@@ -41,12 +41,13 @@ class Specimen:
     attempts: pd.DataFrame
     predictions: pd.DataFrame
     transfers: pd.DataFrame
+    scans: pd.DataFrame
     labels: pd.DataFrame
     histories: dict[str, pd.DataFrame]
 
     def write(self, folder: Path) -> dict[str, Path | list[Path]]:
         """Write everything as the workflow's stages would, and return the paths by role; that of ``run`` too."""
-        paths = {name: folder / f"{name}.parquet" for name in ("attempts", "predictions", "transfers")}
+        paths = {name: folder / f"{name}.parquet" for name in ("attempts", "predictions", "transfers", "scans")}
         for name, path in paths.items():
             getattr(self, name).to_parquet(path, index=False)
         paths |= {"labels": folder / "labels.csv", "run": folder / "run.json"}
@@ -119,6 +120,7 @@ def specimen(
         attempts,
         predictions[list(PREDICTIONS)],
         _transfer(random, run, attempts, traits),
+        _scan(attempts),
         labels,
         _train(random, run),
     )
@@ -217,6 +219,22 @@ def _transfer(random, run: RunDescription, attempts: pd.DataFrame, traits: dict[
         after = np.where(changed, -before, before) * random.uniform(0.5, 1.5, len(table))
         tables.append(table.assign(score_before=before, score_after=after, changed=changed))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _scan(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return scans of ten images that flip every twentieth attempt besides, and every tenth with half the epsilon."""
+    chosen = (attempts["checkpoint"] == "converged") & attempts["attack"].str.endswith("-line")
+    table = attempts[chosen & attempts["image"].isin(attempts["image"].unique()[:10])]
+    table = table[["network", "checkpoint", "attack", "attribute", "image", "flipped", "epsilon"]]
+    number = np.arange(len(table))
+    scan_flipped = table["flipped"].to_numpy() | (number % 20 == 0)
+    shorter = table["flipped"].to_numpy() & (number % 10 == 5) & (table["epsilon"].to_numpy() > 1)
+    epsilon = np.where(shorter, table["epsilon"] / 2, table["epsilon"].fillna(100))
+    return table.assign(
+        scan_flipped=scan_flipped,
+        scan_epsilon=np.where(scan_flipped, epsilon, np.nan),
+        same=(scan_flipped == table["flipped"]) & ~shorter,
+    )
 
 
 def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:

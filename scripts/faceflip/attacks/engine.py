@@ -261,7 +261,8 @@ def _checked_shape(images: object) -> int:
 
 def _column(values: int | np.ndarray | Tensor, count: int, name: str) -> Tensor:
     """Return one whole number for each image."""
-    column = torch.as_tensor(values)
+    # A copy, because the columns of a data frame are read-only, which torch warns of.
+    column = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     if column.ndim == 0:
         column = column.expand(count)
     if column.shape != (count,) or column.is_floating_point():

@@ -133,7 +133,8 @@ class Passes:
         wanted = torch.zeros_like(scores)
         wanted[:known] = seeds(scores.detach()[:known], part)
         (gradient,) = torch.autograd.grad(scores, batch, wanted)
-        return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1)
+        # The gradient of a plain sum is one number shown everywhere; directions are made of it in place.
+        return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1).contiguous()
 
     def _shape(self, count: int, backward: bool) -> int:
         """Return the rows of the next batch where `count` images are left."""
