@@ -13,6 +13,8 @@ from faceflip.celeba import ATTRIBUTES
 from faceflip.config import validate
 from faceflip.errors import UserError
 from faceflip.figures.registry import FIGURES
+from faceflip.files import sweep
+from faceflip.occupied import occupy
 from faceflip.plan import CHECKPOINTS, Plan
 from faceflip.stages import VERSIONS
 
@@ -45,6 +47,7 @@ include: "workflow/rules/networks.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/inventory.smk"
 
 
 rule all:
@@ -55,9 +58,20 @@ rule all:
         JOINED_STORES,
         TABLE_FILES,
         FIGURE_FILES,
+        INVENTORIES,
+
+
+onstart:
+    try:
+        occupy()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    # A job that outlived its run, on another node, may still be writing.
+    sweep("results", idle=3600)
 
 
 onsuccess:
+    sweep("results")
     print("Done: results/README.md says what was run and where everything is.")
 
 

@@ -1,11 +1,46 @@
 """Files that appear whole or not at all, and what identifies their content."""
 
+import errno
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from faceflip.errors import UserError
+
+LEFTOVER = re.compile(r"\..+\.\d+-[0-9a-f]{8}(\.[^.]+)?")
+"""Names of files that are being written, or were when their writer was killed."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Turn the errors of a full disk and of a folder that cannot be written to into one that names the file."""
+    path = Path(path)
+    try:
+        yield
+    except OSError as error:
+        number = _number(error)
+        if number in FULL:
+            remedy = "free some space and run again"
+        elif number in CLOSED:
+            remedy = f"make {path.parent} writable and run again"
+        else:
+            raise
+        reason = os.strerror(number).lower()
+        raise UserError(f"{path}: {reason}, nothing was written under this name; {remedy}") from error
+
+
+def _number(error: OSError) -> int | None:
+    """Return the number of an error; HDF5 has it in the message only."""
+    found = re.search(r"\berrno = (\d+)", str(error))
+    return error.errno or (int(found.group(1)) if found else None)
 
 
 def _sync(path: Path) -> None:
@@ -21,17 +56,31 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success sync it and rename it to `path`, on failure remove it.
 
     The temporary name keeps the suffix, because many writers choose their format by it.
+
+    Raises:
+        UserError: The disk is full, or the folder cannot be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    with telling_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()
     try:
-        yield beside
-        _sync(beside)
-        beside.replace(path)
-        _sync(path.parent)
+        with telling_disk_errors(path):
+            yield beside
+            _sync(beside)
+            beside.replace(path)
+            _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sweep(folder: str | os.PathLike, idle: float = 0) -> None:
+    """Remove what killed writers left half-written below a folder, if nothing was added to it for `idle` seconds."""
+    now = time.time()
+    for path in Path(folder).rglob(".*"):
+        if LEFTOVER.fullmatch(path.name) and path.is_file() and now - path.stat().st_mtime >= idle:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

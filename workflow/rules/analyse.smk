@@ -16,8 +16,8 @@ rule make_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
         intervals=config["analysis"]["intervals"],
@@ -43,8 +43,8 @@ rule make_figure:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
         order=config["analysis"]["order"],

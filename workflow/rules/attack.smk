@@ -16,8 +16,8 @@ rule attack_shard:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
         seed=config["seed"],
@@ -45,8 +45,8 @@ rule join_shards:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["join"],
     message:
@@ -69,8 +69,8 @@ rule score_shard:
         ENVIRONMENT
     threads: config["compute"]["threads"]["score"]
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=by_attempt(1500),
+        runtime=by_attempt(60),
     params:
         version=VERSIONS["score"],
         color=config["similarity"]["color"],
@@ -98,8 +98,8 @@ rule transfer_shard:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(60),
     params:
         version=VERSIONS["transfer"],
         threshold=config["analysis"]["threshold"],

@@ -10,6 +10,11 @@ SHARDS = expand("{experiment}/{shard}", experiment=PLAN.experiments, shard=PLAN.
 TRANSFERS = expand("{experiment}/{shard}", experiment=PLAN.transfers, shard=PLAN.shards)
 
 
+def by_attempt(amount):
+    """A resource of which a job that is tried again (--retries) gets twice, then three times as much."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def celeba_files(wildcards):
     """Annotation and partition file: of the look-alike that is drawn, or of CelebA as far as it is there already."""
     names = ("list_attr_celeba.txt", "list_eval_partition.txt")

@@ -16,8 +16,8 @@ rule train_network:
         ENVIRONMENT
     threads: config["compute"]["threads"]["train"]
     resources:
-        mem_mb=1500,
-        runtime=720,
+        mem_mb=by_attempt(1500),
+        runtime=by_attempt(720),
     params:
         version=VERSIONS["train"],
         seed=config["seed"],
@@ -67,8 +67,8 @@ rule predict_network:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=1500,
-        runtime=60,
+        mem_mb=by_attempt(1500),
+        runtime=by_attempt(60),
     params:
         version=VERSIONS["predict"],
         batch_size=config["compute"]["batch_size"],
