@@ -10,15 +10,14 @@ Each prints a table in Markdown. A dry run makes the same graph as a run, and pr
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import psutil
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -82,51 +81,19 @@ def job():
             print(f"| {folder.stem} | {len(seconds)} | {seconds[len(seconds) // 2]:.1f} |")
 
 
-class Sampler(threading.Thread):
-    """Samples the memory of a process."""
-
-    def __init__(self, pid):
-        super().__init__(daemon=True)
-        self.process, self.samples = psutil.Process(pid), []
-
-    def run(self):
-        while True:
-            try:
-                self.samples.append(self.process.memory_info().rss / 1e6)
-            except psutil.Error:
-                return
-            time.sleep(0.2)
-
-
-ATTACK = """
-import sys
-sys.path.insert(0, {scripts!r}); sys.path.insert(0, {tests!r})
-from long_job import attack, score
-{call}
-"""
-
-
 def long(attempts):
     print(f"| job of {attempts:,} attempts | seconds | memory at 1/4, MB | at 1/2 | at the end | lines of log |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    with tempfile.TemporaryDirectory() as directory:
-        for name in ("attack", "score"):
-            call = f"{name}({directory!r}, {attempts})"
-            code = ATTACK.format(scripts=str(ROOT / "scripts"), tests=str(ROOT / "tests/robustness"), call=call)
-            log = Path(directory) / f"{name}.log"
-            start = time.monotonic()
-            with log.open("w") as file:
-                process = subprocess.Popen([sys.executable, "-c", code], stdout=file, stderr=subprocess.STDOUT)
-                sampler = Sampler(process.pid)
-                sampler.start()
-                if process.wait():
-                    raise SystemExit(log.read_text()[-3000:])
-            samples, seconds = sampler.samples, time.monotonic() - start
-            at = [samples[len(samples) // 4], samples[len(samples) // 2], samples[-2]]
-            lines = len(log.read_text().splitlines())
-            print(
-                f"| {name} | {seconds:.0f} | " + " | ".join(f"{each:,.0f}" for each in at) + f" | {lines} |", flush=True
-            )
+    script = ROOT / "tests/robustness/long_job.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    with tempfile.TemporaryDirectory() as folder:
+        for what in ("attack", "score"):
+            command = [sys.executable, script, what, folder, str(attempts)]
+            result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+            measures = json.loads(result.stdout.splitlines()[-1])
+            memory = " | ".join(f"{each:,.0f}" for each in measures["memory"])
+            lines = len((result.stdout + result.stderr).splitlines())
+            print(f"| {what} | {measures['seconds']:.0f} | {memory} | {lines} |", flush=True)
 
 
 def main():
