@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_killed_in_every_stage_again_and_again(micro, tmp_path):
         elif run.wait_until(lambda run=run: due(run), seconds=600):
             (stage, *_) = due(run)
             visits[stage] += 1
-            time.sleep(rng.uniform(0, 0.4) if visits[stage] == 1 else rng.uniform(0, 3))
+            time.sleep(rng.uniform(0, 0.05 if visits[stage] == 1 else 3))
             stages = set(run.scripts())
         if run.ended:
             assert run.wait() == 0, run.said
@@ -72,9 +73,10 @@ def test_one_job_killed(micro, tmp_path):
     assert run.wait_until(lambda: "train_network" in run.scripts())
     os.kill(run.scripts()["train_network"].pid, signal.SIGKILL)
     assert run.wait() != 0
-    assert "Training the" in run.said
-    assert "Error in rule train_network" in run.said
-    assert (tmp_path / "results/networks/moon/converged.pt").exists(), "what does not hang on it goes on"
+    assert re.search(r"Error in rule train_(network|moon):", run.said)
+    assert "died with <Signals.SIGKILL: 9>" in run.said
+    others = {path.parent.name for path in (tmp_path / "results/networks").rglob("converged.pt")}
+    assert others, "what does not hang on it goes on"
     workflow("--cores", 2, "results/predictions.parquet")
     for path in ("predictions.parquet", "networks/euclidean/Smiling/converged.pt", "networks/moon/converged.pt"):
         assert (tmp_path / "results" / path).read_bytes() == (micro.directory / "results" / path).read_bytes()
