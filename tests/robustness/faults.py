@@ -71,13 +71,12 @@ class Running:
     def scripts(self):
         """Return the workflow's scripts that are being run now: processes by name of the script."""
         found = {}
-        try:
+        with contextlib.suppress(psutil.Error):
             for process in psutil.Process(self.head.pid).children(recursive=True):
-                for argument in process.cmdline()[1:2]:
-                    if argument.endswith(".py") and ".snakemake/scripts/" in argument:
-                        found[Path(argument).name.split(".", 1)[1].removesuffix(".py")] = process
-        except psutil.Error:
-            pass
+                with contextlib.suppress(psutil.Error):
+                    for argument in process.cmdline()[1:2]:
+                        if argument.endswith(".py") and ".snakemake/scripts/" in argument:
+                            found[Path(argument).name.split(".", 1)[1].removesuffix(".py")] = process
         return found
 
     def signal(self, number=signal.SIGKILL):

@@ -35,18 +35,19 @@ def test_killed_in_every_stage_again_and_again(micro, tmp_path):
     visits = dict.fromkeys(sorted(STAGES), 0)
     sent, hit = [], set()
 
-    def due(run):
-        return [name for name in run.scripts() if visits[name] < VISITS]
-
     while True:
-        run = Running(workflow, "--cores", 2)
+        run, due = Running(workflow, "--cores", 2), []
+
+        def seen(run=run, due=due):
+            due += [name for name in run.scripts() if visits[name] < VISITS]
+            return due
+
         if len(sent) in (3, 9):
             time.sleep(rng.uniform(0.2, 4))  # whatever Snakemake itself is at: imports, its graph, its records
             stages = set(run.scripts())
-        elif run.wait_until(lambda run=run: due(run), seconds=600):
-            (stage, *_) = due(run)
-            visits[stage] += 1
-            time.sleep(rng.uniform(0, 0.05 if visits[stage] == 1 else 3))
+        elif run.wait_until(seen, seconds=600):
+            visits[due[0]] += 1
+            time.sleep(rng.uniform(0, 0.05 if visits[due[0]] == 1 else 3))
             stages = set(run.scripts())
         if run.ended:
             assert run.wait() == 0, run.said
