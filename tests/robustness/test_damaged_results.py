@@ -38,7 +38,6 @@ KINDS = {
     "page": "results/tables/success.md",
     "figure": "results/figures/figure2.pdf",
     "readme": "results/README.md",
-    "inventory": "results/inventory/attacks.json",
 }
 """One file of each kind."""
 
@@ -103,6 +102,19 @@ def test_every_kind_of_file_is_repaired_by_the_command_that_is_named(micro, tmp_
     assert_same_results(run, micro)
     assert check(tmp_path)[0] == 0
     assert "Nothing to be done" in run.said("--cores", 1), "nothing that was made from them is made again"
+
+
+@pytest.mark.workflow
+def test_a_damaged_inventory_is_taken_again(micro, tmp_path):
+    run = copy_of(micro, tmp_path)
+    inventory = tmp_path / "results/inventory/attacks.json"
+    sound = inventory.read_bytes()
+    cut(inventory, random.Random(1))
+    status, said = check(tmp_path)
+    assert (status, said.count("FAULT")) == (1, 1), said
+    for command in json.loads(check(tmp_path, "--json")[1])["repair"]:
+        run(*shlex.split(command)[1:])
+    assert inventory.read_bytes() == sound
 
 
 @pytest.mark.workflow
