@@ -49,14 +49,9 @@ if config["dataset"]["celeba"] is not None:
 INVENTORIES = expand("results/inventory/{part}.json", part=OUTPUTS)
 
 
-def outputs_of_part(wildcards):
-    """The files of one part of the results, by the rule that makes them."""
-    return OUTPUTS[wildcards.part]
-
-
 rule take_inventory:
     input:
-        unpack(outputs_of_part),
+        unpack(lambda wildcards: OUTPUTS[wildcards.part]),
     output:
         inventory="results/inventory/{part}.json",
     log:
