@@ -17,6 +17,8 @@ from faceflip.device import NVIDIA_DRIVER
 from faceflip.errors import UserError
 from faceflip.figures.registry import FIGURES
 from faceflip.figures.registry import reading_of as reading_of_figure
+from faceflip.files import sweep
+from faceflip.occupied import occupy
 from faceflip.plan import CHECKPOINTS, Plan
 from faceflip.stages import VERSIONS
 
@@ -52,6 +54,7 @@ include: "workflow/rules/networks.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/analyse.smk"
+include: "workflow/rules/inventory.smk"
 
 
 rule all:
@@ -63,9 +66,20 @@ rule all:
         JOINED_STORES,
         TABLE_FILES,
         FIGURE_FILES,
+        INVENTORIES,
+
+
+onstart:
+    try:
+        occupy()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    # A job that outlived its run, on another node, may still be writing.
+    sweep("results", idle=3600)
 
 
 onsuccess:
+    sweep("results")
     print("Done: results/index.html shows what came out, results/README.md says where everything is.")
 
 

@@ -153,6 +153,7 @@ class Estimate:
             "make_table": len(TABLES),
             "make_figure": len(FIGURES),
             **dict.fromkeys(("draw_gallery", "write_readme", "write_index"), 1),
+            "take_inventory": 8 - (self.config["dataset"]["celeba"] is not None),
             "all": 1,
         }
 

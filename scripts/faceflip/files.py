@@ -1,12 +1,46 @@
 """Files that appear whole or not at all, and what identifies their content."""
 
+import errno
 import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from faceflip.errors import UserError
+
+LEFTOVER = re.compile(r"\..+\.\d+-[0-9a-f]{8}(\.[^.]+)?")
+"""Names of files that are being written, or were when their writer was killed."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Turn the errors of a full disk and of a folder that cannot be written to into one that names the file."""
+    path = Path(path)
+    try:
+        yield
+    except OSError as error:
+        number = _number(error)
+        if number in FULL:
+            remedy = "free some space and run again"
+        elif number in CLOSED:
+            remedy = f"make {path.parent} writable and run again"
+        else:
+            raise
+        reason = os.strerror(number).lower()
+        raise UserError(f"{path}: {reason}, nothing was written under this name; {remedy}") from error
+
+
+def _number(error: OSError) -> int | None:
+    """Return the number of an error; HDF5 has it in the message only."""
+    found = re.search(r"\berrno = (\d+)", str(error))
+    return error.errno or (int(found.group(1)) if found else None)
 
 
 def _sync(path: Path) -> None:
@@ -22,23 +56,36 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success sync it and rename it to `path`, on failure remove it.
 
     The temporary name keeps the suffix, because many writers choose their format by it.
+
+    Raises:
+        UserError: The disk is full, or the folder cannot be written to.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    with telling_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()
     try:
-        yield beside
-        _sync(beside)
-        beside.replace(path)
-        _sync(path.parent)
+        with telling_disk_errors(path):
+            yield beside
+            _sync(beside)
+            beside.replace(path)
+            _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Remove what `replacing` left half-written in a folder when its process was killed; nobody may write there."""
-    for path in Path(folder).glob(".*"):
-        if re.fullmatch(r"\..+\.\d+-[0-9a-f]{8}(\.[^.]+)?", path.name):
+def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> None:
+    """Remove what killed writers left half-written in a folder.
+
+    Args:
+        folder: Nobody may be writing there, but for what `idle` spares.
+        idle: Spare files that were written to in the last so many seconds.
+        below: Also sweep the folders in it.
+    """
+    now, root = time.time(), Path(folder)
+    for path in root.rglob(".*") if below else root.glob(".*"):
+        if LEFTOVER.fullmatch(path.name) and path.is_file() and now - path.stat().st_mtime >= idle:
             path.unlink(missing_ok=True)
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -29,10 +29,16 @@ def job(log: str) -> Iterator[TextIO]:
         try:
             yield screen
         except UserError as error:
-            traceback.print_exc()
+            _log_traceback()
             print(f"\nError: {error}\n", file=screen, flush=True)
             sys.exit(1)
         except Exception as error:
-            traceback.print_exc()
+            _log_traceback()
             print(f"\n{type(error).__name__}: {error} (the traceback is in {path})\n", file=screen, flush=True)
             sys.exit(1)
+
+
+def _log_traceback() -> None:
+    """Write the traceback to the log, unless the disk is too full even for that."""
+    with suppress(OSError):
+        traceback.print_exc()

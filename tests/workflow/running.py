@@ -19,12 +19,17 @@ class Workflow:
     def __init__(self, directory, configfiles=(TINY,), project=ROOT):
         self.directory, self.configfiles, self.project = Path(directory), list(configfiles), Path(project)
 
-    def __call__(self, *arguments, check=True):
+    def command(self, *arguments):
+        """Return the command line and the environment of a run."""
         command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--snakefile", self.project / "Snakefile"]
         command += ["--directory", self.directory]
         command += ["--configfile", *self.configfiles] if self.configfiles else []
         # A run of the tests must not depend on how many threads the caller's libraries were told to use.
         environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+        return list(map(str, command)), environment
+
+    def __call__(self, *arguments, check=True):
+        command, environment = self.command(*arguments)
         result = subprocess.run(command, capture_output=True, text=True, cwd=self.project, env=environment)
         if check and result.returncode:
             raise AssertionError(result.stdout[-4000:] + result.stderr[-8000:])
@@ -41,6 +46,10 @@ class Workflow:
         table = re.search(r"^Job stats:\njob +count\n-.*\n((?:\S+ +\d+\n)+)", output, re.MULTILINE)
         jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
         return {rule: int(count) for rule, count in jobs.items() if rule not in ("total", "all")}
+
+    def rules(self):
+        """Return the names of all rules."""
+        return self("--list-rules").stdout.split()
 
     def outputs(self, *arguments):
         """Return the output files that would be made or made anew."""

@@ -1,5 +1,6 @@
 """Snakemake as its users know it: dry runs, single targets, overlays, other directories, clear errors."""
 
+import re
 import subprocess
 import sys
 import time
@@ -25,9 +26,9 @@ def test_the_papers_scale_before_any_data_exist(tmp_path):
     seconds = time.monotonic() - start
     jobs = jobs or Workflow(tmp_path, [ROOT / "workflow/presets/paper.yaml"]).planned()
     assert jobs["train_network"] == 80
-    assert jobs["attack_shard"] == 14 * 40
+    assert jobs["attack_shard"] == 14 * 8
     assert "synthesize_faces" not in jobs
-    assert 1_000 < sum(jobs.values()) < 2_000
+    assert 400 < sum(jobs.values()) < 600
     assert seconds < 30, "under ten seconds on a machine that does nothing else"
 
 
@@ -51,11 +52,25 @@ def test_faults_in_the_configuration_are_told_together(tmp_path):
 
 
 def test_parsing_imports_nothing_heavy():
-    heavy = ("torch", "pandas", "numba", "cv2", "matplotlib", "h5py", "scipy")
-    code = (
-        "import sys; sys.path.insert(0, 'scripts'); import faceflip.celeba, faceflip.config, faceflip.errors, "
-        f"faceflip.plan, faceflip.stages; print(sorted(set({heavy}) & set(sys.modules)))"
+    """Each job of a cluster parses the Snakefile: all that it imports, found in its text, must be light."""
+    heavy = (
+        "torch",
+        "torchvision",
+        "pandas",
+        "numba",
+        "cv2",
+        "matplotlib",
+        "h5py",
+        "scipy",
+        "skimage",
+        "pyarrow",
+        "PIL",
     )
+    texts = [path.read_text() for path in (ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk"))]
+    imports = re.findall(r"^(?:from|import) faceflip.*$", "\n".join(texts), re.MULTILINE)
+    assert len(imports) > 5
+    code = "\n".join(["import sys", "sys.path.insert(0, 'scripts')", *imports])
+    code += f"\nprint(sorted(set({heavy}) & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert result.stdout.strip() == "[]"
 

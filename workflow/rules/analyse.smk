@@ -23,8 +23,8 @@ rule make_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
         intervals=config["analysis"]["intervals"],
@@ -58,8 +58,8 @@ rule make_figure:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
         order=config["analysis"]["order"],
@@ -85,8 +85,8 @@ rule draw_gallery:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
         threshold=config["analysis"]["threshold"],
@@ -122,8 +122,8 @@ rule write_index:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(10),
     params:
         version=VERSIONS["analyse"],
         attacks=config["attacks"],

@@ -16,9 +16,9 @@ rule attack_shard:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=2000,
+        mem_mb=by_attempt(2000),
         gpu=GPU,
-        runtime=240,
+        runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
         seed=config["seed"],
@@ -46,8 +46,8 @@ rule join_shards:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["join"],
     message:
@@ -70,9 +70,9 @@ rule score_shard:
         ENVIRONMENT
     threads: config["compute"]["threads"]["score"]
     resources:
-        mem_mb=1500,
+        mem_mb=by_attempt(1500),
         gpu=GPU if config["similarity"]["engine"] != "cpu" else 0,
-        runtime=60,
+        runtime=by_attempt(60),
     params:
         version=VERSIONS["score"],
         color=config["similarity"]["color"],
@@ -100,9 +100,9 @@ rule transfer_shard:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=2000,
+        mem_mb=by_attempt(2000),
         gpu=GPU,
-        runtime=60,
+        runtime=by_attempt(60),
     params:
         version=VERSIONS["transfer"],
         threshold=config["analysis"]["threshold"],
@@ -130,9 +130,9 @@ rule scan_lines:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=2000,
+        mem_mb=by_attempt(2000),
         gpu=GPU,
-        runtime=240,
+        runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
         images=config["analysis"]["scan_images"],

@@ -14,8 +14,8 @@ rule collect_attempts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["collect"],
     message:
@@ -36,8 +36,8 @@ rule collect_predictions:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["collect"],
     message:
@@ -71,8 +71,8 @@ rule describe_run:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=by_attempt(500),
+        runtime=by_attempt(10),
     params:
         version=VERSIONS["collect"],
         choices=describe_choices(),
@@ -97,8 +97,8 @@ rule write_readme:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(10),
     params:
         version=VERSIONS["analyse"],
         attacks=config["attacks"],

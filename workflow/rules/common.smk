@@ -20,6 +20,11 @@ TRANSFERS = expand("{experiment}/{shard}", experiment=PLAN.transfers, shard=PLAN
 SCANNED = PLAN.scanned if config["analysis"]["scan_images"] else ()
 
 
+def by_attempt(amount):
+    """A resource of which a job that is tried again (--retries) gets twice, then three times as much."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def celeba_files(wildcards):
     """Labels and images: of the look-alike that is drawn, or of CelebA as far as it is there already."""
     if config["dataset"]["celeba"] is None:

@@ -15,8 +15,8 @@ rule synthesize_faces:
         ENVIRONMENT
     threads: config["compute"]["threads"]["pack"]
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(30),
     params:
         version=VERSIONS["synthesize_faces"],
         seed=config["seed"],
@@ -42,8 +42,8 @@ rule pack_dataset:
         ENVIRONMENT
     threads: config["compute"]["threads"]["pack"]
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(120),
     params:
         version=VERSIONS["pack_dataset"],
         folder=config["dataset"]["celeba"] or "results/synthetic",
@@ -67,8 +67,8 @@ rule draw_sample:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=by_attempt(500),
+        runtime=by_attempt(10),
     params:
         version=VERSIONS["draw_sample"],
         seed=config["seed"],

@@ -16,9 +16,9 @@ rule train_network:
         ENVIRONMENT
     threads: config["compute"]["threads"]["train"]
     resources:
-        mem_mb=1500,
+        mem_mb=by_attempt(1500),
         gpu=GPU,
-        runtime=720,
+        runtime=by_attempt(720),
     params:
         version=VERSIONS["train"],
         seed=config["seed"],
@@ -68,9 +68,9 @@ rule predict_network:
         ENVIRONMENT
     threads: config["compute"]["threads"]["attack"]
     resources:
-        mem_mb=1500,
+        mem_mb=by_attempt(1500),
         gpu=GPU,
-        runtime=60,
+        runtime=by_attempt(60),
     params:
         version=VERSIONS["predict"],
         batch_size=config["compute"]["batch_size"],

@@ -108,7 +108,7 @@ def show(
 
 
 def check(
-    path: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A store, or a folder of them.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A run's results, a part of them, or stores.")],
     dataset: Annotated[
         Path | None,
         typer.Option("--dataset", "-d", help="Compare with the packed dataset: fingerprint, file names, labels."),
@@ -122,24 +122,48 @@ def check(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check stores byte by byte and tell how to repair what is wrong.
+    """Check results byte by byte, and name the commands that repair what is missing or damaged.
+
+    Every file of a finished run is compared with the run's inventories. Stores, also those of an unfinished run, are
+    compared with their seals and with the rules of the format.
 
     Exit status: 0 when all is well, 1 when something is wrong.
 
-    Example: faceflip check results --dataset results/dataset/celeba.h5 --networks results/networks
+    Example: faceflip check results
     """
     from faceflip.dataset import open_dataset
+    from faceflip.inventory import find_damage, repair
+    from faceflip.store.check import Report, may_be_store
     from faceflip.store.check import check as check_stores
 
-    report = check_stores(path, open_dataset(dataset) if dataset else None, networks, deep)
+    damage, compared = find_damage(path)
+    known_to_be_no_store = compared and not path.is_dir() and not (path.exists() and may_be_store(path))
+    report = (
+        Report()
+        if known_to_be_no_store
+        else check_stores(path, open_dataset(dataset) if dataset else None, networks, deep)
+    )
+    told = {fault.path.absolute() for fault in report.faults}
+    for each in damage:
+        if each.path.absolute() not in told:
+            report.add(each.path, f"{each.path}: {each.problem}")
+    commands = list(repair((each.target, each.rule) for each in damage))
     if as_json:
         faults = [{"file": str(fault.path), "message": fault.message, "note": fault.note} for fault in report.faults]
-        _print_json({"sound": report.sound, "checked": [str(file) for file in report.checked], "faults": faults})
+        checked = [str(file) for file in report.checked]
+        _print_json(
+            {"sound": report.sound, "checked": checked, "compared": compared, "faults": faults, "repair": commands}
+        )
     else:
         for fault in report.faults:
             typer.echo(f"{'note' if fault.note else 'FAULT'}: {fault.message}")
         wrong = sum(not fault.note for fault in report.faults)
-        typer.echo(f"{_count(len(report.checked), 'store')} checked, {_count(wrong, 'fault')}")
+        inventoried = f"{_count(compared, 'file')} compared with the run's inventories, " if compared else ""
+        typer.echo(f"{_count(len(report.checked), 'store')} checked, {inventoried}{_count(wrong, 'fault')}")
+        if commands:
+            typer.echo("Repair by these commands, with --configfile and --directory as the run had them:")
+            for command in commands:
+                typer.echo(f"  {command}")
     if not report.sound:
         raise typer.Exit(1)
 

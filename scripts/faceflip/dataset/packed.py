@@ -77,7 +77,9 @@ def open_dataset(path: Path | str) -> Dataset:
             mapped = np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
             names = file["file_name"][:].astype("U")
             return Dataset(mapped, file["labels"][:], file["split"][:], names, manifest)
-    except OSError as error:
+    except UserError:
+        raise
+    except Exception as error:  # HDF5 and h5py raise whatever damaged bytes lead them to
         raise UserError(f"{path}: cannot be opened ({error}); make it anew with target pack_dataset") from error
 
 

@@ -50,6 +50,10 @@ class Report:
         """Whether nothing is wrong; notes do not count."""
         return all(fault.note for fault in self.faults)
 
+    def add(self, path: Path, message: str, note: bool = False) -> None:
+        """Put a fault to the others."""
+        self.faults.append(Fault(path, message, note))
+
 
 def check(
     path: str | os.PathLike,
@@ -86,7 +90,7 @@ class _Checker:
         self._digests: dict[Path, str | None] = {}
 
     def add(self, path: Path, message: str, note: bool = False) -> None:
-        self.report.faults.append(Fault(path, message, note))
+        self.report.add(path, message, note)
 
     def file(self, path: Path, with_shards: bool = False) -> Store | None:
         """Check one file; return it, closed, where it can be opened at all."""
@@ -127,7 +131,7 @@ class _Checker:
         for path in sorted(folder.rglob("*.h5")):
             if LEFTOVER.match(path.name):
                 self.add(path, f"{path}: being written, or left by a writer that was killed: then delete it", note=True)
-            elif _may_be_store(path):
+            elif may_be_store(path):
                 store = self.file(path)
                 if isinstance(store, Shard):
                     shards.setdefault(path.parent, []).append(store)
@@ -195,8 +199,10 @@ class _Checker:
             yield from _deep_problems(store, self.dataset.images if matching else None)
 
 
-def _may_be_store(path: Path) -> bool:
+def may_be_store(path: Path) -> bool:
     """Tell other HDF5 files apart: without a user block they begin with HDF5's signature, which a store never does."""
+    if path.suffix != ".h5":
+        return False
     with path.open("rb") as file:
         return file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE
 

@@ -14,7 +14,7 @@ from faceflip.store.header import StoreHeader
 from faceflip.store.reader import Shard, open_store
 from faceflip.store.remedies import remake
 from faceflip.store.seal import is_intact, write_seal
-from faceflip.store.writer import hdf5_image, telling_disk_errors, write_attributes
+from faceflip.store.writer import hdf5_image, write_attributes
 
 
 def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.PathLike]) -> None:
@@ -42,7 +42,7 @@ def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.Pa
         faults += run_faults(shards) if faults else run_faults(shards) + sequence_faults(shards)
         if faults or not shards:
             raise UserError("\n".join([f"{path}: cannot be joined from {len(shard_paths)} shards", *faults]))
-        with telling_disk_errors(path), replacing(path) as beside:
+        with replacing(path) as beside:
             image = hdf5_image(lambda file: _write(file, path.parent, shards))
             beside.write_bytes(bytes(layout.USER_BLOCK) + image)
             write_seal(beside, layout.USER_BLOCK + len(image))

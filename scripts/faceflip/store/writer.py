@@ -1,11 +1,10 @@
 """Writing one shard."""
 
 import contextlib
-import errno
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +13,7 @@ from typing import Any, Self
 import h5py
 import numpy as np
 
-from faceflip.errors import UserError
-from faceflip.files import replacing
+from faceflip.files import replacing, telling_disk_errors
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
 from faceflip.store.compression import filters
@@ -31,22 +29,6 @@ SMALL_DATA_BYTES = 2048
 BTREE_FANOUT = 64
 BTREE_NODE_BYTES = 24 + BTREE_FANOUT * 8 + (BTREE_FANOUT + 1) * (8 + 5 * 8)
 """Size of one node of HDF5's index of four-dimensional chunks: a version 1 B-tree of the default 64 children."""
-
-
-@contextlib.contextmanager
-def telling_disk_errors(path: Path) -> Iterator[None]:
-    """Turn the errors of a full disk and of a folder that cannot be written to into one that names the file."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "free some space and run again"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            remedy = f"make {path.parent} writable and run again"
-        else:
-            raise
-        reason = os.strerror(error.errno).lower()
-        raise UserError(f"{path}: {reason}, nothing was written under this name; {remedy}") from error
 
 
 def _index_bytes(rows: int) -> int:
@@ -209,7 +191,7 @@ class StoreWriter:
     def _finish(self) -> None:
         if not self._written.all():
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
-        with telling_disk_errors(self.path), replacing(self.path) as beside:
+        with replacing(self.path) as beside:
             beside.write_bytes(bytes(layout.USER_BLOCK) + hdf5_image(self._write_columns))
             write_seal(beside, self._write_perturbations(beside))
 

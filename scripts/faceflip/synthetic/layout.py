@@ -16,7 +16,7 @@ import numpy as np
 
 from faceflip.celeba import ATTRIBUTES, PROVENANCE, SPLITS
 from faceflip.errors import UserError
-from faceflip.files import write_text
+from faceflip.files import telling_disk_errors, write_text
 from faceflip.synthetic import VERSION
 from faceflip.synthetic.draw import draw
 from faceflip.synthetic.face import Face, Identity, amounts
@@ -155,7 +155,9 @@ def _fill(
 
     def draw_one(index: int) -> None:
         image = draw_image(seed, index, annotated.strength[index - 1])
-        (images / file_name(index)).write_bytes(encode(image))
+        path = images / file_name(index)
+        with telling_disk_errors(path):
+            path.write_bytes(encode(image))
 
     with _opencv_threads(1), ThreadPoolExecutor(workers) as pool:
         for done, _ in enumerate(_in_order(pool, draw_one, range(1, total + 1), 4 * workers), 1):

@@ -10,7 +10,7 @@ import torch
 
 from faceflip.dataset import Dataset
 from faceflip.errors import UserError
-from faceflip.files import remove_leftovers, replacing
+from faceflip.files import replacing, sweep
 from faceflip.networks import AttributeNetwork, NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
 from faceflip.plan import MOON
@@ -72,7 +72,7 @@ def train_and_save(
     }
     unfinished = Unfinished(Path(converged).parent / UNFINISHED, recipe, save_every)
     for path in (epoch2, converged, history):
-        remove_leftovers(Path(path).parent)
+        sweep(Path(path).parent, below=False)
     unfinished.clean()
 
     def keep(network: AttributeNetwork, record: EpochRecord) -> None:

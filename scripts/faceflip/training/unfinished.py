@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from faceflip.files import remove_leftovers, replacing
+from faceflip.files import replacing, sweep
 
 FORMAT, VERSION = "faceflip-training-state", 1
 
@@ -87,7 +87,7 @@ class Unfinished:
 
     def clean(self) -> None:
         """Remove half-written files of a killed process."""
-        remove_leftovers(self._folder)
+        sweep(self._folder)
 
     def remove(self) -> None:
         """Remove everything."""

@@ -1,4 +1,4 @@
-"""A finished run of a small configuration."""
+"""Finished runs that tests of several kinds look at."""
 
 import pytest
 from running import Workflow

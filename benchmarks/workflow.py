@@ -1,0 +1,114 @@
+"""What the workflow itself costs: dry runs of 1,000 to 50,000 jobs, the overhead of a job, long jobs.
+
+Run it from the repository's root on a machine that does nothing else:
+
+    python benchmarks/workflow.py graph              # dry runs: time, and memory of the head process
+    python benchmarks/workflow.py job                # what a job costs beside its work
+    python benchmarks/workflow.py long               # memory of one attack and one scoring of 10,000 attempts
+
+Each prints a table in Markdown. A dry run makes the same graph as a run, and prints more.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+JOBS = (1_000, 10_000, 50_000)
+"""About how many jobs the graphs have."""
+
+
+def snakemake(directory, *arguments, overlay=None, preset=None):
+    """Return the command of a run in a directory, with a configuration on top of the default."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(directory)]
+    files = [str(ROOT / preset)] if preset else []
+    if overlay:
+        path = Path(directory) / "overlay.yaml"
+        path.write_text(yaml.safe_dump(overlay))
+        files.append(str(path))
+    return [*command, *(["--configfile", *files] if files else []), *map(str, arguments)]
+
+
+def measured(command):
+    """Run a command; return wall seconds, CPU seconds, peak memory (MB) and output."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(output[-3000:])
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
+
+
+def jobs_of(output):
+    return next(int(line.split()[1]) for line in output.splitlines() if line.startswith("total "))
+
+
+def graph(counts):
+    print("| jobs | dry run, s | CPU, s | a job, ms | memory, MB |\n| ---: | ---: | ---: | ---: | ---: |")
+    for wanted in counts:
+        # 14 experiments of 40 attributes and 1,000 images; a shard is an attack and a score, 5 of 14 a transfer, too.
+        shards = wanted / (14 * 2 + 5)
+        size = max(1, round(40_000 / shards))
+        with tempfile.TemporaryDirectory() as directory:
+            overlay = {"compute": {"shard_size": size}}
+            command = snakemake(directory, "--dry-run", "--quiet", "rules", overlay=overlay,
+                                preset="workflow/presets/paper.yaml")  # fmt: skip
+            wall, cpu, memory, output = measured(command)
+        jobs = jobs_of(output)
+        print(f"| {jobs:,} | {wall:.1f} | {cpu:.1f} | {1000 * cpu / jobs:.2f} | {memory:,.0f} |", flush=True)
+
+
+def job():
+    """Compare the time of the jobs of a small run with the time that they say they worked."""
+    with tempfile.TemporaryDirectory() as directory:
+        micro = yaml.safe_load((ROOT / "tests/robustness/micro.yaml").read_text())
+        wall, cpu, memory, output = measured(snakemake(directory, "--cores", 1, overlay=micro))
+        jobs = jobs_of(output)
+        print(f"{jobs} jobs on one core in {wall:.0f} s ({cpu:.0f} s CPU), head process {memory:,.0f} MB\n")
+        print("| rule | jobs | a job, s (median) |\n| --- | ---: | ---: |")
+        for folder in sorted((Path(directory) / "results/benchmarks").iterdir()):
+            files = [folder] if folder.is_file() else sorted(folder.glob("*.tsv"))
+            seconds = sorted(float(file.read_text().splitlines()[1].split("\t")[0]) for file in files)
+            print(f"| {folder.stem} | {len(seconds)} | {seconds[len(seconds) // 2]:.1f} |")
+
+
+def long(attempts):
+    print(f"| job of {attempts:,} attempts | seconds | memory at 1/4, MB | at 1/2 | at the end | lines of log |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    script = ROOT / "tests/robustness/long_job.py"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    with tempfile.TemporaryDirectory() as folder:
+        for what in ("attack", "score"):
+            command = [sys.executable, script, what, folder, str(attempts)]
+            result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+            measures = json.loads(result.stdout.splitlines()[-1])
+            memory = " | ".join(f"{each:,.0f}" for each in measures["memory"])
+            lines = len((result.stdout + result.stderr).splitlines())
+            print(f"| {what} | {measures['seconds']:.0f} | {memory} | {lines} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["graph", "job", "long"])
+    parser.add_argument("--jobs", type=int, nargs="+", default=JOBS, help="sizes of the graphs")
+    parser.add_argument("--attempts", type=int, default=10_000, help="of the long jobs")
+    arguments = parser.parse_args()
+    if arguments.what == "graph":
+        graph(arguments.jobs)
+    elif arguments.what == "job":
+        job()
+    else:
+        long(arguments.attempts)
+
+
+if __name__ == "__main__":
+    main()

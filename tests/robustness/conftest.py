@@ -1,0 +1,13 @@
+"""A finished run of the smallest configuration, never interrupted: what all others are compared with."""
+
+import pytest
+from faults import MICRO
+from running import Workflow
+
+
+@pytest.fixture(scope="session")
+def micro(tmp_path_factory):
+    """The finished micro run; tests must leave it as it is."""
+    workflow = Workflow(tmp_path_factory.mktemp("micro"), [MICRO])
+    workflow("--cores", 2)
+    return workflow

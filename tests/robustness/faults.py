@@ -1,0 +1,99 @@
+"""Doing harm to runs, and seeing whether their results are what they should be."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+from running import Workflow
+
+MICRO = Path(__file__).with_name("micro.yaml")
+
+DIFFERS = ("benchmarks", "history.csv", "inventory")
+"""Files or folders below results that tell how long something took, or digests of such files."""
+
+RESUME = "training_state.pt"
+"""What an unfinished training goes on from; gone when it is done."""
+
+
+def results_of(directory):
+    """Return the bytes of every result below a run's directory, by path, but for those that tell times."""
+    root = Path(directory) / "results"
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and not {*path.relative_to(root).parts} & {*DIFFERS, RESUME, ".snakemake_timestamp"}
+    }
+
+
+def assert_same_results(run, reference):
+    """Assert that two runs have the same files with the same bytes, and nothing half-written beside them."""
+    found, expected = results_of(run.directory), results_of(reference.directory)
+    assert sorted(found) == sorted(expected)
+    assert [path for path in expected if found[path] != expected[path]] == []
+
+
+def copy_of(reference, directory):
+    """Return a copy of a finished run that may be harmed; times of files stay."""
+    shutil.copytree(reference.directory, directory, dirs_exist_ok=True, symlinks=True)
+    return Workflow(directory, reference.configfiles)
+
+
+class Running:
+    """A run in a process group of its own, as a terminal would start it."""
+
+    def __init__(self, workflow, *arguments):
+        self.output = Path(workflow.directory) / "output.txt"
+        command, environment = workflow.command(*arguments)
+        with self.output.open("w") as file:
+            self.head = subprocess.Popen(
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=workflow.project,
+                start_new_session=True,
+            )
+
+    @property
+    def ended(self):
+        return self.head.poll() is not None
+
+    @property
+    def said(self):
+        return self.output.read_text(errors="replace")
+
+    def scripts(self):
+        """Return the workflow's scripts that are being run now: processes by name of the script."""
+        found = {}
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self.head.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    for argument in process.cmdline()[1:2]:
+                        if argument.endswith(".py") and ".snakemake/scripts/" in argument:
+                            found[Path(argument).name.split(".", 1)[1].removesuffix(".py")] = process
+        return found
+
+    def signal(self, number=signal.SIGKILL):
+        """Send a signal to the whole group, as Ctrl-C in a terminal or the end of a session does, and wait."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.head.pid, number)
+        self.head.wait(120)
+
+    def wait(self, seconds=900):
+        """Wait for the end and return the exit status."""
+        return self.head.wait(seconds)
+
+    def wait_until(self, condition, seconds=300):
+        """Wait until a condition holds; whether it did before the run ended."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.ended:
+            if condition():
+                return True
+            time.sleep(0.02)
+        return False

@@ -1,0 +1,422 @@
+"""Bad input of every kind: one clear message, a status that is not zero, no traceback on the screen, nothing touched.
+
+A case is a row of one of the tables: what is done to a copy of a finished run, and what the message must say, namely
+which file, which place in it, what is wrong or was expected, and what to do. Another case is another row.
+"""
+
+import json
+import os
+import pickle
+import re
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+import h5py
+import pandas as pd
+import pytest
+import torch
+import yaml
+from entries import Entries
+from faults import MICRO, copy_of
+from PIL import Image
+from running import ROOT, Workflow
+
+pytestmark = pytest.mark.workflow
+
+STEM = "euclidean/converged/ffa-line"
+DATASET = "results/dataset/celeba.h5"
+SAMPLE = "results/dataset/sample.csv"
+CHECKPOINT = "results/networks/euclidean/Smiling/converged.pt"
+SHARD = f"results/attacks/{STEM}/000.h5"
+VIEW = f"results/attacks/{STEM}.h5"
+SCORES = f"results/scores/{STEM}/000.parquet"
+
+
+def default_config():
+    """Return the configuration as Snakemake merges it: config.yaml and the micro overlay."""
+
+    def merged(base, overlay):
+        if not (isinstance(base, dict) and isinstance(overlay, dict)):
+            return overlay
+        return {key: merged(base.get(key), overlay[key]) if key in overlay else base[key] for key in base | overlay}
+
+    return merged(yaml.safe_load((ROOT / "config.yaml").read_text()), yaml.safe_load(MICRO.read_text()))
+
+
+CONFIG = default_config()
+
+
+# What is done to a file.
+
+
+def write(content):
+    return lambda path: path.write_bytes(content)
+
+
+def cut(share):
+    return lambda path: os.truncate(path, int(path.stat().st_size * share))
+
+
+def flip(share):
+    """Change one bit at a place between beginning (0) and end (1) of the file."""
+
+    def harm(path):
+        data = bytearray(path.read_bytes())
+        data[int(share * len(data))] ^= 1
+        path.write_bytes(data)
+
+    return harm
+
+
+def remove(path):
+    path.unlink()
+
+
+def folder_instead(path):
+    path.unlink()
+    path.mkdir()
+
+
+def copied_from(name):
+    def harm(path):
+        root = next(parent for parent in path.parents if (parent / "results").is_dir())
+        shutil.copyfile(root / name, path)
+
+    return harm
+
+
+def checkpoint_with(**changes):
+    """Change entries of a checkpoint; None removes one."""
+
+    def harm(path):
+        content = torch.load(path, weights_only=True)
+        content.update(changes)
+        torch.save({key: value for key, value in content.items() if value is not None}, path)
+
+    return harm
+
+
+def network_with(**changes):
+    def harm(path):
+        content = torch.load(path, weights_only=True)
+        content["network"].update(changes)
+        torch.save(content, path)
+
+    return harm
+
+
+class Bomb:
+    """Leaves a file where it is unpickled."""
+
+    def __reduce__(self):
+        return (os.mkdir, ("exploded",))
+
+
+def pickle_bomb(path):
+    torch.save({"format": "faceflip-checkpoint", "version": 1, "state": Bomb()}, path)
+
+
+def plain_pickle_bomb(path):
+    path.write_bytes(pickle.dumps(Bomb()))
+
+
+def hdf5_with(change):
+    def harm(path):
+        with h5py.File(path, "r+") as file:
+            change(file)
+
+    return harm
+
+
+def without_manifest(file):
+    del file.attrs["manifest"]
+
+
+def of_another_version(file):
+    manifest = json.loads(file.attrs["manifest"])
+    file.attrs["manifest"] = json.dumps({**manifest, "version": 99})
+
+
+def of_another_dataset(file):
+    manifest = json.loads(file.attrs["manifest"])
+    file.attrs["manifest"] = json.dumps({**manifest, "fingerprint": "0" * 64})
+
+
+# What is run on it.
+
+
+def predict(entries, folder):
+    return entries.script(
+        folder,
+        "predict_network",
+        input={
+            "dataset": DATASET,
+            "sample": SAMPLE,
+            "epoch2": CHECKPOINT.replace("converged", "epoch2"),
+            "converged": CHECKPOINT,
+        },
+        output={"predictions": "results/predictions/euclidean/Smiling.parquet"},
+        params={"batch_size": 8, "device": "cpu"},
+        wildcards={"loss": "euclidean", "attribute": "Smiling"},
+        config=CONFIG,
+    )
+
+
+def attack(entries, folder):
+    return entries.script(
+        folder,
+        "attack_shard",
+        input={"dataset": DATASET, "sample": SAMPLE, "checkpoints": [CHECKPOINT]},
+        output={"store": SHARD},
+        params={
+            "options": CONFIG["attacks"]["ffa-line"],
+            "parts": [{"attribute": "Smiling", "start": 0, "stop": 3}],
+            "first_attempt": 0,
+            "batch_size": CONFIG["compute"]["batch_size"],
+            "device": "cpu",
+            "seed": CONFIG["seed"],
+            "compression": "gzip",
+        },
+        wildcards={"network": "euclidean", "checkpoint": "converged", "attack": "ffa-line", "shard": "000"},
+        config=CONFIG,
+    )
+
+
+def score(entries, folder):
+    return entries.script(
+        folder,
+        "score_shard",
+        input={"dataset": DATASET, "store": SHARD},
+        output={"scores": SCORES},
+        params={"color": "rgb", "engine": "cpu", "device": "cpu"},
+        config=CONFIG,
+    )
+
+
+def join(entries, folder):
+    shards = [SHARD, SHARD.replace("000", "001")]
+    return entries.script(folder, "join_shards", input={"shards": shards}, output={"view": VIEW})
+
+
+def collect(entries, folder):
+    return entries.script(
+        folder,
+        "collect_attempts",
+        input={"shards": [SHARD], "scores": [SCORES]},
+        output={"attempts": "results/attempts.parquet"},
+    )
+
+
+def draw(images):
+    def run(entries, folder):
+        return entries.script(
+            folder,
+            "draw_sample",
+            input={"dataset": DATASET},
+            output={"sample": SAMPLE},
+            params={"seed": 1, "images": images},
+        )
+
+    return run
+
+
+def inventory(entries, folder):
+    return entries.script(
+        folder,
+        "take_inventory",
+        input={"make_table": ["results/tables/table1.csv", "results/tables/table2.csv"]},
+        output={"inventory": "results/inventory/pages.json"},
+        params={"parts": ["pages"]},
+    )
+
+
+def faceflip(*arguments):
+    return lambda entries, folder: entries.command(folder, *arguments)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done to which file of a finished run, what is run on it then, and what the message must say."""
+
+    name: str
+    run: Any
+    says: tuple[str, ...]
+    path: str | None = None
+    harm: Any = None
+
+
+AGAIN = "delete it"
+
+CASES = [
+    # Checkpoints
+    Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),
+    Case("checkpoint empty", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"")),
+    Case("checkpoint cut", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, cut(0.6)),
+    Case("checkpoint that is text", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"weights")),
+    Case("checkpoint that is a folder", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, folder_instead),
+    Case("checkpoint that is a store", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, copied_from(SHARD)),
+    Case("checkpoint with code in it", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, pickle_bomb),
+    Case("plain pickle with code in it", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, plain_pickle_bomb),
+    Case("checkpoint of others", predict, ("not a checkpoint of faceflip",), CHECKPOINT, checkpoint_with(format="timm")),
+    Case("checkpoint of the future", predict, ("version 99", "reads version"), CHECKPOINT, checkpoint_with(version=99)),
+    Case("checkpoint without weights", predict, ("'state'", "anew"), CHECKPOINT, checkpoint_with(state=None)),
+    Case("checkpoint without epoch", predict, ("'epoch'", "anew"), CHECKPOINT, checkpoint_with(epoch=None)),
+    Case("weights of another width", predict, ("size mismatch", "anew"), CHECKPOINT, network_with(width=0.125)),
+    Case("unknown architecture", predict, ("anew",), CHECKPOINT, network_with(architecture="vgg17")),
+    Case("unknown loss", predict, ("anew",), CHECKPOINT, network_with(objective="hinge")),
+    Case("unknown key of the network", predict, ("unknown keys ['depth']",), CHECKPOINT, network_with(depth=3)),
+    Case("checkpoint of another attribute", attack, (CHECKPOINT, "Smiling"), CHECKPOINT, network_with(attributes=["Male"])),
+    # Datasets
+    Case("dataset missing", predict, (DATASET, "pack_dataset"), DATASET, remove),
+    Case("dataset empty", predict, (DATASET, "pack_dataset"), DATASET, write(b"")),
+    Case("dataset cut", predict, (DATASET, "pack_dataset"), DATASET, cut(0.5)),
+    Case("dataset that is text", predict, (DATASET, "pack_dataset"), DATASET, write(b"pixels" * 1000)),
+    Case("dataset without manifest", predict, (DATASET, "pack_dataset"), DATASET, hdf5_with(without_manifest)),
+    Case("dataset of the future", predict, (DATASET, "pack_dataset"), DATASET, hdf5_with(of_another_version)),
+    Case("sample larger than the data", draw(10**6), ("sample.images is 1000000", "training split has 64")),
+    # Stores
+    Case("store missing", score, (SHARD, "no such file", "snakemake"), SHARD, remove),
+    Case("store empty", score, (SHARD, "empty or was never completed", AGAIN), SHARD, write(b"")),
+    Case("store cut", score, (SHARD, "truncated", AGAIN), SHARD, cut(0.9)),
+    Case("store with one bit changed", score, (SHARD, "damaged", AGAIN), SHARD, flip(0.2)),
+    Case("store that is text", score, (SHARD, "not a perturbation store"), SHARD, write(b"perturbations " * 1000)),
+    Case("store that is a dataset", score, (SHARD, "not a perturbation store"), SHARD, copied_from(DATASET)),
+    Case("store of another dataset", score, ("'dataset_fingerprint'", "0000"), DATASET, hdf5_with(of_another_dataset)),
+    Case("store joined without a shard", join, ("cannot be joined", SHARD, "no such file"), SHARD, remove),
+    Case("store joined with a bent shard", join, ("cannot be joined", SHARD, "damaged"), SHARD, flip(0.99)),
+    Case("a shard twice", join, ("there twice",), SHARD, copied_from(SHARD.replace("000", "001"))),
+    Case(
+        "a shard of another attack",
+        join,
+        ("is of another run", AGAIN),
+        SHARD,
+        copied_from("results/attacks/softmax/converged/fgs-line/000.h5"),
+    ),
+    # Tables
+    Case("scores missing", collect, (SCORES, "not a readable table", AGAIN), SCORES, remove),
+    Case("scores cut", collect, (SCORES, "not a readable table", AGAIN), SCORES, cut(0.5)),
+    Case("scores that are text", collect, (SCORES, "not a readable table", AGAIN), SCORES, write(b"row,pass\n0,1\n")),
+    Case(
+        "scores of another shard",
+        collect,
+        (SCORES, "do not belong to the", AGAIN),
+        SCORES,
+        lambda path: pd.read_parquet(path).head(2).to_parquet(path),
+    ),
+    Case("result missing for the inventory", inventory, ("results/tables/table2.csv", "missing"),
+         "results/tables/table2.csv", remove),
+    # The command line
+    Case("inspect nothing", faceflip("inspect", "nothing.h5"), ("nothing.h5: no such file",)),
+    Case("inspect a checkpoint", faceflip("inspect", CHECKPOINT), (CHECKPOINT, "not a perturbation store")),
+    Case("check a cut store", faceflip("check", SHARD), (SHARD, "truncated", "snakemake"), SHARD, cut(0.5)),
+    Case("check a lost checkpoint", faceflip("check", "results"), (CHECKPOINT, "missing", "--force"), CHECKPOINT, remove),
+    Case("show an attempt that is none", faceflip("show", SHARD, "--row", "77"), ("--row 77", "attempts 0 to 2")),
+    Case("export by another name", faceflip("export", SHARD, "--to", "csv", "-o", "a.txt"), ("ends in .csv",)),
+    Case("PASS of different sizes", faceflip("pass", "results/synthetic/img_align_celeba/000001.jpg", "small.png"),
+         ("of one size",)),
+    Case("PASS of no image", faceflip("pass", SAMPLE, SAMPLE), (SAMPLE,)),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def entries():
+    with Entries() as entries:
+        yield entries
+
+
+@pytest.fixture(scope="module")
+def bench(micro, tmp_path_factory):
+    """A copy of the finished run, in which each case puts back what it has changed."""
+    folder = copy_of(micro, tmp_path_factory.mktemp("bad-input")).directory
+    Image.new("RGB", (20, 20)).save(folder / "small.png")
+    return folder
+
+
+def state(root):
+    """Return bytes of all files below results, by path."""
+    return {path: path.read_bytes() for path in sorted((root / "results").rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def test_bad_input(entries, bench, case):
+    path = bench / case.path if case.path else None
+    original = path.read_bytes() if path else b""
+    try:
+        if path:
+            case.harm(path)
+        before = state(bench)
+        ended = case.run(entries, bench)
+        assert ended.status == 1, ended.screen
+        assert "Traceback" not in ended.screen
+        missing = [words for words in case.says if words not in re.sub(r"\s+", " ", ended.screen)]
+        assert not missing, ended.screen
+        if ended.log:
+            assert "Traceback" in ended.log, "the whole story is in the log"
+            assert ended.screen.strip().startswith("Error: "), ended.screen
+            assert "UserError" in ended.log
+        assert state(bench) == before, "nothing is touched, and nothing half-written stays"
+        assert not (bench / "exploded").exists(), "no code of a file is run"
+    finally:
+        if path:
+            if path.is_dir():
+                path.rmdir()
+            path.write_bytes(original)
+
+
+def test_the_bench_is_sound(entries, bench):
+    """Without harm every script of the table succeeds: the cases above fail for their own reason alone."""
+    for run in (predict, attack, score, join, collect, draw(6), inventory, faceflip("check", SHARD)):
+        ended = run(entries, bench)
+        assert ended.status == 0, ended.screen + ended.log
+
+
+CONFIGURATIONS = [
+    ("no YAML", "seed: [", ("not valid JSON or YAML",)),
+    ("a list", "- seed\n", ()),
+    ("unknown key", "smaple: {images: 3}", ("smaple: unknown key", "did you mean sample?")),
+    ("wrong type", "seed: many", ("seed: expected integer, found 'many'",)),
+    ("null", "seed: null", ("seed: expected integer, found None",)),
+    ("unknown attribute", "attributes: [Smilling]", ("attributes[0]", "did you mean Smiling?")),
+    ("unknown attack", "experiments: {moon: {converged: [pgd]}}", ("experiments.moon.converged[0]", "none of")),
+    ("impossible attack", "experiments: {moon: {converged: [fgs-line]}}", ("use ffa-line or ffa-iterative",)),
+    ("negative", "sample: {images: -3}", ("sample.images: -3",)),
+    ("tag with code", "seed: !!python/object/apply:os.mkdir [exploded]", ("not valid JSON or YAML",)),
+]
+"""Content of a configuration file, and what the message must say."""
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [row[1:] for row in CONFIGURATIONS], ids=[row[0] for row in CONFIGURATIONS]
+)
+def test_bad_configuration(tmp_path, content, says):
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text(content)
+    result = Workflow(tmp_path, [overlay])("--dry-run", check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert "Traceback" not in said
+    assert not [words for words in says if words not in said], said
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_there_are_at_least_forty_cases():
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+    assert len(CASES) + len(CONFIGURATIONS) >= 40
+
+
+def test_through_snakemake(micro, tmp_path):
+    """The same on a real run: the message is on the screen, the traceback in the log, finished results stay."""
+    run = copy_of(micro, tmp_path)
+    checkpoint_with(version=99)(tmp_path / CHECKPOINT)
+    kept = (tmp_path / "results/predictions/moon.parquet").read_bytes()
+    result = run("--cores", 1, "--force", f"results/attacks/{STEM}/000.h5", check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert f"Error: {CHECKPOINT}: checkpoint version 99" in said
+    log = tmp_path / "logs/attack_shard/euclidean-converged-ffa-line-000.log"
+    assert "Traceback" in log.read_text()
+    assert (tmp_path / "results/predictions/moon.parquet").read_bytes() == kept
+    assert not list((tmp_path / "results/attacks").rglob(".*.h5"))

@@ -1,0 +1,217 @@
+"""Finished files that are deleted, cut or bent are found, and the command that is named gives the bytes back."""
+
+import json
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from faults import assert_same_results, copy_of
+from running import ROOT
+
+from faceflip.errors import UserError
+from faceflip.inventory import find_damage, read_inventory, repair, take_inventory, write_inventory
+
+EXPERIMENT = "euclidean/converged/ffa-line"
+
+KINDS = {
+    "annotations": "results/synthetic/list_attr_celeba.txt",
+    "image": "results/synthetic/img_align_celeba/000007.jpg",
+    "dataset": "results/dataset/celeba.h5",
+    "manifest": "results/dataset/manifest.json",
+    "sample": "results/dataset/sample.csv",
+    "checkpoint": "results/networks/euclidean/Smiling/converged.pt",
+    "moon": "results/networks/moon/epoch2.pt",
+    "predictions": "results/predictions/softmax/Smiling.parquet",
+    "all predictions": "results/predictions.parquet",
+    "shard": f"results/attacks/{EXPERIMENT}/001.h5",
+    "joined view": f"results/attacks/{EXPERIMENT}.h5",
+    "scores": f"results/scores/{EXPERIMENT}/000.parquet",
+    "transfers": f"results/portability/{EXPERIMENT}/000.parquet",
+    "all transfers": "results/transfers.parquet",
+    "attempts": "results/attempts.parquet",
+    "run": "results/run.json",
+    "table": "results/tables/table1.csv",
+    "page": "results/tables/success.md",
+    "figure": "results/figures/figure2.pdf",
+    "readme": "results/README.md",
+}
+"""One file of each kind."""
+
+
+def flip(path, rng):
+    """Change one bit."""
+    data = bytearray(path.read_bytes())
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    path.write_bytes(data)
+
+
+def cut(path, rng):
+    """Cut the end off."""
+    os.truncate(path, rng.randrange(path.stat().st_size))
+
+
+def delete(path, rng):
+    path.unlink()
+
+
+HARMS = (flip, cut, delete)
+
+
+def check(directory, *arguments):
+    """Return status and output of `faceflip check results`."""
+    command = [sys.executable, "-c", "from faceflip.cli import main; main()", "check", "results", *arguments]
+    result = subprocess.run(command, cwd=directory, capture_output=True, text=True, env=environment())
+    assert "Traceback" not in result.stdout + result.stderr
+    return result.returncode, result.stdout + result.stderr
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+
+
+@pytest.mark.workflow
+def test_a_sound_run(micro):
+    status, said = check(micro.directory)
+    assert (status, said.count("FAULT")) == (0, 0), said
+    assert "files compared with the run's inventories, no faults" in said
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("harm", HARMS)
+def test_every_kind_of_file_is_repaired_by_the_command_that_is_named(micro, tmp_path, harm):
+    """All kinds at once: each is found, and named with its rule; the commands give every byte back."""
+    run, rng = copy_of(micro, tmp_path), random.Random(harm.__name__)
+    for path in KINDS.values():
+        harm(tmp_path / path, rng)
+    status, said = check(tmp_path)
+    assert status == 1
+    unseen = [
+        path for path in KINDS.values() if f"FAULT: {path}" not in said and f"FAULT: {tmp_path / path}" not in said
+    ]
+    assert unseen == []
+    commands = json.loads(check(tmp_path, "--json")[1])["repair"]
+    assert [command in said for command in commands] == [True, True]
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "snakemake"
+        run(*arguments)
+    assert_same_results(run, micro)
+    assert check(tmp_path)[0] == 0
+    assert "Nothing to be done" in run.said("--cores", 1), "nothing that was made from them is made again"
+
+
+@pytest.mark.workflow
+def test_a_damaged_inventory_is_taken_again(micro, tmp_path):
+    run = copy_of(micro, tmp_path)
+    inventory = tmp_path / "results/inventory/attacks.json"
+    sound = inventory.read_bytes()
+    cut(inventory, random.Random(1))
+    status, said = check(tmp_path)
+    assert (status, said.count("FAULT")) == (1, 1), said
+    for command in json.loads(check(tmp_path, "--json")[1])["repair"]:
+        run(*shlex.split(command)[1:])
+    assert inventory.read_bytes() == sound
+
+
+@pytest.mark.workflow
+def test_a_deleted_intermediate_that_snakemake_does_not_miss(micro, tmp_path):
+    """Snakemake sees no reason to make it again, `check` does, and only its own rule runs."""
+    run = copy_of(micro, tmp_path)
+    checkpoint = tmp_path / KINDS["checkpoint"]
+    checkpoint.unlink()
+    assert run.planned() == {}, "the trap"
+    status, said = check(tmp_path)
+    assert status == 1
+    assert f"FAULT: {checkpoint}: missing" in said
+    (first, _) = json.loads(check(tmp_path, "--json")[1])["repair"]
+    assert first == (
+        "snakemake --cores all --allowed-rules train_network --force results/networks/euclidean/Smiling/converged.pt"
+    )
+    assert run.planned(*shlex.split(first)[1:]) == {"train_network": 1}
+
+
+@pytest.mark.workflow
+def test_every_result_is_in_an_inventory(micro):
+    """A new rule whose outputs were forgotten in workflow/rules/inventory.smk is found here."""
+    listed = set()
+    for path in (micro.directory / "results/inventory").glob("*.json"):
+        listed |= {entry.path for entry in read_inventory(path)[0]}
+    root = micro.directory / "results"
+    there = {path for path in root.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"}
+    there = {path for path in there if path.relative_to(root).parts[0] not in ("benchmarks", "inventory")}
+    assert listed == {str(path.relative_to(micro.directory)) for path in there}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A small finished run with two inventories."""
+    for name in ("results/a.csv", "results/images/1.jpg", "results/images/2.jpg", "results/b.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"content of {name}\n")
+    parts = {"one": {"make_a": ["results/a.csv", "results/images"]}, "two": {"make_b": ["results/b.csv"]}}
+    for part, outputs in parts.items():
+        write_inventory(tmp_path / f"results/inventory/{part}.json", take_inventory(outputs, tmp_path), list(parts))
+    return tmp_path
+
+
+class TestInventory:
+    def test_what_it_holds(self, folder):
+        entries, parts = read_inventory(folder / "results/inventory/one.json")
+        assert parts == ["one", "two"]
+        assert [(entry.path, entry.target, entry.rule) for entry in entries] == [
+            ("results/a.csv", "results/a.csv", "make_a"),
+            ("results/images/1.jpg", "results/images", "make_a"),
+            ("results/images/2.jpg", "results/images", "make_a"),
+        ]
+
+    def test_sound(self, folder):
+        assert find_damage(folder / "results") == ([], 4)
+        assert find_damage(folder / "results/images") == ([], 2)
+        assert find_damage(folder / "results/b.csv") == ([], 1)
+
+    @pytest.mark.parametrize("harm", HARMS)
+    def test_one_file(self, folder, harm):
+        harm(folder / "results/images/2.jpg", random.Random(1))
+        (damage,), _ = find_damage(folder / "results")
+        assert (damage.path, damage.target, damage.rule) == (
+            (folder / "results/images/2.jpg").resolve(),
+            "results/images",
+            "make_a",
+        )
+        assert find_damage(folder / "results/b.csv") == ([], 1)
+
+    @pytest.mark.parametrize("harm", HARMS)
+    def test_the_inventory_itself(self, folder, harm):
+        """A bent digest is not taken for a damaged result."""
+        for seed in range(20):
+            sound = (folder / "results/inventory/two.json").read_bytes()
+            harm(folder / "results/inventory/two.json", random.Random(seed))
+            (damage,), _ = find_damage(folder / "results")
+            assert (damage.target, damage.rule) == ("results/inventory/two.json", "take_inventory")
+            (folder / "results/inventory/two.json").write_bytes(sound)
+
+    def test_moved_and_linked_results(self, folder, tmp_path):
+        (folder / "results").rename(folder / "elsewhere")
+        assert find_damage(folder / "elsewhere") == ([], 4)
+        (folder / "results").symlink_to(folder / "elsewhere")
+        assert find_damage(folder / "results") == ([], 4)
+
+    def test_a_folder_without_inventories(self, tmp_path):
+        assert find_damage(tmp_path) == ([], 0)
+
+    def test_an_inventory_of_missing_files_is_not_taken(self, folder):
+        shutil.rmtree(folder / "results/images")
+        with pytest.raises(UserError, match=r"2 results are missing.*\n.*results/x\n.*results/y"):
+            take_inventory({"make": ["results/a.csv", "results/x", "results/y"]}, folder)
+
+    def test_commands(self):
+        assert list(repair([])) == []
+        commands = list(repair([("results/b", "make_b"), ("results/a", "make_a"), ("results/a", "make_a")]))
+        assert commands == [
+            "snakemake --cores all --allowed-rules make_a make_b --force results/a results/b",
+            "snakemake --cores all --touch",
+        ]

@@ -1,0 +1,158 @@
+"""Disks that are full, folders that cannot be written to, clocks that jump: told clearly, and resumed afterwards."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+from faults import MICRO, assert_same_results, copy_of, results_of
+from running import Workflow
+
+from faceflip.errors import UserError
+from faceflip.files import LEFTOVER, replacing, sweep
+
+pytestmark = pytest.mark.workflow
+
+TABLE = "results/tables/table1.csv"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mount a file system of a given size at a folder of the run's directory."""
+    mounted = []
+
+    def mount(size, folder="results"):
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        options = f"size={size}" + (",remount" if place in mounted else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", place]
+        if subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("a small file system cannot be mounted here")
+        if place not in mounted:
+            mounted.append(place)
+
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("needs the right to mount a small file system")
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", place], check=True)
+
+
+def leftovers(directory):
+    return [path for path in (directory / "results").rglob(".*") if LEFTOVER.fullmatch(path.name)]
+
+
+def test_full_disk(micro, tmp_path, disk):
+    """The disk grows only a little after each failure: faces, dataset, networks and stores all meet its end."""
+    run = Workflow(tmp_path, [MICRO])
+    told = []
+    for size in ("300k", "1500k", "2500k", "4m", "6m"):
+        disk(size)
+        result = run("--cores", 1, check=False)
+        said = result.stdout + result.stderr
+        assert result.returncode == 1, size
+        assert not leftovers(tmp_path)
+        errors = [line for line in said.splitlines() if line.startswith("Error: results/")]
+        assert errors, said
+        assert all("no space left on device" in line and "free some space and run again" in line for line in errors)
+        told += errors
+    assert len({line.split("/")[1] for line in told}) >= 3, "several stages"
+    disk("200m")
+    run("--cores", 2)
+    assert_same_results(run, micro)
+
+
+def test_read_only_results(micro, tmp_path, disk):
+    """Told by Snakemake before any job; after the remount the same command does it."""
+    disk("200m")
+    run = copy_of(micro, tmp_path)
+    before = results_of(tmp_path)
+    (tmp_path / TABLE).unlink()
+    place = tmp_path / "results"
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+    result = run("--cores", 1, TABLE, check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert "Write-protected output files for rule make_table" in said
+    assert "Traceback" not in said
+    subprocess.run(["mount", "-o", "remount,rw", place], check=True)
+    run("--cores", 1, TABLE)
+    assert results_of(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to give its rights away")
+def test_no_permission(micro, tmp_path):
+    """A folder of results that the user may not write to."""
+    run = copy_of(micro, tmp_path)
+    (tmp_path / TABLE).unlink()
+    folder = (tmp_path / TABLE).parent
+    folder.chmod(0o555)
+    command, environment = run.command("--cores", 1, TABLE)
+    without_rights = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
+    try:
+        result = subprocess.run([*without_rights, *command], capture_output=True, text=True, env=environment)
+    finally:
+        folder.chmod(0o755)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert "ermission denied" in said
+    assert str(TABLE).rpartition("/")[0] in said
+    run("--cores", 1, TABLE)
+    assert_same_results(run, micro)
+
+
+@pytest.mark.parametrize("days", [-400, 2])
+def test_a_clock_that_jumps(micro, tmp_path, days):
+    """Files of another time may be made again, but what is made is the same; --touch ends it."""
+    run = copy_of(micro, tmp_path)
+    moment = time.time() + days * 86400
+    for path in ("networks/euclidean/Smiling/converged.pt", "dataset/celeba.h5", "predictions.parquet"):
+        os.utime(tmp_path / "results" / path, (moment, moment))
+    run("--cores", 2)
+    assert_same_results(run, micro)
+    run("--cores", 1, "--touch")
+    assert "Nothing to be done" in run.said("--cores", 1)
+    assert_same_results(run, micro)
+
+
+class TestReplacing:
+    @pytest.mark.parametrize("number", [28, 122, 13, 30])
+    def test_disk_errors_are_told(self, tmp_path, number):
+        def fail():
+            with replacing(tmp_path / "a.csv") as beside:
+                beside.write_text("half")
+                raise OSError(number, os.strerror(number))
+
+        with pytest.raises(UserError, match=r"a\.csv: .*nothing was written under this name; (free|make) "):
+            fail()
+        assert list(tmp_path.iterdir()) == []
+
+    def test_disk_errors_of_hdf5_are_told(self, tmp_path):
+        def fail():
+            with replacing(tmp_path / "a.h5"):
+                raise OSError("Can't write data (file write failed: errno = 28, error message = 'No space left')")
+
+        with pytest.raises(UserError, match="no space left on device"):
+            fail()
+
+    def test_other_errors_stay_what_they_are(self, tmp_path):
+        with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.csv"):
+            (tmp_path / "b.csv").read_text()
+
+    def test_sweep(self, tmp_path):
+        folder = tmp_path / "results/tables"
+        folder.mkdir(parents=True)
+        old, fresh, other = (
+            folder / ".a.12-0123abcd.csv",
+            folder / ".b.12-0123abcd.csv",
+            folder / ".snakemake_timestamp",
+        )
+        for path in (old, fresh, other):
+            path.touch()
+        os.utime(old, (0, 0))
+        sweep(tmp_path / "results", idle=3600)
+        assert sorted(folder.iterdir()) == sorted([fresh, other])
+        sweep(tmp_path / "results")
+        assert list(folder.iterdir()) == [other]
+        sweep(tmp_path / "nothing")

@@ -1,0 +1,128 @@
+"""Runs that are killed at any moment, again and again: the same command ends with the results of a quiet run."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from faults import MICRO, Running, assert_same_results
+from running import ROOT, Workflow
+
+from faceflip.errors import UserError
+from faceflip.occupied import LOCK, occupy
+
+pytestmark = pytest.mark.workflow
+
+STAGES = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+"""The workflow's scripts, one a stage."""
+
+VISITS = 2
+"""How often each stage is killed: soon after its start, and at any later moment."""
+
+SIGNALS = (signal.SIGKILL,) * 8 + (signal.SIGTERM, signal.SIGINT)
+"""In turn: what the kernel, a scheduler or somebody at the keyboard sends to the whole group."""
+
+
+@pytest.mark.slow
+def test_killed_in_every_stage_again_and_again(micro, tmp_path):
+    workflow = Workflow(tmp_path, [MICRO])
+    rng = random.Random(2018)
+    visits = dict.fromkeys(sorted(STAGES), 0)
+    sent, hit = [], set()
+
+    while True:
+        run, due = Running(workflow, "--cores", 2), []
+
+        def seen(run=run, due=due):
+            due += [name for name in run.scripts() if visits[name] < VISITS]
+            return due
+
+        if len(sent) in (3, 9):
+            time.sleep(rng.uniform(0.2, 4))  # whatever Snakemake itself is at: imports, its graph, its records
+            stages = set(run.scripts())
+        elif run.wait_until(seen, seconds=600):
+            visits[due[0]] += 1
+            # At any later moment, but no stage that was not hit yet is let go.
+            run.wait_until(lambda run=run: run.scripts().keys() - hit, rng.uniform(0, 3))
+            stages = set(run.scripts())
+        if run.ended:
+            assert run.wait() == 0, run.said
+            break
+        number = SIGNALS[len(sent) % len(SIGNALS)]
+        run.signal(number)
+        if run.head.returncode == 0:  # it was done by then
+            break
+        sent.append(number)
+        hit |= stages
+        assert len(sent) < 100, run.said
+
+    print(f"{len(sent)} kills: {sorted(map(str, sent))}; stages hit: {sorted(hit)}")
+    assert sent.count(signal.SIGKILL) >= 20
+    assert {signal.SIGTERM, signal.SIGINT} <= set(sent)
+    assert hit == STAGES
+    assert_same_results(workflow, micro)
+    assert "Nothing to be done" in workflow.said("--cores", 1)
+
+
+def test_one_job_killed(micro, tmp_path):
+    """What the kernel does when memory runs out: told, with the job's name, and the rest of the run goes on."""
+    workflow = Workflow(tmp_path, [MICRO])
+    run = Running(workflow, "--cores", 2, "results/predictions.parquet")
+    assert run.wait_until(lambda: "train_network" in run.scripts())
+    os.kill(run.scripts()["train_network"].pid, signal.SIGKILL)
+    assert run.wait() != 0
+    assert re.search(r"Error in rule train_(network|moon):", run.said)
+    assert "died with <Signals.SIGKILL: 9>" in run.said
+    others = {path.parent.name for path in (tmp_path / "results/networks").rglob("converged.pt")}
+    assert others, "what does not hang on it goes on"
+    workflow("--cores", 2, "results/predictions.parquet")
+    for path in ("predictions.parquet", "networks/euclidean/Smiling/converged.pt", "networks/moon/converged.pt"):
+        assert (tmp_path / "results" / path).read_bytes() == (micro.directory / "results" / path).read_bytes()
+
+
+def test_two_runs_in_one_directory(tmp_path):
+    """The second is refused in one line, and the first goes on."""
+    workflow = Workflow(tmp_path, [MICRO])
+    target = "results/dataset/sample.csv"
+    first = Running(workflow, "--cores", 1, target)
+    assert first.wait_until(lambda: first.scripts())
+    said = workflow.said("--cores", 1, target, check=False)
+    assert f"{tmp_path}: process {first.head.pid} on " in said
+    assert "is at work here" in said
+    assert "Traceback" not in said
+    workflow("--summary")
+    workflow("--dry-run")
+    assert first.wait() == 0, first.said
+
+
+HOLDER = """
+import sys, time
+sys.path.insert(0, {scripts!r})
+from faceflip.occupied import occupy
+print(occupy({folder!r}), flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_lock_ends_with_its_holder(tmp_path):
+    code = HOLDER.format(scripts=str(ROOT / "scripts"), folder=str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "True\n"
+        with pytest.raises(UserError, match=rf"process {holder.pid} on .* is at work here"):
+            occupy(tmp_path)
+        holder.kill()
+    assert occupy(tmp_path)
+    assert Path(tmp_path, LOCK).read_text().startswith(f"process {os.getpid()} on ")
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def flock(*arguments):
+        raise OSError("No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    assert not occupy(tmp_path)

@@ -1,0 +1,66 @@
+"""Jobs that take long: memory does not grow with the attempts, logs can be read, progress is told every so often."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults import MICRO, Running
+from running import ROOT, Workflow
+
+from faceflip.progress import Progress
+
+LONG_JOB = Path(__file__).with_name("long_job.py")
+
+
+def long_job(what, folder, attempts):
+    """Run a job of many attempts in a process of its own; return its memory (MB) on the way, and its log."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, LONG_JOB, what, folder, str(attempts)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(result.stdout.splitlines()[-1])["memory"], result.stdout + result.stderr
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_the_attempts(tmp_path):
+    """benchmarks/workflow.py long measures the same over 10,000 attempts."""
+    attempts = 600
+    quarter, _, end = long_job("attack", tmp_path, attempts)[0]
+    image = 54 * 44 * 3 * 2 / 1e6
+    assert end - quarter < max(30, attempts * image / 3), "far less than the perturbations that were written"
+    memory, log = long_job("score", tmp_path, attempts)
+    assert memory[2] - memory[0] < 150
+    assert "\r" not in log
+    assert len(log.splitlines()) < 60
+
+
+def test_progress_in_a_log(capsys, monkeypatch):
+    """An hour's work tells a line every half minute, without carriage returns, with rate and time left."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    progress = Progress("attack", "attempts")
+    for second in range(1, 3601):
+        now[0] = second
+        progress(second, 3600)
+    lines = capsys.readouterr().err.splitlines()
+    assert 100 <= len(lines) <= 125
+    assert re.fullmatch(r"attack: 1,800 of 3,600 attempts \(50%\), 1 attempts/s, .* left.*", lines[59])
+    assert not any("\r" in line or "\033" in line for line in lines)
+
+
+@pytest.mark.workflow
+def test_a_failed_jobs_log_is_shown(tmp_path):
+    """Snakemake shows the end of the log of the job that failed, with the traceback that the message leaves out."""
+    celeba = tmp_path / "celeba"
+    celeba.mkdir()
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f"dataset: {{celeba: {celeba}}}\n")
+    run = Running(Workflow(tmp_path, [MICRO, overlay]), "--cores", 1, "results/dataset/celeba.h5")
+    assert run.wait() == 1
+    assert "Error: " in run.said
+    shown = run.said[run.said.index("logs/pack_dataset.log:") :]
+    assert "Traceback" in shown
+    assert "\r" not in run.said

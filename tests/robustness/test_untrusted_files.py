@@ -1,0 +1,303 @@
+"""Files from elsewhere: read, or refused by the documented error, whatever they hold; and no code of theirs runs."""
+
+import ast
+import io
+import json
+import re
+
+import h5py
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from running import ROOT
+from store_builder import Builder
+
+from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, read_labels
+from faceflip.dataset import open_dataset
+from faceflip.errors import UserError
+from faceflip.inventory import read_inventory, take_inventory, write_inventory
+from faceflip.networks import NetworkSpec, build
+from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceflip.store import open_store
+from faceflip.store.check import check
+from faceflip.tables import read_table, write_table
+
+fuzzed = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@st.composite
+def mutations(draw):
+    """Return a function that changes bytes: a few places overwritten, removed, doubled, filled in, or all cut short."""
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["overwrite", "remove", "insert", "double", "truncate", "zero"]),
+                st.floats(0, 1, exclude_max=True),
+                st.integers(1, 64),
+                st.binary(min_size=1, max_size=16),
+            ),
+            min_size=1,
+            max_size=4,
+        )
+    )
+
+    def mutate(data):
+        data = bytearray(data)
+        for kind, share, length, filling in steps:
+            place = int(share * len(data))
+            if kind == "overwrite":
+                data[place : place + len(filling)] = filling
+            elif kind == "remove":
+                del data[place : place + length]
+            elif kind == "insert":
+                data[place:place] = filling
+            elif kind == "double":
+                data[place:place] = data[place : place + length]
+            elif kind == "truncate":
+                del data[place:]
+            else:
+                data[place : place + length] = bytes(len(data[place : place + length]))
+        return bytes(data)
+
+    return mutate
+
+
+def refused_or_read(path, content, read):
+    """Write the content and read it; whether it was refused. Any error but the documented one fails the test."""
+    path.write_bytes(content)
+    try:
+        read(path)
+    except UserError as error:
+        message = str(error)
+    else:
+        return False
+    assert path.name in message or str(path.parent) in message, "the message names the file"
+    return True
+
+
+@pytest.fixture(scope="module")
+def celeba(tmp_path_factory):
+    """A folder with the text files of five images."""
+    folder = tmp_path_factory.mktemp("celeba")
+    names = [f"{number:06d}.jpg" for number in range(1, 6)]
+    rows = [
+        f"{name} " + " ".join(["-1", " 1"][(place + row) % 2] for place in range(40)) for row, name in enumerate(names)
+    ]
+    (folder / ANNOTATIONS).write_text("\n".join(["5", " ".join(ATTRIBUTES), *rows]) + "\n")
+    (folder / PARTITION).write_text("".join(f"{name} {row % 3}\n" for row, name in enumerate(names)))
+    (folder / "img_align_celeba").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("name", [ANNOTATIONS, PARTITION])
+class TestTextFiles:
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated(self, celeba, name, mutate):
+        sound = (celeba / name).read_bytes()
+        try:
+            refused_or_read(celeba / name, mutate(sound), lambda path: read_labels(celeba))
+        finally:
+            (celeba / name).write_bytes(sound)
+
+    @fuzzed
+    @given(content=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
+    def test_anything(self, celeba, name, content):
+        sound = (celeba / name).read_bytes()
+        try:
+            assert refused_or_read(celeba / name, content, lambda path: read_labels(celeba))
+        finally:
+            (celeba / name).write_bytes(sound)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "converged.pt"
+    spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), width=0.02)
+    save_checkpoint(path, build(spec, 1), CheckpointInfo(1, {"loss": 0.5}, {"seed": 1}, "0" * 64))
+    return path.read_bytes()
+
+
+class TestCheckpoints:
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated(self, checkpoint, tmp_path, mutate):
+        refused_or_read(tmp_path / "a.pt", mutate(checkpoint), load_checkpoint)
+
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated_description(self, checkpoint, tmp_path, mutate):
+        """Changes within the pickle of an archive whose sums are right."""
+        import zipfile
+
+        target = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(checkpoint)) as source, zipfile.ZipFile(target, "w") as changed:
+            for item in source.infolist():
+                data = source.read(item)
+                changed.writestr(item, mutate(data) if item.filename.endswith("data.pkl") else data)
+        refused_or_read(tmp_path / "a.pt", target.getvalue(), load_checkpoint)
+
+    @fuzzed
+    @given(
+        key=st.sampled_from(["format", "version", "network", "state", "epoch", "metrics", "training"]),
+        value=st.one_of(st.none(), st.integers(), st.text(max_size=5), st.lists(st.integers(), max_size=3),
+                        st.dictionaries(st.text(max_size=5), st.integers(), max_size=3)),
+    )  # fmt: skip
+    def test_other_values(self, checkpoint, tmp_path, key, value):
+        content = torch.load(io.BytesIO(checkpoint), weights_only=True)
+        content[key] = value
+        target = io.BytesIO()
+        torch.save(content, target)
+        refused_or_read(tmp_path / "a.pt", target.getvalue(), load_checkpoint)
+
+    @fuzzed
+    @given(
+        key=st.sampled_from(["objective", "attributes", "image_size", "architecture", "width", "input_mean"]),
+        value=st.one_of(st.none(), st.integers(-3, 3), st.text(max_size=5), st.lists(st.integers(-2, 2), max_size=3)),
+    )
+    def test_other_networks(self, checkpoint, tmp_path, key, value):
+        content = torch.load(io.BytesIO(checkpoint), weights_only=True)
+        content["network"][key] = value
+        target = io.BytesIO()
+        torch.save(content, target)
+        refused_or_read(tmp_path / "a.pt", target.getvalue(), load_checkpoint)
+
+
+def read_store(path):
+    with open_store(path) as store:
+        assert len(store.attempts) == len(store)
+        for block in store.blocks():
+            assert block.perturbations.dtype == "int16"
+
+
+class TestStores:
+    @pytest.fixture(scope="class")
+    def store(self, tmp_path_factory):
+        return Builder(tmp_path_factory.mktemp("store")).shard("a.h5", rows=6).read_bytes()
+
+    @pytest.fixture(scope="class")
+    def view(self, tmp_path_factory):
+        return Builder(tmp_path_factory.mktemp("view")).view(rows=6)
+
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated(self, store, tmp_path, mutate):
+        refused_or_read(tmp_path / "a.h5", mutate(store), read_store)
+        check(tmp_path / "a.h5")
+
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated_view(self, view, mutate):
+        sound = view.read_bytes()
+        try:
+            refused_or_read(view, mutate(sound), read_store)
+            check(view)
+        finally:
+            view.write_bytes(sound)
+
+
+class TestTables:
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated(self, tmp_path, mutate):
+        import pandas as pd
+
+        path = tmp_path / "a.parquet"
+        write_table(path, pd.DataFrame({"row": range(50), "pass": 0.5, "alignment": "converged"}))
+        refused_or_read(path, mutate(path.read_bytes()), read_table)
+
+
+class TestInventories:
+    @fuzzed
+    @given(mutate=mutations())
+    def test_mutated(self, tmp_path, mutate):
+        (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results/a").write_text("a")
+        path = tmp_path / "inventory.json"
+        write_inventory(path, take_inventory({"make": ["results/a"]}, tmp_path), ["one"])
+        sound = path.read_bytes()
+        content = mutate(sound)
+        assert refused_or_read(path, content, read_inventory) or json.loads(content) == json.loads(sound)
+
+
+class TestDatasets:
+    """HDF5 itself reads the packed dataset; its errors are told."""
+
+    @pytest.fixture(scope="class")
+    def dataset(self, tmp_path_factory):
+        from faceflip.dataset import pack_dataset
+        from faceflip.synthetic import write_celeba
+
+        folder = tmp_path_factory.mktemp("dataset")
+        write_celeba(folder / "celeba", train=3, validation=1, test=1, seed=1, mislabelled=0)
+        pack_dataset(folder / "celeba", folder / "a.h5", image_size=(10, 12))
+        return folder / "a.h5"
+
+    @settings(fuzzed, max_examples=60)
+    @given(mutate=mutations())
+    def test_mutated(self, dataset, tmp_path, mutate):
+        refused_or_read(tmp_path / "a.h5", mutate(dataset.read_bytes()), open_dataset)
+
+    @pytest.mark.parametrize("name", ["images", "labels", "split", "file_name"])
+    def test_an_array_is_missing(self, dataset, tmp_path, name):
+        content = dataset.read_bytes()
+        path = tmp_path / "a.h5"
+        path.write_bytes(content)
+        with h5py.File(path, "r+") as file:
+            del file[name]
+        with pytest.raises(UserError, match=r"a\.h5"):
+            open_dataset(path)
+
+
+def sources():
+    return sorted((ROOT / "scripts").rglob("*.py"))
+
+
+def calls(path):
+    """Yield the dotted names of all that a file calls, with the call."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+FORBIDDEN = {"eval", "exec", "compile", "pickle.load", "pickle.loads", "yaml.load", "os.system", "joblib.load"}
+"""Calls that run, or may run, what a file says."""
+
+
+class TestSources:
+    """What the code does not do, whatever the file."""
+
+    def test_nothing_is_evaluated(self):
+        found = [(path.name, name) for path in sources() for name, _ in calls(path) if name in FORBIDDEN]
+        assert found == []
+
+    def test_checkpoints_are_loaded_as_weights_only(self):
+        for path in sources():
+            for name, call in calls(path):
+                if name == "torch.load":
+                    arguments = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+                    assert arguments["weights_only"] == "True", path
+                if name in ("np.load", "numpy.load"):
+                    assert "allow_pickle" not in {keyword.arg for keyword in call.keywords}, path
+
+    def test_archives_are_not_unpacked_by_their_own_names(self):
+        found = [
+            (path.name, name) for path in sources() for name, _ in calls(path) if re.search(r"\.extract(all)?$", name)
+        ]
+        assert found == []
+
+    def test_no_network(self):
+        """Nothing is fetched: not even the modules for it are imported."""
+        modules = {"urllib", "http", "requests", "socket", "ftplib", "gdown", "aiohttp", "httpx"}
+        for path in sources():
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                assert not {name.split(".")[0] for name in names} & modules, path
