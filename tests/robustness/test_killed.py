@@ -48,7 +48,7 @@ def test_killed_in_every_stage_again_and_again(micro, tmp_path):
         elif run.wait_until(seen, seconds=600):
             visits[due[0]] += 1
             # At any later moment, but no stage that was not hit yet is let go.
-            run.wait_until(lambda run=run: run.scripts().keys() - hit, rng.uniform(0, 3))
+            run.wait_until(lambda run=run, hit=hit: run.scripts().keys() - hit, rng.uniform(0, 3))
             stages = set(run.scripts())
         if run.ended:
             assert run.wait() == 0, run.said
