@@ -13,8 +13,8 @@ from running import Workflow
 
 MICRO = Path(__file__).with_name("micro.yaml")
 
-DIFFERS = ("benchmarks", "history.csv", "inventory")
-"""Files or folders below results that tell how long something took, or digests of such files."""
+DIFFERS = ("benchmarks", "index.html", "runtime.html")
+"""Files or folders below results that tell how long something took."""
 
 RESUME = "training_state.pt"
 """What an unfinished training goes on from; gone when it is done."""
