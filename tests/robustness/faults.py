@@ -16,9 +16,6 @@ MICRO = Path(__file__).with_name("micro.yaml")
 DIFFERS = ("benchmarks", "index.html", "runtime.html")
 """Files or folders below results that tell how long something took."""
 
-RESUME = "training_state.pt"
-"""What an unfinished training goes on from; gone when it is done."""
-
 
 def results_of(directory):
     """Return the bytes of every result below a run's directory, by path, but for those that tell times."""
@@ -26,7 +23,7 @@ def results_of(directory):
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and not {*path.relative_to(root).parts} & {*DIFFERS, RESUME, ".snakemake_timestamp"}
+        if path.is_file() and not {*path.relative_to(root).parts} & {*DIFFERS, ".snakemake_timestamp"}
     }
 
 
