@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import shutil
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,10 @@ from running import ROOT, Workflow
 pytestmark = pytest.mark.workflow
 
 STEM = "euclidean/converged/ffa-line"
+ANNOTATIONS = "results/synthetic/list_attr_celeba.txt"
+PARTITION = "results/synthetic/list_eval_partition.txt"
+IMAGE = "results/synthetic/img_align_celeba/000007.jpg"
+ZIP = "faces.zip"
 DATASET = "results/dataset/celeba.h5"
 SAMPLE = "results/dataset/sample.csv"
 CHECKPOINT = "results/networks/euclidean/Smiling/converged.pt"
@@ -82,6 +87,36 @@ def copied_from(name):
     def harm(path):
         root = next(parent for parent in path.parents if (parent / "results").is_dir())
         shutil.copyfile(root / name, path)
+
+    return harm
+
+
+def replaced(old, new):
+    """Replace text in a file, once."""
+
+    def harm(path):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return harm
+
+
+def without_last_line(path):
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def image_of(mode, size):
+    return lambda path: Image.new(mode, size).save(path, "JPEG")
+
+
+def zipped(names):
+    """Write an archive of files by name."""
+
+    def harm(path):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in names.items():
+                archive.writestr(name, content)
 
     return harm
 
@@ -144,6 +179,24 @@ def of_another_dataset(file):
 
 
 # What is run on it.
+
+
+def pack(folder, leave_out=False):
+    """Decode a CelebA in this folder or archive."""
+
+    def run(entries, bench):
+        return entries.script(
+            bench,
+            "pack_dataset",
+            output={
+                "dataset": DATASET,
+                "manifest": "results/dataset/manifest.json",
+                "labels": "results/dataset/labels.csv",
+            },
+            params={"folder": folder, "image_size": [44, 54], "leave_out_bad_images": leave_out},
+        )
+
+    return run
 
 
 def predict(entries, folder):
@@ -248,7 +301,36 @@ class Case:
 
 AGAIN = "delete it"
 
+FACES, ARCHIVE = pack("results/synthetic"), pack(ZIP)
+PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
+
 CASES = [
+    # CelebA
+    Case("annotations missing", FACES, ("list_attr_celeba", "Fetch by hand"), ANNOTATIONS, remove),
+    Case("annotations empty", FACES, (ANNOTATIONS, "is empty"), ANNOTATIONS, write(b"")),
+    Case("annotations that are a web page", FACES, (ANNOTATIONS, "Google Drive"), ANNOTATIONS, write(PAGE)),
+    Case("annotations that are no text", FACES, (ANNOTATIONS, "not a text file"), ANNOTATIONS, write(b"\xff\xfe\0" * 99)),
+    Case("annotations of 39 attributes", FACES, (ANNOTATIONS, "missing: Young"), ANNOTATIONS, replaced("Young", "Old")),
+    Case("annotations cut", FACES, (ANNOTATIONS, "announces"), ANNOTATIONS, without_last_line),
+    Case("a label of 2", FACES, (ANNOTATIONS, "line 3"), ANNOTATIONS, replaced("-1", " 2")),
+    Case("annotations that name a face twice", FACES, (ANNOTATIONS, "000006.jpg occurs more than once"), ANNOTATIONS,
+         replaced("000007.jpg", "000006.jpg")),
+    Case("labels of a lost file", faceflip("labels", "results/synthetic"), ("list_eval_partition", "Fetch by hand"), PARTITION, remove),
+    Case("partition without an image", FACES, ("000112.jpg", "needs a split"), PARTITION, without_last_line),
+    Case("partition with a fourth split", FACES, (PARTITION, "line 7"), PARTITION, replaced("000007.jpg 0", "000007.jpg 3")),
+    Case("image missing", FACES, ("000007.jpg",), IMAGE, remove),
+    Case("image empty", FACES, ("000007.jpg", "is empty"), IMAGE, write(b"")),
+    Case("image cut", FACES, ("000007.jpg", "cannot be decoded to its end"), IMAGE, cut(0.7)),
+    Case("image of another size", FACES, ("000007.jpg", "20 x 20", "178 x 218"), IMAGE, image_of("RGB", (20, 20))),
+    Case("grey image", FACES, ("000007.jpg", "is not RGB"), IMAGE, image_of("L", (178, 218))),
+    Case("image that is a web page", FACES, ("000007.jpg", "Google Drive"), IMAGE, write(PAGE)),
+    Case("image that is text", FACES, ("000007.jpg", "neither JPEG nor PNG"), IMAGE, write(b"a face")),
+    Case("archive cut", ARCHIVE, (ZIP, "the download broke off"), ZIP, cut(0.9)),
+    Case("archive that is a web page", ARCHIVE, (ZIP, "Google Drive"), ZIP, write(PAGE)),
+    Case("archive that is none", ARCHIVE, (ZIP, "not a zip archive"), ZIP, write(b"faces")),
+    Case("archive without faces", ARCHIVE, (ZIP, "list_attr_celeba"), ZIP, zipped({"notes.txt": "nothing"})),
+    Case("archive that leads out of itself", ARCHIVE, (ZIP,), ZIP, zipped({"../../exploded": "", "/exploded": ""})),
+    Case("archive that swells", ARCHIVE, (ZIP,), ZIP, zipped({"list_attr_celeba.txt": "0" * (1 << 20)})),
     # Checkpoints
     Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),
     Case("checkpoint empty", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"")),
@@ -330,6 +412,7 @@ def bench(micro, tmp_path_factory):
     """A copy of the finished run, in which each case puts back what it has changed."""
     folder = copy_of(micro, tmp_path_factory.mktemp("bad-input")).directory
     Image.new("RGB", (20, 20)).save(folder / "small.png")
+    shutil.make_archive(folder / "faces", "zip", folder / "results/synthetic")
     return folder
 
 
@@ -366,7 +449,7 @@ def test_bad_input(entries, bench, case):
 
 def test_the_bench_is_sound(entries, bench):
     """Without harm every script of the table succeeds: the cases above fail for their own reason alone."""
-    for run in (predict, attack, score, join, collect, draw(6), inventory, faceflip("check", SHARD)):
+    for run in (ARCHIVE, FACES, predict, attack, score, join, collect, draw(6), inventory, faceflip("check", SHARD)):
         ended = run(entries, bench)
         assert ended.status == 0, ended.screen + ended.log
 

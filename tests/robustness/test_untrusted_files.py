@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from running import ROOT
 from store_builder import Builder
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, read_labels
+from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
+from faceflip.celeba.labels import read_labels
 from faceflip.dataset import open_dataset
 from faceflip.errors import UserError
 from faceflip.inventory import read_inventory, take_inventory, write_inventory

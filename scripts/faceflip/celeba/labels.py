@@ -112,7 +112,7 @@ def _read_annotations(place: Place) -> tuple[list[str], "np.ndarray"]:
     announced = None
     if _is_csv(place):
         header = _without_name_cell(place, header)
-    elif len(header) == 1 and header[0].isdigit():
+    elif len(header) == 1 and header[0].isascii() and header[0].isdigit():
         announced = int(header[0])
         number, header = next(rows, (number + 1, []))
     _require_attributes(place, number, header)
