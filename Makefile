@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format report lock clean
+.PHONY: help demo test bench lint format report lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -14,6 +14,12 @@ demo: $(VENV)/installed  ## Set everything up and run the workflow on synthetic 
 
 test: $(VENV)/installed  ## Set everything up and run the tests
 	$(BIN)/pytest
+
+bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a half on a machine that does nothing else
+	for benchmark in preprocessing training "attacks --run results" similarity "similarity --sensitivity --run results" \
+		store results "workflow graph" "workflow job" "workflow long"; do \
+		set -- $$benchmark; script=$$1; shift; echo "# $$benchmark"; $(BIN)/python benchmarks/$$script.py "$$@" || exit 1; \
+	done
 
 lint: $(VENV)/installed  ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check

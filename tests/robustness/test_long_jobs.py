@@ -52,8 +52,8 @@ def test_progress_in_a_log(capsys, monkeypatch):
 
 
 @pytest.mark.workflow
-def test_a_failed_jobs_log_is_shown(tmp_path):
-    """Snakemake shows the end of the log of the job that failed, with the traceback that the message leaves out."""
+def test_a_failed_jobs_log_is_named(tmp_path):
+    """A user's mistake is one message on the screen; Snakemake names the log, which has the traceback."""
     celeba = tmp_path / "celeba"
     celeba.mkdir()
     overlay = tmp_path / "overlay.yaml"
@@ -61,6 +61,25 @@ def test_a_failed_jobs_log_is_shown(tmp_path):
     run = Running(Workflow(tmp_path, [MICRO, overlay]), "--cores", 1, "results/dataset/celeba.h5")
     assert run.wait() == 1
     assert "Error: " in run.said
-    shown = run.said[run.said.index("logs/pack_dataset.log:") :]
-    assert "Traceback" in shown
+    assert "logs/pack_dataset.log" in run.said
+    assert "Traceback" not in run.said
     assert "\r" not in run.said
+    assert "Traceback" in (tmp_path / "logs/pack_dataset.log").read_text()
+
+
+def test_the_end_of_a_log_is_shown_where_the_error_is_our_own(tmp_path):
+    script = """
+from faceflip.job import job
+with job("a.log"):
+    for number in range(100):
+        print("line", number)
+    raise RuntimeError("a bug")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert result.returncode == 1
+    assert "line 99\n" in result.stderr
+    assert "line 50\n" not in result.stderr
+    assert "RuntimeError: a bug (all of it is in a.log)" in result.stderr
+    assert "line 50\n" in (tmp_path / "a.log").read_text()
