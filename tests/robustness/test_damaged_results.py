@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from faults import assert_same_results, copy_of
+from faults import DIFFERS, assert_same_results, copy_of
 from running import ROOT
 
 from faceflip.errors import UserError
@@ -142,7 +142,7 @@ def test_every_result_is_in_an_inventory(micro):
         listed |= {entry.path for entry in read_inventory(path)[0]}
     root = micro.directory / "results"
     there = {path for path in root.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"}
-    there = {path for path in there if path.relative_to(root).parts[0] not in ("benchmarks", "inventory")}
+    there = {path for path in there if path.relative_to(root).parts[0] not in (*DIFFERS, "inventory")}
     assert listed == {str(path.relative_to(micro.directory)) for path in there}
 
 
