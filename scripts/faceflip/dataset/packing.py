@@ -323,6 +323,6 @@ def _require_space(output: Path, count: int, size: tuple[int, int]) -> None:
     if needed > free:
         raise UserError(
             f"{output.parent}: no space left on device for {count:,} images of {size[0]} x {size[1]} pixels, which "
-            f"need {needed / 1e9:,.1f} GB where {free / 1e9:,.1f} GB are free; free some space and run again, or run with "
-            "--directory on another disk"
+            f"need {needed / 1e9:,.1f} GB where {free / 1e9:,.1f} GB are free; free some space and run again, or run "
+            "with --directory on another disk"
         )
