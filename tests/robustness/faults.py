@@ -55,6 +55,8 @@ class Running:
                 env=environment,
                 cwd=workflow.project,
                 start_new_session=True,
+                # Who starts the tests in the background has them ignore Ctrl-C, which children would inherit.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     @property

@@ -26,13 +26,12 @@ def long_job(what, folder, attempts):
 
 @pytest.mark.slow
 def test_memory_is_flat_over_the_attempts(tmp_path):
-    """benchmarks/workflow.py long measures the same over 10,000 attempts."""
+    """What is loaded in the beginning is there by half; benchmarks/workflow.py long measures 10,000 attempts."""
     attempts = 600
-    quarter, _, end = long_job("attack", tmp_path, attempts)[0]
-    image = 54 * 44 * 3 * 2 / 1e6
-    assert end - quarter < max(30, attempts * image / 3), "far less than the perturbations that were written"
+    _, half, end = long_job("attack", tmp_path, attempts)[0]
+    assert end - half < 60
     memory, log = long_job("score", tmp_path, attempts)
-    assert memory[2] - memory[0] < 150
+    assert memory[2] - memory[1] < 100
     assert "\r" not in log
     assert len(log.splitlines()) < 60
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from faceflip.analysis.registry import TABLES
+from faceflip.figures.registry import FIGURES
+
 pytestmark = [pytest.mark.workflow, pytest.mark.browser]
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra 'dev')")
@@ -164,7 +167,7 @@ def test_snakemakes_report(report, opened, screenshot):
     page.locator("nav").get_by_text("Statistics", exact=True).click()
     page.locator("#runtimes canvas, #runtimes svg").first.wait_for()
     results = page.evaluate("results")
-    assert len(results) == 19
+    assert len(results) == len(TABLES) + len(FIGURES) + 1, "and the page of time and memory"
     seen = set()
     for category, parts in page.evaluate("categories").items():
         for part, paths in parts.items():
