@@ -34,6 +34,7 @@ from pass_pairs import pairs  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from faceflip.similarity import pass_scores  # noqa: E402
+from faceflip.similarity.cpu import available_threads  # noqa: E402
 
 
 def one(original: np.ndarray, perturbed: np.ndarray, **options) -> np.ndarray:
@@ -178,7 +179,7 @@ def main() -> None:
     times, values = one_core(singles, sample, arguments.rounds)
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    threads = len(os.sched_getaffinity(0))
+    threads = available_threads()
     options = {"original_index": index}
     whole = {
         f"all four: ours, batch, {threads} cores": lambda: pass_scores(originals, perturbed, engine="cpu", **options),
