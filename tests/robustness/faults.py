@@ -78,11 +78,34 @@ class Running:
                             found[Path(argument).name.split(".", 1)[1].removesuffix(".py")] = process
         return found
 
+    def hold(self, but=()):
+        """Stop the scripts that are being run now, but for the named ones, so that they are there to be killed.
+
+        Return the names of those that were stopped before they ended.
+        """
+        held = {}
+        for name, process in self.scripts().items():
+            if name not in but:
+                with contextlib.suppress(psutil.Error):
+                    process.suspend()
+                    held[name] = process
+        return {
+            name for name, process in held.items() if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        }
+
     def signal(self, number=signal.SIGKILL):
-        """Send a signal to the whole group, as Ctrl-C in a terminal or the end of a session does, and wait."""
+        """Send a signal to the whole group, as Ctrl-C in a terminal or the end of a session does, and wait.
+
+        Who does not end is killed after a while, as schedulers do.
+        """
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.head.pid, number)
-        self.head.wait(120)
+            os.killpg(self.head.pid, signal.SIGCONT)  # whom `hold` stopped would not see the signal otherwise
+        try:
+            self.head.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.head.pid, signal.SIGKILL)
+            self.head.wait(60)
 
     def wait(self, seconds=900):
         """Wait for the end and return the exit status."""
