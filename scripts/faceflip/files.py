@@ -89,6 +89,14 @@ def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> Non
             path.unlink(missing_ok=True)
 
 
+def write_at(descriptor: int, data: memoryview, offset: int) -> None:
+    """Write all of contiguous data to a place in an open file, whose position stays; threads may do so at a time."""
+    rest = data.cast("B")
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with replacing(path) as beside:

@@ -151,14 +151,14 @@ def test_too_many_bad_images_are_not_left_out(folder, tmp_path, monkeypatch):
         pack_dataset(folder, tmp_path / "d.h5", leave_out_bad_images=True)
 
 
-def test_blocks_of_any_size_give_the_same(folder, tmp_path, monkeypatch):
+def test_portions_of_any_size_give_the_same(folder, tmp_path, monkeypatch):
     whole = pack_dataset(folder, tmp_path / "1.h5")
-    monkeypatch.setattr(packing, "BLOCK", 4)
-    monkeypatch.setattr(packing, "PORTION", 3)
+    monkeypatch.setattr(packing, "PORTION", 2)
+    monkeypatch.setattr(packing, "WAITING", 1)
     seen = []
     parts = pack_dataset(folder, tmp_path / "2.h5", threads=3, progress=lambda done, total: seen.append((done, total)))
     assert parts == whole
-    assert seen == [(4, 9), (8, 9), (9, 9)]
+    assert seen == [(2, 9), (4, 9), (6, 9), (8, 9), (9, 9)]
 
 
 def test_what_the_manifest_tells(folder, tmp_path):
@@ -181,7 +181,7 @@ def test_too_small_a_disk_is_told_before_the_work(folder, tmp_path, monkeypatch)
 
 def test_a_killed_run_leaves_nothing_that_looks_finished(folder, tmp_path):
     code = (
-        "import os, signal, sys; from faceflip.dataset import pack_dataset, packing; packing.BLOCK = 4; "
+        "import os, signal, sys; from faceflip.dataset import pack_dataset, packing; packing.PORTION = 4; "
         "pack_dataset(sys.argv[1], __import__('pathlib').Path(sys.argv[2]), "
         "progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))"
     )

@@ -1,6 +1,7 @@
 """Packing a CelebA: every image is decoded, checked and written once, by several threads, in flat memory."""
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections import deque
@@ -22,17 +23,17 @@ from faceflip.celeba.labels import TEXT_LIMIT, read_labels
 from faceflip.celeba.layout import Layout, find
 from faceflip.dataset.packed import FORMAT, VERSION
 from faceflip.errors import UserError
-from faceflip.files import replacing, write_text
+from faceflip.files import replacing, write_at, write_text
 from faceflip.progress import ProgressCallback
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BLOCK, BLOCK_BYTES = 128, 1 << 24
-"""The most images, and bytes, decoded and written together: little enough for a cache, twice in memory at a time."""
-
 PORTION = 8
-"""Images of a block that a thread decodes in one go."""
+"""Images that a thread decodes and writes in one go: little enough to stay in a core's cache meanwhile."""
+
+WAITING = 3
+"""Portions a thread may be ahead of what is hashed."""
 
 MOST_LEFT_OUT = 500
 """More bad images than that are not single accidents: something is wrong with the whole."""
@@ -139,36 +140,39 @@ class _Images:
         """Whether the images are to have another size than CelebA's."""
         return self.size != (celeba.WIDTH, celeba.HEIGHT)
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray, Faults]]:
-        """Yield the first row of each block, its pixels, and what is wrong with images of it.
+    def write(self, path: Path, offset: int) -> Iterator[tuple[np.ndarray, Faults]]:
+        """Decode all images and write them one after the other from `offset` of a file on.
 
-        While the caller has one block, the next is decoded. The pixels are overwritten later: they are to be used, or
-        copied, before the next block is asked for.
+        Each thread decodes some, and writes them while they are in its core's cache. HDF5 is passed by: it would hold
+        up all threads meanwhile.
+
+        Yields:
+            Pixels in the order of the files, and what is wrong with images among them. The pixels are overwritten
+            later: they are to be used before the next are asked for.
         """
-        block = max(1, min(BLOCK, BLOCK_BYTES // (self.size[0] * self.size[1] * 3)))
-        buffers = np.empty((2, block, *self.shape[1:]), "uint8")
-        waiting: deque[tuple[int, np.ndarray, list[Future[Faults]]]] = deque()
-        with ThreadPoolExecutor(self.threads) as pool:
+        portions = [slice(start, start + PORTION) for start in range(0, len(self.files), PORTION)]
+        buffers = np.empty((WAITING * self.threads, PORTION, *self.shape[1:]), "uint8")
+        waiting: deque[Future[tuple[np.ndarray, Faults]]] = deque()
+        with path.open("r+b") as file, ThreadPoolExecutor(self.threads) as pool:
             try:
-                for number, start in enumerate(range(0, len(self.files), block)):
-                    files = self.files[start : start + block]
-                    pixels = buffers[number % 2, : len(files)]
-                    parts = [slice(first, first + PORTION) for first in range(0, len(files), PORTION)]
-                    work = [pool.submit(self._decode_into, files[part], pixels[part]) for part in parts]
-                    waiting.append((start, pixels, work))
-                    if len(waiting) == 2:
-                        yield self._finished(*waiting.popleft())
+                for portion, buffer in zip(portions, itertools.cycle(buffers)):
+                    if len(waiting) == len(buffers):
+                        yield waiting.popleft().result()
+                    waiting.append(pool.submit(self._decode_and_write, portion, buffer, file.fileno(), offset))
                 while waiting:
-                    yield self._finished(*waiting.popleft())
+                    yield waiting.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    @staticmethod
-    def _finished(start: int, pixels: np.ndarray, work: list[Future[Faults]]) -> tuple[int, np.ndarray, Faults]:
-        faults = {}
-        for part in work:
-            faults |= part.result()
-        return start, pixels, faults
+    def _decode_and_write(
+        self, portion: slice, buffer: np.ndarray, descriptor: int, offset: int
+    ) -> tuple[np.ndarray, Faults]:
+        files = self.files[portion]
+        pixels = buffer[: len(files)]
+        faults = self._decode_into(files, pixels)
+        if not faults:
+            write_at(descriptor, pixels.data, offset + portion.start * pixels[0].nbytes)
+        return pixels, faults
 
     def _decode_into(self, files: Sequence[str], pixels: np.ndarray) -> Faults:
         """Decode some files, each into its place, and return what is wrong with them."""
@@ -200,7 +204,16 @@ def _write(
         file["file_name"] = np.array(table["file_name"].tolist(), dtype="S")
         offset = pixels.id.get_offset()
     digest = hashlib.sha256()
-    _write_pixels(path, offset, images, digest.update, progress)
+    faults: Faults = {}
+    done = 0
+    for part, part_faults in images.write(path, offset):
+        faults |= part_faults
+        digest.update(part)
+        done += len(part)
+        if progress:
+            progress(done, len(table))
+    if faults:
+        raise _BadImagesError(faults)
     pixel_sha256 = digest.hexdigest()
     for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
         digest.update(part)
@@ -216,32 +229,6 @@ def _write(
     with h5py.File(path, "r+") as file:
         file.attrs["manifest"] = json.dumps(manifest)
     return manifest
-
-
-def _write_pixels(
-    path: Path,
-    offset: int,
-    images: _Images,
-    digest: Callable[[np.ndarray], None],
-    progress: ProgressCallback | None,
-) -> None:
-    """Write the images one after the other from `offset` of the file on.
-
-    Past HDF5, which would hold up all threads meanwhile: blocks are written, hashed and decoded at the same time.
-    """
-    faults: Faults = {}
-    with path.open("r+b") as file, ThreadPoolExecutor(2) as pool:
-        file.seek(offset)
-        for start, pixels, block_faults in images.blocks():
-            faults |= block_faults
-            if not faults:
-                wait = [pool.submit(work, pixels) for work in (file.write, digest)]
-                for future in wait:
-                    future.result()
-            if progress:
-                progress(start + len(pixels), len(images.files))
-    if faults:
-        raise _BadImagesError(faults)
 
 
 def _processing(images: _Images) -> dict[str, Any]:
