@@ -98,7 +98,8 @@ def bare(case: Case, data: LabelledImages, device: torch.device) -> Callable[[in
 def product(case: Case, data: LabelledImages, device: torch.device, folder: Path) -> Callable[[int], None]:
     """Return a function that runs the product's loop for so many steps, as the workflow's jobs do."""
     few = LabelledImages(data.images, data.rows[:1], data.labels[:1])
-    training = Training(build(case.spec, seed=0).to(device), data, few, case.options, 0, case.residence)
+    options = replace(case.options, max_epochs=10**6, patience=10**6)  # as many steps as are asked for
+    training = Training(build(case.spec, seed=0).to(device), data, few, options, 0, case.residence)
     unfinished = Unfinished(folder / "unfinished", {}, every=300)
     progress = Progress("train", "images")
 
