@@ -1,6 +1,6 @@
 """Speed of the attack engine: how full its passes are, and how it stands beside plain batching and other libraries.
 
-    python benchmarks/attacks.py [--images 1000] [--rounds 5] [--run results] [--markdown FILE] [--json FILE]
+    python benchmarks/attacks.py [--images 2000] [--rounds 5] [--run results] [--markdown FILE] [--json FILE]
 
 One core, the embedded network, the same images for everybody. All contenders of a table take turns within each round,
 and so do the bare passes that efficiency is measured by; figures are medians over the rounds, with the fastest and
@@ -38,6 +38,8 @@ from faceflip.dataset import Dataset, open_dataset  # noqa: E402
 from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
 
 KINDS = ("euclidean", "softmax")
+BARE_PASSES = 32
+"""Passes that a bare time is the mean of."""
 
 
 # Networks and images
@@ -149,8 +151,8 @@ def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argpa
         timed = take_turns(
             {
                 "engine": engine_contender(model, images, kind, name, batch_size=arguments.batch, **options),
-                "forward": bare(model, batch, False, 8),
-                "gradient": bare(model, batch, True, 8),
+                "forward": bare(model, batch, False, BARE_PASSES),
+                "gradient": bare(model, batch, True, BARE_PASSES),
                 "some": engine_contender(model, some, kind, name, batch_size=arguments.batch, **options),
                 "loop": lambda name=name: {"n": len(one_by_one(model, some, name, settings))},
                 "lockstep": lambda name=name: {"n": len(lockstep(model, some, name, settings, arguments.batch))},
@@ -159,7 +161,7 @@ def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argpa
         )
         passes = timed["engine"].outcome
         shares = [
-            (passes["forwards"] * forward + passes["gradients"] * gradient) / (8 * arguments.batch) / engine
+            (passes["forwards"] * forward + passes["gradients"] * gradient) / (BARE_PASSES * arguments.batch) / engine
             for engine, forward, gradient in zip(
                 timed["engine"].seconds, timed["forward"].seconds, timed["gradient"].seconds, strict=True
             )
@@ -354,7 +356,7 @@ flipped, and the perturbation is larger than it need be. None of them tells the 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=int, default=1000, help="images of the first table")
+    parser.add_argument("--images", type=int, default=2000, help="images of the first table")
     parser.add_argument("--peer-images", type=int, default=256, help="images of the comparisons with other libraries")
     parser.add_argument("--loop-images", type=int, default=128, help="images of the naive and lockstep columns")
     parser.add_argument("--rounds", type=int, default=5)

@@ -73,6 +73,22 @@ def test_losses_and_decisions_by_hand():
     torch.testing.assert_close(moon, torch.tensor([5.0]), msg="a sum over the attributes, not a mean")
 
 
+@pytest.mark.parametrize(
+    ("name", "labels"), [("euclidean", [[1], [-1]]), ("softmax", [[1], [-1]]), ("moon", [[1, -1], [-1, -1]])]
+)
+def test_gradients_of_the_losses(name, labels):
+    objective, labels = OBJECTIVES[name], torch.tensor(labels)
+    scores = torch.randn(2, objective.outputs(1) * labels.shape[1], dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(objective.loss(scores, labels.double()).sum(), scores)
+    torch.testing.assert_close(objective.loss_gradient(scores.detach(), labels), expected)
+
+
+def test_the_gradient_of_a_sure_decision_is_not_lost():
+    sure = torch.tensor([[-50.0, 50.0], [300.0, -300.0]], dtype=torch.float64)
+    gradient = OBJECTIVES["softmax"].loss_gradient(sure, torch.tensor([[1], [-1]]))
+    assert (gradient.sign() == torch.tensor([[1, -1], [-1, 1]])).all()
+
+
 def test_building_follows_the_seed_alone():
     torch.manual_seed(7)
     before = torch.random.get_rng_state()

@@ -194,19 +194,21 @@ class _Run:
     def step(self) -> np.ndarray:
         """Make one pass, and return the slots whose attempts have ended."""
         slots = self.slots
-        judging, moving = slots.oldest(Wants.FORWARD), slots.oldest(Wants.GRADIENT)
-        if len(judging) < self.rows:
-            self.search.settle()
+        judging = slots.oldest(Wants.FORWARD)
+        if len(judging) < self.rows and self.search.settle():
             judging = slots.oldest(Wants.FORWARD)
-        all_entered = self.entered == len(self.inputs)
-        if len(judging) >= self.rows or (all_entered and 0 < len(judging) >= len(moving)):
+        if len(judging) >= self.rows or self._rather_judge(len(judging)):
             self.search.forward(judging[: self.rows])
         else:
-            self._enter(self.rows - len(moving))
+            self._enter(self.rows - slots.count(Wants.GRADIENT))
             moving = slots.oldest(Wants.GRADIENT)[: self.rows]
             if len(moving):  # else choosing probes has just ended the attempts that were left
                 self.search.gradient(moving)
         return slots.oldest(Wants.COLLECTION)
+
+    def _rather_judge(self, judging: int) -> bool:
+        """Return whether a forward pass fills more rows than a gradient pass, now that no image is left to enter."""
+        return self.entered == len(self.inputs) and 0 < judging >= self.slots.count(Wants.GRADIENT)
 
     def _enter(self, room: int) -> None:
         """Load the next images, as many as there is room for in the next gradient pass."""

@@ -78,8 +78,9 @@ class IterativeSearch:
         self._flip(rows[flipped], values[flipped])
         self._go_on(rows[~flipped])
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Do nothing: each pass leaves its slots wanting the next."""
+        return False
 
     def perturbation(self, rows: np.ndarray) -> Tensor:
         """Return the integers (N, P) int16 added to the images of flipped slots."""

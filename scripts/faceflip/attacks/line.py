@@ -69,10 +69,12 @@ class LineSearch:
             self._judge(rows, np.array([known[self._wanted(row)] for row in rows]))
             self.settle()
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Choose probes until none is left to choose."""
-        while (self.slots.wants == Wants.PROBE).any():
+        unsettled = self.slots.count(Wants.PROBE) > 0
+        while self.slots.count(Wants.PROBE):
             self._advance()
+        return unsettled
 
     def _wanted(self, row: int) -> tuple[int, float] | None:
         """Return the slot and the epsilon whose verdict it waits for, None if it has ended."""

@@ -33,8 +33,8 @@ class Search(Protocol):
         """Make a forward pass for these slots."""
         ...
 
-    def settle(self) -> None:
-        """Do what can be done without a pass, until every slot wants one or is ready for collection."""
+    def settle(self) -> bool:
+        """Do what can be done without a pass, until every slot wants one or is ready; return whether there was any."""
         ...
 
     def perturbation(self, rows: np.ndarray) -> Tensor:

@@ -84,6 +84,10 @@ class Slots:
         rows = np.flatnonzero(self.wants == wants)
         return rows[np.argsort(self.position[rows])]
 
+    def count(self, wants: Wants) -> int:
+        """Return how many slots want this."""
+        return int(np.count_nonzero(self.wants == wants))
+
     def on_device(self, array: np.ndarray) -> Tensor:
         """Return an array, such as slot numbers, as a tensor on the device."""
         return torch.from_numpy(array).to(self.passes.device)
@@ -103,34 +107,41 @@ class Slots:
     def gradient(self, rows: np.ndarray, images: Tensor) -> GradientPass:
         """Make a gradient pass at images (N, P) of these slots."""
         index = self.on_device(rows)
-        fresh = torch.from_numpy(self.gradients[rows] == 0).to(self.passes.device)
+        fresh = self.gradients[rows] == 0
+        upwards = torch.zeros(len(rows), device=self.passes.device)
 
         def seeds(scores: Tensor, part: slice) -> Tensor:
-            if self._scores is None:
-                self._check_outputs(scores)
-                self._scores = scores.new_zeros(len(self.wants), scores.shape[1])
-            some, new = index[part], fresh[part]
-            values = self._values(scores, some)
-            self._decision[some] = torch.where(new, decisions(values), self._decision[some])
-            self._scores[some] = torch.where(new[:, None], scores, self._scores[some])
+            some = index[part]
+            self._begin(scores, some, fresh[part])
             attempts = Attempts(self._attribute[some], self._decision[some], self._label[some], self._scores[some])
             unit = unit_seeds(self.direction.seeds(scores, attempts, self.passes.objective, self.options))
-            upwards[part] = self._values(unit, some).sign()
+            upwards[part] = self._values(unit, some)
             return unit
 
-        upwards = torch.zeros(len(rows), device=self.passes.device)
         scores, gradients = self.passes.gradient(images, seeds)
-        directions, largest, slope = self.direction.scale(gradients)
+        directions, slope = self.direction.scale(gradients)
         # One transfer for everything that the bookkeeping needs.
-        told = [self._values(scores, index), self._decision[index].float(), largest, slope * upwards]
-        values, decision, largest, slopes = torch.stack(told).double().cpu().numpy()
+        told = torch.stack([self._values(scores, index), self._decision[index], slope, upwards])
+        values, decision, slope, upwards = told.double().cpu().numpy()
         self._check_finite(rows, values, "score")
-        self._check_finite(rows, largest, "gradient")
-        new = self.gradients[rows] == 0
-        self.before[rows[new]] = values[new]
-        self.decision[rows[new]] = decision[new]
+        self._check_finite(rows, slope, "gradient")
+        self.before[rows[fresh]] = values[fresh]
+        self.decision[rows[fresh]] = decision[fresh]
         self.gradients[rows] += 1
-        return GradientPass(values, directions, largest > 0, slopes)
+        return GradientPass(values, directions, slope > 0, slope * np.sign(upwards))
+
+    def _begin(self, scores: Tensor, index: Tensor, fresh: np.ndarray) -> None:
+        """Keep the scores of unperturbed images, and the decisions on them."""
+        if self._scores is None:
+            self._check_outputs(scores)
+            self._scores = scores.new_zeros(len(self.wants), scores.shape[1])
+        if not fresh.any():
+            return
+        if not fresh.all():
+            new = self.on_device(np.flatnonzero(fresh))
+            scores, index = scores[new], index[new]
+        self._decision[index] = decisions(self._values(scores, index))
+        self._scores[index] = scores
 
     def values(self, rows: np.ndarray, images: Tensor) -> np.ndarray:
         """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""
@@ -152,6 +163,8 @@ class Slots:
 
     def _values(self, scores: Tensor, index: Tensor) -> Tensor:
         values = self.passes.objective.decision_values(scores)
+        if values.shape[1] == 1:
+            return values[:, 0]
         return values.gather(1, self._attribute[index][:, None]).squeeze(1)
 
     def _check_outputs(self, scores: Tensor) -> None:

@@ -25,6 +25,10 @@ class Objective(Protocol):
         """Return the loss of each image, shape (N,), of scores (N, outputs) and labels (N, attributes) in {-1, +1}."""
         ...
 
+    def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the derivative of each image's loss by its scores, shape (N, outputs), with no precision lost."""
+        ...
+
     def decision_values(self, scores: Tensor) -> Tensor:
         """Return signed decision values, shape (N, attributes); above zero means present."""
         ...
@@ -43,6 +47,10 @@ class Euclidean:
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the squared distance to the label, summed over the attributes (one, or all of MOON's; eq. (4))."""
         return (scores - labels).square().sum(dim=1)
+
+    def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return 2 (f - y)."""
+        return 2 * (scores - labels)
 
     def decision_values(self, scores: Tensor) -> Tensor:
         """Return the scores themselves."""
@@ -71,6 +79,15 @@ class Softmax:
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the cross-entropy of the two logits."""
         return functional.cross_entropy(scores, (labels[:, 0] > 0).long(), reduction="none")
+
+    def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the wrong label's probability, positive at its logit and negative at the label's own.
+
+        That probability is taken from the logits' difference: one minus the right label's would be zero for a sure
+        decision.
+        """
+        rise = labels * torch.sigmoid(-labels * self.decision_values(scores))
+        return torch.cat([rise, -rise], dim=1)
 
     def decision_values(self, scores: Tensor) -> Tensor:
         """Return present minus absent, shape (N, 1): a tie counts as absent."""
