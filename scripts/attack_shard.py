@@ -3,9 +3,7 @@
 from faceflip.job import job
 
 with job(snakemake.log[0]):
-    import pandas as pd
-
-    from faceflip.dataset import open_dataset
+    from faceflip.dataset import open_dataset, read_sample
     from faceflip.device import computing_on
     from faceflip.plan import Attempts, Experiment
     from faceflip.shards import attack_shard
@@ -13,6 +11,7 @@ with job(snakemake.log[0]):
     names = snakemake.wildcards
     params = snakemake.params
     checkpoints = snakemake.input.checkpoints
+    dataset = open_dataset(snakemake.input.dataset)
     with computing_on(params.device, snakemake.threads, snakemake.config["compute"]["jobs_per_gpu"]) as device:
         attack_shard(
             snakemake.output.store,
@@ -21,8 +20,8 @@ with job(snakemake.log[0]):
             first_attempt=params.first_attempt,
             parts=[Attempts(**part) for part in params.parts],
             checkpoints=[checkpoints] if isinstance(checkpoints, str) else checkpoints,
-            dataset=open_dataset(snakemake.input.dataset),
-            sample=pd.read_csv(snakemake.input.sample)["image"].to_numpy(),
+            dataset=dataset,
+            sample=read_sample(snakemake.input.sample, dataset),
             options=params.options,
             batch_size=params.batch_size,
             device=device,

@@ -3,20 +3,19 @@
 from faceflip.job import job
 
 with job(snakemake.log[0]):
-    import pandas as pd
-
-    from faceflip.dataset import open_dataset
+    from faceflip.dataset import open_dataset, read_sample
     from faceflip.device import computing_on
     from faceflip.plan import CHECKPOINTS, MOON, attributes_of_network
     from faceflip.predictions import predict
     from faceflip.tables import write_table
 
     objective = snakemake.wildcards.get("loss", MOON)
+    dataset = open_dataset(snakemake.input.dataset)
     jobs_per_gpu = snakemake.config["compute"]["jobs_per_gpu"]
     with computing_on(snakemake.params.device, snakemake.threads, jobs_per_gpu) as device:
         predictions = predict(
-            open_dataset(snakemake.input.dataset),
-            pd.read_csv(snakemake.input.sample)["image"].to_numpy(),
+            dataset,
+            read_sample(snakemake.input.sample, dataset),
             {name: snakemake.input[name] for name in CHECKPOINTS},
             objective,
             attributes_of_network(objective, snakemake.wildcards.get("attribute")),

@@ -4,7 +4,7 @@ Rays are not monotone, so the doubling search may step over a section in which t
 does not, at the price of many more passes. On some images of the sample both are run and laid side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from faceflip.dataset import Dataset
 from faceflip.errors import UserError
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.plan import MOON
+from faceflip.progress import ProgressCallback
 from faceflip.store import open_store
 
 if TYPE_CHECKING:
@@ -30,6 +31,36 @@ class _Part:
     rows: np.ndarray
     name: str
     checkpoint: Path
+
+
+def scan_shards(
+    paths: Sequence[Path | str],
+    checkpoints: Sequence[Path | str],
+    images: np.ndarray,
+    dataset: Dataset,
+    device: torch.device,
+    progress: ProgressCallback | None = None,
+) -> "pd.DataFrame":
+    """Repeat attempts of the line searches of a run; see `scan_shard`.
+
+    Args:
+        paths: Shards as the workflow names them, .../<network>/<checkpoint>/<attack>/<shard>.h5.
+        checkpoints: Files of their networks, .../<network>/[<attribute>/]<checkpoint>.pt.
+        images: Rows of the dataset; only attempts on these are repeated.
+        dataset: The packed dataset.
+        device: Where to compute.
+        progress: Called with the numbers of shards done and in all.
+    """
+    import pandas as pd
+
+    tables = []
+    for number, path in enumerate(paths):
+        kind = Path(path).parts[-4]
+        networks = {Path(file).parent.name: Path(file) for file in checkpoints if kind in Path(file).parts[-3:-1]}
+        tables.append(scan_shard(path, networks, images, dataset, device))
+        if progress:
+            progress(number + 1, len(paths))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
 
 
 def scan_shard(

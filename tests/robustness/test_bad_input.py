@@ -32,6 +32,7 @@ IMAGE = "results/synthetic/img_align_celeba/000007.jpg"
 ZIP = "faces.zip"
 DATASET = "results/dataset/celeba.h5"
 SAMPLE = "results/dataset/sample.csv"
+NO_SAMPLE = ("expected columns image and file_name", "delete the file and run again")
 CHECKPOINT = "results/networks/euclidean/Smiling/converged.pt"
 SHARD = f"results/attacks/{STEM}/000.h5"
 VIEW = f"results/attacks/{STEM}.h5"
@@ -357,6 +358,11 @@ CASES = [
     Case("dataset without manifest", predict, (DATASET, "pack_dataset"), DATASET, hdf5_with(without_manifest)),
     Case("dataset of the future", predict, (DATASET, "pack_dataset"), DATASET, hdf5_with(of_another_version)),
     Case("sample larger than the data", draw(10**6), ("sample.images is 1000000", "training split has 64")),
+    Case("sample missing", predict, (SAMPLE, *NO_SAMPLE), SAMPLE, remove),
+    Case("sample that is text", attack, (SAMPLE, *NO_SAMPLE), SAMPLE, write(b"images")),
+    Case("sample of bytes", attack, (SAMPLE, *NO_SAMPLE), SAMPLE, write(bytes(range(256)))),
+    Case("sample of another dataset", attack, (SAMPLE, *NO_SAMPLE), SAMPLE, write(b"image,file_name\n3,900000.jpg\n")),
+    Case("sample of a larger dataset", predict, (SAMPLE, *NO_SAMPLE), SAMPLE, write(b"image,file_name\n9999,1.jpg\n")),
     # Stores
     Case("store missing", score, (SHARD, "no such file", "snakemake"), SHARD, remove),
     Case("store empty", score, (SHARD, "empty or was never completed", AGAIN), SHARD, write(b"")),

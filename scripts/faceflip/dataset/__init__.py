@@ -4,8 +4,9 @@ The images are one contiguous array of the file, so that they can be memory-mapp
 way is hundreds of times faster than through chunks.
 """
 
-from faceflip.dataset.packed import FORMAT, VERSION, Dataset, count_labels, draw_sample, open_dataset
+from faceflip.dataset.packed import FORMAT, VERSION, Dataset, count_labels, open_dataset
 from faceflip.dataset.packing import pack_dataset, write_manifest
+from faceflip.dataset.sample import draw_sample, read_sample, write_sample
 
 __all__ = [
     "FORMAT",
@@ -15,5 +16,7 @@ __all__ = [
     "draw_sample",
     "open_dataset",
     "pack_dataset",
+    "read_sample",
     "write_manifest",
+    "write_sample",
 ]

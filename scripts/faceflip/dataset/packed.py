@@ -83,24 +83,6 @@ def open_dataset(path: Path | str) -> Dataset:
         raise UserError(f"{path}: cannot be opened ({error}); make it anew with target pack_dataset") from error
 
 
-def draw_sample(dataset: Dataset, count: int, seed: int) -> "pd.DataFrame":
-    """Draw the images to attack from the training split, without replacement and in random order.
-
-    Returns:
-        Columns `image` (row of the dataset) and `file_name`.
-
-    Raises:
-        UserError: The split has fewer images than asked for.
-    """
-    import pandas as pd
-
-    rows = dataset.rows("train")
-    if count > len(rows):
-        raise UserError(f"sample.images is {count}, but the training split has {len(rows)} images")
-    drawn = np.random.default_rng(seed).permutation(rows)[:count]
-    return pd.DataFrame({"image": drawn, "file_name": dataset.file_names[drawn]})
-
-
 def count_labels(dataset: Dataset) -> "pd.DataFrame":
     """Count images and positive labels per attribute and split: columns attribute, split, images, positives."""
     return labels.count_labels(dataset.labels, dataset.split)

@@ -284,8 +284,8 @@ def write_attributes(
 def norms(perturbation: np.ndarray) -> tuple[int, float]:
     """Return the L-infinity and the Euclidean norm of one perturbation (height, width, 3), in pixel values.
 
-    The sum of squares is exact. It is made of whole numbers, row by row, since a dot product of floats would wake the
-    threads of the linear algebra library; a row of 11,000 pixels still fits.
+    The sum of squares is exact. It is made of whole numbers, of 16 bits since no square has more, and row by row, where
+    20,000 pixels fit into 32; a dot product of floats would wake the threads of the linear algebra library.
 
     Raises:
         ValueError: a value is beyond -255 to 255.
@@ -294,8 +294,8 @@ def norms(perturbation: np.ndarray) -> tuple[int, float]:
     if linf > 255:
         raise ValueError("exceeds the range -255 to 255")
     rows = perturbation.astype(np.int16, copy=False).reshape(len(perturbation), -1)
-    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.int32).sum(dtype=np.int64)
-    return linf, math.sqrt(squares)
+    squares = np.multiply(rows, rows).view(np.uint16)
+    return linf, math.sqrt(squares.sum(axis=1, dtype=np.uint32).sum(dtype=np.uint64))
 
 
 def _ranges(rows: np.ndarray) -> str:
