@@ -5,9 +5,10 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from faceflip.errors import UserError
@@ -51,6 +52,11 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def name_beside(path: Path) -> Path:
+    """Return a new name in the same folder for what is written before it gets its own; `sweep` knows such names."""
+    return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+
+
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success sync it and rename it to `path`, on failure remove it.
@@ -61,7 +67,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         UserError: The disk is full, or the folder cannot be written to.
     """
     path = Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    beside = name_beside(path)
     with telling_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.touch()
@@ -76,17 +82,30 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> None:
-    """Remove what killed writers left half-written in a folder.
+    """Remove the files and folders that killed writers left half-written in a folder.
 
     Args:
         folder: Nobody may be writing there, but for what `idle` spares.
-        idle: Spare files that were written to in the last so many seconds.
+        idle: Spare what was written to in the last so many seconds.
         below: Also sweep the folders in it.
     """
     now, root = time.time(), Path(folder)
-    for path in root.rglob(".*") if below else root.glob(".*"):
-        if LEFTOVER.fullmatch(path.name) and path.is_file() and now - path.stat().st_mtime >= idle:
+    for path in list(root.rglob(".*") if below else root.glob(".*")):
+        if not LEFTOVER.fullmatch(path.name) or now - _last_written(path) < idle:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
+
+
+def _last_written(path: Path) -> float:
+    """Return when a file, or anything in a folder, was last written to; long ago if it is gone by now."""
+    times = [0.0]
+    for each in [path, *path.rglob("*")]:
+        with suppress(OSError):
+            times.append(each.stat().st_mtime)
+    return max(times)
 
 
 def write_at(descriptor: int, data: memoryview, offset: int) -> None:

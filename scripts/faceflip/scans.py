@@ -68,6 +68,8 @@ def scan_shard(
 ) -> "pd.DataFrame":
     """Repeat attempts of a line search by scan, with the same options and the same numerical margins.
 
+    Passes have fewer rows where few images are scanned, so that directions may differ in their last bits.
+
     Args:
         path: A shard of a line attack.
         networks: Checkpoint files by the name that the shard's header gives them: an attribute, or ``moon``.

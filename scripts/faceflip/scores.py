@@ -38,14 +38,12 @@ def score_shard(
 
     Returns:
         One row an attempt: row (in the store), pass, ssim, pass_gray, ssim_gray, ecc (NaN where not flipped),
-        iterations, alignment ("" where not flipped). The attribute `similarity` of the frame
-        holds the definition's parameters.
+        iterations, alignment ("" where not flipped). The frame's `attrs`, which go to the file
+        with it, hold the definition's parameters as `similarity`.
 
     Raises:
         UserError: The store cannot be read, or belongs to another dataset.
     """
-    import pandas as pd
-
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
         progress, done, total = Progress("score", "pairs"), 0, int((store.column("flipped") == 1).sum())
@@ -66,7 +64,7 @@ def score_shard(
         scores["pass"], scores["ssim"] = scores["pass_gray"], scores["ssim_gray"]
     scores.insert(0, "row", np.arange(len(scores)))
     scores.attrs["similarity"] = {**parameters(), "color": color}
-    return pd.DataFrame(scores)
+    return scores
 
 
 def _unscored(attempts: int) -> "pd.DataFrame":

@@ -13,7 +13,7 @@ VERSIONS = {
     "predict": 1,
     "join": 1,
     "attack": 1,
-    "score": 1,
+    "score": 2,
     "transfer": 1,
     "collect": 1,
     "analyse": 1,

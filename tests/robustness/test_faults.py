@@ -151,8 +151,12 @@ class TestReplacing:
         for path in (old, fresh, other):
             path.touch()
         os.utime(old, (0, 0))
+        drawn = folder / ".synthetic.12-0123abcd"
+        (drawn / "celeba").mkdir(parents=True)
+        (drawn / "celeba/000001.jpg").touch()
+        os.utime(drawn, (0, 0))
         sweep(tmp_path / "results", idle=3600)
-        assert sorted(folder.iterdir()) == sorted([fresh, other])
+        assert sorted(folder.iterdir()) == sorted([fresh, other, drawn]), "what lies in a folder counts"
         sweep(tmp_path / "results")
         assert list(folder.iterdir()) == [other]
         sweep(tmp_path / "nothing")

@@ -1,9 +1,9 @@
 """Forward and gradient passes in fixed batch shapes.
 
 What a network answers for an image depends, in its last bits, on the shape of the batch that the image is in, because
-the shape decides how sums are split up. So every pass here has the shape of a full batch, padded where fewer images are
-at hand; what else is in the batch then makes no difference. Where a smaller shape was seen to give the same bits as the
-full one, few images take that.
+the shape decides how sums are split up. So every pass here has the shape of a full batch (of all images, if a run has
+fewer), padded where fewer are at hand; what else is in the batch then makes no difference. Where a smaller shape was
+seen to give the same bits as the full one, few images take that.
 """
 
 import copy
@@ -173,7 +173,10 @@ class Passes:
         batch = self._nchw(ends)
         with torch.inference_mode():
             one_by_one = torch.cat([self.network(each) for each in batch.split(1)])
-            seven = self.network(batch[:7].contiguous())
+            try:
+                seven = self.network(batch[:7].contiguous())
+            except torch.OutOfMemoryError:
+                seven = self.network(batch[: self.rows].contiguous())  # as many as memory was seen to hold
             again = [self.objective.decision_values(each) for each in (one_by_one, seven)]
             return max((each - values[: len(each)]).abs().max().item() for each in again)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.files import replacing
+from faceflip.files import name_beside, replacing
 from faceflip.store.header import canonical_json
 from faceflip.store.reader import Store
 
@@ -39,8 +39,7 @@ def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.Pat
     if folder.exists():
         raise UserError(f"{folder}: exists already; name a new folder or remove this one")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(beside, ignore_errors=True)
+    beside = name_beside(folder)
     beside.mkdir()
     try:
         table = _flipped(store, rows)

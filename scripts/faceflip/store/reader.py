@@ -277,6 +277,7 @@ class Shard(Store):
             if stop - start > 1:
                 for row in range(start, stop):
                     self._read(row, row + 1, out[row - start : row - start + 1])
+                return
             raise UserError(
                 f"{self.path}: /perturbation[{start}] cannot be read, it is damaged ({error}); {remake(self.path)}"
             ) from error

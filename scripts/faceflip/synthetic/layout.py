@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import numpy as np
 
 from faceflip.celeba import ATTRIBUTES, PROVENANCE, SPLITS
 from faceflip.errors import UserError
-from faceflip.files import telling_disk_errors, write_text
+from faceflip.files import name_beside, telling_disk_errors, write_text
 from faceflip.synthetic import VERSION
 from faceflip.synthetic.draw import draw
 from faceflip.synthetic.face import Face, Identity, amounts
@@ -116,7 +115,7 @@ def write(
     folder = Path(folder)
     _check_replaceable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    beside = name_beside(folder)
     try:
         _fill(beside, sizes, seed, mislabelled, workers, progress)
         if folder.exists():
