@@ -45,6 +45,7 @@ def test_the_line_says_first_that_faces_are_drawn(made):
         "networks for 40 attributes and MOON for 40; 1,000 training images attacked; adversarial from PASS 0.95 on."
     )
     assert list(paper.not_of_paper(*ASPECTS)) == []
+    assert dataclasses.replace(paper, color="gray").line.endswith("adversarial from PASS 0.95 of grey images on.")
 
 
 def test_describing_a_run():

@@ -114,12 +114,13 @@ class RunDescription:
         width = "" if self.width == 1 else f" at {self.width:g} of its width"
         name = "VGG-16" if self.architecture == "vgg16" else self.architecture
         network = f"{name}{width}, {self.input_width} x {self.input_height} pixels"
+        grey = " of grey images" if self.color == "gray" else ""
         moon = f" and MOON for {len(self.moon_attributes)}" if self.moon_attributes else ""
         return (
             ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
             + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
             + f"{network}; separate networks for {_count(len(self.attributes), 'attribute')}{moon}; "
-            + f"{_count(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g} on."
+            + f"{_count(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
 
     def not_of_paper(self, *aspects: str) -> Iterator[str]:
