@@ -1,4 +1,4 @@
-"""Make one table as CSV, Markdown and LaTeX."""
+"""Make one table as CSV, Markdown, LaTeX and HTML."""
 
 from faceflip.job import job
 

@@ -1,11 +1,12 @@
 """Checking a configuration: all faults at once, each with the path of its key and what was probably meant."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from faceflip.celeba import ATTRIBUTES, WIDTH
+from faceflip.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 
 Config = Mapping[str, Any]
@@ -85,11 +86,28 @@ def _explain(error: Any) -> Iterator[str]:
             yield f"{_path(error)}: expected `all` or a list of attributes, found {error.instance!r}"
     elif error.validator == "type":
         types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        hint = " (from the command line every value is a string: put it into a file and pass that with --configfile)"
-        expected = " or ".join(types)
-        yield f"{_path(error)}: expected {expected}, found {error.instance!r}" + hint * isinstance(error.instance, str)
+        found = error.instance
+        hint = _hint_at_string(found, types) if isinstance(found, str) else ""
+        yield f"{_path(error)}: expected {' or '.join(types)}, found {found!r}{hint}"
     else:
         yield f"{_path(error)}: {error.message}"
+
+
+def _hint_at_string(text: str, types: Sequence[str]) -> str:
+    """Tell why a value may have arrived as a string, and what to write instead."""
+    import yaml
+
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isfinite(number) and yaml.safe_load(text) == text:
+        if "number" not in types and number.is_integer():
+            return f" (a string in YAML: write {int(number)})"
+        mantissa, e, exponent = repr(number).partition("e")
+        point = "" if "." in mantissa else ".0"
+        return f" (a string in YAML: write {mantissa}{point}{f'e{int(exponent):+d}' if e else ''})"
+    return " (from the command line every value is a string: put it into a file and pass that with --configfile)"
 
 
 def _path(error: Any, *more: Any) -> str:
@@ -131,9 +149,6 @@ def _contradictions(config: Config) -> Iterator[str]:
                 yield f"training.{kind}.batch_size: {size} is more than synthetic.train, {synthetic['train']}"
     if config["analysis"]["threshold"] not in config["analysis"]["thresholds"]:
         yield f"analysis.threshold: {config['analysis']['threshold']} must be one of analysis.thresholds"
-    size = config["dataset"]["image_size"]
-    if size and size[0] > 4 * WIDTH:
-        yield f"dataset.image_size: {size[0]} pixels wide is more than four times CelebA's {WIDTH}"
 
 
 def attributes_of(config: Config) -> Sequence[str]:

@@ -11,6 +11,7 @@ from faceflip.errors import UserError
 if TYPE_CHECKING:
     import torch
 
+DEVICES = ("auto", "cpu", "cuda")
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
@@ -23,7 +24,7 @@ def computing_on(
     Makes this process compute the same way every time. See `faceflip.gpus` for how jobs share the GPUs of a machine.
 
     Args:
-        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        device: One of `DEVICES`: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         threads: CPU threads to compute with.
         jobs_per_gpu: How many jobs may compute on the same GPU at a time.
         tf32: Let GPUs compute float32 products with 10 bits of mantissa.
@@ -33,7 +34,7 @@ def computing_on(
         The device.
 
     Raises:
-        UserError: A GPU is asked for and there is none.
+        UserError: There is no device of that name, or a GPU is asked for and there is none.
     """
     chosen = prepare(device, threads, tf32)
     if chosen.type == "cpu":
@@ -58,8 +59,10 @@ def prepare(device: str, threads: int, tf32: bool = False) -> "torch.device":
     """Choose the kind of device, and make this process compute the same way every time; see `computing_on`.
 
     Raises:
-        UserError: A GPU is asked for and there is none.
+        UserError: There is no device of that name, or a GPU is asked for and there is none.
     """
+    if device not in DEVICES:
+        raise UserError(f"there is no device {device!r}; there are {', '.join(DEVICES)}")
     import torch
 
     torch.set_num_threads(threads)

@@ -21,6 +21,7 @@ FOLDER = "inventory"
 """Where the inventories are, seen from `results`."""
 
 RESULTS = "results"
+"""The folder that a run writes to, and that all paths of a run begin with."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from faceflip.analysis.names import NETWORK_NAMES
 from faceflip.analysis.registry import TABLES
 from faceflip.analysis.run import RunDescription
 from faceflip.celeba import ATTRIBUTES
@@ -22,12 +23,6 @@ PAPER_ITEMS = (
     ("Numbers of the text", ("statistics",), ()),
     ("All numbers of the paper beside these", ("paper_comparison",), ()),
 )
-
-NETWORKS = {
-    "euclidean": "Separate networks, Euclidean loss",
-    "softmax": "Separate networks, softmax loss",
-    "moon": "MOON",
-}
 
 
 def results_page(
@@ -55,7 +50,7 @@ def results_page(
         _list(headlines(run, errors, attempts)),
         "## Where each item of the paper is",
         "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(map(_paper_row, PAPER_ITEMS)),
-        "Tables are there as CSV (every digit), Markdown and LaTeX, figures as PDF and PNG.",
+        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG.",
         "## Beyond the paper",
         "\n".join(_other_items()),
         "## Data",
@@ -94,12 +89,13 @@ def headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFra
     errors = errors[errors["attribute"].isin(ATTRIBUTES)]  # the table has rows of means, too
     by_attribute = errors.set_index(["attribute", "method"])["error"].unstack()  # noqa: PD010
     lines = []
-    for method, name in NETWORKS.items():
+    for method, name in NETWORK_NAMES.items():
         if method in by_attribute:
             both = by_attribute[[method, "trivial_train"]].dropna()
             lines.append(
-                f"{name}: {both[method].mean():.1%} classification error on the test split, the mean over "
-                f"{len(both)} attributes; Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
+                f"{name[0].upper()}{name[1:]}: {both[method].mean():.1%} classification error on the test split, "
+                f"the mean over {len(both)} attributes; "
+                f"Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
             )
     adversarial = attempts["flipped"] & (attempts["pass"] >= run.threshold)
     correct = attempts["correct"]

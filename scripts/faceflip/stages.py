@@ -15,6 +15,6 @@ VERSIONS = {
     "attack": 1,
     "score": 2,
     "transfer": 1,
-    "collect": 1,
-    "analyse": 1,
+    "collect": 2,
+    "analyse": 2,
 }

@@ -9,7 +9,7 @@ from faceflip.analysis import paper_comparison as module
 from faceflip.analysis.correlation import correlation
 from faceflip.analysis.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
 from faceflip.analysis.portability import portability
-from faceflip.analysis.run import PAPER_IMAGES, PAPER_TRAINING, RunDescription
+from faceflip.analysis.run import PAPER_IMAGES, PAPER_NETWORK, PAPER_TRAINING, RunDescription
 from faceflip.analysis.statistics import compute
 from faceflip.celeba import ATTRIBUTES
 
@@ -115,7 +115,16 @@ def test_differences_are_ours_minus_the_paper(tables):
             "learning_rate 0.1 instead of 1e-05",
             ["txt_err_trivial"],
         ),
-        ({"departures": ("PASS on grey",)}, "PASS on grey", ["txt_err_separate"]),
+        (
+            {"color": "gray"},
+            "PASS of gray instead of rgb images",
+            ["txt_err_separate", "t1_moon_mffa_pos_linesearch_tau0", "t1_moon_mffa_pos_total", "drv_train_err_moon"],
+        ),
+        (
+            {"network": PAPER_NETWORK | {"pooling": "floor"}},
+            "network with pooling floor instead of ceil",
+            ["txt_err_trivial"],
+        ),
     ],
 )
 def test_why_a_run_is_not_comparable(tables, change, reason, untouched):
@@ -126,6 +135,15 @@ def test_why_a_run_is_not_comparable(tables, change, reason, untouched):
     assert row["ours"] == ""
     assert np.isnan(row["difference"])
     assert (table.loc[untouched, "status"] == "comparable").all()
+
+
+def test_what_counts_as_adversarial_hangs_on_the_threshold(tables):
+    status = paper_comparison(tables, dataclasses.replace(PAPER, threshold=0.9)).set_index("id")["status"]
+    expected = "not comparable: adversarial from PASS 0.9 instead of 0.95 on"
+    counted = ["t2_softmax_fgs_neg_overlap", "txt_natural_share", "txt_port_diag", *CELLS]
+    assert (status[counted] == expected).all()
+    # The columns of Table 1 have thresholds of their own.
+    assert (status[["t1_softmax_ffa_neg_linesearch_tau0.95", "txt_adv_fgs", "txt_err_moon"]] == "comparable").all()
 
 
 def test_reasons_come_together(tables):

@@ -1,4 +1,6 @@
 import dataclasses
+from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -6,14 +8,19 @@ import pytest
 
 from faceflip.analysis.frames import in_order, read_attempts, read_csv, read_parquet, wide
 from faceflip.analysis.names import display_name, method_name, ordered
-from faceflip.analysis.run import PAPER_IMAGES, PAPER_TRAINING, RunDescription, describe
+from faceflip.analysis.run import PAPER_IMAGES, PAPER_NETWORK, PAPER_TRAINING, RunDescription, describe
 from faceflip.celeba import ATTRIBUTES
+from faceflip.config import read_config
 from faceflip.errors import UserError
+
+ASPECTS = ("data", "attributes", "network", "sample", "attacks", "similarity", "threshold")
+PROJECT = Path(__file__).parents[2]
+CELEBA = {"source": "celeba", "images": PAPER_IMAGES, "width": 178, "height": 218, "format": "faceflip-dataset"}
 
 
 def test_description_survives_the_file(made, tmp_path):
     path = tmp_path / "run.json"
-    run = dataclasses.replace(made.run, departures=("one", "two"), attacks={"ffa-line": {"max_epsilon": 255}})
+    run = dataclasses.replace(made.run, color="gray", attacks={"ffa-line": {"max_epsilon": 255}})
     path.write_text(run.to_json())
     assert RunDescription.from_json(path) == run
 
@@ -37,33 +44,72 @@ def test_the_line_says_first_that_faces_are_drawn(made):
         "CelebA, 162,770 / 19,867 / 19,962 images to train, validate and test; VGG-16, 178 x 218 pixels; separate "
         "networks for 40 attributes and MOON for 40; 1,000 training images attacked; adversarial from PASS 0.95 on."
     )
-    assert list(paper.not_of_paper("data", "attributes", "network", "sample", "method")) == []
+    assert list(paper.not_of_paper(*ASPECTS)) == []
+    assert dataclasses.replace(paper, color="gray").line.endswith("adversarial from PASS 0.95 of grey images on.")
 
 
 def test_describing_a_run():
-    manifest = {"source": "celeba", "images": PAPER_IMAGES, "width": 178, "height": 218, "format": "faceflip-dataset"}
     choices = {
         "seed": 1,
         "attributes": "all",
         "sample": {"images": 1000},
-        "network": {"architecture": "vgg16", "width": 1.0, "dropout": 0.5},
-        "training": {"separate": PAPER_TRAINING | {"gamma": 1e-4}, "moon": PAPER_TRAINING},
+        "network": {"architecture": "vgg16", "width": 1.0} | PAPER_NETWORK,
+        "training": {"separate": PAPER_TRAINING | {"more": 1}, "moon": PAPER_TRAINING},
+        "similarity": {"color": "rgb"},
         "analysis": {"threshold": 0.95, "thresholds": [0, 0.9, 0.95, 0.99], "order": "official"},
     }
-    run = describe(manifest, networks=["euclidean", "moon"], **choices)
+    run = describe(CELEBA, networks=["euclidean", "moon"], **choices)
     assert run.attributes == run.moon_attributes == ATTRIBUTES
-    assert list(run.not_of_paper("data", "attributes", "network", "sample", "method")) == []
-    choices |= {"network": {"architecture": "resnet18", "width": 0.5}, "attributes": ["Male"]}
-    other = describe(manifest | {"source": "synthetic"}, networks=["moon"], **choices)
+    assert list(run.not_of_paper(*ASPECTS)) == []
+    choices |= {"network": choices["network"] | {"architecture": "resnet18", "width": 0.5}, "attributes": ["Male"]}
+    other = describe(CELEBA | {"source": "synthetic"}, networks=["moon"], **choices)
     assert list(other.not_of_paper("data", "attributes", "network")) == [
         "synthetic faces",
         "1 of 40 attributes",
         "network resnet18 instead of VGG-16",
     ]
     assert "; resnet18, 178 x 218 pixels; separate networks for 1 attribute and MOON for 40; " in other.line
-    without = describe(manifest, networks=["euclidean", "softmax"], **choices)
+    without = describe(CELEBA, networks=["euclidean", "softmax"], **choices)
     assert without.moon_attributes == ()
     assert "; separate networks for 1 attribute; " in without.line
+
+
+def described(config) -> RunDescription:
+    """Describe a run on the whole of CelebA by this configuration."""
+    parts = ("seed", "sample", "attributes", "network", "training", "similarity", "analysis")
+    run = describe(CELEBA, networks=list(config["experiments"]), **{part: config[part] for part in parts})
+    return dataclasses.replace(run, attacks=config["attacks"])
+
+
+PAPER_CONFIG = read_config(PROJECT, [PROJECT / "workflow/presets/paper.yaml"])
+CHOICES = [
+    *(("network", name) for name in PAPER_CONFIG["network"]),
+    *(("training", kind, name) for kind in ("separate", "moon") for name in PAPER_CONFIG["training"][kind]),
+    *(("attacks", attack, name) for attack, options in PAPER_CONFIG["attacks"].items() for name in options),
+    ("similarity", "color"),
+    ("analysis", "threshold"),
+    ("sample", "images"),
+]
+"""All keys of a configuration that decide what is computed on given faces."""
+
+
+def test_the_preset_is_what_the_paper_did():
+    assert list(described(PAPER_CONFIG).not_of_paper(*ASPECTS)) == []
+
+
+@pytest.mark.parametrize("keys", CHOICES, ids=".".join)
+def test_every_choice_but_the_papers_is_told(keys):
+    config = deepcopy(PAPER_CONFIG)
+    section = config
+    for key in keys[:-1]:
+        section = section[key]
+    value = section[keys[-1]]
+    if isinstance(value, bool):
+        section[keys[-1]] = not value
+    else:
+        section[keys[-1]] = "other" if isinstance(value, str) else value * 2
+    (reason,) = described(config).not_of_paper(*ASPECTS)
+    assert "instead of" in reason or keys[-1] in reason
 
 
 def test_names():

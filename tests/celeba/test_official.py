@@ -1,3 +1,6 @@
+import zipfile
+from pathlib import Path
+
 import pytest
 
 from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, official
@@ -41,6 +44,40 @@ def test_a_damaged_official_file_is_refused(partition):
     partition.write_bytes(data)
     with pytest.raises(UserError, match=r"the MD5 sum is not:\n  .*list_eval_partition\.txt\nFetch it again"):
         official.check([partition])
+
+
+@pytest.fixture
+def packed(tmp_path):
+    """A function that puts a partition file into an archive and returns the place of it there."""
+
+    def pack(data):
+        with zipfile.ZipFile(tmp_path / "celeba.zip", "w") as archive:
+            archive.writestr(f"celeba/{PARTITION}", data)
+        return zipfile.Path(tmp_path / "celeba.zip", f"celeba/{PARTITION}")
+
+    return pack
+
+
+def test_the_official_file_is_recognised_in_an_archive(partition, packed):
+    (verdict,) = official.check([packed(partition.read_bytes())])
+    assert verdict.official
+    assert verdict.warning() is None
+
+
+def test_a_damaged_official_file_is_refused_in_an_archive(partition, packed):
+    data = bytearray(partition.read_bytes())
+    data[-3] = ord("1")
+    with pytest.raises(UserError, match=r"the MD5 sum is not:\n  .*celeba\.zip.*list_eval_partition\.txt\nFetch it"):
+        official.check([packed(bytes(data))])
+
+
+def test_a_file_that_was_damaged_within_the_archive_is_refused(partition, packed):
+    place = packed(partition.read_bytes())
+    with Path(place.root.filename).open("r+b") as file:
+        file.seek(5000)
+        file.write(b"x")
+    with pytest.raises(UserError, match=r"list_eval_partition\.txt is damaged in the archive"):
+        official.check([place])
 
 
 def test_a_file_of_another_size_is_a_derived_one(partition):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from faceflip.attacks import ATTACKS
 from faceflip.cli.app import app
+from faceflip.cli.flip import _options
 from faceflip.errors import UserError
 from faceflip.networks import NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
@@ -74,6 +75,22 @@ def test_options_reach_the_attack(flip, folder):
     assert told["images"][0]["steps"] == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 1e-3), ("1E2", 100.0), ("40", 40), ("0.5", 0.5), ("null", None), ("true", True), ("scan", "scan")],
+)
+def test_values_of_options(text, value):
+    (read,) = _options([f"name={text}"]).values()
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_small_numbers_reach_the_attack(flip, folder):
+    arguments = (folder / "moon.pt", folder / "a.png", "--attribute", "Smiling")
+    told = flip(*arguments, "--option", "epsilon_tolerance=1e-3")
+    assert told["images"][0]["outcome"] == "flipped"
+
+
 def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
     with pytest.raises(UserError, match=r"large.png: 64 x 72 pixels, the network sees 32 x 36; .*--resize"):
         flip(folder / "euclidean.pt", folder / "large.png")
@@ -92,6 +109,9 @@ def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
         (["moon.pt", "a.png", "--attribute", "Male", "--attack", "fgs-line"], "FGS does not apply to MOON"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "steps"], "expected NAME=VALUE"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_step=3"], "did you mean max_steps"),
+        (["moon.pt", "a.png", "--attribute", "Male", "--option", "search=["], r"--option search=\[: expected a number"),
+        (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_steps=1e1"], "expected a whole number"),
+        (["moon.pt", "a.png", "--attribute", "Male", "--device", "gpu"], "no device 'gpu'; there are auto, cpu, cuda"),
         (["none.pt", "a.png", "--attribute", "Male"], "none.pt does not exist"),
         (["a.png", "a.png", "--attribute", "Male"], "not a readable checkpoint"),
         (["moon.pt", "none.png", "moon.pt", "--attribute", "Male"], "none.png: no such file\n.*moon.pt: not an image"),
@@ -108,5 +128,12 @@ def test_the_table_for_people(folder):
         app, ["flip", str(folder / "euclidean.pt"), str(folder / "a.png")], env={"COLUMNS": "160"}
     )
     assert result.exit_code == 0
-    for word in ("Smiling by ffa-line", "a.png", "PASS"):
+    for word in ("Smiling by ffa-line", "a.png", "PASS", "ε"):
         assert word in result.output
+
+
+def test_the_epsilon_of_iterative_attacks_is_called_steps(folder):
+    arguments = ["flip", str(folder / "euclidean.pt"), str(folder / "a.png"), "--attack", "ffa-iterative"]
+    output = CliRunner().invoke(app, arguments, env={"COLUMNS": "160"}).output
+    assert "steps" in output
+    assert "ε" not in output

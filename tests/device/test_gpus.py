@@ -18,6 +18,12 @@ from faceflip.gpus import lease, visible_gpus
 MACHINE = [f"GPU-{digit * 8}-0000-0000-0000-000000000000" for digit in "0123"]
 
 
+def test_an_unknown_device_is_no_choice_of_ours():
+    for context in (computing_on("gpu", threads=1), accelerator("gpu")):
+        with pytest.raises(UserError, match="no device 'gpu'; there are auto, cpu, cuda"), context:
+            pass
+
+
 class Job:
     """A process that wants a GPU."""
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -58,3 +59,11 @@ def test_the_gallery_shows_every_picture(page, made):
     assert html.count('<figure class="picture"') == len(pictures) > 10
     assert '<option value="5_o_Clock_Shadow">5 o&#39;Clock Shadow</option>' in html
     assert "No attempt of this run flipped" in page([])
+
+
+def test_the_epsilon_of_iterative_attacks_is_told_as_steps(page, made):
+    pictures = [replace(picture, epsilon=37.0) for picture in choose(made.attempts, made.run.threshold)]
+    iterative = sum(picture.attack.endswith("-iterative") for picture in pictures)
+    html = page(pictures)
+    assert html.count("37 steps;") == iterative > 0
+    assert html.count("ε 37;") == len(pictures) - iterative > 0

@@ -95,6 +95,25 @@ def test_inspect_refuses_scores_of_other_attempts(call, view, build):
         call("inspect", view)
 
 
+def test_inspect_says_how_many_attempts_have_scores(call, view, build):
+    write_scores(build)
+    assert "are not scored" not in call("inspect", view)[1]
+    (build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")).unlink()
+    content, others = build.content(0, 72), build.content(24, 24)
+    scored, flipped = content.flipped.sum() - others.flipped.sum(), content.flipped.sum()
+    assert f"(of {scored} of {flipped} flipped attempts: the others are not scored)" in call("inspect", view)[1]
+    (summary,) = json.loads(call("inspect", "--json", view)[1])
+    assert (summary["scored"], summary["flipped"]) == (scored, flipped)
+
+
+@pytest.mark.parametrize("command", ["inspect", "show"])
+def test_damaged_scores_are_named(call, view, build, command):
+    write_scores(build)
+    (build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")).write_bytes(b"PAR1 no table PAR1")
+    with pytest.raises(UserError, match=r"scores.*001\.parquet: not a readable table"):
+        call(command, view)
+
+
 def test_best_rows(view, build):
     with open_store(view) as store:
         assert best_rows(store, 3).tolist() == [0, 1, 2]

@@ -92,4 +92,5 @@ def describe_choices():
     """The parts of the configuration that decide what a run's numbers mean, without the attacks' options."""
     choices = {key: config[key] for key in ("seed", "sample", "attributes", "network", "training")}
     choices["networks"] = list(config["experiments"])
+    choices["similarity"] = {"color": config["similarity"]["color"]}
     return {**choices, "analysis": {key: config["analysis"][key] for key in ("threshold", "thresholds")}}

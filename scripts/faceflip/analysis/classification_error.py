@@ -20,7 +20,6 @@ from faceflip.analysis.pages import Column, Sheet, percent_cell
 from faceflip.analysis.run import RunDescription
 from faceflip.errors import UserError
 
-MEASURED = ("euclidean", "softmax", "moon", "euclidean_epoch2", "softmax_epoch2", "moon_epoch2")
 METHODS = {
     "trivial_train": "Trivial, train majority",
     "trivial_test": "Trivial, test majority",

@@ -10,9 +10,10 @@ a fault.
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order
-from faceflip.analysis.names import CHECKPOINTS, NETWORK_NAMES, NETWORKS
+from faceflip.analysis.names import NETWORK_NAMES, NETWORKS
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
+from faceflip.plan import CHECKPOINTS
 from faceflip.tables import read_table
 
 KEYS = ["network", "checkpoint", "attack"]

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from faceflip.celeba import ATTRIBUTES
 
 NETWORKS = ("euclidean", "softmax", "moon")
-CHECKPOINTS = ("epoch2", "converged")
 METHODS = ("fgs", "ffa")
 SEARCHES = ("line", "iterative")
 SIGNS = ("+", "-")

@@ -3,16 +3,18 @@
 A row is one attack on one kind of network at one checkpoint. `flipped` and the other outcomes add up to the attempts.
 Attempts without a gradient tell of a dead or saturated network; a large share at the largest epsilon or the last step
 says that the cap, not the network, ended the search. The alignments of nearly all flipped images should have converged.
-Passes are what the attack cost; epsilon and PASS are medians over the flipped attempts.
+Passes are what the attack cost; epsilon (line search: pixel values along the ray, iterative: number of steps) and PASS
+are medians over the flipped attempts.
 """
 
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_attempts
-from faceflip.analysis.names import CHECKPOINTS, NETWORK_NAMES, NETWORKS
+from faceflip.analysis.names import NETWORK_NAMES, NETWORKS
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.outcomes import Outcome
+from faceflip.plan import CHECKPOINTS
 
 ALIGNMENTS = ("identical", "converged", "not_converged", "failed", "implausible")
 

@@ -1,9 +1,9 @@
 """Every number of the paper beside this run's.
 
 Ours and the difference stand only where the run is comparable for that number: on CelebA with the paper's splits,
-attributes, network and number of attacked images, as far as the number depends on them. Elsewhere the status says what
-makes the run another experiment. Settings are compared as they are. A note tells what the paper's number rests on, and
-where the paper contradicts itself.
+attributes, network, training, attacks, PASS and number of attacked images, as far as the number depends on them.
+Elsewhere the status says what makes the run another experiment. Settings are compared as they are. A note tells what
+the paper's number rests on, and where the paper contradicts itself.
 """
 
 import math
@@ -19,10 +19,14 @@ from faceflip.analysis.pages import Column, Sheet
 from faceflip.analysis.run import RunDescription
 
 TESTED = ("data", "attributes", "network")
-ATTACKED = ("data", "attributes", "network", "sample", "method")
+CLASSIFIED = (*TESTED, "sample")
+FLIPPED = (*CLASSIFIED, "attacks")
+SCORED = (*FLIPPED, "similarity")
+ADVERSARIAL = (*SCORED, "threshold")
+ONE_PAIR = tuple(aspect for aspect in ADVERSARIAL if aspect != "attributes")
 PUBLISHED = ("attributes",)
-ONE_PAIR = ("data", "network", "sample", "method")
-"""What numbers depend on (`RunDescription.not_of_paper`): test errors, attacks, published errors, single cells."""
+"""What numbers depend on (`RunDescription.not_of_paper`): test errors, errors on the sample, flips whatever their PASS,
+flips from a stated PASS on, adversarial images, those of single cells, published errors."""
 
 COMPARABLE = "comparable"
 FROM_PERCENT = 100.0
@@ -39,7 +43,7 @@ class Source:
     """
 
     statistic: str
-    aspects: tuple[str, ...] = ATTACKED
+    aspects: tuple[str, ...] = ADVERSARIAL
     column: str = "value"
 
 
@@ -71,9 +75,9 @@ TEXT = {
     "txt_fgs_total_softmax": Source("adversarial_softmax_converged_fgs-line", column="count"),
     "txt_port_diag": Source("portability_epoch2_diagonal"),
     "set_lnet_margin": Source("margin_lnets_anet", TESTED),
-    "drv_train_err_euclidean": Source("wrong_euclidean_converged_ffa-line"),
-    "drv_train_err_moon": Source("wrong_moon_converged_ffa-line"),
-    "drv_train_err_softmax": Source("wrong_softmax_converged_ffa-line"),
+    "drv_train_err_euclidean": Source("wrong_euclidean_converged_ffa-line", CLASSIFIED),
+    "drv_train_err_moon": Source("wrong_moon_converged_ffa-line", CLASSIFIED),
+    "drv_train_err_softmax": Source("wrong_softmax_converged_ffa-line", CLASSIFIED),
 }
 
 LIKE_TABLE_1 = {
@@ -172,16 +176,16 @@ class _Lookup:
 
     def _measured(self, id_: str) -> tuple[float | None, tuple[str, ...]]:
         if id_.startswith("t1_"):
-            return self._table1(id_), ATTACKED
+            return self._table1(id_)
         if id_.startswith("t2_"):
-            return self._table2(id_), ATTACKED
+            return self._table2(id_), ADVERSARIAL
         if id_ in CELLS:
             return self._cell(*CELLS[id_]), ONE_PAIR
         source = TEXT[id_]
         found = self.statistics[source.column].get(source.statistic)
         return (None if found is None or pd.isna(found) else float(found)), source.aspects
 
-    def _table1(self, id_: str) -> float | None:
+    def _table1(self, id_: str) -> tuple[float | None, tuple[str, ...]]:
         network, method, sign, *cell = id_.removeprefix("t1_").split("_")
         frame = self.tables["table1"]
         found = frame[
@@ -190,9 +194,10 @@ class _Lookup:
             & (frame["sign"] == {"pos": "+", "neg": "-"}[sign])
         ]
         if cell == ["total"]:
-            return _only(found["total"].drop_duplicates())
+            return _only(found["total"].drop_duplicates()), CLASSIFIED
         search, tau = cell[0].removesuffix("search"), float(cell[1].removeprefix("tau"))
-        return _only(found.loc[(found["search"] == search) & (found["threshold"] == tau), "rate"])
+        rate = _only(found.loc[(found["search"] == search) & (found["threshold"] == tau), "rate"])
+        return rate, SCORED if tau > 0 else FLIPPED
 
     def _table2(self, id_: str) -> float | None:
         network, method, sign, column = id_.removeprefix("t2_").split("_")

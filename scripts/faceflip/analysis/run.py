@@ -13,8 +13,33 @@ PAPER_IMAGES = {"train": 162_770, "validation": 19_867, "test": 19_962}
 """CelebA's partition."""
 PAPER_SAMPLE = 1_000
 PAPER_ATTRIBUTES = 40
-PAPER_TRAINING = {"batch_size": 64, "learning_rate": 1e-5, "early_epoch": 2, "max_epochs": 10}
-"""What the paper says of its training."""
+PAPER_NETWORK = {
+    "dropout": 0.5,
+    "input_mean": [129.1863, 104.7624, 93.5940],
+    "input_scale": 1.0,
+    "initialisation": "xavier",
+    "pooling": "ceil",
+}
+"""The paper's VGG-16; what it does not say is as usual with Caffe."""
+PAPER_TRAINING = {
+    "batch_size": 64,
+    "learning_rate": 1e-5,
+    "gamma": 1e-4,
+    "power": 0.75,
+    "rms_decay": 0.98,
+    "rms_delta": 1e-8,
+    "early_epoch": 2,
+    "max_epochs": 10,
+    "patience": 3,
+    "precision": "float32",
+    "tf32": False,
+    "compile": False,
+}
+"""The paper's training; what it does not say is as usual with Caffe."""
+PAPER_COLOR = "rgb"
+"""Images that PASS is taken of."""
+PAPER_THRESHOLD = 0.95
+"""The paper's tau."""
 PAPER_ATTACKS = {
     "search": "doubling",
     "max_epsilon": 255,
@@ -38,14 +63,15 @@ class RunDescription:
         moon_attributes: Outputs of MOON; none where the run has no MOON.
         architecture: Name in the registry of networks.
         width: Multiplier of the network's channels; 1 is the paper's.
+        network: The other choices of `PAPER_NETWORK`; they mean something where the architecture is ``vgg16``.
         input_width: Pixels.
         input_height: Pixels.
+        color: ``rgb`` or ``gray``, the images that PASS is taken of.
         threshold: PASS from which on a flipped image is adversarial, tau.
         thresholds: All thresholds of Table 1.
-        training: Options of ``separate`` and ``moon``, at least those of `PAPER_TRAINING`.
+        training: Options of ``separate`` and ``moon``, those of `PAPER_TRAINING`.
         seed: Of everything random.
         attacks: Options of each attack by its name, where they matter.
-        departures: Other choices that differ from the paper's method, in words.
     """
 
     dataset: str
@@ -55,16 +81,17 @@ class RunDescription:
     moon_attributes: tuple[str, ...]
     architecture: str = "vgg16"
     width: float = 1.0
+    network: Mapping[str, Any] = field(default_factory=lambda: PAPER_NETWORK)
     input_width: int = 178
     input_height: int = 218
-    threshold: float = 0.95
+    color: str = PAPER_COLOR
+    threshold: float = PAPER_THRESHOLD
     thresholds: tuple[float, ...] = (0.0, 0.9, 0.95, 0.99)
     training: Mapping[str, Mapping[str, Any]] = field(
         default_factory=lambda: {"separate": PAPER_TRAINING, "moon": PAPER_TRAINING}
     )
     seed: int = 0
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    departures: tuple[str, ...] = ()
 
     @property
     def early_epoch(self) -> int:
@@ -87,19 +114,21 @@ class RunDescription:
         width = "" if self.width == 1 else f" at {self.width:g} of its width"
         name = "VGG-16" if self.architecture == "vgg16" else self.architecture
         network = f"{name}{width}, {self.input_width} x {self.input_height} pixels"
+        grey = " of grey images" if self.color == "gray" else ""
         moon = f" and MOON for {len(self.moon_attributes)}" if self.moon_attributes else ""
         return (
             ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
             + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
             + f"{network}; separate networks for {_count(len(self.attributes), 'attribute')}{moon}; "
-            + f"{_count(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g} on."
+            + f"{_count(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
 
     def not_of_paper(self, *aspects: str) -> Iterator[str]:
         """Yield why numbers that depend on some aspects cannot be compared with the paper's.
 
         Args:
-            aspects: Of ``data`` (faces and splits), ``attributes``, ``network``, ``sample`` and ``method``.
+            aspects: Of ``data`` (faces and splits), ``attributes``, ``network`` (with its training), ``sample``,
+                ``attacks`` (their options), ``similarity`` (how PASS is taken) and ``threshold`` (of PASS).
         """
         if "data" in aspects:
             if self.synthetic:
@@ -111,6 +140,10 @@ class RunDescription:
         if "network" in aspects:
             if self.architecture != "vgg16":
                 yield f"network {self.architecture} instead of VGG-16"
+            else:
+                for name, paper in PAPER_NETWORK.items():
+                    if self.network[name] != paper:
+                        yield f"network with {name} {self.network[name]} instead of {paper}"
             if self.width != 1:
                 yield f"network at {self.width:g} of the width"
             if (self.input_width, self.input_height) != (178, 218):
@@ -118,12 +151,15 @@ class RunDescription:
             yield from self._training_departures()
         if "sample" in aspects and self.sample != PAPER_SAMPLE:
             yield f"{self.sample:,} instead of {PAPER_SAMPLE:,} attacked images"
-        if "method" in aspects:
+        if "attacks" in aspects:
             for attack, options in self.attacks.items():
                 for name, value in options.items():
                     if PAPER_ATTACKS.get(name, value) != value:
                         yield f"{attack} with {name} {value}"
-            yield from self.departures
+        if "similarity" in aspects and self.color != PAPER_COLOR:
+            yield f"PASS of {self.color} instead of {PAPER_COLOR} images"
+        if "threshold" in aspects and self.threshold != PAPER_THRESHOLD:
+            yield f"adversarial from PASS {self.threshold:g} instead of {PAPER_THRESHOLD:g} on"
 
     def _training_departures(self) -> Iterator[str]:
         for name, paper in PAPER_TRAINING.items():
@@ -162,6 +198,7 @@ def describe(
     networks: Sequence[str],
     network: Mapping[str, Any],
     training: Mapping[str, Mapping[str, Any]],
+    similarity: Mapping[str, Any],
     analysis: Mapping[str, Any],
 ) -> RunDescription:
     """Describe a run by its dataset's manifest and the sections of its configuration of these names.
@@ -177,8 +214,10 @@ def describe(
         moon_attributes=ATTRIBUTES if "moon" in networks else (),
         architecture=network["architecture"],
         width=network["width"] if network["architecture"] == "vgg16" else 1.0,
+        network={name: network[name] for name in PAPER_NETWORK},
         input_width=manifest["width"],
         input_height=manifest["height"],
+        color=similarity["color"],
         threshold=analysis["threshold"],
         thresholds=tuple(analysis["thresholds"]),
         training={kind: {name: training[kind][name] for name in PAPER_TRAINING} for kind in ("separate", "moon")},

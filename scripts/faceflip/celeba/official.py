@@ -1,10 +1,11 @@
 """The official download: what to fetch by hand, and whether a file is one of it."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceflip.celeba import ANNOTATIONS, PARTITION
-from faceflip.celeba.contents import Place, size
+from faceflip.celeba.contents import Place, UnreadableError, read, size
 from faceflip.errors import UserError
 
 SIZES = {ANNOTATIONS: 26_721_026, PARTITION: 2_836_386, "img_align_celeba.zip": 1_443_490_838}
@@ -52,7 +53,7 @@ def check(places: list[Place]) -> list[Verdict]:
     """Compare files with the official ones of the same name, by size and, where that is equal, by MD5 sum.
 
     Raises:
-        UserError: Files have the official size and another sum (all are told).
+        UserError: Files have the official size and another sum (all are told), or cannot be read.
     """
     verdicts = [_compare(place) for place in places]
     changed = [place for place, verdict in zip(places, verdicts, strict=True) if verdict is None]
@@ -69,15 +70,27 @@ def check(places: list[Place]) -> list[Verdict]:
 def _compare(place: Place) -> Verdict | None:
     """Return the verdict, None for a file that has the official size and another sum."""
     bytes_, expected = size(place), SIZES.get(place.name)
-    if bytes_ != expected or not isinstance(place, Path):
+    if bytes_ != expected:
         return Verdict(place.name, bytes_, False, expected)
     return Verdict(place.name, bytes_, True, expected) if _has_official_sum(place) else None
 
 
-def _has_official_sum(path: Path) -> bool:
+def _has_official_sum(place: Place) -> bool:
     # torchvision keeps the list of sums. Importing it takes seconds: only here, where a file may be official.
     from torchvision.datasets import CelebA
-    from torchvision.datasets.utils import check_md5
 
     sums = {name: md5 for _, md5, name in CelebA.file_list}
-    return check_md5(path, sums[path.name])
+    return _md5(place) == sums[place.name]
+
+
+def _md5(place: Place) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(place, Path):
+        with place.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    else:
+        try:
+            digest.update(read(place, SIZES[place.name]))
+        except UnreadableError as error:
+            raise UserError(f"{place} {error}") from None
+    return digest.hexdigest()

@@ -106,16 +106,32 @@ def _read_all(paths: list[Path], size: tuple[int, int], resize: bool) -> "np.nda
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs; values are numbers, null or words as in YAML."""
-    import yaml
-
+    """Read NAME=VALUE pairs."""
     options = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise UserError(f"--option {pair}: expected NAME=VALUE, such as max_steps=40")
-        options[name.strip()] = yaml.safe_load(value)
+        try:
+            options[name.strip()] = _value(value)
+        except ValueError as error:
+            raise UserError(f"--option {pair}: {error}") from None
     return options
+
+
+def _value(text: str) -> Any:
+    """Read a number, also one such as 1e-3, which is none in YAML, or null, a truth value or a word as in YAML."""
+    import yaml
+
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError("expected a number, null or a word behind the =") from None
 
 
 def _write(
@@ -173,7 +189,9 @@ def _print(attribute: str, attack: str, records: list[dict[str, Any]]) -> None:
         return "" if value is None else format(value, form)
 
     table = Table("image", "outcome", title=f"{attribute} by {attack}", title_justify="left")
-    for heading in ("score before", "after", "ε", "largest change", "PASS"):
+    # The epsilon of iterative attacks is their number of steps.
+    epsilon = "steps" if attack.endswith("-iterative") else "ε"
+    for heading in ("score before", "after", epsilon, "largest change", "PASS"):
         table.add_column(heading, justify="right")
     table.add_column("written to")
     for record in records:

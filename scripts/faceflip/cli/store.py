@@ -268,7 +268,7 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
         "software": ", ".join(f"{name} {version}" for name, version in summary["software"].items()),
         "size": _size_line(sizes),
         "epsilon": _quantile_line(summary["epsilon"]),
-        "PASS": _quantile_line(summary["pass"]),
+        "PASS": _quantile_line(summary["pass"]) + _part_of(summary["scored"], summary["flipped"]),
     }
     console.print(f"[bold]{summary['file']}[/bold]", soft_wrap=True)
     for name, value in lines.items():
@@ -295,6 +295,13 @@ def _quantile_line(quantiles: dict[str, float] | None) -> str:
     if quantiles is None:
         return "none"
     return "  ".join(f"{float(probability):.0%} {value:.4g}" for probability, value in quantiles.items())
+
+
+def _part_of(scored: int, flipped: int) -> str:
+    """Say on how many attempts numbers rest, where some shards have no scores yet."""
+    if not 0 < scored < flipped:
+        return ""
+    return f"  (of {scored:,} of {flipped:,} flipped attempts: the others are not scored)"
 
 
 def _cell(value: float | None) -> str:

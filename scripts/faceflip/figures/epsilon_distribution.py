@@ -1,8 +1,9 @@
 """Epsilon of the flipped attempts: how far along its direction an attack has to go.
 
 A curve at x is the share of all attempts on a kind of network that flip with an epsilon of at most x, in pixel values.
-A curve that still rises at the right end says that a larger cap would flip more. For FFA epsilon is the largest change
-before rounding, so it may lie below 1.
+A curve that still rises at the right end says that a larger cap would flip more. For FFA by line search epsilon is the
+largest change before rounding, so it may lie below 1. The epsilon of iterative attacks is the number of their steps, of
+one pixel value each.
 """
 
 import numpy as np

@@ -12,15 +12,14 @@ from faceflip.files import replacing
 
 MM = 1 / 25.4
 """A millimetre in inches."""
-COLUMN, PAGE = 84 * MM, 174 * MM
-"""Widths in inches of figures across one column and across the page."""
+PAGE = 174 * MM
+"""Width in inches of figures across the page."""
 DPI = 300
 SMALL, NORMAL = 6.0, 7.0
 """Type sizes in points."""
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-"""The palette of Okabe and Ito, which people with any colour vision can tell apart."""
+ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
+"""Of the palette of Okabe and Ito, which people with any colour vision can tell apart."""
 GREY, LIGHT = "#666666", "#D9D9D9"
 
 NETWORK_COLORS = {"euclidean": BLUE, "softmax": VERMILION, "moon": GREEN}

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceflip.analysis.names import CHECKPOINTS, NETWORKS, ordered
+from faceflip.analysis.names import NETWORKS, ordered
+from faceflip.plan import CHECKPOINTS
 from faceflip.store.panels import LEAST_PANEL_WIDTH, visible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Picture:
         present: Decision on the unperturbed image; the attack turned it round.
         correct: Whether that was right. If not, the perturbation corrects the network: a natural adversarial image.
         similarity: PASS.
-        epsilon: Length of the step along the attack's direction.
+        epsilon: Line search: length along the ray, in pixel values. Iterative: number of steps of one pixel value.
         linf: Largest change of a pixel value.
         adversarial: Whether PASS reaches the threshold.
     """

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 
 from faceflip.dataset import Dataset
 from faceflip.errors import UserError
-from faceflip.files import sha256
+from faceflip.files import LEFTOVER, sha256
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
 from faceflip.store.compression import COMPRESSIONS
@@ -22,9 +21,6 @@ from faceflip.store.remedies import remake, target
 from faceflip.store.seal import HDF5_SIGNATURE, is_intact
 from faceflip.store.view import run_faults
 from faceflip.store.writer import norms
-
-LEFTOVER = re.compile(r"^\..+\.\d+-[0-9a-f]{8}\.h5$")
-"""Names that `faceflip.files.replacing` gives to files that are being written."""
 
 FLETCHER32 = 3
 
@@ -129,7 +125,7 @@ class _Checker:
         shards: dict[Path, list[Shard]] = {}
         views: list[JoinedStore] = []
         for path in sorted(folder.rglob("*.h5")):
-            if LEFTOVER.match(path.name):
+            if LEFTOVER.fullmatch(path.name):
                 self.add(path, f"{path}: being written, or left by a writer that was killed: then delete it", note=True)
             elif may_be_store(path):
                 store = self.file(path)

@@ -68,7 +68,7 @@ COLUMNS = (
         "epsilon",
         "<f8",
         math.nan,
-        "length of the perturbation along its direction, in pixel values; NaN if not flipped",
+        "line: length along the ray, in pixel values; iterative: number of steps; NaN if not flipped",
     ),
     _number("steps", "<i4", -1, "gradient steps taken; 1 for a line search"),
     _number("gradient_passes", "<i4", -1, "backward passes spent on the attempt"),

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-RESULTS = "results"
+from faceflip.inventory import RESULTS
 
 
 def target(path: str | os.PathLike) -> str | None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from faceflip.errors import UserError
 from faceflip.store.reader import JoinedStore, Store
+from faceflip.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,13 @@ def scores_path(shard: Path) -> Path | None:
 
 
 def read_scores(store: Store) -> "pd.DataFrame | None":
-    """Return the scores of a store's attempts, `row` counted in this store, or None where there are none (yet)."""
+    """Return the scores of a store's attempts, `row` counted in this store, or None where there are none (yet).
+
+    Where only some shards of a view have scores, these are returned.
+
+    Raises:
+        UserError: Scores cannot be read, or are not those of the attempts.
+    """
     import pandas as pd
 
     shards = [(store.path, 0, len(store))]
@@ -31,7 +38,7 @@ def read_scores(store: Store) -> "pd.DataFrame | None":
         file = scores_path(path)
         if file is None or not file.exists():
             continue
-        table = pd.read_parquet(file)
+        table = read_table(file)
         if len(table) != attempts or not {"row", "pass"} <= set(table.columns):
             raise UserError(f"{file}: has {len(table)} rows, {path} has {attempts} attempts; score them anew")
         tables.append(table.assign(row=table["row"] + first))

@@ -19,7 +19,8 @@ def summarise(store: Store) -> dict[str, Any]:
     """Return a summary that JSON can hold.
 
     Keys: file, kind, version, header, software, attempts, image (height, width), sizes, outcomes (by attribute),
-    epsilon (quantiles over the flipped attempts, by probability), pass (the same, or None without scores), shards.
+    epsilon (quantiles over the flipped attempts, by probability), pass (the same over those that have scores, or None
+    without), scored (how many flipped attempts have scores), flipped (how many there are), shards.
     """
     attempts = store.attempts
     flipped = attempts[attempts["flipped"]]
@@ -37,6 +38,8 @@ def summarise(store: Store) -> dict[str, Any]:
         "outcomes": _outcomes(attempts, passes),
         "epsilon": _quantiles(flipped["epsilon"]),
         "pass": None if passes is None else _quantiles(passes),
+        "scored": 0 if passes is None else int(passes.notna().sum()),
+        "flipped": len(flipped),
         "shards": [str(source.path) for source in store.sources] if isinstance(store, JoinedStore) else None,
     }
 
