@@ -1,6 +1,7 @@
 # Facial attributes: accuracy and adversarial robustness (Rozsa, Günther, Rudd, Boult 2018), from CelebA to every table and
 # figure. Configuration: config.yaml. How it hangs together: README.md and docs/.
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -17,7 +18,7 @@ from faceflip.device import NVIDIA_DRIVER
 from faceflip.errors import UserError
 from faceflip.figures.registry import FIGURES
 from faceflip.figures.registry import reading_of as reading_of_figure
-from faceflip.files import sweep
+from faceflip.files import require_writable, sweep
 from faceflip.occupied import occupy
 from faceflip.plan import CHECKPOINTS, Plan
 from faceflip.stages import VERSIONS
@@ -72,6 +73,8 @@ rule all:
 onstart:
     try:
         occupy()
+        # Snakemake itself ends in a traceback where it cannot remove what a job is to make anew.
+        require_writable(Path(file).parent for job in workflow.dag.needrun_jobs() for file in job.output)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # A job that outlived its run, on another node, may still be writing.

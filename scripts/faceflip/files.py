@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -79,6 +79,21 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def require_writable(folders: Iterable[str | os.PathLike]) -> None:
+    """Check that files can be made in folders, or in what there is of the way to them.
+
+    Raises:
+        UserError: Names all that cannot be written to.
+    """
+    there = {next(folder for folder in (path, *path.parents) if folder.exists()) for path in map(Path, set(folders))}
+    closed = sorted(str(folder) for folder in there if not os.access(folder, os.W_OK | os.X_OK))
+    if closed:
+        raise UserError(
+            f"{', '.join(closed)}: permission denied, or a read-only file system, and files are to be made there; make "
+            f"{'it' if len(closed) == 1 else 'them'} writable and run again"
+        )
 
 
 def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> None:

@@ -10,6 +10,7 @@ from attack_reference import Setting, lockstep
 from torch import nn
 
 from faceflip.attacks import ATTACKS, AttackResult, attack, iterate
+from faceflip.attacks.passes import prepared
 from faceflip.errors import UserError
 from faceflip.outcomes import Outcome
 
@@ -186,6 +187,27 @@ def test_the_network_is_left_as_it_was():
     assert not network.training
     blocks.close()
     check()
+
+
+def test_on_another_device_a_copy_is_attacked():
+    """Any device that is not called as the network's own is another one, cpu:0 for one that is on cpu."""
+    network, images = convolutional(1, seed=0).train(), noise_images(20, seed=0)
+    with prepared(network, "cpu") as (module, device):
+        assert module is network
+        assert device == torch.device("cpu")
+        assert not network.training
+    with prepared(network, "cpu:0") as (module, device):
+        assert device == torch.device("cpu:0")
+        assert not module.training
+        assert not any(parameter.requires_grad for parameter in module.parameters())
+        assert network.training
+        for own, copied in zip(network.parameters(), module.parameters(), strict=True):
+            assert own.requires_grad
+            assert own.data_ptr() != copied.data_ptr()
+            torch.testing.assert_close(copied, own, rtol=0, atol=0)
+    expected = attack(network, images, batch_size=8)
+    for device in ("cpu", "cpu:0", torch.device("cpu")):
+        assert_same(attack(network, images, batch_size=8, device=device), expected)
 
 
 def test_gradients_of_the_caller_are_neither_needed_nor_disturbed():

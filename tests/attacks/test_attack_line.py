@@ -116,6 +116,10 @@ def test_ffa_on_a_linear_network_is_the_closed_form(case):
     within = found is not None and found <= 255
     assert result.flipped[0] == within
     if within:
+        # The score moves one way only, so the first image of the ray that flips is the smallest.
+        every = np.stack([picture for _, picture in distinct(image, ray, 0, 255)])
+        smallest = every[np.argmax((scores(network, every) > 0) != present)]
+        np.testing.assert_array_equal(result.perturbation.ravel(), smallest - image)
         ties = len([1 for epsilon, _ in changes if epsilon == found])
         changed = np.abs(result.perturbation).sum()
         below = len([1 for epsilon, _ in changes if epsilon < found])
@@ -125,8 +129,35 @@ def test_ffa_on_a_linear_network_is_the_closed_form(case):
         following = min((epsilon for epsilon, _ in changes if epsilon > found), default=Fraction(255))
         assert found * (1 - Fraction(1, 10**9)) <= Fraction(float(result.epsilon[0])) <= max(following, found)
         if ties == 1:
-            after = distinct(image, ray, 0, float(result.epsilon[0]))[-1][1]
-            np.testing.assert_array_equal(result.perturbation.ravel(), after - image)
+            counts = np.bincount([place for epsilon, place in changes if epsilon <= found], minlength=PIXELS)
+            np.testing.assert_array_equal(result.perturbation.ravel(), np.sign(ray) * counts)
+
+
+@given(linear_networks(), st.sampled_from(["current", "opposite"]), st.sampled_from([0, -8, -16]))
+@checked
+def test_fgs_on_a_linear_network_is_the_closed_form(case, label, power):
+    network, image = case
+    with torch.no_grad():  # exact; brings scores to where the loss of the current decision leads out of it, |f| < 1
+        network.weights *= 2.0**power
+        network.bias *= 2.0**power
+    weight = network.weights.detach().numpy()[0].astype(np.float64)
+    before = score(network, image)
+    result = attack(network, image.reshape(1, *SHAPE), "fgs-line", fgs_label=label)
+    assert result.score_before[0] == before
+    decision = 1 if before > 0 else -1
+    moves = np.sign(before - decision) if label == "current" else -np.sign(before + decision)
+    ray = (moves * np.sign(weight)).astype(int)
+    if not ray.any():
+        assert Outcome(result.outcome[0]) == Outcome.ZERO_GRADIENT
+        return
+    room = np.where(ray > 0, 255 - image.astype(int), image)
+    # (255, PIXELS): each value goes a whole epsilon far, or to its limit. The score moves one way only.
+    changes = ray * np.minimum(np.arange(1, 256)[:, None], room)
+    flipping = np.flatnonzero((before + changes @ weight > 0) != (before > 0))
+    assert result.flipped[0] == (len(flipping) > 0)
+    if len(flipping):
+        assert result.epsilon[0] == flipping[0] + 1
+        np.testing.assert_array_equal(result.perturbation.ravel(), changes[flipping[0]])
 
 
 def certify(network, image, name, whole, seeds, search="doubling", limit=255.0, **options):

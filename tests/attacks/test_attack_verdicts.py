@@ -7,20 +7,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from attack_networks import Linear, convolutional, noise_images
 
 from faceflip.attacks import ATTACKS, AttackResult, attack
 from faceflip.networks import NetworkSpec, build
 from faceflip.networks.objectives import OBJECTIVES
+from faceflip.store import StoreHeader, StoreWriter
 
-SIZE = (68, 56)
+HERE = Path(__file__)
+CONFIG = yaml.safe_load((HERE.parents[2] / "config.yaml").read_text())
+SIZE = tuple(CONFIG["dataset"]["image_size"])[::-1]
+"""Height and width of the embedded default."""
+
 KINDS = {"euclidean": ("Smiling",), "softmax": ("Smiling",), "moon": ("Male", "Smiling", "Young")}
 CASES = [(kind, name) for kind in KINDS for name in ATTACKS if (kind, name[:3]) != ("moon", "fgs")]
 
 
 def embedded(kind: str) -> torch.nn.Module:
     """Return a network of the architecture and size of the embedded default, its decisions about balanced."""
-    spec = NetworkSpec(kind, KINDS[kind], SIZE[::-1], width=0.125, input_scale=1 / 64, initialisation="msra")
+    spec = NetworkSpec.from_dict(
+        {"objective": kind, "attributes": KINDS[kind], "image_size": SIZE[::-1], **CONFIG["network"]}
+    )
     network = build(spec, seed=5).eval()
     with torch.no_grad():
         scores = network(torch.from_numpy(pictures(32)).permute(0, 3, 1, 2).float())
@@ -32,7 +40,7 @@ def embedded(kind: str) -> torch.nn.Module:
 
 
 def pictures(count: int) -> np.ndarray:
-    """Return smooth images with some noise, uint8 (count, 68, 56, 3)."""
+    """Return smooth images with some noise, uint8 (count, *SIZE, 3)."""
     random = np.random.default_rng(11)
     coarse = torch.from_numpy(random.uniform(0, 255, (count, 3, 7, 6)))
     smooth = torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear").permute(0, 2, 3, 1).numpy()
@@ -76,27 +84,39 @@ import sys
 import numpy as np, torch
 sys.path[:0] = sys.argv[2:]
 from test_attack_verdicts import embedded, values
-stored = np.load(sys.argv[1])
+from faceflip.store import open_store
+images = np.load(sys.argv[1] + ".npy")
 network = embedded("euclidean")
 network.load_state_dict(torch.load(sys.argv[1] + ".pt", weights_only=True))
-adversarial = (stored["images"] + stored["perturbation"]).astype(np.uint8)[stored["flipped"]]
+with open_store(sys.argv[1]) as store:
+    rows = np.flatnonzero(store.column("flipped"))
+    adversarial = np.stack([store.adversarial(row, images) for row in rows])
+    present = store.column("score_before")[rows] > 0
 for size in (1, 7, 64):
     again = values(network, "euclidean", adversarial, 0, size)
-    assert ((again > 0) != (stored["before"][stored["flipped"]] > 0)).all(), size
+    assert ((again > 0) != present).all(), size
 print("held", len(adversarial))
 """
+
+
+COLUMNS = ("perturbation", "score_before", "score_after", "flipped", "epsilon", "steps")
+COLUMNS += ("gradient_passes", "forward_passes", "outcome")
+"""What a store takes from a result as it is."""
 
 
 def test_verdicts_hold_in_another_process(tmp_path):
     network, images = embedded("euclidean"), pictures(20)
     result = attack(network, images, "ffa-line", batch_size=8)
-    path = tmp_path / "attempts.npz"
-    np.savez(path, images=images, perturbation=result.perturbation, flipped=result.flipped, before=result.score_before)
+    path = tmp_path / "attempts.h5"
+    header = StoreHeader("euclidean", "converged", "ffa-line", {}, {"Smiling": "0" * 64}, "0" * 64, seed=0)
+    columns = {name: getattr(result, name) for name in COLUMNS}
+    with StoreWriter(path, header, len(images), SIZE) as writer:
+        writer.write(result.index, image=result.index, file_name="x.jpg", attribute="Smiling", label=1, **columns)
+    np.save(f"{path}.npy", images)
     torch.save(network.state_dict(), f"{path}.pt")
-    here = Path(__file__)
-    library = here.parents[2] / "scripts"
+    library = HERE.parents[2] / "scripts"
     run = subprocess.run(
-        [sys.executable, "-c", RE_READ, str(path), str(here.parent), str(library)], capture_output=True, text=True
+        [sys.executable, "-c", RE_READ, str(path), str(HERE.parent), str(library)], capture_output=True, text=True
     )
     assert run.stdout == f"held {result.flipped.sum()}\n", run.stderr
     assert result.flipped.sum() > 10

@@ -97,18 +97,33 @@ def flat(root, faces):
 
 
 def torchvision_folder(root, faces):
-    put(root, below("celeba", {**faces.texts, **below(IMAGES, faces.jpegs)}))
-    return root
+    return put(root, below("celeba", {**faces.texts, **below(IMAGES, faces.jpegs)}))
+
+
+def torchvision_archive(root, faces):
+    return pack(root / "data.zip", below("celeba", {**faces.texts, **below(IMAGES, faces.jpegs)}))
+
+
+def official_tree(faces, images):
+    texts = {f"Anno/{ANNOTATIONS}": faces.annotations(), f"Eval/{PARTITION}": faces.partition()}
+    return {**texts, **below(f"Img/{IMAGES}", images)}
 
 
 def official_folders(root, faces):
-    files = {f"Anno/{ANNOTATIONS}": faces.annotations(), f"Eval/{PARTITION}": faces.partition()}
-    return put(root, {**files, **below(f"Img/{IMAGES}", faces.jpegs)})
+    return put(root, official_tree(faces, faces.jpegs))
 
 
 def official_folders_below_celeba(root, faces):
     official_folders(root / "celeba", faces)
     return root
+
+
+def official_archive(root, faces):
+    return pack(root / "celeba.zip", official_tree(faces, faces.jpegs))
+
+
+def official_archive_below_celeba(root, faces):
+    return pack(root / "data.zip", below("celeba", official_tree(faces, faces.jpegs)))
 
 
 def official_download(root, faces):
@@ -157,16 +172,22 @@ def lossless(root, faces):
     return put(root, {**faces.texts, **below(f"{IMAGES}_png", faces.pngs)})
 
 
+def lossless_archive(root, faces):
+    return pack(root / "celeba.zip", {**faces.texts, **below(f"{IMAGES}_png", faces.pngs)})
+
+
 def lossless_in_img(root, faces):
-    files = {f"Anno/{ANNOTATIONS}": faces.annotations(), f"Eval/{PARTITION}": faces.partition()}
-    return put(root, {**files, **below(f"Img/{IMAGES}", faces.pngs)})
+    return put(root, official_tree(faces, faces.pngs))
 
 
 LAYOUTS = (
     flat,
     torchvision_folder,
+    torchvision_archive,
     official_folders,
     official_folders_below_celeba,
+    official_archive,
+    official_archive_below_celeba,
     official_download,
     archive_in_flat_folder,
     images_archive_itself,
@@ -176,6 +197,7 @@ LAYOUTS = (
     kaggle_folder,
     kaggle_archive,
     lossless,
+    lossless_archive,
     lossless_in_img,
 )
 

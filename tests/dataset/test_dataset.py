@@ -1,3 +1,4 @@
+import hashlib
 import json
 import signal
 import subprocess
@@ -49,6 +50,7 @@ def test_pixels_labels_and_splits(folder, tmp_path):
     assert isinstance(dataset.images, np.memmap)
     for row, name in enumerate(dataset.file_names):
         np.testing.assert_array_equal(dataset.images[row], read_rgb(folder / celeba.IMAGES / name))
+    assert manifest["pixel_sha256"] == hashlib.sha256(np.asarray(dataset.images).tobytes()).hexdigest()
     np.testing.assert_array_equal(dataset.labels, table[list(celeba.ATTRIBUTES)].to_numpy())
     assert dataset.rows("validation").tolist() == [5, 6]
     np.testing.assert_array_equal(dataset.labels_of(("Young", "Bald")), table[["Young", "Bald"]].to_numpy())
@@ -112,6 +114,27 @@ def test_missing_images(folder, tmp_path):
     message = r"2 of 9 annotated images are missing in img_align_celeba, such as 000001.jpg, 000003.jpg"
     with pytest.raises(UserError, match=message):
         pack_dataset(folder, tmp_path / "d.h5")
+
+
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_missing_and_bad_images_are_told_together_and_all_in_the_log(folder, tmp_path, monkeypatch, capsys, leave_out):
+    monkeypatch.setattr(packing, "SHOWN", 1)
+    monkeypatch.setattr(packing, "MOST_LEFT_OUT", 1)
+    reasons = damage(folder)
+    for name in ("000001.jpg", "000009.jpg"):
+        (folder / celeba.IMAGES / name).unlink()
+        reasons[name] = "is missing"
+    with pytest.raises(UserError) as error:
+        pack_dataset(folder, tmp_path / "out" / "d.h5", leave_out_bad_images=leave_out, threads=2)
+    message = str(error.value)
+    assert "2 of 9 annotated images are missing in img_align_celeba, such as 000001.jpg, 000009.jpg" in message
+    assert "3 of 9 images cannot be used; fetch them again:\n  000002.jpg is a web page" in message
+    assert "The log lists all 5 of them." in message
+    assert "000004.jpg" not in message
+    listed = dict(line.split(" ", 1) for line in capsys.readouterr().out.splitlines())
+    assert sorted(listed) == sorted(reasons)
+    assert all(listed[name].startswith(reason) for name, reason in reasons.items())
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def without(path, names):

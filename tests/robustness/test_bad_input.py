@@ -11,6 +11,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -23,11 +24,14 @@ from faults import MICRO, copy_of
 from PIL import Image
 from running import ROOT, Workflow
 
+from faceflip.celeba.labels import TEXT_LIMIT
+
 pytestmark = pytest.mark.workflow
 
 STEM = "euclidean/converged/ffa-line"
 ANNOTATIONS = "results/synthetic/list_attr_celeba.txt"
 PARTITION = "results/synthetic/list_eval_partition.txt"
+NOTES = "results/synthetic/synthetic.json"
 IMAGE = "results/synthetic/img_align_celeba/000007.jpg"
 ZIP = "faces.zip"
 DATASET = "results/dataset/celeba.h5"
@@ -120,6 +124,16 @@ def zipped(names):
                 archive.writestr(name, content)
 
     return harm
+
+
+def swelling(path):
+    """Write an archive of CelebA whose annotations are more than is ever unpacked, once they are."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("list_eval_partition.txt", "000001.jpg 0\n")
+        archive.writestr("img_align_celeba/000001.jpg", b"")
+        with archive.open("list_attr_celeba.txt", "w") as member:
+            for _ in range((TEXT_LIMIT >> 20) + 1):
+                member.write(bytes(1 << 20))
 
 
 def checkpoint_with(**changes):
@@ -330,8 +344,13 @@ CASES = [
     Case("archive that is a web page", ARCHIVE, (ZIP, "Google Drive"), ZIP, write(PAGE)),
     Case("archive that is none", ARCHIVE, (ZIP, "not a zip archive"), ZIP, write(b"faces")),
     Case("archive without faces", ARCHIVE, (ZIP, "list_attr_celeba"), ZIP, zipped({"notes.txt": "nothing"})),
-    Case("archive that leads out of itself", ARCHIVE, (ZIP,), ZIP, zipped({"../../exploded": "", "/exploded": ""})),
-    Case("archive that swells", ARCHIVE, (ZIP,), ZIP, zipped({"list_attr_celeba.txt": "0" * (1 << 20)})),
+    Case("archive that leads out of itself", ARCHIVE,
+         (f"{ZIP} has no complete CelebA", "lead out of the archive are passed over, such as ../../exploded, /exploded"),
+         ZIP, zipped({"../../exploded": "", "/exploded": ""})),
+    Case("archive that swells", ARCHIVE,
+         (f"{ZIP}/list_attr_celeba.txt would unpack to 269,484,032 bytes, where at most 268,435,456 are expected",
+          "docs/dataset.md"), ZIP, swelling),
+    Case("notes on drawn faces that are cut", FACES, (NOTES, "is not JSON", "draw them anew"), NOTES, cut(0.5)),
     # Checkpoints
     Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),
     Case("checkpoint empty", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"")),
@@ -445,7 +464,8 @@ def test_bad_input(entries, bench, case):
             assert ended.screen.strip().startswith("Error: "), ended.screen
             assert "UserError" in ended.log
         assert state(bench) == before, "nothing is touched, and nothing half-written stays"
-        assert not (bench / "exploded").exists(), "no code of a file is run"
+        for place in (bench, bench.parents[1], Path("/")):
+            assert not (place / "exploded").exists(), "no code of a file is run, nothing is unpacked by its name"
     finally:
         if path:
             if path.is_dir():
@@ -462,7 +482,7 @@ def test_the_bench_is_sound(entries, bench):
 
 CONFIGURATIONS = [
     ("no YAML", "seed: [", ("not valid JSON or YAML",)),
-    ("a list", "- seed\n", ()),
+    ("a list", "- seed\n", ("JSON or YAML with keys at top level",)),
     ("unknown key", "smaple: {images: 3}", ("smaple: unknown key", "did you mean sample?")),
     ("wrong type", "seed: many", ("seed: expected integer, found 'many'",)),
     ("null", "seed: null", ("seed: expected integer, found None",)),

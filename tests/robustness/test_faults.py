@@ -10,7 +10,7 @@ from faults import MICRO, assert_same_results, copy_of, results_of
 from running import Workflow
 
 from faceflip.errors import UserError
-from faceflip.files import LEFTOVER, replacing, sweep
+from faceflip.files import LEFTOVER, replacing, require_writable, sweep
 
 pytestmark = pytest.mark.workflow
 
@@ -96,8 +96,9 @@ def test_no_permission(micro, tmp_path):
         folder.chmod(0o755)
     said = result.stdout + result.stderr
     assert result.returncode == 1
-    assert "ermission denied" in said
-    assert str(TABLE).rpartition("/")[0] in said
+    assert "Traceback" not in said
+    assert "results/tables: permission denied" in said
+    assert "make it writable and run again" in said
     run("--cores", 1, TABLE)
     assert_same_results(run, micro)
 
@@ -139,6 +140,13 @@ class TestReplacing:
     def test_other_errors_stay_what_they_are(self, tmp_path):
         with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.csv"):
             (tmp_path / "b.csv").read_text()
+
+    def test_folders_that_cannot_be_written_to_are_told_before(self, tmp_path, monkeypatch):
+        (tmp_path / "tables").mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: path.name != "tables")
+        require_writable([tmp_path / "figures/a", tmp_path])
+        with pytest.raises(UserError, match=r"/tables: permission denied.*; make it writable and run again"):
+            require_writable([tmp_path / "tables", tmp_path / "tables/html", tmp_path])
 
     def test_sweep(self, tmp_path):
         folder = tmp_path / "results/tables"

@@ -1,5 +1,6 @@
 """Jobs that take long: memory does not grow with the attempts, logs can be read, progress is told every so often."""
 
+import io
 import json
 import os
 import re
@@ -48,6 +49,26 @@ def test_progress_in_a_log(capsys, monkeypatch):
     assert 100 <= len(lines) <= 125
     assert re.fullmatch(r"attack: 1,800 of 3,600 attempts \(50%\), 1 attempts/s, .* left.*", lines[59])
     assert not any("\r" in line or "\033" in line for line in lines)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal(monkeypatch):
+    """One line, written anew twice a second from its beginning on, with what is left of a longer one wiped out."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    progress = Progress("pack", "images")
+    for tenth in range(1, 101):
+        now[0] = tenth / 10
+        progress(tenth, 100)
+    *lines, last = sys.stderr.getvalue().removeprefix("\r").split("\r")
+    assert len(lines) == 19
+    assert lines[0] == "pack: 5 of 100 images (5%), 10 images/s, 10 s left\033[K"
+    assert last == "pack: 100 of 100 images (100%), 10 images/s in 10.0 s\033[K\n"
 
 
 @pytest.mark.workflow

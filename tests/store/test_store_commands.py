@@ -87,6 +87,15 @@ def test_inspect_json(call, view, build):
     assert 0 < summary["sizes"]["share_of_raw_8_bit"] < 1.5
 
 
+def test_inspect_tells_quantiles_of_pass_when_scores_are_found(call, view, build):
+    assert re.search(r"^ +PASS +none$", call("inspect", view)[1], re.MULTILINE)
+    write_scores(build)
+    line = re.search(r"^ +PASS +(.*)$", call("inspect", view)[1], re.MULTILINE)[1]
+    passes = np.flatnonzero(build.content(0, 72).flipped) / 100
+    shares = (0, 5, 25, 50, 75, 95, 100)
+    assert line == "  ".join(f"{share}% {np.percentile(passes, share):.4g}" for share in shares)
+
+
 def test_inspect_refuses_scores_of_other_attempts(call, view, build):
     write_scores(build)
     path = build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")

@@ -8,6 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
+from faceflip.store.layout import USER_BLOCK
+
 
 @pytest.fixture(params=["shard", "view"])
 def path(request, build, monkeypatch):
@@ -74,6 +76,13 @@ def test_bare_h5py(path, build):
         assert h5py.check_enum_dtype(file["outcome"].dtype)["FLIPPED"] == 0
         assert file.attrs["complete"] == 1
         assert all(file[name].attrs["description"] for name in file if isinstance(file[name], h5py.Dataset))
+
+
+def test_the_superblock_is_one_that_hdf5_1_10_reads(path):
+    """Version 3 came with 1.10, and older tools refuse it; joined views need no more than shards."""
+    superblock = path.read_bytes()[USER_BLOCK:]
+    assert superblock.startswith(b"\x89HDF\r\n\x1a\n")
+    assert superblock[8] == 0
 
 
 def test_seal_as_a_shell_reads_it(build):

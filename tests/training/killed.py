@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ from faceflip.training.run import train_and_save
 STEPS = 3
 OUTPUTS = ("epoch2.pt", "converged.pt", "history.csv")
 SPEC = NetworkSpec("euclidean", ("Smiling",), (32, 36), width=0.03, dropout=0.5, input_scale=1 / 64)
+OTHERS = (replace(SPEC, objective="softmax"), replace(SPEC, objective="moon", attributes=ATTRIBUTES))
+"""Networks that are killed in a few places, where SPEC is in all."""
+
 OPTIONS = TrainingOptions(batch_size=8, learning_rate=1e-4, max_epochs=4, patience=2)
 
 
@@ -47,9 +51,9 @@ def dataset(count=40, seed=0):
     return Dataset(images, labels, split, names, {"fingerprint": f"made up, seed {seed}"})
 
 
-def train(folder, options=OPTIONS, save_every=0.0):
+def train(folder, options=OPTIONS, save_every=0.0, spec=SPEC):
     paths = [folder / name for name in OUTPUTS]
-    train_and_save(dataset(), SPEC, options, 5, torch.device("cpu"), *paths, save_every=save_every)
+    train_and_save(dataset(), spec, options, 5, torch.device("cpu"), *paths, save_every=save_every)
 
 
 def die():
@@ -136,29 +140,31 @@ def contents(folder):
     }
 
 
-def killed_and_resumed(folder, hooks):
+def killed_and_resumed(folder, hooks, spec=SPEC):
     """Train in processes that are killed, then in one that is not; in between, outputs go, as Snakemake sees to."""
 
     def doomed(hook):
         hook()
-        train(folder, EVER_BETTER)
+        train(folder, EVER_BETTER, spec=spec)
 
     ends = []
     for hook in hooks:
         ends.append(in_process(lambda hook=hook: doomed(hook)))
         for name in OUTPUTS:
             (folder / name).unlink(missing_ok=True)
-    ends.append(in_process(lambda: train(folder, EVER_BETTER)))
+    ends.append(in_process(lambda: train(folder, EVER_BETTER, spec=spec)))
     return {"ends": ends, "files": contents(folder)}
 
 
-def main(folder):
-    log = sys.stdout
-    os.fsync = lambda descriptor: None  # a killed process loses nothing that it wrote; only a fallen computer does
-    sys.stdout = (folder / "log.txt").open("w")
-    results = {}
-    in_process(lambda: train(folder / "whole", EVER_BETTER, save_every=1e9))
-    results["uninterrupted, never saved"] = {"ends": [0], "files": contents(folder / "whole")}
+def uninterrupted(folder, spec):
+    """Train without a state ever being saved."""
+    ends = [in_process(lambda: train(folder, EVER_BETTER, save_every=1e9, spec=spec))]
+    return {"ends": ends, "files": contents(folder)}
+
+
+def killed_in_all_places(folder):
+    """Return what comes of all scenarios, for SPEC."""
+    results = {"uninterrupted": uninterrupted(folder / "whole", SPEC)}
 
     def counted():
         original, calls = files._sync, []
@@ -167,11 +173,30 @@ def main(folder):
         (folder / "syncs").write_text(str(len(calls)))
 
     in_process(counted)
-    results["uninterrupted, saved at every step"] = {"ends": [0], "files": contents(folder / "counted")}
+    results["saved at every step"] = {"ends": [0], "files": contents(folder / "counted")}
     for name, hook in scenarios(int((folder / "syncs").read_text())):
         results[name] = killed_and_resumed(folder / name.replace(" ", "-"), [hook])
     often = [lambda: after_step(2)] * 3
     results["killed three times"] = killed_and_resumed(folder / "often", often)
+    return results
+
+
+def killed_in_a_few(folder, spec):
+    """Return what comes of an uninterrupted training, and of one that is killed amid epochs and between them."""
+    hooks = [lambda: after_step(2), lambda: after_step(3), lambda: at_call(loop.Training, "_begin_epoch", 2)]
+    return {
+        "uninterrupted": uninterrupted(folder / "whole", spec),
+        "killed three times": killed_and_resumed(folder / "often", hooks, spec),
+    }
+
+
+def main(folder):
+    log = sys.stdout
+    os.fsync = lambda descriptor: None  # a killed process loses nothing that it wrote; only a fallen computer does
+    sys.stdout = (folder / "log.txt").open("w")
+    results = {SPEC.objective: killed_in_all_places(folder)}
+    for spec in OTHERS:
+        results[spec.objective] = killed_in_a_few(folder / spec.objective, spec)
     json.dump(results, log)
 
 

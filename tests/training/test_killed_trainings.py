@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from killed import OUTPUTS
 
+from faceflip.networks import OBJECTIVES
+
 SCRIPT = Path(__file__).with_name("killed.py")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What came out of each scenario: how the processes ended, and digests of the files that are left."""
+    """What came out of each scenario, by objective: how the processes ended, and digests of the files that are left."""
     scripts = str(SCRIPT.parents[2] / "scripts")
     environment = {**os.environ, "PYTHONPATH": scripts, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(SCRIPT), str(tmp_path_factory.mktemp("killed"))]
@@ -23,14 +25,21 @@ def results(tmp_path_factory):
 
 
 def test_processes_were_killed_in_many_places_and_others_finished(results):
-    ends = {name: result["ends"] for name, result in results.items() if len(result["ends"]) > 1}
+    ends = {
+        (objective, name): result["ends"]
+        for objective, scenarios in results.items()
+        for name, result in scenarios.items()
+        if len(result["ends"]) > 1
+    }
     assert len(ends) > 25
+    assert {objective for objective, _ in ends} == set(OBJECTIVES)
     expected = {name: [-signal.SIGKILL] * (len(end) - 1) + [0] for name, end in ends.items()}
     assert ends == expected
 
 
-def test_every_file_has_the_bytes_of_an_uninterrupted_run(results):
-    expected = results["uninterrupted, never saved"]["files"]
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_file_has_the_bytes_of_an_uninterrupted_run(results, objective):
+    expected = results[objective]["uninterrupted"]["files"]
     assert set(expected) == set(OUTPUTS)
-    different = {name: result["files"] for name, result in results.items() if result["files"] != expected}
+    different = {name: result["files"] for name, result in results[objective].items() if result["files"] != expected}
     assert different == {}, "half-written or left-over files count as well"

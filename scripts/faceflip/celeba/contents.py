@@ -82,12 +82,30 @@ def read(place: Place, limit: int) -> bytes:
     return _read_member(place.root, place.at, limit, nullcontext())
 
 
+def read_needed(place: Place, limit: int) -> bytes:
+    """Return the content of a file that nothing can go on without; see `read`.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return read(place, limit)
+    except UnreadableError as error:
+        raise UserError(f"{place} {error}. What is needed and where to fetch it: docs/dataset.md") from None
+
+
 def reader(folder: Place, limit: int) -> Callable[[str], bytes]:
     """Return a function that reads files of a folder by their names, also from several threads at once; see `read`."""
     if isinstance(folder, Path):
         return lambda name: _read_file(folder / name, limit)
     lock = threading.Lock()
     return lambda name: _read_member(folder.root, folder.at + name, limit, lock)
+
+
+def names_leading_out(archive: Path) -> list[str]:
+    """Return the names in a zip archive that lead out of it; nothing is looked for under these."""
+    with zipfile.ZipFile(archive) as file:
+        return [name for name in file.namelist() if name.startswith("/") or ".." in name.split("/")]
 
 
 def list_names(folder: Place) -> Iterator[str]:

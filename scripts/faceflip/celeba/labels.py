@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceflip.celeba import ATTRIBUTES, SPLITS
-from faceflip.celeba.contents import WEB_PAGE, Place, UnreadableError, is_web_page, read
+from faceflip.celeba.contents import WEB_PAGE, Place, is_web_page, read_needed
 from faceflip.celeba.layout import Layout, find
 from faceflip.errors import UserError
 
@@ -163,10 +163,7 @@ def _require_attributes(place: Place, number: int, header: Sequence[str]) -> Non
 
 def _rows(place: Place) -> Iterator[Row]:
     """Yield the lines that are not empty, cut into cells: at commas in a CSV file, else at white space."""
-    try:
-        data = read(place, TEXT_LIMIT)
-    except UnreadableError as error:
-        raise UserError(f"{place} {error}") from None
+    data = read_needed(place, TEXT_LIMIT)
     if is_web_page(data):
         raise UserError(f"{place}: {WEB_PAGE}")
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from faceflip.celeba import ANNOTATIONS, IMAGES, PARTITION, PROVENANCE
-from faceflip.celeba.contents import Place, list_names, open_zip
+from faceflip.celeba.contents import Place, list_names, names_leading_out, open_zip
 from faceflip.celeba.official import FETCH
 from faceflip.errors import UserError
 
@@ -49,8 +49,19 @@ class Layout:
             raise UserError(
                 f"{self.root} has no complete CelebA; missing there, in celeba/, and in Anno/, Eval/, Img/ of both:\n"
                 + "".join(f"  {name}\n" for name in missing)
+                + self._passed_over()
                 + FETCH
             )
+
+    def _passed_over(self) -> str:
+        """Say which files of an archive were not looked at, if any."""
+        names = [] if self.root.is_dir() else names_leading_out(self.root)
+        if not names:
+            return ""
+        return (
+            f"Names that lead out of the archive are passed over, such as {', '.join(names[:3])}; zip the folder anew, "
+            "from within it.\n"
+        )
 
     def name(self, place: Place) -> str:
         """Return a file's name as seen from the folder that was given."""

@@ -7,6 +7,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,7 @@ import numpy as np
 
 from faceflip import celeba
 from faceflip.celeba import official
-from faceflip.celeba.contents import Place, UnreadableError
-from faceflip.celeba.contents import read as read_place
+from faceflip.celeba.contents import Place, UnreadableError, read_needed
 from faceflip.celeba.images import ImageFolder, decode_into, decoders
 from faceflip.celeba.labels import TEXT_LIMIT, read_labels
 from faceflip.celeba.layout import Layout, find
@@ -38,11 +38,14 @@ WAITING = 3
 MOST_LEFT_OUT = 500
 """More bad images than that are not single accidents: something is wrong with the whole."""
 
+MISSING = "is missing"
+"""What is wrong with an annotated image that has no file."""
+
 SHOWN = 20
-"""So many bad images are told by name."""
+"""So many bad images are told by name in an error; the log has all."""
 
 Faults = dict[str, str]
-"""What is wrong with images, by file name."""
+"""What is wrong with images, by the name of the file or of the annotated image."""
 
 
 def pack_dataset(
@@ -54,6 +57,8 @@ def pack_dataset(
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Decode all images of a CelebA into one file, together with labels and splits.
+
+    Where bad images end it, all of them are printed to stdout, a line each, and some are told in the error.
 
     Args:
         folder: A folder or zip archive of CelebA, in any form that `celeba.layout` knows.
@@ -70,7 +75,7 @@ def pack_dataset(
 
     Raises:
         UserError: Labels cannot be read, official files are damaged, images are missing or cannot be used (all are
-            told), or the disk has too little space.
+            looked at before), or the disk has too little space.
     """
     layout = find(folder)
     layout.require()
@@ -81,10 +86,13 @@ def pack_dataset(
     size = image_size or (celeba.WIDTH, celeba.HEIGHT)
     _require_space(output, len(files), size)
 
-    bad = {name: "is missing" for name, file in files.items() if file is None}
+    bad = {name: MISSING for name, file in files.items() if file is None}
+    if not _may_be_left_out(bad, len(files), leave_out_bad_images):
+        # Missing images are told together with those that cannot be used.
+        there = [file for file in files.values() if file is not None]
+        bad |= _by_name(_look(_Images(source.read, there, (celeba.WIDTH, celeba.HEIGHT), threads), progress), files)
+        raise _refusal(layout, bad, len(files), leave_out_bad_images)
     while True:
-        if bad:
-            _refuse(layout, bad, len(files), leave_out_bad_images)
         table = labels.table[~labels.table["file_name"].isin(bad)]
         images = _Images(source.read, [files[name] for name in table["file_name"]], size, threads)
         about = {
@@ -97,8 +105,9 @@ def pack_dataset(
                 return _write(beside, table, images, progress, about)
         except _BadImagesError as error:
             # An array of fixed size was begun for images that cannot fill it: begin again without them.
-            names = dict(zip(images.files, table["file_name"], strict=True))
-            bad |= {names[file]: reason for file, reason in error.faults.items()}
+            bad |= _by_name(error.faults, files)
+            if not _may_be_left_out(bad, len(files), leave_out_bad_images):
+                raise _refusal(layout, bad, len(files), leave_out_bad_images) from None
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -140,8 +149,8 @@ class _Images:
         """Whether the images are to have another size than CelebA's."""
         return self.size != (celeba.WIDTH, celeba.HEIGHT)
 
-    def write(self, path: Path, offset: int) -> Iterator[tuple[np.ndarray, Faults]]:
-        """Decode all images and write them one after the other from `offset` of a file on.
+    def decode(self, path: Path | None = None, offset: int = 0) -> Iterator[tuple[np.ndarray, Faults]]:
+        """Decode all images and, where a file is given, write them one after the other from `offset` of it on.
 
         Each thread decodes some, and writes them while they are in its core's cache. HDF5 is passed by: it would hold
         up all threads meanwhile.
@@ -153,24 +162,25 @@ class _Images:
         portions = [slice(start, start + PORTION) for start in range(0, len(self.files), PORTION)]
         buffers = np.empty((WAITING * self.threads, PORTION, *self.shape[1:]), "uint8")
         waiting: deque[Future[tuple[np.ndarray, Faults]]] = deque()
-        with path.open("r+b") as file, ThreadPoolExecutor(self.threads) as pool:
+        with path.open("r+b") if path else nullcontext() as file, ThreadPoolExecutor(self.threads) as pool:
+            descriptor = file.fileno() if file else None
             try:
                 for portion, buffer in zip(portions, itertools.cycle(buffers)):
                     if len(waiting) == len(buffers):
                         yield waiting.popleft().result()
-                    waiting.append(pool.submit(self._decode_and_write, portion, buffer, file.fileno(), offset))
+                    waiting.append(pool.submit(self._decode_portion, portion, buffer, descriptor, offset))
                 while waiting:
                     yield waiting.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _decode_and_write(
-        self, portion: slice, buffer: np.ndarray, descriptor: int, offset: int
+    def _decode_portion(
+        self, portion: slice, buffer: np.ndarray, descriptor: int | None, offset: int
     ) -> tuple[np.ndarray, Faults]:
         files = self.files[portion]
         pixels = buffer[: len(files)]
         faults = self._decode_into(files, pixels)
-        if not faults:
+        if descriptor is not None and not faults:
             write_at(descriptor, pixels.data, offset + portion.start * pixels[0].nbytes)
         return pixels, faults
 
@@ -191,6 +201,18 @@ class _Images:
         return faults
 
 
+def _look(images: _Images, progress: ProgressCallback | None) -> Faults:
+    """Decode all images, write nothing, and return what is wrong with them."""
+    faults: Faults = {}
+    done = 0
+    for part, part_faults in images.decode():
+        faults |= part_faults
+        done += len(part)
+        if progress:
+            progress(done, len(images.files))
+    return faults
+
+
 def _write(
     path: Path, table: "pd.DataFrame", images: _Images, progress: ProgressCallback | None, about: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -206,7 +228,7 @@ def _write(
     digest = hashlib.sha256()
     faults: Faults = {}
     done = 0
-    for part, part_faults in images.write(path, offset):
+    for part, part_faults in images.decode(path, offset):
         faults |= part_faults
         digest.update(part)
         done += len(part)
@@ -253,7 +275,7 @@ def _origin(layout: Layout) -> dict[str, Any]:
     drawn = layout.provenance is not None
     return {
         "source": "synthetic" if drawn else "celeba",
-        "provenance": json.loads(read_place(layout.provenance, TEXT_LIMIT)) if drawn else None,
+        "provenance": _provenance(layout.provenance) if drawn else None,
         "files": [
             {"name": layout.name(place), "bytes": verdict.bytes, "official": verdict.official}
             for place, verdict in zip((*texts.values(), *([archive] if archive else [])), verdicts, strict=True)
@@ -265,7 +287,17 @@ def _origin(layout: Layout) -> dict[str, Any]:
 
 
 def _sha256(place: Place) -> str:
-    return hashlib.sha256(read_place(place, TEXT_LIMIT)).hexdigest()
+    return hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
+
+
+def _provenance(place: Place) -> Any:
+    """Return what was noted beside drawn faces."""
+    try:
+        return json.loads(read_needed(place, TEXT_LIMIT))
+    except ValueError as error:
+        raise UserError(
+            f"{place} is not JSON ({error}); it comes with drawn faces: draw them anew, or remove it if they are others"
+        ) from None
 
 
 def _extra(source: ImageFolder, files: Mapping[str, str | None]) -> list[str]:
@@ -280,27 +312,38 @@ def _by_reason(bad: Faults) -> dict[str, list[str]]:
     return {reason: sorted(name for name in bad if bad[name] == reason) for reason in sorted(set(bad.values()))}
 
 
-def _refuse(layout: Layout, bad: Faults, total: int, leave_out: bool) -> None:
-    """Raise a `UserError` on bad images unless they may be left out."""
-    if leave_out and len(bad) <= min(MOST_LEFT_OUT, total - 1):
-        return
-    missing = [name for name, reason in bad.items() if reason == "is missing"]
-    message = f"{layout.root}: "
+def _by_name(faults: Faults, files: Mapping[str, str | None]) -> Faults:
+    """Return what is wrong with files by the names of the annotated images that they hold."""
+    return {name: faults[file] for name, file in files.items() if file in faults}
+
+
+def _may_be_left_out(bad: Faults, total: int, leave_out: bool) -> bool:
+    return not bad or (leave_out and len(bad) <= min(MOST_LEFT_OUT, total - 1))
+
+
+def _refusal(layout: Layout, bad: Faults, total: int, leave_out: bool) -> UserError:
+    """Print all bad images, for the log, and return the error that tells some of them."""
+    for name in sorted(bad):
+        print(f"{name} {bad[name]}")
+    missing = [name for name, reason in bad.items() if reason == MISSING]
+    unusable = {name: reason for name, reason in bad.items() if reason != MISSING}
+    parts = []
     if missing:
-        message += (
+        parts.append(
             f"{len(missing):,} of {total:,} annotated images are missing in {layout.name(layout.images)}, such as "
             f"{', '.join(missing[:3])}; unpack the archive again, or cut the annotation file to the images there are"
         )
-    unusable = {name: reason for name, reason in bad.items() if reason != "is missing"}
     if unusable:
-        message += f"{'; ' * bool(missing)}{len(unusable):,} of {total:,} images cannot be used; fetch them again:"
-        message += "".join(f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN])
-        message += "\n  ..." * (len(unusable) > SHOWN)
+        shown = [f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN]]
+        parts.append(f"{len(unusable):,} of {total:,} images cannot be used; fetch them again:{''.join(shown)}")
+    message = f"{layout.root}: " + "; ".join(parts)
+    if len(missing) > 3 or len(unusable) > SHOWN:
+        message += f"\nThe log lists all {len(bad):,} of them."
     if leave_out or len(bad) > MOST_LEFT_OUT:
         message += f"\nMore than {MOST_LEFT_OUT} images, or all, are not left out: something is wrong with the whole."
     else:
         message += "\nTo go on without them set dataset.leave_out_bad_images to true; the manifest then names them."
-    raise UserError(message)
+    return UserError(message)
 
 
 def _require_space(output: Path, count: int, size: tuple[int, int]) -> None:
