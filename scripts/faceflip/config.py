@@ -118,11 +118,8 @@ def _contradictions(config: Config) -> Iterator[str]:
         for checkpoint, attacks in checkpoints.items():
             for position, name in enumerate(attacks):
                 if name not in config["attacks"]:
-                    known = ", ".join(config["attacks"])
-                    yield (
-                        f"experiments.{network}.{checkpoint}[{position}]: {name!r} is none of {known}, which have options "
-                        f"under `attacks`{_nearest(name, config['attacks'])}"
-                    )
+                    place, known = f"experiments.{network}.{checkpoint}[{position}]", ", ".join(config["attacks"])
+                    yield f"{place}: {name!r} is none of {known}, see attacks{_nearest(name, config['attacks'])}"
     for checkpoint, attacks in config["experiments"]["moon"].items():
         for attack in attacks:
             if attack.startswith("fgs"):

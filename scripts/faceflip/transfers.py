@@ -63,7 +63,7 @@ def transfer_shard(
         unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
         more = counted(progress, len(targets) * (len(unique) + len(rows)))
         tables = []
-        with _spooled(store, dataset, rows) as perturbed:
+        with _spooled(store, dataset, rows, batch_size) as perturbed:
             for checkpoint in targets:
                 network, _ = load_checkpoint(checkpoint, device, header.network)
                 before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
@@ -89,14 +89,14 @@ def transfer_shard(
 
 
 @contextmanager
-def _spooled(store: Store, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Decode the adversarial images of these attempts once, into a temporary file that is mapped (N, H, W, 3) uint8."""
+def _spooled(store: Store, dataset: Dataset, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Decode the adversarial images of these attempts, `size` at a time, into a mapped file (N, H, W, 3) uint8."""
     shape = (len(rows), *dataset.images.shape[1:])
     if not len(rows):
         yield np.empty(shape, np.uint8)
         return
     with tempfile.TemporaryFile() as file:
-        for _, _, images in adversarial_blocks(store, dataset, rows):
+        for _, _, images in adversarial_blocks(store, dataset, rows, size):
             images.tofile(file)
         file.flush()
         yield np.memmap(file, np.uint8, "r", shape=shape)

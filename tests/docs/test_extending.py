@@ -1,7 +1,6 @@
 """What the page on extending writes out does what it says."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -47,7 +46,7 @@ def test_another_attack_is_one_module_and_one_line(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     from signed_of_the_page import SignedFFA
 
-    (entry,) = eval(f"[{line}]", {"Attack": attacks.Attack, "SignedFFA": SignedFFA, "LineSearch": LineSearch})
+    entry = eval(line, {"Attack": attacks.Attack, "SignedFFA": SignedFFA, "LineSearch": LineSearch})
     monkeypatch.setitem(attacks.ATTACKS, entry.name, entry)
     images = np.random.default_rng(1).integers(60, 190, (8, 6, 8, 3), dtype=np.uint8)
     found = attack(Halves(), images, NAME)
@@ -58,7 +57,7 @@ def test_another_attack_is_one_module_and_one_line(tmp_path, monkeypatch):
 
 @pytest.mark.workflow
 @pytest.mark.slow
-def test_another_attack_in_the_workflow(tmp_path):
+def test_another_attack_in_the_workflow(tmp_path, monkeypatch):
     """The page followed to the letter in a copy of the project: planned, and run."""
     module, line = snippets("python")[:2]
     (overlay,) = snippets("yaml")
@@ -73,14 +72,14 @@ def test_another_attack_in_the_workflow(tmp_path):
     before, entries, after = table.read_text().partition("    for attack in (\n")
     imported = "from faceflip.attacks.signed import SignedFFA\n"
     place = before.index("from faceflip.attacks.slots")
-    table.write_text(before[:place] + imported + before[place:] + entries + line + after)
+    table.write_text(before[:place] + imported + before[place:] + entries + f"{line}," + after)
     names = library / "attack_names.py"
     names.write_text(names.read_text().replace("ATTACK_NAMES = (", f'ATTACK_NAMES = ("{NAME}", '))
 
     command = [sys.executable, "-c", "from faceflip.cli import main; main()", "plan", "--json", "--project", project]
     command += [word for file in workflow.configfiles for word in ("--configfile", file)]
-    environment = {**os.environ, "PYTHONPATH": str(project / "scripts")}
-    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    monkeypatch.setenv("PYTHONPATH", str(project / "scripts"))  # of the copy, whichever is installed
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     jobs = json.loads(said)["jobs"]
     assert jobs.pop("all") == 1
     assert jobs == workflow.planned()

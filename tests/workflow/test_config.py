@@ -79,7 +79,9 @@ def test_the_names_that_need_no_pytorch_are_those_of_the_registry():
 def test_attacks_beside_those_of_the_paper(monkeypatch):
     """Need options, of which each has a default, and no other entry in the schema."""
     monkeypatch.setattr("faceflip.config.ATTACK_NAMES", (*ATTACK_NAMES, "sffa-line"))
-    config = merged(changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}})
+    config = merged(
+        changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}}
+    )
     validate(config, SCHEMA)
     config["attacks"]["sffa-line"]["max_epsilom"] = 9
     with pytest.raises(UserError, match=r"attacks\.sffa-line\.max_epsilom: unknown key; did you mean max_epsilon\?"):
@@ -92,7 +94,11 @@ def test_attacks_beside_those_of_the_paper(monkeypatch):
         ("traning", {}, "traning: unknown key; did you mean training?"),
         ("training.separate.bach_size", 3, "training.separate.bach_size: unknown key; did you mean batch_size?"),
         ("attacks.ffa-lime", {}, "attacks.ffa-lime: there is no such attack; did you mean ffa-line?"),
-        ("experiments.moon.converged", ["moon-line"], "'moon-line' is none of fgs-line, fgs-iterative, ffa-line, ffa-iter"),
+        (
+            "experiments.moon.converged",
+            ["moon-line"],
+            "'moon-line' is none of fgs-line, fgs-iterative, ffa-line, ffa-iter",
+        ),
         ("attacks.fgs-line.max_steps", 3, "attacks.fgs-line.max_steps: unknown key"),
         ("seed", "7", "seed: expected integer, found '7' (from the command line"),
         ("attributes", ["Smilling"], "attributes[0]: 'Smilling' is not an attribute of CelebA; did you mean Smiling?"),

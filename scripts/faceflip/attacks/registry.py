@@ -51,8 +51,8 @@ class Attack:
         direction: Where to go.
         search: How to get there.
         summary: In one line.
-        gradients: Gradient passes an attempt, for `faceflip plan`. Figures are rounded up from what narrow networks took
-            (docs/attacks.md); by default the most that any attack here takes.
+        gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from what narrow networks took
+            (docs/attacks.md); by default the most that any attack here takes, and so for those below.
         forwards: Forward passes an attempt.
         share_of_raw: Bytes of a stored perturbation for each pixel value, with gzip (docs/store.md).
     """
@@ -70,7 +70,13 @@ ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         Attack(
-            "fgs-line", FGS(), LineSearch, "smallest whole epsilon along the sign of the loss gradient", gradients=1, forwards=9, share_of_raw=0.30
+            "fgs-line",
+            FGS(),
+            LineSearch,
+            "smallest whole epsilon along the sign of the loss gradient",
+            gradients=1,
+            forwards=9,
+            share_of_raw=0.30,
         ),
         Attack(
             "fgs-iterative",
@@ -82,7 +88,13 @@ ATTACKS: dict[str, Attack] = {
             share_of_raw=0.44,
         ),
         Attack(
-            "ffa-line", FFA(), LineSearch, "smallest epsilon along the gradient that moves one score to zero", gradients=1, forwards=16, share_of_raw=0.63
+            "ffa-line",
+            FFA(),
+            LineSearch,
+            "smallest epsilon along the gradient that moves one score to zero",
+            gradients=1,
+            forwards=16,
+            share_of_raw=0.63,
         ),
         Attack(
             "ffa-iterative",

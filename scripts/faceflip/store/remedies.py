@@ -26,5 +26,5 @@ def make(*paths: str | os.PathLike) -> str:
 
 
 def remake(*paths: str | os.PathLike) -> str:
-    """Say how files that are there are made again, such as ``delete it, then run: snakemake --cores all results/...``."""
+    """Say how files that are there are made again, such as ``delete it, then run: snakemake ...``."""
     return f"delete {'it' if len(paths) == 1 else 'them'}, then {make(*paths)}"
