@@ -11,7 +11,7 @@ import pytest
 from entries import Entries
 from faults import MICRO, Running, copy_of
 from running import ROOT, Workflow
-from test_bad_input import CHECKPOINT, CONFIG, DATASET, SAMPLE, attack, inventory, pack, predict, score
+from test_bad_input import CHECKPOINT, CONFIG, DATASET, SAMPLE, attack, inventory, pack, predict
 
 from faceflip.progress import Progress, counted
 
@@ -70,18 +70,32 @@ def test_progress_of_work_in_several_places():
     counted(None, 10)(3)
 
 
+FLIPPED = "euclidean/converged/ffa-line/001"
+"""A shard of the micro run in which an attempt flips."""
+
+
+def score(entries, folder):
+    return entries.script(
+        folder,
+        "score_shard",
+        input={"dataset": DATASET, "store": f"results/attacks/{FLIPPED}.h5"},
+        output={"scores": f"results/scores/{FLIPPED}.parquet"},
+        params={"color": "rgb", "engine": "cpu", "device": "cpu"},
+        config=CONFIG,
+    )
+
+
 def transfer(entries, folder):
-    stem = "euclidean/converged/ffa-line/000"
     return entries.script(
         folder,
         "transfer_shard",
         input={
             "dataset": DATASET,
-            "store": f"results/attacks/{stem}.h5",
-            "scores": f"results/scores/{stem}.parquet",
+            "store": f"results/attacks/{FLIPPED}.h5",
+            "scores": f"results/scores/{FLIPPED}.parquet",
             "targets": [CHECKPOINT],
         },
-        output={"transfers": f"results/portability/{stem}.parquet"},
+        output={"transfers": f"results/portability/{FLIPPED}.parquet"},
         params={"threshold": 0.0, "batch_size": 8, "device": "cpu"},
         config=CONFIG,
     )
