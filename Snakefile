@@ -42,7 +42,7 @@ wildcard_constraints:
     network="euclidean|softmax|moon",
     loss="euclidean|softmax",
     checkpoint="|".join(CHECKPOINTS),
-    attack="fgs-line|fgs-iterative|ffa-line|ffa-iterative",
+    attack="|".join(config["attacks"]),
     attribute="|".join(ATTRIBUTES),
     shard=r"\d\d\d+",
     table="|".join(TABLES),

@@ -2,20 +2,22 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import open_dataset, read_sample
     from faceflip.device import computing_on
     from faceflip.plan import Attempts, Experiment
+    from faceflip.progress import Progress
     from faceflip.shards import attack_shard
 
     names = snakemake.wildcards
     params = snakemake.params
     checkpoints = snakemake.input.checkpoints
+    experiment = Experiment(names.network, names.checkpoint, names.attack)
     dataset = open_dataset(snakemake.input.dataset)
     with computing_on(params.device, snakemake.threads, snakemake.config["compute"]["jobs_per_gpu"]) as device:
         attack_shard(
             snakemake.output.store,
-            Experiment(names.network, names.checkpoint, names.attack),
+            experiment,
             shard=int(names.shard),
             first_attempt=params.first_attempt,
             parts=[Attempts(**part) for part in params.parts],
@@ -27,4 +29,5 @@ with job(snakemake.log[0]):
             device=device,
             seed=params.seed,
             compression=params.compression,
+            progress=Progress(f"attack {experiment}/{names.shard}", "attempts", screen=screen),
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import count_labels, open_dataset, pack_dataset, write_manifest
     from faceflip.files import replacing
     from faceflip.progress import Progress
@@ -17,7 +17,7 @@ with job(snakemake.log[0]):
         image_size=tuple(size) if size else None,
         threads=snakemake.threads,
         leave_out_bad_images=snakemake.params.leave_out_bad_images,
-        progress=Progress("pack", "images"),
+        progress=Progress("pack", "images", screen=screen),
     )
     for note in manifest["notes"]:
         print(f"Note: {note}", file=sys.stderr)

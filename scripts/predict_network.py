@@ -2,11 +2,12 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import open_dataset, read_sample
     from faceflip.device import computing_on
     from faceflip.plan import CHECKPOINTS, MOON, attributes_of_network
     from faceflip.predictions import predict
+    from faceflip.progress import Progress
     from faceflip.tables import write_table
 
     objective = snakemake.wildcards.get("loss", MOON)
@@ -21,5 +22,6 @@ with job(snakemake.log[0]):
             attributes_of_network(objective, snakemake.wildcards.get("attribute")),
             device=device,
             batch_size=snakemake.params.batch_size,
+            progress=Progress(f"predict {'/'.join(snakemake.wildcards) or MOON}", "images", screen=screen),
         )
     write_table(snakemake.output.predictions, predictions)

@@ -2,7 +2,7 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import open_dataset, read_sample
     from faceflip.device import computing_on
     from faceflip.progress import Progress
@@ -18,6 +18,6 @@ with job(snakemake.log[0]):
             read_sample(snakemake.input.sample, dataset)[: snakemake.params.images],
             dataset,
             device,
-            progress=Progress("scan", "shards"),
+            progress=Progress("scan", "shards", screen=screen),
         )
     write_table(snakemake.output.scans, scans)

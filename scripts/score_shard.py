@@ -2,9 +2,10 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import open_dataset
     from faceflip.device import accelerator
+    from faceflip.progress import Progress
     from faceflip.scores import score_shard
     from faceflip.tables import write_table
 
@@ -17,5 +18,6 @@ with job(snakemake.log[0]):
             engine=snakemake.params.engine,
             threads=snakemake.threads,
             device=gpu,
+            progress=Progress(f"score {'/'.join(snakemake.wildcards)}", "pairs", screen=screen),
         )
     write_table(snakemake.output.scores, scores)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.progress import Progress
     from faceflip.synthetic import write_celeba
 
@@ -13,5 +13,5 @@ with job(snakemake.log[0]):
         **snakemake.params.faces,
         seed=snakemake.params.seed,
         workers=snakemake.threads,
-        progress=Progress("synthesize", "faces"),
+        progress=Progress("synthesize", "faces", screen=screen),
     )

@@ -2,9 +2,11 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.inventory import take_inventory, write_inventory
+    from faceflip.progress import Progress
 
     outputs = {rule: [files] if isinstance(files, str) else list(files) for rule, files in snakemake.input.items()}
-    entries = take_inventory(outputs, threads=snakemake.threads)
+    progress = Progress(f"inventory {'/'.join(snakemake.wildcards)}", "files", screen=screen)
+    entries = take_inventory(outputs, threads=snakemake.threads, progress=progress)
     write_inventory(snakemake.output.inventory, entries, snakemake.params.parts)

@@ -2,9 +2,10 @@
 
 from faceflip.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake.log[0]) as screen:
     from faceflip.dataset import open_dataset
     from faceflip.device import computing_on
+    from faceflip.progress import Progress
     from faceflip.tables import write_table
     from faceflip.transfers import transfer_shard
 
@@ -19,5 +20,6 @@ with job(snakemake.log[0]):
             threshold=snakemake.params.threshold,
             device=device,
             batch_size=snakemake.params.batch_size,
+            progress=Progress(f"transfer {'/'.join(snakemake.wildcards)}", "images", screen=screen),
         )
     write_table(snakemake.output.transfers, transfers)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from faceflip.attack_names import ATTACK_NAMES
 from faceflip.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 
@@ -128,6 +129,15 @@ def _contradictions(config: Config) -> Iterator[str]:
         for position, name in enumerate(config["attributes"]):
             if name not in ATTRIBUTES:
                 yield f"attributes[{position}]: {name!r} is not an attribute of CelebA{_nearest(name, ATTRIBUTES)}"
+    for name in config["attacks"]:
+        if name not in ATTACK_NAMES:
+            yield f"attacks.{name}: there is no such attack{_nearest(name, ATTACK_NAMES)}"
+    for network, checkpoints in config["experiments"].items():
+        for checkpoint, attacks in checkpoints.items():
+            for position, name in enumerate(attacks):
+                if name not in config["attacks"]:
+                    place, known = f"experiments.{network}.{checkpoint}[{position}]", ", ".join(config["attacks"])
+                    yield f"{place}: {name!r} is none of {known}, see attacks{_nearest(name, config['attacks'])}"
     for checkpoint, attacks in config["experiments"]["moon"].items():
         for attack in attacks:
             if attack.startswith("fgs"):

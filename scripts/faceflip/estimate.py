@@ -11,6 +11,7 @@ from typing import Any
 
 from faceflip import celeba
 from faceflip.analysis.registry import TABLES
+from faceflip.attacks import Options, find
 from faceflip.config import Config
 from faceflip.figures.registry import FIGURES
 from faceflip.networks import NetworkSpec
@@ -18,12 +19,6 @@ from faceflip.plan import CHECKPOINTS, MOON, SEPARATE, Experiment, Plan, attribu
 from faceflip.training import TrainingOptions
 
 CELEBA_IMAGES = {"train": 162_770, "validation": 19_867, "test": 19_962}
-
-PASSES = {"fgs-line": (1, 9), "fgs-iterative": (3, 2), "ffa-line": (1, 16), "ffa-iterative": (12, 4)}
-"""Gradient and forward passes an attempt, rounded up from what narrow networks took (docs/attacks.md)."""
-
-SHARE_OF_RAW = {"fgs-line": 0.30, "fgs-iterative": 0.44, "ffa-line": 0.63, "ffa-iterative": 0.70}
-"""Bytes of a stored perturbation for each pixel value, with gzip (docs/store.md)."""
 
 FACE_BYTES = 11_000
 """Of a drawn face as JPEG."""
@@ -176,7 +171,10 @@ class Estimate:
             "packed dataset": total * (pixels + len(celeba.ATTRIBUTES) + 16),
             "checkpoints": sum(count * len(CHECKPOINTS) * weights[network] for network, count in self.networks.items()),
             "perturbation stores": round(
-                sum(self.attempts * pixels * SHARE_OF_RAW[experiment.attack] for experiment in self.plan.experiments)
+                sum(
+                    self.attempts * pixels * find(experiment.attack).share_of_raw
+                    for experiment in self.plan.experiments
+                )
             ),
             "tables": sum(count * ROW_BYTES[table] for table, count in rows.items()),
         }
@@ -218,14 +216,14 @@ class Estimate:
         return options.max_epochs * (learned * cost.training + self.images["validation"] * cost.forward)
 
     def _attack(self, experiment: Experiment) -> int:
-        gradients, forwards = PASSES[experiment.attack]
-        cost = self.costs[experiment.network]
-        return self.attempts * (gradients * cost.gradient + forwards * cost.forward)
+        attack, cost = find(experiment.attack), self.costs[experiment.network]
+        return self.attempts * (attack.gradients * cost.gradient + attack.forwards * cost.forward)
 
     def _scan(self, experiment: Experiment) -> int:
         """One gradient, and at most a forward pass for every whole epsilon and for the bisection after it."""
         images = min(self.config["analysis"]["scan_images"], self.plan.images)
-        forwards = self.config["attacks"][experiment.attack]["max_epsilon"] + PASSES[experiment.attack][1]
+        options = Options.of(self.config["attacks"][experiment.attack])
+        forwards = int(options.max_epsilon) + find(experiment.attack).forwards
         cost = self.costs[experiment.network]
         return len(self.plan.attributes) * images * (cost.gradient + forwards * cost.forward)
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from faceflip.errors import UserError
 from faceflip.files import sha256, write_text
+from faceflip.progress import ProgressCallback, counted
 
 FORMAT, VERSION = "faceflip-inventory", 1
 
@@ -53,13 +54,19 @@ class Damage:
     problem: str
 
 
-def take_inventory(outputs: Mapping[str, Iterable[str]], root: Path | str = ".", threads: int = 4) -> list[Entry]:
+def take_inventory(
+    outputs: Mapping[str, Iterable[str]],
+    root: Path | str = ".",
+    threads: int = 4,
+    progress: ProgressCallback | None = None,
+) -> list[Entry]:
     """Describe files.
 
     Args:
         outputs: Files and folders by the rule that makes them, as paths from `root`.
         root: The folder that holds `results`.
         threads: To read with.
+        progress: Called with the numbers of files done and in all.
 
     Raises:
         UserError: Some are missing; all are told.
@@ -71,12 +78,14 @@ def take_inventory(outputs: Mapping[str, Iterable[str]], root: Path | str = ".",
     missing = [str(path) for path, _, _ in wanted if not (root / path).is_file()]
     if missing:
         raise UserError(f"{len(missing)} results are missing; the same command makes them:\n  " + "\n  ".join(missing))
+    more = counted(progress, len(wanted))
+    entries = []
     with ThreadPoolExecutor(threads) as pool:
         digests = pool.map(lambda item: sha256(root / item[0]), wanted)
-        return [
-            Entry(str(path), target, rule, (root / path).stat().st_size, digest)
-            for (path, target, rule), digest in zip(wanted, digests, strict=True)
-        ]
+        for (path, target, rule), digest in zip(wanted, digests, strict=True):
+            entries.append(Entry(str(path), target, rule, (root / path).stat().st_size, digest))
+            more(1)
+    return entries
 
 
 def _files(root: Path, target: str) -> list[PurePosixPath]:

@@ -10,6 +10,7 @@ import torch
 from faceflip.dataset import Dataset
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
+from faceflip.progress import ProgressCallback, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ def predict(
     attributes: Sequence[str],
     device: torch.device,
     batch_size: int,
+    progress: ProgressCallback | None = None,
 ) -> "pd.DataFrame":
     """Run the checkpoints of one network.
 
@@ -34,6 +36,7 @@ def predict(
         attributes: The attributes that they must decide on.
         device: Where to compute.
         batch_size: Images a pass.
+        progress: Called with the numbers of images done and in all, of all checkpoints together.
 
     Returns:
         One row per checkpoint, split (``test`` or ``sample``), attribute and image: network, checkpoint, attribute,
@@ -46,12 +49,13 @@ def predict(
     import pandas as pd
 
     parts = {"test": dataset.rows("test"), "sample": sample}
+    more = counted(progress, len(checkpoints) * sum(map(len, parts.values())))
     tables = []
     for checkpoint, path in checkpoints.items():
         network, _ = load_checkpoint(path, device, objective, attributes)
         spec = network.spec
         for split, rows in parts.items():
-            outputs = scores(network, dataset.images, rows, batch_size)
+            outputs = scores(network, dataset.images, rows, batch_size, more)
             values = network.objective.decision_values(torch.from_numpy(outputs)).numpy()
             labels = dataset.labels_of(spec.attributes)[rows]
             logits = outputs if spec.objective == "softmax" else np.full((len(rows), 2), np.nan)

@@ -11,6 +11,9 @@ ProgressCallback = Callable[[int, int], None]
 NotedProgress = Callable[[int, int, Callable[[], str]], None]
 """Is told a note as well, which is only made if it is written."""
 
+MoreDone = Callable[[int], object]
+"""Is told how many more are done."""
+
 INTERVALS = {True: 0.5, False: 30.0}
 """Seconds between lines on a terminal, and in a log file."""
 
@@ -45,9 +48,8 @@ class Progress:
             return
         self._last = now
         rate = (done - self._before) / max(now - self._start, 1e-9)
-        text = (
-            f"{self._task}: {done:,} of {total:,} {self._unit} ({done / max(total, 1):.0%}), {rate:,.0f} {self._unit}/s"
-        )
+        speed = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+        text = f"{self._task}: {done:,} of {total:,} {self._unit} ({done / max(total, 1):.0%}), {speed} {self._unit}/s"
         text += f", {duration((total - done) / rate)} left" if rate > 0 and done < total else ""
         text += "" if done < total else f" in {now - self._start:,.1f} s"
         note = note if isinstance(note, str) else note()
@@ -57,6 +59,19 @@ class Progress:
         if self._screen and now - self._last_on_screen >= SCREEN_INTERVAL:
             self._last_on_screen = now
             print(text, file=self._screen, flush=True)
+
+
+def counted(progress: ProgressCallback | None, total: int) -> MoreDone:
+    """Return a callback for work done in several places, which adds up what it is told and tells it to `progress`."""
+    done = 0
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress:
+            progress(done, total)
+
+    return more
 
 
 def duration(seconds: float) -> str:

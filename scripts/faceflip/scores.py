@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceflip.dataset import Dataset
-from faceflip.progress import Progress
+from faceflip.progress import ProgressCallback, counted
 from faceflip.similarity import parameters, score_table
 from faceflip.store import Store, open_store
 
@@ -24,7 +24,13 @@ def adversarial_blocks(store: Store, dataset: Dataset, rows: np.ndarray | None =
 
 
 def score_shard(
-    path: Path | str, dataset: Dataset, color: str, engine: str = "auto", threads: int = 1, device: object = None
+    path: Path | str,
+    dataset: Dataset,
+    color: str,
+    engine: str = "auto",
+    threads: int = 1,
+    device: object = None,
+    progress: ProgressCallback | None = None,
 ) -> "pd.DataFrame":
     """Score all attempts of a store.
 
@@ -35,6 +41,7 @@ def score_shard(
         engine: ``cpu``, ``torch`` or ``auto``.
         threads: Of the CPU engine.
         device: Of the torch engine.
+        progress: Called with the numbers of pairs of images done and in all.
 
     Returns:
         One row an attempt: row (in the store), pass, ssim, pass_gray, ssim_gray, ecc (NaN where not flipped),
@@ -46,7 +53,7 @@ def score_shard(
     """
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
-        progress, done, total = Progress("score", "pairs"), 0, int((store.column("flipped") == 1).sum())
+        more = counted(progress, int((store.column("flipped") == 1).sum()))
         tables = [_unscored(len(store))]
         for rows, images, perturbed in adversarial_blocks(store, dataset):
             unique, index = np.unique(images, return_inverse=True)
@@ -55,8 +62,7 @@ def score_shard(
                 originals, perturbed, original_index=index, engine=engine, threads=threads, device=device
             )
             tables.append(table.set_axis(rows))
-            done += len(rows)
-            progress(done, total)
+            more(len(rows))
     scores = tables[0]
     for table in tables[1:]:
         scores.loc[table.index, table.columns] = table

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from faceflip.attacks import iterate
+from faceflip.attacks.engine import Report
 from faceflip.dataset import Dataset
 from faceflip.errors import UserError
 from faceflip.files import sha256
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.plan import Attempts, Experiment
+from faceflip.progress import NotedProgress
 from faceflip.store import StoreHeader, StoreWriter
 
 
@@ -66,6 +68,7 @@ def attack_shard(
     device: torch.device,
     seed: int,
     compression: str = "gzip",
+    progress: NotedProgress | None = None,
 ) -> None:
     """Make the attempts of one shard and write its store.
 
@@ -83,6 +86,7 @@ def attack_shard(
         device: Where to compute.
         seed: Of the run, for the record.
         compression: Of the perturbations; ``gzip`` or ``blosc``.
+        progress: Called with the numbers of attempts done and in all, and a note on how many flipped.
 
     Raises:
         UserError: A checkpoint cannot be read, or does not decide on an attribute that it is to be attacked for.
@@ -102,9 +106,15 @@ def attack_shard(
     with StoreWriter(path, header, rows=attempts, image_shape=(height, width), compression=compression) as writer:
         first = 0
         for task in tasks:
+            report = _as_part_of_shard(progress, first, attempts, task.name) if progress else False
             first += _attack(
-                writer, first, task, experiment, dataset, sample, {**options, "batch_size": batch_size}, device
+                writer, first, task, experiment, dataset, sample, {**options, "batch_size": batch_size}, device, report
             )
+
+
+def _as_part_of_shard(progress: NotedProgress, before: int, attempts: int, name: str) -> Report:
+    """Return what counts the attempts against one checkpoint among all of the shard."""
+    return lambda done, _, note: progress(before + done, attempts, lambda: f"{name}: {note}")
 
 
 def _attack(
@@ -116,6 +126,7 @@ def _attack(
     sample: np.ndarray,
     options: Mapping[str, Any],
     device: torch.device,
+    report: Report | bool,
 ) -> int:
     """Make the attempts against one checkpoint, write them from row `first` on, and return how many they were."""
     network, _ = load_checkpoint(task.checkpoint, device, experiment.network)
@@ -138,7 +149,7 @@ def _attack(
         objective=network.spec.objective,
         labels=labels,
         device=device,
-        progress=True,
+        progress=report,
         **options,
     )
     for block in results:

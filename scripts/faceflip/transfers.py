@@ -1,6 +1,8 @@
 """What adversarial images of one attribute do to the decisions on others, for Figs. 4 and 5."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +13,9 @@ from faceflip.dataset import Dataset
 from faceflip.networks import AttributeNetwork
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
+from faceflip.progress import MoreDone, ProgressCallback, counted
 from faceflip.scores import adversarial_blocks
-from faceflip.store import open_store
+from faceflip.store import Store, open_store
 from faceflip.tables import read_table
 
 if TYPE_CHECKING:
@@ -27,8 +30,11 @@ def transfer_shard(
     threshold: float,
     device: torch.device,
     batch_size: int,
+    progress: ProgressCallback | None = None,
 ) -> "pd.DataFrame":
     """Show the adversarial images of a shard to the target networks.
+
+    Memory is bounded by the batch: between one target and the next the images lie in a temporary file.
 
     Args:
         path: The perturbation store of the shard.
@@ -38,6 +44,7 @@ def transfer_shard(
         threshold: Least PASS of an adversarial image.
         device: Where to compute.
         batch_size: Images a pass.
+        progress: Called with the numbers of images done and in all, each once for every target.
 
     Returns:
         One row an adversarial image and target attribute: network, checkpoint, attack, attribute (attacked), image,
@@ -52,41 +59,53 @@ def transfer_shard(
         store.require_dataset(dataset.fingerprint)
         attempts, header = store.attempts, store.header
         rows = np.flatnonzero((read_table(scores_path)["pass"] >= threshold).to_numpy())
-        adversarial = [images for _, _, images in adversarial_blocks(store, dataset, rows)]
-    sources = attempts.iloc[rows]
-    perturbed = np.concatenate(adversarial) if adversarial else np.empty((0, *dataset.images.shape[1:]), np.uint8)
-    unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
-    tables = []
-    for network in _loaded(targets, device, header.network):
-        before = _decision_values(network, dataset.images, unique, batch_size)[index]
-        after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size)
-        for column, target in enumerate(network.spec.attributes):
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "network": header.network,
-                        "checkpoint": header.checkpoint,
-                        "attack": header.attack,
-                        "attribute": sources["attribute"].to_numpy(),
-                        "image": sources["image"].to_numpy(),
-                        "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
-                        "target": target,
-                        "score_before": before[:, column],
-                        "score_after": after[:, column],
-                        "changed": (before[:, column] > 0) != (after[:, column] > 0),
-                    }
-                )
-            )
+        sources = attempts.iloc[rows]
+        unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
+        more = counted(progress, len(targets) * (len(unique) + len(rows)))
+        tables = []
+        with _spooled(store, dataset, rows, batch_size) as perturbed:
+            for checkpoint in targets:
+                network, _ = load_checkpoint(checkpoint, device, header.network)
+                before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
+                after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size, more)
+                for column, target in enumerate(network.spec.attributes):
+                    tables.append(
+                        pd.DataFrame(
+                            {
+                                "network": header.network,
+                                "checkpoint": header.checkpoint,
+                                "attack": header.attack,
+                                "attribute": sources["attribute"].to_numpy(),
+                                "image": sources["image"].to_numpy(),
+                                "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
+                                "target": target,
+                                "score_before": before[:, column],
+                                "score_after": after[:, column],
+                                "changed": (before[:, column] > 0) != (after[:, column] > 0),
+                            }
+                        )
+                    )
     return pd.concat(tables, ignore_index=True)
 
 
-def _loaded(paths: Sequence[Path | str], device: torch.device, kind: str) -> Iterator[AttributeNetwork]:
-    for path in paths:
-        yield load_checkpoint(path, device, kind)[0]
+@contextmanager
+def _spooled(store: Store, dataset: Dataset, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Decode the adversarial images of these attempts, `size` at a time, into a mapped file (N, H, W, 3) uint8."""
+    shape = (len(rows), *dataset.images.shape[1:])
+    if not len(rows):
+        yield np.empty(shape, np.uint8)
+        return
+    with tempfile.TemporaryFile() as file:
+        for _, _, images in adversarial_blocks(store, dataset, rows, size):
+            images.tofile(file)
+        file.flush()
+        yield np.memmap(file, np.uint8, "r", shape=shape)
 
 
-def _decision_values(network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int) -> np.ndarray:
+def _decision_values(
+    network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int, more: MoreDone
+) -> np.ndarray:
     if len(rows) == 0:
         return np.empty((0, len(network.spec.attributes)))
-    values = network.objective.decision_values(torch.from_numpy(scores(network, images, rows, batch_size)))
+    values = network.objective.decision_values(torch.from_numpy(scores(network, images, rows, batch_size, more)))
     return values.numpy().astype("float64")

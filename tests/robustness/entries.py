@@ -20,7 +20,14 @@ class Ended:
 
 
 class Entries:
-    """A server that runs one script or command after the other; use as a context manager."""
+    """A server that runs one script or command after the other; use as a context manager.
+
+    Args:
+        progress: Names and values to be set in `faceflip.progress`, such as intervals.
+    """
+
+    def __init__(self, **progress):
+        self._progress = progress
 
     def __enter__(self):
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -50,7 +57,8 @@ class Entries:
 
     def _ask(self, folder, **request):
         screen = Path(folder) / ".screen"
-        self._server.stdin.write(json.dumps({**request, "folder": str(folder), "screen": str(screen)}) + "\n")
+        request |= {"folder": str(folder), "screen": str(screen), "progress": self._progress}
+        self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         status = json.loads(self._server.stdout.readline())
         return status, screen.read_text(errors="replace")

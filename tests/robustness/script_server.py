@@ -16,6 +16,7 @@ import pyarrow.parquet  # noqa: F401
 import torch
 
 import faceflip.cli
+from faceflip import progress
 from faceflip.networks import checkpoint  # noqa: F401
 from faceflip.store import check, view  # noqa: F401
 
@@ -50,6 +51,7 @@ def in_a_fork(request):
         os.dup2(screen, 1)
         os.dup2(screen, 2)
         os.chdir(request["folder"])
+        vars(progress).update(request["progress"])
         if request["script"]:
             run_script(request["script"], request["parts"])
         else:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,11 +21,14 @@ EXPERIMENT = "euclidean/converged/ffa-line"
 KINDS = {
     "annotations": "results/synthetic/list_attr_celeba.txt",
     "image": "results/synthetic/img_align_celeba/000007.jpg",
+    "provenance": "results/synthetic/synthetic.json",
     "dataset": "results/dataset/celeba.h5",
     "manifest": "results/dataset/manifest.json",
+    "labels": "results/dataset/labels.csv",
     "sample": "results/dataset/sample.csv",
     "checkpoint": "results/networks/euclidean/Smiling/converged.pt",
     "moon": "results/networks/moon/epoch2.pt",
+    "history": "results/networks/softmax/Smiling/history.csv",
     "predictions": "results/predictions/softmax/Smiling.parquet",
     "all predictions": "results/predictions.parquet",
     "shard": f"results/attacks/{EXPERIMENT}/001.h5",
@@ -37,6 +41,7 @@ KINDS = {
     "table": "results/tables/table1.csv",
     "page": "results/tables/success.md",
     "figure": "results/figures/figure2.pdf",
+    "gallery": "results/gallery/gallery.json",
     "readme": "results/README.md",
 }
 """One file of each kind."""
@@ -102,6 +107,24 @@ def test_every_kind_of_file_is_repaired_by_the_command_that_is_named(micro, tmp_
     assert_same_results(run, micro)
     assert check(tmp_path)[0] == 0
     assert "Nothing to be done" in run.said("--cores", 1), "nothing that was made from them is made again"
+
+
+@pytest.mark.workflow
+def test_the_command_that_a_message_names(micro, tmp_path):
+    """Of a store alone, which knows of no inventory: what its message says is done to the letter."""
+    run, shard = copy_of(micro, tmp_path), KINDS["shard"]
+    sound = (tmp_path / shard).read_bytes()
+    flip(tmp_path / shard, random.Random(1))
+    shutil.rmtree(tmp_path / "results/inventory")
+    status, said = check(tmp_path)
+    assert status == 1
+    # It is told of the shard, and of the view through it.
+    (command,) = set(re.findall(r"^FAULT: .*; delete it, then run: (.*)$", said, re.MULTILINE))
+    (tmp_path / shard).unlink()
+    program, *arguments = shlex.split(command)
+    assert program == "snakemake"
+    run(*arguments)
+    assert (tmp_path / shard).read_bytes() == sound
 
 
 @pytest.mark.workflow

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults import MICRO, Running
+from entries import Entries
+from faults import MICRO, Running, copy_of
 from running import ROOT, Workflow
+from test_bad_input import CHECKPOINT, CONFIG, DATASET, SAMPLE, attack, inventory, pack, predict
 
-from faceflip.progress import Progress
+from faceflip.progress import Progress, counted
 
 LONG_JOB = Path(__file__).with_name("long_job.py")
 
@@ -69,6 +71,104 @@ def test_progress_on_a_terminal(monkeypatch):
     assert len(lines) == 19
     assert lines[0] == "pack: 5 of 100 images (5%), 10 images/s, 10 s left\033[K"
     assert last == "pack: 100 of 100 images (100%), 10 images/s in 10.0 s\033[K\n"
+
+
+def test_slow_work_has_a_speed(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    progress = Progress("scan", "shards")
+    now[0] = 40.0
+    progress(1, 4)
+    assert capsys.readouterr().err == "scan: 1 of 4 shards (25%), 0.025 shards/s, 2 min left\n"
+
+
+def test_progress_of_work_in_several_places():
+    told = []
+    more = counted(lambda done, total: told.append((done, total)), 10)
+    for count in (3, 3, 4):
+        more(count)
+    assert told == [(3, 10), (6, 10), (10, 10)]
+    counted(None, 10)(3)
+
+
+FLIPPED = "euclidean/converged/ffa-line/001"
+"""A shard of the micro run in which an attempt flips."""
+
+
+def score(entries, folder):
+    return entries.script(
+        folder,
+        "score_shard",
+        input={"dataset": DATASET, "store": f"results/attacks/{FLIPPED}.h5"},
+        output={"scores": f"results/scores/{FLIPPED}.parquet"},
+        params={"color": "rgb", "engine": "cpu", "device": "cpu"},
+        config=CONFIG,
+    )
+
+
+def transfer(entries, folder):
+    return entries.script(
+        folder,
+        "transfer_shard",
+        input={
+            "dataset": DATASET,
+            "store": f"results/attacks/{FLIPPED}.h5",
+            "scores": f"results/scores/{FLIPPED}.parquet",
+            "targets": [CHECKPOINT],
+        },
+        output={"transfers": f"results/portability/{FLIPPED}.parquet"},
+        params={"threshold": 0.0, "batch_size": 8, "device": "cpu"},
+        config=CONFIG,
+    )
+
+
+def scan(entries, folder):
+    return entries.script(
+        folder,
+        "scan_lines",
+        input={
+            "dataset": DATASET,
+            "sample": SAMPLE,
+            "stores": ["results/attacks/euclidean/converged/ffa-line/000.h5"],
+            "checkpoints": [CHECKPOINT],
+        },
+        output={"scans": "results/scans.parquet"},
+        params={"images": 2, "device": "cpu"},
+        config=CONFIG,
+    )
+
+
+def synthesize(entries, folder):
+    return entries.script(
+        folder,
+        "synthesize_faces",
+        output={"annotations": "results/synthetic/list_attr_celeba.txt"},
+        params={"faces": {"train": 4, "validation": 1, "test": 1, "mislabelled": 0.0}, "seed": 1},
+    )
+
+
+@pytest.mark.workflow
+def test_every_long_job_tells_its_progress_in_the_log_and_more_rarely_on_the_screen(micro, tmp_path):
+    """Intervals are set to none; each line says how many of how many, in what unit, as lines that stay."""
+    jobs = {
+        pack("results/synthetic"): "images",
+        predict: "images",
+        attack: "attempts",
+        score: "pairs",
+        transfer: "images",
+        scan: "shards",
+        inventory: "files",
+        synthesize: "faces",
+    }
+    folder = copy_of(micro, tmp_path).directory
+    with Entries(SCREEN_INTERVAL=0.0) as entries:
+        for job, unit in jobs.items():
+            ended = job(entries, folder)
+            assert ended.status == 0, ended.screen + ended.log
+            line = rf"^\w+ ?[^:]*: ([\d,]+) of \1 {unit} \(100%\), [\d,.]+ {unit}/s in .*$"
+            for said in (ended.log, ended.screen):
+                assert re.search(line, said, re.MULTILINE), said
+            assert "\r" not in ended.log + ended.screen
 
 
 @pytest.mark.workflow

@@ -169,8 +169,8 @@ def test_check(call, view):
     status, output = call("check", "results")
     assert status == 1
     assert (
-        f"FAULT: {STEM}/001.h5: is empty or was never completed; delete it, then run: snakemake {STEM}/001.h5\n"
-        in output
+        f"FAULT: {STEM}/001.h5: is empty or was never completed; "
+        f"delete it, then run: snakemake --cores all {STEM}/001.h5\n" in output
     )
     assert output.endswith("4 stores checked, 2 faults\n")
     status, output = call("check", "results", "--json")

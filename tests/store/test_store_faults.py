@@ -88,7 +88,7 @@ def test_damaged_perturbation_names_its_row(build):
     corrupted(path, places[6], 3)
     with open_store(path) as store:
         assert store.perturbation(5) is not None
-        message = rf"000\.h5: /perturbation\[6\] cannot be read.*snakemake {STEM}/000\.h5"
+        message = rf"000\.h5: /perturbation\[6\] cannot be read.*snakemake --cores all {STEM}/000\.h5"
         with pytest.raises(UserError, match=message):
             store.perturbation(6)
         with pytest.raises(UserError, match=message):
@@ -371,7 +371,7 @@ class TestFolders:
         build.shards()
         (fault,) = check(build.folder).faults
         assert fault.note
-        assert fault.message.endswith(f"not joined yet: snakemake {STEM}.h5")
+        assert fault.message.endswith(f"not joined yet: snakemake --cores all {STEM}.h5")
 
     def test_faulty_run(self, build):
         other = "results/attacks/euclidean/converged/ffa-iterative"
@@ -387,9 +387,9 @@ class TestFolders:
         for expected in (
             f"{STEM}/003.h5: is no part of {build.folder}/{STEM}.h5",
             f"{other}/001.h5: has only 100 bytes",
-            f"delete it, then run: snakemake {other}/001.h5",
+            f"delete it, then run: snakemake --cores all {other}/001.h5",
             f"{other}/002.h5: is of another run: parameters is {{}}",
-            f"delete them, then run: snakemake {other}/002.h5 {other}.h5",
+            f"delete them, then run: snakemake --cores all {other}/002.h5 {other}.h5",
             ".000.123-0123abcd.h5: being written, or left by a writer",
         ):
             assert expected in messages

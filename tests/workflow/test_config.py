@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from faceflip.attack_names import ATTACK_NAMES
 from faceflip.attacks import ATTACKS
 from faceflip.celeba import ATTRIBUTES
 from faceflip.config import attributes_of, validate
@@ -65,13 +66,26 @@ def test_unknown_keys_are_refused_everywhere():
     found = list(objects(yaml.safe_load(SCHEMA.read_text())))
     assert len(found) > 15
     for path, schema in found:
-        assert schema["additionalProperties"] is False, path
-        assert set(schema["required"]) == set(schema["properties"]), f"{path}: config.yaml is complete"
+        other_attacks = {"$ref": "#/$defs/attack"}  # whose names the code checks, and whose options have defaults
+        assert schema["additionalProperties"] == (other_attacks if path == "/properties/attacks" else False), path
+        if path != "/$defs/attack":
+            assert set(schema["required"]) == set(schema["properties"]), f"{path}: config.yaml is complete"
 
 
-def test_the_schema_knows_the_attacks():
-    properties = yaml.safe_load(SCHEMA.read_text())["properties"]["attacks"]["properties"]
-    assert set(properties) == set(ATTACKS)
+def test_the_names_that_need_no_pytorch_are_those_of_the_registry():
+    assert list(ATTACK_NAMES) == list(ATTACKS)
+
+
+def test_attacks_beside_those_of_the_paper(monkeypatch):
+    """Need options, of which each has a default, and no other entry in the schema."""
+    monkeypatch.setattr("faceflip.config.ATTACK_NAMES", (*ATTACK_NAMES, "sffa-line"))
+    config = merged(
+        changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}}
+    )
+    validate(config, SCHEMA)
+    config["attacks"]["sffa-line"]["max_epsilom"] = 9
+    with pytest.raises(UserError, match=r"attacks\.sffa-line\.max_epsilom: unknown key; did you mean max_epsilon\?"):
+        validate(config, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +93,12 @@ def test_the_schema_knows_the_attacks():
     [
         ("traning", {}, "traning: unknown key; did you mean training?"),
         ("training.separate.bach_size", 3, "training.separate.bach_size: unknown key; did you mean batch_size?"),
+        ("attacks.ffa-lime", {}, "attacks.ffa-lime: there is no such attack; did you mean ffa-line?"),
+        (
+            "experiments.moon.converged",
+            ["moon-line"],
+            "'moon-line' is none of fgs-line, fgs-iterative, ffa-line, ffa-iter",
+        ),
         ("attacks.fgs-line.max_steps", 3, "attacks.fgs-line.max_steps: unknown key"),
         ("seed", "7", "seed: expected integer, found '7' (from the command line"),
         (

@@ -70,17 +70,17 @@ def open_dataset(path: Path | str) -> Dataset:
         with h5py.File(path, "r") as file:
             manifest = json.loads(file.attrs.get("manifest", "{}"))
             if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
-                raise UserError(
-                    f"{path}: not a packed dataset of version {VERSION}; make it anew with target pack_dataset"
-                )
+                raise UserError(f"{path}: not a packed dataset of version {VERSION}; delete it and run again")
             images = file["images"]
             mapped = np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
             names = file["file_name"][:].astype("U")
             return Dataset(mapped, file["labels"][:], file["split"][:], names, manifest)
     except UserError:
         raise
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; make it first: snakemake --cores all pack_dataset") from None
     except Exception as error:  # HDF5 and h5py raise whatever damaged bytes lead them to
-        raise UserError(f"{path}: cannot be opened ({error}); make it anew with target pack_dataset") from error
+        raise UserError(f"{path}: cannot be opened ({error}); delete it and run again") from error
 
 
 def count_labels(dataset: Dataset) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from faceflip.errors import UserError
+from faceflip.progress import MoreDone
 
 
 def to_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -13,11 +14,17 @@ def to_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
 
 
 @torch.inference_mode()
-def scores(network: nn.Module, images: np.ndarray, rows: np.ndarray | None = None, batch_size: int = 128) -> np.ndarray:
+def scores(
+    network: nn.Module,
+    images: np.ndarray,
+    rows: np.ndarray | None = None,
+    batch_size: int = 128,
+    progress: MoreDone | None = None,
+) -> np.ndarray:
     """Return the scores, shape (len(rows), outputs) float32, of uint8 images (N, H, W, 3).
 
     The network is used where it lies and as it is; put it into evaluation mode first. If a GPU's memory is too small
-    for a batch, batches are halved from there on.
+    for a batch, batches are halved from there on. `progress` is called with the number of images of each batch done.
 
     Raises:
         UserError: Not even one image fits.
@@ -30,6 +37,8 @@ def scores(network: nn.Module, images: np.ndarray, rows: np.ndarray | None = Non
         if part is not None:
             parts.append(part)
             start += batch_size
+            if progress:
+                progress(len(part))
         elif batch_size > 1:
             batch_size //= 2
             torch.cuda.empty_cache()

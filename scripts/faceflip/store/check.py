@@ -17,7 +17,7 @@ from faceflip.outcomes import Outcome
 from faceflip.store import layout
 from faceflip.store.compression import COMPRESSIONS
 from faceflip.store.reader import JoinedStore, Shard, Store, open_store
-from faceflip.store.remedies import remake, target
+from faceflip.store.remedies import SNAKEMAKE, remake, target
 from faceflip.store.seal import HDF5_SIGNATURE, is_intact
 from faceflip.store.view import run_faults
 from faceflip.store.writer import norms
@@ -150,7 +150,7 @@ class _Checker:
                 for path in left_out:
                     self.add(path, f"{path}: is no part of {view}, the work was cut anew since; delete it")
             elif left_out and not view.exists():
-                command = f"snakemake {target(view)}" if target(view) else "join them with write_joined_view"
+                command = f"{SNAKEMAKE} {target(view)}" if target(view) else "join them with write_joined_view"
                 self.add(folder, f"{folder}: its {len(members)} shards are not joined yet: {command}", note=True)
 
     def _provenance(self, store: Store) -> Iterator[str]:

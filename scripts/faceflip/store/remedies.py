@@ -5,6 +5,9 @@ from pathlib import Path
 
 from faceflip.inventory import RESULTS
 
+SNAKEMAKE = "snakemake --cores all"
+"""How Snakemake is called; it refuses to run without being told of cores."""
+
 
 def target(path: str | os.PathLike) -> str | None:
     """Return the Snakemake target of a file of a run: its path from the folder that holds `results`, or None."""
@@ -15,13 +18,13 @@ def target(path: str | os.PathLike) -> str | None:
 
 
 def make(*paths: str | os.PathLike) -> str:
-    """Say how files are made, such as ``run: snakemake results/...``."""
+    """Say how files are made, such as ``run: snakemake --cores all results/...``."""
     targets = [target(path) for path in paths]
     if None in targets:
         return "make it" if len(paths) == 1 else "make them"
-    return f"run: snakemake {' '.join(targets)}"
+    return f"run: {SNAKEMAKE} {' '.join(targets)}"
 
 
 def remake(*paths: str | os.PathLike) -> str:
-    """Say how files that are there are made again, such as ``delete it, then run: snakemake results/...``."""
+    """Say how files that are there are made again, such as ``delete it, then run: snakemake ...``."""
     return f"delete {'it' if len(paths) == 1 else 'them'}, then {make(*paths)}"

@@ -1,0 +1,117 @@
+"""What adversarial images do to other networks: the same whatever the memory, which is that of a block."""
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from faceflip.dataset import Dataset
+from faceflip.networks import NetworkSpec, build
+from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.outcomes import Outcome
+from faceflip.store import StoreHeader, StoreWriter
+from faceflip.tables import write_table
+from faceflip.transfers import transfer_shard
+
+ATTEMPTS, IMAGES = 5000, 20
+SIZE = (32, 36)
+TARGETS = ("Male", "Smiling")
+
+
+def dataset():
+    rng = np.random.default_rng(1)
+    images = rng.integers(60, 190, (IMAGES, SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    labels = rng.choice(np.array([-1, 1], np.int8), (IMAGES, 40))
+    names = np.array([f"{number:06d}.jpg" for number in range(IMAGES)])
+    return Dataset(images, labels, np.zeros(IMAGES, np.uint8), names, {"fingerprint": "5e" * 32})
+
+
+def changes(rows):
+    """The perturbations of attempts, each of a few values."""
+    return (rows[:, None, None, None] % 41 - np.arange(3)) * np.ones((SIZE[1], SIZE[0], 1), np.int16)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    """A shard of which every third attempt failed, its scores (every seventh is too low), and two target networks."""
+    folder = tmp_path_factory.mktemp("transfers")
+    header = StoreHeader(
+        "euclidean",
+        "converged",
+        "ffa-line",
+        parameters={},
+        checkpoint_sha256={"Male": "0" * 64},
+        dataset_fingerprint="5e" * 32,
+        seed=1,
+        shard=0,
+        first_attempt=0,
+    )
+    rows = np.arange(ATTEMPTS)
+    flipped = rows % 3 != 0
+    with StoreWriter(folder / "000.h5", header, ATTEMPTS, (SIZE[1], SIZE[0])) as writer:
+        for begin in range(0, ATTEMPTS, 500):
+            part = rows[begin : begin + 500]
+            writer.write(
+                part,
+                perturbation=changes(part).astype(np.int16),
+                image=part % IMAGES,
+                file_name=["000001.jpg"] * len(part),
+                attribute=["Male"] * len(part),
+                label=1,
+                score_before=np.sin(part),
+                score_after=-0.1,
+                flipped=flipped[part],
+                epsilon=1.0,
+                steps=1,
+                gradient_passes=1,
+                forward_passes=1,
+                outcome=np.where(flipped[part], Outcome.FLIPPED, Outcome.MAX_EPSILON),
+            )
+    similarity = np.where(flipped, np.where(rows % 7 == 0, 0.5, 0.97), np.nan)
+    write_table(folder / "000.parquet", pd.DataFrame({"row": rows, "pass": similarity}))
+    for number, name in enumerate(TARGETS):
+        spec = NetworkSpec("euclidean", (name,), SIZE, width=0.02, initialisation="msra", input_scale=1 / 64)
+        (folder / name).mkdir()
+        save_checkpoint(folder / name / "converged.pt", build(spec, number), CheckpointInfo(1, {}, {}, "5e" * 32))
+    return folder
+
+
+def transferred(folder, **options):
+    return transfer_shard(
+        folder / "000.h5",
+        folder / "000.parquet",
+        [folder / name / "converged.pt" for name in TARGETS],
+        dataset(),
+        threshold=options.pop("threshold", 0.95),
+        device=torch.device("cpu"),
+        batch_size=32,
+        **options,
+    )
+
+
+def test_bit_for_bit_as_on_all_images_at_once_with_the_memory_of_a_block(shard):
+    told = []
+    tracemalloc.start()
+    table = transferred(shard, progress=lambda done, total: told.append((done, total)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    rows = np.array([row for row in range(ATTEMPTS) if row % 3 and row % 7])
+    data = dataset()
+    perturbed = (data.images[rows % IMAGES] + changes(rows)).astype(np.uint8)
+    assert peak < perturbed.nbytes / 2
+    assert len(table) == len(TARGETS) * len(rows)
+    for name in TARGETS:
+        network, _ = load_checkpoint(shard / name / "converged.pt")
+        part = table[table["target"] == name]
+        assert part["image"].tolist() == (rows % IMAGES).tolist()
+        assert np.array_equal(part["score_after"], scores(network, perturbed, batch_size=32)[:, 0])
+        assert np.array_equal(part["score_before"], scores(network, data.images, batch_size=32)[rows % IMAGES, 0])
+    assert told[-1] == (len(TARGETS) * (len(rows) + IMAGES),) * 2
+
+
+def test_no_image_is_adversarial(shard):
+    assert transferred(shard, threshold=0.99).empty
