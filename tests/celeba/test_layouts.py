@@ -80,14 +80,21 @@ def test_finding_files_is_quick_and_opens_no_archive(tmp_path):
 
 
 def test_a_subset_is_made_by_cutting_the_annotations(tmp_path):
-    few = SmallCelebA(FACES.splits[:6], FACES.labels[:6])
+    few = SmallCelebA(FACES.splits[:8], FACES.labels[:8])
     put(tmp_path, {ANNOTATIONS: few.annotations(), PARTITION: FACES.partition(), **below(IMAGES, FACES.jpegs)})
     manifest = pack_dataset(tmp_path, tmp_path / "d.h5")
-    assert manifest["images"] == {"train": 5, "validation": 1, "test": 0}
+    assert manifest["images"] == {"train": 5, "validation": 2, "test": 1}
     notes = "\n".join(manifest["notes"])
-    assert f"3 images of {tmp_path / PARTITION} are not in {tmp_path / ANNOTATIONS}: 000007.jpg, 000008.jpg" in notes
-    assert "there are no test images" in notes
-    assert "3 images have no annotation and are left out, such as 000007.jpg, 000008.jpg, 000009.jpg" in notes
+    assert f"one image of {tmp_path / PARTITION} is not in {tmp_path / ANNOTATIONS}: 000009.jpg" in notes
+    assert "1 images have no annotation and are left out, such as 000009.jpg" in notes
+
+
+def test_a_subset_needs_images_of_each_split(tmp_path):
+    few = SmallCelebA(FACES.splits[:5], FACES.labels[:5])
+    put(tmp_path, {ANNOTATIONS: few.annotations(), PARTITION: FACES.partition(), **below(IMAGES, FACES.jpegs)})
+    with pytest.raises(UserError, match="no image is of the validation or the test split"):
+        pack_dataset(tmp_path, tmp_path / "d.h5")
+    assert not (tmp_path / "d.h5").exists()
 
 
 # What is missing

@@ -219,7 +219,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(folder, tmp_path):
 
 def test_files_that_are_no_dataset(tmp_path):
     path = tmp_path / "x.h5"
-    with pytest.raises(UserError, match="cannot be opened"):
+    with pytest.raises(UserError, match="does not exist"):
         open_dataset(path)
     path.write_bytes(b"no HDF5")
     with pytest.raises(UserError, match="cannot be opened"):

@@ -74,8 +74,8 @@ def pack_dataset(
         The manifest, which identifies the content: its `fingerprint` is the SHA-256 over pixels, labels, splits, names.
 
     Raises:
-        UserError: Labels cannot be read, official files are damaged, images are missing or cannot be used (all are
-            looked at before), or the disk has too little space.
+        UserError: Labels cannot be read, a split is empty, official files are damaged, images are missing or cannot be
+            used (all are looked at before), or the disk has too little space.
     """
     layout = find(folder)
     layout.require()
@@ -94,6 +94,7 @@ def pack_dataset(
         raise _refusal(layout, bad, len(files), leave_out_bad_images)
     while True:
         table = labels.table[~labels.table["file_name"].isin(bad)]
+        _require_splits(layout, table)
         images = _Images(source.read, [files[name] for name in table["file_name"]], size, threads)
         about = {
             **origin,
@@ -344,6 +345,16 @@ def _refusal(layout: Layout, bad: Faults, total: int, leave_out: bool) -> UserEr
     else:
         message += "\nTo go on without them set dataset.leave_out_bad_images to true; the manifest then names them."
     return UserError(message)
+
+
+def _require_splits(layout: Layout, table: "pd.DataFrame") -> None:
+    """Check that there is something to learn from, to stop by and to judge on: CelebA begins with one split alone."""
+    empty = [split for split in celeba.SPLITS if not (table["split"] == split).any()]
+    if empty:
+        raise UserError(
+            f"{layout.root}: no image is of the {' or the '.join(empty)} split; networks are trained on one split, "
+            "stopped by another and judged on the third: let the annotation file name images of all three"
+        )
 
 
 def _require_space(output: Path, count: int, size: tuple[int, int]) -> None:
