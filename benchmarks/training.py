@@ -24,10 +24,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import numpy as np
 import torch
 
+from faceflip.celeba import SPLIT_SIZES
 from faceflip.config import read_config
 from faceflip.device import computing_on
 from faceflip.errors import UserError
-from faceflip.estimate import CELEBA_IMAGES, Estimate, cost_of
+from faceflip.estimate import Estimate, cost_of
 from faceflip.networks import NetworkSpec, build
 from faceflip.plan import MOON
 from faceflip.progress import Progress, duration
@@ -166,9 +167,7 @@ def measure(case: Case, data: LabelledImages, device: torch.device, folder: Path
     row = [case.name, size, f"{speeds['bare']:,.0f}", f"{speeds['product']:,.0f}", ratio(times, "wall")]
     row += [ratio(times, "processor"), f"{2e-12 * cost.training * speeds['product']:.3g}"]
     if case.spec.width == 1:
-        epoch = (CELEBA_IMAGES["train"] + CELEBA_IMAGES["validation"] * cost.forward / cost.training) / speeds[
-            "product"
-        ]
+        epoch = (SPLIT_SIZES["train"] + SPLIT_SIZES["validation"] * cost.forward / cost.training) / speeds["product"]
         row += [duration(epoch), duration(81 * case.options.max_epochs * epoch)]
     if device.type == "cuda":
         row += [f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"]

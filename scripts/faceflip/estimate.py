@@ -1,6 +1,7 @@
 """What a run will take, before anything is spent: jobs, disk, multiply-adds. docs/training.md states the formulas.
 
-Whatever depends on what the networks learn (epochs, flipped images, passes of the attacks) is counted at its most.
+What depends on what the networks learn is counted at its most (epochs, flipped images), but for the passes of the
+attacks, which are those that small networks took on average.
 """
 
 from collections.abc import Mapping
@@ -12,13 +13,13 @@ from typing import Any
 from faceflip import celeba
 from faceflip.analysis.registry import TABLES
 from faceflip.attacks import Options, find
+from faceflip.celeba.labels import read_labels
+from faceflip.celeba.layout import find as find_celeba
 from faceflip.config import Config
 from faceflip.figures.registry import FIGURES
 from faceflip.networks import NetworkSpec
 from faceflip.plan import CHECKPOINTS, MOON, SEPARATE, Experiment, Plan, attributes_of_network
 from faceflip.training import TrainingOptions
-
-CELEBA_IMAGES = {"train": 162_770, "validation": 19_867, "test": 19_962}
 
 FACE_BYTES = 11_000
 """Of a drawn face as JPEG."""
@@ -85,15 +86,15 @@ class Estimate:
 
     @classmethod
     def of(cls, config: Config) -> "Estimate":
-        """Count the images: those to be drawn, those in the partition file, or without that file those of CelebA."""
-        folder, synthetic = config["dataset"]["celeba"], config["synthetic"]
+        """Count the images: those to be drawn, those annotated, or CelebA's where its text files are not there yet."""
+        folder = config["dataset"]["celeba"]
         if folder is None:
-            return cls(config, {split: synthetic[split] for split in celeba.SPLITS})
-        partition = Path(folder) / celeba.PARTITION
-        if not partition.exists():
-            return cls(config, CELEBA_IMAGES)
-        splits = [line.split()[-1] for line in partition.read_text().splitlines() if line.strip()]
-        return cls(config, {split: splits.count(str(number)) for number, split in enumerate(celeba.SPLITS)})
+            return cls(config, {split: config["synthetic"][split] for split in celeba.SPLITS})
+        layout = find_celeba(folder) if Path(folder).exists() else None
+        if layout is None or layout.annotations is None or layout.partition is None:
+            return cls(config, celeba.SPLIT_SIZES)
+        splits = read_labels(layout).table["split"].tolist()
+        return cls(config, {split: splits.count(split) for split in celeba.SPLITS})
 
     @cached_property
     def plan(self) -> Plan:

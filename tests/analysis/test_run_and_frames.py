@@ -8,14 +8,14 @@ import pytest
 
 from faceflip.analysis.frames import in_order, read_attempts, read_csv, read_parquet, wide
 from faceflip.analysis.names import display_name, method_name, ordered
-from faceflip.analysis.run import PAPER_IMAGES, PAPER_NETWORK, PAPER_TRAINING, RunDescription, describe
-from faceflip.celeba import ATTRIBUTES
+from faceflip.analysis.run import PAPER_NETWORK, PAPER_TRAINING, RunDescription, describe
+from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.config import read_config
 from faceflip.errors import UserError
 
 ASPECTS = ("data", "attributes", "network", "sample", "attacks", "similarity", "threshold")
 PROJECT = Path(__file__).parents[2]
-CELEBA = {"source": "celeba", "images": PAPER_IMAGES, "width": 178, "height": 218, "format": "faceflip-dataset"}
+CELEBA = {"source": "celeba", "images": SPLIT_SIZES, "width": 178, "height": 218, "format": "faceflip-dataset"}
 
 
 def test_description_survives_the_file(made, tmp_path):
@@ -39,7 +39,7 @@ def test_the_line_says_first_that_faces_are_drawn(made):
     assert made.run.line.startswith("Synthetic faces")
     assert "separate networks for 5 attributes and MOON for 8; 30 training images attacked" in made.run.line
     assert "\n" not in made.run.line
-    paper = RunDescription("celeba", PAPER_IMAGES, 1000, ATTRIBUTES, ATTRIBUTES)
+    paper = RunDescription("celeba", SPLIT_SIZES, 1000, ATTRIBUTES, ATTRIBUTES)
     assert paper.line == (
         "CelebA, 162,770 / 19,867 / 19,962 images to train, validate and test; VGG-16, 178 x 218 pixels; separate "
         "networks for 40 attributes and MOON for 40; 1,000 training images attacked; adversarial from PASS 0.95 on."

@@ -12,6 +12,7 @@ from faceflip.celeba.labels import read_labels
 from faceflip.celeba.layout import find, input_files
 from faceflip.dataset import pack_dataset
 from faceflip.errors import UserError
+from faceflip.estimate import Estimate
 
 FACES = SmallCelebA()
 
@@ -77,6 +78,12 @@ def test_finding_files_is_quick_and_opens_no_archive(tmp_path):
     output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     assert output.splitlines() == [repr([given]), "[]"]
     assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_the_images_of_a_plan_are_counted_in_every_layout(layout, tmp_path):
+    config = {"dataset": {"celeba": str(layout(tmp_path / "data", FACES))}}
+    assert Estimate.of(config).images == {"train": 5, "validation": 2, "test": 2}
 
 
 def test_a_subset_is_made_by_cutting_the_annotations(tmp_path):

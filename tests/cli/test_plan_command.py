@@ -5,11 +5,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from faceflip.celeba import SPLIT_SIZES
 from faceflip.cli import plan as module
 from faceflip.cli.app import app
 from faceflip.config import read_config
 from faceflip.errors import UserError
-from faceflip.estimate import CELEBA_IMAGES, Cost, Estimate, cost_of
+from faceflip.estimate import Cost, Estimate, cost_of
 from faceflip.networks import NetworkSpec
 from faceflip.training import TrainingOptions
 from faceflip.training.probe import images_per_second
@@ -41,7 +42,7 @@ def test_cost_of_the_full_network_by_hand():
 
 def test_work_follows_the_written_formulas():
     estimate = Estimate.of(read_config(ROOT, [PAPER]))
-    assert estimate.images == CELEBA_IMAGES
+    assert estimate.images == SPLIT_SIZES
     cost, moon = estimate.costs["euclidean"], estimate.costs["moon"]
     work = estimate.multiply_adds()
     learned = 162_770 // 64 * 64
@@ -87,13 +88,6 @@ def test_a_probe(monkeypatch):
 def test_probing_measures_training():
     spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), width=0.0625)
     assert 1 < images_per_second(spec, TrainingOptions(batch_size=4), torch.device("cpu"), seconds=0.1) < 1e6
-
-
-def test_a_partition_file_is_counted(tmp_path):
-    (tmp_path / "list_eval_partition.txt").write_text("000001.jpg 0\r\n000002.jpg 1\n000003.jpg 0\n000004.jpg 2")
-    overlay = tmp_path / "mine.yaml"
-    overlay.write_text(f"dataset: {{celeba: {tmp_path}}}\n")
-    assert Estimate.of(read_config(ROOT, [overlay])).images == {"train": 2, "validation": 1, "test": 1}
 
 
 @pytest.mark.parametrize(

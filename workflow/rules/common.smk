@@ -10,7 +10,9 @@ TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["c
 FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
 
 # Whether the faces are drawn, as the captions of the report say; pages and pictures take it from the dataset itself.
-SYNTHETIC = config["dataset"]["celeba"] is None or os.path.exists(f"{config['dataset']['celeba']}/{PROVENANCE}")
+SYNTHETIC = config["dataset"]["celeba"] is None or PROVENANCE in (
+    os.path.basename(file) for file in input_files(config["dataset"]["celeba"])
+)
 
 JOINED_STORES = expand("results/attacks/{experiment}.h5", experiment=PLAN.experiments)
 SHARDS = expand("{experiment}/{shard}", experiment=PLAN.experiments, shard=PLAN.shards)

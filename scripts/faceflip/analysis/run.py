@@ -6,11 +6,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from faceflip.celeba import ATTRIBUTES
+from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.errors import UserError
 
-PAPER_IMAGES = {"train": 162_770, "validation": 19_867, "test": 19_962}
-"""CelebA's partition."""
 PAPER_SAMPLE = 1_000
 PAPER_ATTRIBUTES = 40
 PAPER_NETWORK = {
@@ -133,8 +131,8 @@ class RunDescription:
         if "data" in aspects:
             if self.synthetic:
                 yield "synthetic faces"
-            elif dict(self.images) != PAPER_IMAGES:
-                yield f"{sum(self.images.values()):,} of CelebA's {sum(PAPER_IMAGES.values()):,} images"
+            elif dict(self.images) != SPLIT_SIZES:
+                yield f"{sum(self.images.values()):,} of CelebA's {sum(SPLIT_SIZES.values()):,} images"
         if "attributes" in aspects and len(self.attributes) != PAPER_ATTRIBUTES:
             yield f"{len(self.attributes)} of {PAPER_ATTRIBUTES} attributes"
         if "network" in aspects:

@@ -51,8 +51,8 @@ class Attack:
         direction: Where to go.
         search: How to get there.
         summary: In one line.
-        gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from what narrow networks took
-            (docs/attacks.md); by default the most that any attack here takes, and so for those below.
+        gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from the means of narrow networks
+            (docs/attacks.md, docs/questions.md); by default the most that any attack here takes, and so below.
         forwards: Forward passes an attempt.
         share_of_raw: Bytes of a stored perturbation for each pixel value, with gzip (docs/store.md).
     """
@@ -61,7 +61,7 @@ class Attack:
     direction: Direction
     search: type[Search]
     summary: str
-    gradients: int = 12
+    gradients: int = 14
     forwards: int = 16
     share_of_raw: float = 0.70
 
@@ -83,7 +83,7 @@ ATTACKS: dict[str, Attack] = {
             FGS(),
             IterativeSearch,
             "steps of one pixel value along the sign of the loss gradient",
-            gradients=3,
+            gradients=11,
             forwards=2,
             share_of_raw=0.44,
         ),
@@ -101,7 +101,7 @@ ATTACKS: dict[str, Attack] = {
             FFA(),
             IterativeSearch,
             "steps of one pixel value at most that move one score to zero",
-            gradients=12,
+            gradients=14,
             forwards=4,
             share_of_raw=0.70,
         ),

@@ -50,6 +50,9 @@ ATTRIBUTES = (
 SPLITS = ("train", "validation", "test")
 """The splits in the order of the partition file's numbers 0, 1, 2."""
 
+SPLIT_SIZES = {"train": 162_770, "validation": 19_867, "test": 19_962}
+"""Images in each split of the whole CelebA."""
+
 WIDTH, HEIGHT = 178, 218
 """Size in pixels of the aligned and cropped images."""
 

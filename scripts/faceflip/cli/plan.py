@@ -85,7 +85,7 @@ def _print(estimate: "Estimate", rate: float | None) -> None:
     if rate:
         counted = {stage: f"{text}  {_hours(work[stage] / rate)}" for stage, text in counted.items()}
         total += f"  {_hours(sum(work.values()) / rate)}"
-    _table("Multiply-adds, 10^12, at most", counted, total)
+    _table("Multiply-adds, 10^12", counted, total)
     if rate:
         typer.echo(f"  at {2 * rate / 1e12:,.2f} TFLOP/s; several GPUs share the hours")
     else:
