@@ -23,7 +23,7 @@ from faceflip.dataset import open_dataset
 from faceflip.figures.registry import FIGURES
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
-from faceflip.similarity import pass_score
+from faceflip.similarity import parameters, pass_score
 from faceflip.store import open_store
 
 pytestmark = pytest.mark.workflow
@@ -340,6 +340,11 @@ def test_scores_are_those_of_the_images(results, attempts):
             for row in store.select(outcome="flipped")[:3]:
                 image = store.adversarial(row, dataset.images)
                 assert own[row]["pass"] == pytest.approx(pass_score(dataset.images[own[row]["image"]], image), abs=1e-9)
+
+
+def test_scores_say_how_they_were_made(results):
+    for path in (results / "scores").rglob("*.parquet"):
+        assert pd.read_parquet(path).attrs["similarity"] == {**parameters(), "color": "rgb"}, path
 
 
 def test_scores_agree_with_opencv_and_scikit_image(results, attempts):
