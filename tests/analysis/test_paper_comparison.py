@@ -9,11 +9,11 @@ from faceflip.analysis import paper_comparison as module
 from faceflip.analysis.correlation import correlation
 from faceflip.analysis.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
 from faceflip.analysis.portability import portability
-from faceflip.analysis.run import PAPER_IMAGES, PAPER_NETWORK, PAPER_TRAINING, RunDescription
+from faceflip.analysis.run import PAPER_NETWORK, PAPER_TRAINING, RunDescription
 from faceflip.analysis.statistics import compute
-from faceflip.celeba import ATTRIBUTES
+from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
 
-PAPER = RunDescription("celeba", PAPER_IMAGES, 1000, ATTRIBUTES, ATTRIBUTES)
+PAPER = RunDescription("celeba", SPLIT_SIZES, 1000, ATTRIBUTES, ATTRIBUTES)
 
 
 @pytest.fixture(scope="module")

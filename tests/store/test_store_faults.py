@@ -445,6 +445,14 @@ def test_read_only(build, small_disk):
         write_joined_view(small_disk / "view.h5", [path])
 
 
+def test_what_memory_cannot_hold_makes_no_difference(build, monkeypatch):
+    """Compressed images wait in memory, the rest of them in a file; the store has the same bytes."""
+    expected = build.shard("memory.h5", rows=12).read_bytes()
+    for memory in (0, 1500):
+        monkeypatch.setattr("faceflip.store.writer.MEMORY_BYTES", memory)
+        assert build.shard("file.h5", rows=12).read_bytes() == expected
+
+
 def test_full_disk(build, small_disk, monkeypatch):
     """Told, and nothing stays: neither when the file is written nor when compressed images no longer fit in memory."""
     build.folder = small_disk

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import h5py
 import numpy as np
@@ -56,6 +56,48 @@ class _Compressor:
         self._file.close()
 
 
+class _Spool:
+    """Keeps what is written in any order and read in another: in memory, and what is too much in a nameless file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._memory: dict[int, bytes] = {}
+        self._free = MEMORY_BYTES
+        self._file: IO[bytes] | None = None
+        self._places: dict[int, tuple[int, int]] = {}
+
+    def put(self, row: int, data: bytes) -> None:
+        """Keep the data of a row."""
+        if len(data) <= self._free:
+            self._memory[row] = data
+            self._free -= len(data)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - open until `close`
+        self._places[row] = (self._file.seek(0, os.SEEK_END), len(data))
+        self._file.write(data)
+
+    def get(self, row: int) -> bytes:
+        """Return the data of a row."""
+        if row in self._memory:
+            return self._memory[row]
+        start, size = self._places[row]
+        self._file.seek(start)
+        return self._file.read(size)
+
+    def sizes(self) -> dict[int, int]:
+        """Return the number of bytes of each row, in the order of the rows."""
+        known = {row: len(data) for row, data in self._memory.items()}
+        known |= {row: size for row, (_, size) in self._places.items()}
+        return dict(sorted(known.items()))
+
+    def close(self) -> None:
+        """Give memory and file back."""
+        self._memory.clear()
+        if self._file is not None:
+            self._file.close()
+
+
 class StoreWriter:
     """Collects the attempts of one shard and writes them whole, or not at all.
 
@@ -98,7 +140,6 @@ class StoreWriter:
             column.name: np.full(rows, column.missing, dtype=object if column.is_text else column.dtype)
             for column in layout.COLUMNS
         }
-        self._chunks: dict[int, tuple[int, int]] = {}
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -108,7 +149,7 @@ class StoreWriter:
             tempfile.TemporaryFile(dir=self.path.parent).close()
         with contextlib.ExitStack() as stack:
             self._compressor = stack.enter_context(contextlib.closing(_Compressor(self.image_shape, self.compression)))
-            self._spool = stack.enter_context(tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self.path.parent))
+            self._spool = stack.enter_context(contextlib.closing(_Spool(self.path.parent)))
             self._resources = stack.pop_all()
         return self
 
@@ -142,7 +183,8 @@ class StoreWriter:
                 values["linf"][k], values["l2"][k] = norms(perturbation[k])
             except ValueError as fault:
                 raise ValueError(f"the perturbation of row {rows[k]} {fault}") from None
-            self._spool_chunk(int(rows[k]), perturbation[k])
+            with telling_disk_errors(self.path):
+                self._spool.put(int(rows[k]), self._compressor(perturbation[k]))
         for name, column in self._columns.items():
             column[rows] = values[name]
         self._written[rows] = True
@@ -182,12 +224,6 @@ class StoreWriter:
             raise ValueError("flipped and outcome contradict each other")
         return values
 
-    def _spool_chunk(self, row: int, perturbation: np.ndarray) -> None:
-        chunk = self._compressor(perturbation)
-        with telling_disk_errors(self.path):
-            self._chunks[row] = (self._spool.tell(), len(chunk))
-            self._spool.write(chunk)
-
     def _finish(self) -> None:
         if not self._written.all():
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
@@ -215,9 +251,9 @@ class StoreWriter:
         """
         shape = (self.rows, *self.image_shape, 3)
         metadata_bytes = 8192 + _index_bytes(self.rows)
-        sizes = [size for _, size in self._chunks.values()]
-        gaps = sum(SMALL_DATA_BYTES for size in sizes if size < SMALL_DATA_BYTES)
-        _reserve(path, metadata_bytes + sum(sizes) + gaps)
+        sizes = self._spool.sizes()
+        gaps = sum(SMALL_DATA_BYTES for size in sizes.values() if size < SMALL_DATA_BYTES)
+        _reserve(path, metadata_bytes + sum(sizes.values()) + gaps)
         with h5py.File(path, "r+", libver=layout.LIBVER, locking=False, meta_block_size=metadata_bytes) as file:
             dataset = file.create_dataset(
                 layout.PERTURBATION,
@@ -229,10 +265,8 @@ class StoreWriter:
                 **filters(self.compression),
             )
             dataset.attrs["description"] = layout.PERTURBATION_DESCRIPTION
-            for row in sorted(self._chunks):
-                offset, size = self._chunks[row]
-                self._spool.seek(offset)
-                dataset.id.write_direct_chunk((row, 0, 0, 0), self._spool.read(size))
+            for row in sizes:
+                dataset.id.write_direct_chunk((row, 0, 0, 0), self._spool.get(row))
             offsets: list[int] = []
             dataset.id.chunk_iter(lambda chunk: offsets.append(chunk.byte_offset))
             file.attrs.modify("complete", np.uint8(1))
