@@ -68,17 +68,26 @@ def graph(counts):
 
 
 def job():
-    """Compare the time of the jobs of a small run with the time that they say they worked."""
+    """Compare the time of a small run on one core with that of its jobs, and a job's work with its start."""
     with tempfile.TemporaryDirectory() as directory:
         micro = yaml.safe_load((ROOT / "tests/robustness/micro.yaml").read_text())
         wall, cpu, memory, output = measured(snakemake(directory, "--cores", 1, overlay=micro))
         jobs = jobs_of(output)
-        print(f"{jobs} jobs on one core in {wall:.0f} s ({cpu:.0f} s CPU), head process {memory:,.0f} MB\n")
-        print("| rule | jobs | a job, s (median) |\n| --- | ---: | ---: |")
+        seconds = {}
         for folder in sorted((Path(directory) / "results/benchmarks").iterdir()):
-            files = [folder] if folder.is_file() else sorted(folder.glob("*.tsv"))
-            seconds = sorted(float(file.read_text().splitlines()[1].split("\t")[0]) for file in files)
-            print(f"| {folder.stem} | {len(seconds)} | {seconds[len(seconds) // 2]:.1f} |")
+            files = [folder] if folder.is_file() else sorted(folder.rglob("*.tsv"))
+            seconds[folder.stem] = sorted(float(file.read_text().splitlines()[1].split("\t")[0]) for file in files)
+    inside = sum(map(sum, seconds.values()))
+    print(f"{jobs} jobs on one core in {wall:.0f} s ({cpu:.0f} s CPU), head process {memory:,.0f} MB")
+    print(f"in jobs {inside:.0f} s, around them {wall - inside:.0f} s: {(wall - inside) / jobs:.2f} s a job")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    for what in ("faceflip.analysis.run", "faceflip.shards"):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", f"import {what}"], env=environment, check=True)
+        print(f"Python's start with {what}: {time.perf_counter() - start:.1f} s")
+    print("\n| rule | jobs | a job, s (median) |\n| --- | ---: | ---: |")
+    for rule, values in seconds.items():
+        print(f"| {rule} | {len(values)} | {values[len(values) // 2]:.1f} |")
 
 
 def long(attempts):
