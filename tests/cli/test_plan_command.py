@@ -50,8 +50,9 @@ def test_work_follows_the_written_formulas():
     softmax = estimate.costs["softmax"]
     assert work["predictions"] == 2 * 20_962 * (40 * cost.forward + 40 * softmax.forward + moon.forward)
     assert estimate.attempts == 40_000
-    # Four experiments; every target sees 40,000 adversarial images and, in each of 8 shards, 1,000 unperturbed ones.
-    assert work["transfer"] == 2 * 48_000 * 40 * cost.forward + 2 * 48_000 * moon.forward
+    # Four experiments; every target sees 40,000 adversarial images and, in each shard, 1,000 unperturbed ones.
+    shown = 40_000 + 1_000 * len(estimate.plan.shards)
+    assert work["transfer"] == 2 * shown * 40 * cost.forward + 2 * shown * moon.forward
     disk = estimate.disk()
     assert disk["packed dataset"] == pytest.approx(202_599 * 178 * 218 * 3, rel=0.001)
     assert disk["checkpoints"] == pytest.approx(162 * 4 * 119_584_577, rel=0.001)
