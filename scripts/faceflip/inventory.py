@@ -24,6 +24,9 @@ FOLDER = "inventory"
 RESULTS = "results"
 """The folder that a run writes to, and that all paths of a run begin with."""
 
+SNAKEMAKE = "snakemake --cores all"
+"""How Snakemake is called; it refuses to run without being told of cores."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -206,5 +209,5 @@ def repair(damage: Iterable[tuple[str, str]]) -> Iterator[str]:
     if pairs:
         rules = sorted({rule for _, rule in pairs})
         targets = dict.fromkeys(target for target, _ in pairs)
-        yield f"snakemake --cores all --allowed-rules {' '.join(rules)} --force {' '.join(targets)}"
-        yield "snakemake --cores all --touch"
+        yield f"{SNAKEMAKE} --allowed-rules {' '.join(rules)} --force {' '.join(targets)}"
+        yield f"{SNAKEMAKE} --touch"

@@ -18,43 +18,37 @@ import h5py
 import pandas as pd
 import pytest
 import torch
-import yaml
 from entries import Entries
-from faults import MICRO, copy_of
+from faults import copy_of
+from jobs import (
+    CHECKPOINT,
+    DATASET,
+    SAMPLE,
+    SCORES,
+    SHARD,
+    STEM,
+    attack,
+    collect,
+    draw,
+    inventory,
+    join,
+    pack,
+    predict,
+    score_of,
+)
 from PIL import Image
-from running import ROOT, Workflow
+from running import Workflow
 
 from faceflip.celeba.labels import TEXT_LIMIT
 
 pytestmark = pytest.mark.workflow
 
-STEM = "euclidean/converged/ffa-line"
 ANNOTATIONS = "results/synthetic/list_attr_celeba.txt"
 PARTITION = "results/synthetic/list_eval_partition.txt"
 NOTES = "results/synthetic/synthetic.json"
 IMAGE = "results/synthetic/img_align_celeba/000007.jpg"
 ZIP = "faces.zip"
-DATASET = "results/dataset/celeba.h5"
-SAMPLE = "results/dataset/sample.csv"
 NO_SAMPLE = ("expected columns image and file_name", "delete the file and run again")
-CHECKPOINT = "results/networks/euclidean/Smiling/converged.pt"
-SHARD = f"results/attacks/{STEM}/000.h5"
-VIEW = f"results/attacks/{STEM}.h5"
-SCORES = f"results/scores/{STEM}/000.parquet"
-
-
-def default_config():
-    """Return the configuration as Snakemake merges it: config.yaml and the micro overlay."""
-
-    def merged(base, overlay):
-        if not (isinstance(base, dict) and isinstance(overlay, dict)):
-            return overlay
-        return {key: merged(base.get(key), overlay[key]) if key in overlay else base[key] for key in base | overlay}
-
-    return merged(yaml.safe_load((ROOT / "config.yaml").read_text()), yaml.safe_load(MICRO.read_text()))
-
-
-CONFIG = default_config()
 
 
 # What is done to a file.
@@ -196,109 +190,6 @@ def of_another_dataset(file):
 # What is run on it.
 
 
-def pack(folder, leave_out=False):
-    """Decode a CelebA in this folder or archive."""
-
-    def run(entries, bench):
-        return entries.script(
-            bench,
-            "pack_dataset",
-            output={
-                "dataset": DATASET,
-                "manifest": "results/dataset/manifest.json",
-                "labels": "results/dataset/labels.csv",
-            },
-            params={"folder": folder, "image_size": [44, 54], "leave_out_bad_images": leave_out},
-        )
-
-    return run
-
-
-def predict(entries, folder):
-    return entries.script(
-        folder,
-        "predict_network",
-        input={
-            "dataset": DATASET,
-            "sample": SAMPLE,
-            "epoch2": CHECKPOINT.replace("converged", "epoch2"),
-            "converged": CHECKPOINT,
-        },
-        output={"predictions": "results/predictions/euclidean/Smiling.parquet"},
-        params={"batch_size": 8, "device": "cpu"},
-        wildcards={"loss": "euclidean", "attribute": "Smiling"},
-        config=CONFIG,
-    )
-
-
-def attack(entries, folder):
-    return entries.script(
-        folder,
-        "attack_shard",
-        input={"dataset": DATASET, "sample": SAMPLE, "checkpoints": [CHECKPOINT]},
-        output={"store": SHARD},
-        params={
-            "options": CONFIG["attacks"]["ffa-line"],
-            "parts": [{"attribute": "Smiling", "start": 0, "stop": 3}],
-            "first_attempt": 0,
-            "batch_size": CONFIG["compute"]["batch_size"],
-            "device": "cpu",
-            "seed": CONFIG["seed"],
-            "compression": "gzip",
-        },
-        wildcards={"network": "euclidean", "checkpoint": "converged", "attack": "ffa-line", "shard": "000"},
-        config=CONFIG,
-    )
-
-
-def score(entries, folder):
-    return entries.script(
-        folder,
-        "score_shard",
-        input={"dataset": DATASET, "store": SHARD},
-        output={"scores": SCORES},
-        params={"color": "rgb", "engine": "cpu", "device": "cpu"},
-        config=CONFIG,
-    )
-
-
-def join(entries, folder):
-    shards = [SHARD, SHARD.replace("000", "001")]
-    return entries.script(folder, "join_shards", input={"shards": shards}, output={"view": VIEW})
-
-
-def collect(entries, folder):
-    return entries.script(
-        folder,
-        "collect_attempts",
-        input={"shards": [SHARD], "scores": [SCORES]},
-        output={"attempts": "results/attempts.parquet"},
-    )
-
-
-def draw(images):
-    def run(entries, folder):
-        return entries.script(
-            folder,
-            "draw_sample",
-            input={"dataset": DATASET},
-            output={"sample": SAMPLE},
-            params={"seed": 1, "images": images},
-        )
-
-    return run
-
-
-def inventory(entries, folder):
-    return entries.script(
-        folder,
-        "take_inventory",
-        input={"make_table": ["results/tables/table1.csv", "results/tables/table2.csv"]},
-        output={"inventory": "results/inventory/pages.json"},
-        params={"parts": ["pages"]},
-    )
-
-
 def faceflip(*arguments):
     return lambda entries, folder: entries.command(folder, *arguments)
 
@@ -317,6 +208,7 @@ class Case:
 AGAIN = "delete it"
 
 FACES, ARCHIVE = pack("results/synthetic"), pack(ZIP)
+SCORE = score_of(f"{STEM}/000")
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
 
 CASES = [
@@ -383,13 +275,13 @@ CASES = [
     Case("sample of another dataset", attack, (SAMPLE, *NO_SAMPLE), SAMPLE, write(b"image,file_name\n3,900000.jpg\n")),
     Case("sample of a larger dataset", predict, (SAMPLE, *NO_SAMPLE), SAMPLE, write(b"image,file_name\n9999,1.jpg\n")),
     # Stores
-    Case("store missing", score, (SHARD, "no such file", "snakemake"), SHARD, remove),
-    Case("store empty", score, (SHARD, "empty or was never completed", AGAIN), SHARD, write(b"")),
-    Case("store cut", score, (SHARD, "truncated", AGAIN), SHARD, cut(0.9)),
-    Case("store with one bit changed", score, (SHARD, "damaged", AGAIN), SHARD, flip(0.2)),
-    Case("store that is text", score, (SHARD, "not a perturbation store"), SHARD, write(b"perturbations " * 1000)),
-    Case("store that is a dataset", score, (SHARD, "not a perturbation store"), SHARD, copied_from(DATASET)),
-    Case("store of another dataset", score, ("'dataset_fingerprint'", "0000"), DATASET, hdf5_with(of_another_dataset)),
+    Case("store missing", SCORE, (SHARD, "no such file", "snakemake"), SHARD, remove),
+    Case("store empty", SCORE, (SHARD, "empty or was never completed", AGAIN), SHARD, write(b"")),
+    Case("store cut", SCORE, (SHARD, "truncated", AGAIN), SHARD, cut(0.9)),
+    Case("store with one bit changed", SCORE, (SHARD, "damaged", AGAIN), SHARD, flip(0.2)),
+    Case("store that is text", SCORE, (SHARD, "not a perturbation store"), SHARD, write(b"perturbations " * 1000)),
+    Case("store that is a dataset", SCORE, (SHARD, "not a perturbation store"), SHARD, copied_from(DATASET)),
+    Case("store of another dataset", SCORE, ("'dataset_fingerprint'", "0000"), DATASET, hdf5_with(of_another_dataset)),
     Case("store joined without a shard", join, ("cannot be joined", SHARD, "no such file"), SHARD, remove),
     Case("store joined with a bent shard", join, ("cannot be joined", SHARD, "damaged"), SHARD, flip(0.99)),
     Case("a shard twice", join, ("there twice",), SHARD, copied_from(SHARD.replace("000", "001"))),
@@ -475,7 +367,7 @@ def test_bad_input(entries, bench, case):
 
 def test_the_bench_is_sound(entries, bench):
     """Without harm every script of the table succeeds: the cases above fail for their own reason alone."""
-    for run in (ARCHIVE, FACES, predict, attack, score, join, collect, draw(6), inventory, faceflip("check", SHARD)):
+    for run in (ARCHIVE, FACES, predict, attack, SCORE, join, collect, draw(6), inventory, faceflip("check", SHARD)):
         ended = run(entries, bench)
         assert ended.status == 0, ended.screen + ended.log
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from entries import Entries
 from faults import MICRO, Running, copy_of
+from jobs import STEM, attack, inventory, pack, predict, scan, score_of, synthesize, transfer_of
 from running import ROOT, Workflow
-from test_bad_input import CHECKPOINT, CONFIG, DATASET, SAMPLE, attack, inventory, pack, predict
 
 from faceflip.progress import Progress, counted
 
@@ -91,60 +91,8 @@ def test_progress_of_work_in_several_places():
     counted(None, 10)(3)
 
 
-FLIPPED = "euclidean/converged/ffa-line/001"
+FLIPPED = f"{STEM}/001"
 """A shard of the micro run in which an attempt flips."""
-
-
-def score(entries, folder):
-    return entries.script(
-        folder,
-        "score_shard",
-        input={"dataset": DATASET, "store": f"results/attacks/{FLIPPED}.h5"},
-        output={"scores": f"results/scores/{FLIPPED}.parquet"},
-        params={"color": "rgb", "engine": "cpu", "device": "cpu"},
-        config=CONFIG,
-    )
-
-
-def transfer(entries, folder):
-    return entries.script(
-        folder,
-        "transfer_shard",
-        input={
-            "dataset": DATASET,
-            "store": f"results/attacks/{FLIPPED}.h5",
-            "scores": f"results/scores/{FLIPPED}.parquet",
-            "targets": [CHECKPOINT],
-        },
-        output={"transfers": f"results/portability/{FLIPPED}.parquet"},
-        params={"threshold": 0.0, "batch_size": 8, "device": "cpu"},
-        config=CONFIG,
-    )
-
-
-def scan(entries, folder):
-    return entries.script(
-        folder,
-        "scan_lines",
-        input={
-            "dataset": DATASET,
-            "sample": SAMPLE,
-            "stores": ["results/attacks/euclidean/converged/ffa-line/000.h5"],
-            "checkpoints": [CHECKPOINT],
-        },
-        output={"scans": "results/scans.parquet"},
-        params={"images": 2, "device": "cpu"},
-        config=CONFIG,
-    )
-
-
-def synthesize(entries, folder):
-    return entries.script(
-        folder,
-        "synthesize_faces",
-        output={"annotations": "results/synthetic/list_attr_celeba.txt"},
-        params={"faces": {"train": 4, "validation": 1, "test": 1, "mislabelled": 0.0}, "seed": 1},
-    )
 
 
 @pytest.mark.workflow
@@ -154,8 +102,8 @@ def test_every_long_job_tells_its_progress_in_the_log_and_more_rarely_on_the_scr
         pack("results/synthetic"): "images",
         predict: "images",
         attack: "attempts",
-        score: "pairs",
-        transfer: "images",
+        score_of(FLIPPED): "pairs",
+        transfer_of(FLIPPED): "images",
         scan: "shards",
         inventory: "files",
         synthesize: "faces",

@@ -101,8 +101,8 @@ class FFA:
     In an iterative attack the unrounded temporary image may have crossed the boundary while the rounded image, on
     which the verdict is taken, has not. The decision still standing is then the one to change: the score that carries
     it is descended further, where going to zero would turn back (of two logits, the one that carries it goes on towards
-    zero as before). With the option ``ffa_target: original`` the target
-    stays what it was at the start, and this does not apply.
+    zero as before). With the option ``ffa_target: original`` the target stays what it was at the start, and this does
+    not apply.
     """
 
     name: str = "ffa"

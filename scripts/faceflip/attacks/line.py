@@ -71,10 +71,11 @@ class LineSearch:
 
     def settle(self) -> bool:
         """Choose probes until none is left to choose."""
-        unsettled = self.slots.count(Wants.PROBE) > 0
+        settled = False
         while self.slots.count(Wants.PROBE):
             self._advance()
-        return unsettled
+            settled = True
+        return settled
 
     def _wanted(self, row: int) -> tuple[int, float] | None:
         """Return the slot and the epsilon whose verdict it waits for, None if it has ended."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceflip.celeba import ANNOTATIONS, PARTITION
-from faceflip.celeba.contents import Place, UnreadableError, read, size
+from faceflip.celeba.contents import Place, read_needed, size
 from faceflip.errors import UserError
 
 SIZES = {ANNOTATIONS: 26_721_026, PARTITION: 2_836_386, "img_align_celeba.zip": 1_443_490_838}
@@ -89,8 +89,5 @@ def _md5(place: Place) -> str:
         with place.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
     else:
-        try:
-            digest.update(read(place, SIZES[place.name]))
-        except UnreadableError as error:
-            raise UserError(f"{place} {error}") from None
+        digest.update(read_needed(place, SIZES[place.name]))
     return digest.hexdigest()

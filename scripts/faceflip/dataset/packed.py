@@ -12,6 +12,7 @@ import numpy as np
 from faceflip import celeba
 from faceflip.celeba import labels
 from faceflip.errors import UserError
+from faceflip.inventory import SNAKEMAKE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def open_dataset(path: Path | str) -> Dataset:
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist; make it first: snakemake --cores all pack_dataset") from None
+        raise UserError(f"{path} does not exist; make it first: {SNAKEMAKE} pack_dataset") from None
     except Exception as error:  # HDF5 and h5py raise whatever damaged bytes lead them to
         raise UserError(f"{path}: cannot be opened ({error}); delete it and run again") from error
 

@@ -24,7 +24,7 @@ from faceflip.celeba.layout import Layout, find
 from faceflip.dataset.packed import FORMAT, VERSION
 from faceflip.errors import UserError
 from faceflip.files import replacing, write_at, write_text
-from faceflip.progress import ProgressCallback
+from faceflip.progress import ProgressCallback, counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +90,8 @@ def pack_dataset(
     if not _may_be_left_out(bad, len(files), leave_out_bad_images):
         # Missing images are told together with those that cannot be used.
         there = [file for file in files.values() if file is not None]
-        bad |= _by_name(_look(_Images(source.read, there, (celeba.WIDTH, celeba.HEIGHT), threads), progress), files)
+        whole = _Images(source.read, there, (celeba.WIDTH, celeba.HEIGHT), threads)
+        bad |= _by_name(whole.decode(progress), files)
         raise _refusal(layout, bad, len(files), leave_out_bad_images)
     while True:
         table = labels.table[~labels.table["file_name"].isin(bad)]
@@ -150,8 +151,33 @@ class _Images:
         """Whether the images are to have another size than CelebA's."""
         return self.size != (celeba.WIDTH, celeba.HEIGHT)
 
-    def decode(self, path: Path | None = None, offset: int = 0) -> Iterator[tuple[np.ndarray, Faults]]:
-        """Decode all images and, where a file is given, write them one after the other from `offset` of it on.
+    def decode(
+        self,
+        progress: ProgressCallback | None,
+        use: Callable[[np.ndarray], None] | None = None,
+        path: Path | None = None,
+        offset: int = 0,
+    ) -> Faults:
+        """Decode all images and return what is wrong with them.
+
+        Args:
+            progress: Called with the numbers of images done and in all.
+            use: Called with their pixels, some at a time, in the order of the files.
+            path: Where given, the pixels are written to this file, one image after the other from `offset` on, as far
+                as there is nothing wrong with them.
+            offset: In bytes.
+        """
+        faults: Faults = {}
+        more = counted(progress, len(self.files))
+        for pixels, part_faults in self._portions(path, offset):
+            faults |= part_faults
+            if use:
+                use(pixels)
+            more(len(pixels))
+        return faults
+
+    def _portions(self, path: Path | None, offset: int) -> Iterator[tuple[np.ndarray, Faults]]:
+        """Decode in several threads.
 
         Each thread decodes some, and writes them while they are in its core's cache. HDF5 is passed by: it would hold
         up all threads meanwhile.
@@ -202,18 +228,6 @@ class _Images:
         return faults
 
 
-def _look(images: _Images, progress: ProgressCallback | None) -> Faults:
-    """Decode all images, write nothing, and return what is wrong with them."""
-    faults: Faults = {}
-    done = 0
-    for part, part_faults in images.decode():
-        faults |= part_faults
-        done += len(part)
-        if progress:
-            progress(done, len(images.files))
-    return faults
-
-
 def _write(
     path: Path, table: "pd.DataFrame", images: _Images, progress: ProgressCallback | None, about: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -227,15 +241,7 @@ def _write(
         file["file_name"] = np.array(table["file_name"].tolist(), dtype="S")
         offset = pixels.id.get_offset()
     digest = hashlib.sha256()
-    faults: Faults = {}
-    done = 0
-    for part, part_faults in images.decode(path, offset):
-        faults |= part_faults
-        digest.update(part)
-        done += len(part)
-        if progress:
-            progress(done, len(table))
-    if faults:
+    if faults := images.decode(progress, digest.update, path, offset):
         raise _BadImagesError(faults)
     pixel_sha256 = digest.hexdigest()
     for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):

@@ -13,11 +13,12 @@ import numpy as np
 from faceflip.dataset import Dataset
 from faceflip.errors import UserError
 from faceflip.files import LEFTOVER, sha256
+from faceflip.inventory import SNAKEMAKE
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
 from faceflip.store.compression import COMPRESSIONS
 from faceflip.store.reader import JoinedStore, Shard, Store, open_store
-from faceflip.store.remedies import SNAKEMAKE, remake, target
+from faceflip.store.remedies import remake, target
 from faceflip.store.seal import HDF5_SIGNATURE, is_intact
 from faceflip.store.view import run_faults
 from faceflip.store.writer import norms

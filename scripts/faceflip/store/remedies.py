@@ -3,10 +3,7 @@
 import os
 from pathlib import Path
 
-from faceflip.inventory import RESULTS
-
-SNAKEMAKE = "snakemake --cores all"
-"""How Snakemake is called; it refuses to run without being told of cores."""
+from faceflip.inventory import RESULTS, SNAKEMAKE
 
 
 def target(path: str | os.PathLike) -> str | None:
