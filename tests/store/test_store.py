@@ -223,6 +223,19 @@ def test_replaces_an_existing_store_only_at_the_end(build):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_array_given_may_be_changed_and_of_any_layout(build, order):
+    """Images wait for compression after `write` has returned; they are copies."""
+    content = vars(build.content(0, 4)) | {"flipped": np.ones(4, np.uint8), "outcome": np.zeros(4, np.uint8)}
+    expected = content.pop("perturbation")
+    given = np.array(expected, order=order)
+    with StoreWriter(build.folder / "a.h5", build.header(), 4, expected.shape[1:3]) as writer:
+        writer.write(np.arange(4), perturbation=given, **content)
+        given[:] = 7
+    with open_store(build.folder / "a.h5") as store:
+        np.testing.assert_array_equal(np.stack([store.perturbation(row) for row in range(4)]), expected)
+
+
 def test_works_without_file_locks(build, monkeypatch):
     """Where locks are broken every attempt to take one fails; a store takes none, whatever the environment says."""
     monkeypatch.setenv("HDF5_USE_FILE_LOCKING", "TRUE")

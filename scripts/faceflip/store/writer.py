@@ -4,7 +4,9 @@ import contextlib
 import math
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,9 @@ from faceflip.store.seal import write_seal
 
 MEMORY_BYTES = 256 << 20
 """Compressed perturbations held in memory before they go to a nameless file beside the store."""
+
+WAITING = 64
+"""Perturbations that may wait for compression before `write` waits for it, too."""
 
 SMALL_DATA_BYTES = 2048
 """HDF5 puts data smaller than this into blocks of this size, and may leave the rest of one unused."""
@@ -49,7 +54,7 @@ class _Compressor:
         self._one = self._file.create_dataset("one", chunk, "<i2", chunks=chunk, **filters(compression)).id
 
     def __call__(self, image: np.ndarray) -> bytes:
-        self._one.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(image[None], "<i2"))
+        self._one.write(h5py.h5s.ALL, h5py.h5s.ALL, image[None])
         return self._one.read_direct_chunk((0, 0, 0, 0))[1]
 
     def close(self) -> None:
@@ -105,6 +110,8 @@ class StoreWriter:
     `path` in the order of the rows, sealed, synced and renamed; if the block ends by an exception nothing is left. The
     bytes depend on the content and the software versions only, not on the order of writing.
 
+    Perturbations are compressed in a thread, so that an attack goes on meanwhile.
+
     Args:
         path: the shard to write; an existing one is replaced at the end.
         header: what made the attempts.
@@ -135,6 +142,7 @@ class StoreWriter:
         self.rows = rows
         self.image_shape = tuple(int(extent) for extent in image_shape)
         self.compression = compression
+        self._waiting: deque[Future[None]] = deque()
         self._written = np.zeros(rows, dtype=bool)
         self._columns = {
             column.name: np.full(rows, column.missing, dtype=object if column.is_text else column.dtype)
@@ -150,6 +158,7 @@ class StoreWriter:
         with contextlib.ExitStack() as stack:
             self._compressor = stack.enter_context(contextlib.closing(_Compressor(self.image_shape, self.compression)))
             self._spool = stack.enter_context(contextlib.closing(_Spool(self.path.parent)))
+            self._thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
             self._resources = stack.pop_all()
         return self
 
@@ -183,11 +192,23 @@ class StoreWriter:
                 values["linf"][k], values["l2"][k] = norms(perturbation[k])
             except ValueError as fault:
                 raise ValueError(f"the perturbation of row {rows[k]} {fault}") from None
-            with telling_disk_errors(self.path):
-                self._spool.put(int(rows[k]), self._compressor(perturbation[k]))
+            # A copy, since the caller may change its array while the image waits.
+            image = np.array(perturbation[k], "<i2", order="C")
+            self._wait_for_all_but(WAITING - 1)
+            self._waiting.append(self._thread.submit(self._compress, int(rows[k]), image))
         for name, column in self._columns.items():
             column[rows] = values[name]
         self._written[rows] = True
+
+    def _compress(self, row: int, image: np.ndarray) -> None:
+        """Compress a perturbation and keep it; runs in the thread."""
+        with telling_disk_errors(self.path):
+            self._spool.put(row, self._compressor(image))
+
+    def _wait_for_all_but(self, images: int) -> None:
+        """Wait until no more than this many images wait for compression; what failed there is raised here."""
+        while len(self._waiting) > images:
+            self._waiting.popleft().result()
 
     def record_margin(self, checkpoint: str, margin: float) -> None:
         """Note how far past zero decision values had to be to count as flipped, which an attack only knows in the end.
@@ -227,6 +248,7 @@ class StoreWriter:
     def _finish(self) -> None:
         if not self._written.all():
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
+        self._wait_for_all_but(0)
         with replacing(self.path) as beside:
             beside.write_bytes(bytes(layout.USER_BLOCK) + hdf5_image(self._write_columns))
             write_seal(beside, self._write_perturbations(beside))
