@@ -138,7 +138,7 @@ def test_checkpoint_round_trip_and_same_bytes(tmp_path):
         ([1, 2], "not a checkpoint of faceflip"),
         ({"format": "faceflip-store"}, "its format entry is 'faceflip-store', expected 'faceflip-checkpoint'"),
         ({"format": "faceflip-checkpoint", "version": 99}, "version 99, .* newer faceflip wrote it: update"),
-        ({"format": "faceflip-checkpoint", "version": 1}, "version 1, but .* version 2; train the network anew"),
+        ({"format": "faceflip-checkpoint", "version": 1}, "version 1, but .* version 2; delete it and run again"),
         ({"format": "faceflip-checkpoint", "version": 2}, "does not hold what it should"),
         ({"format": "faceflip-checkpoint", "version": 2, "network": []}, "does not hold what it should"),
     ],

@@ -180,11 +180,13 @@ def read_store(path):
 
 class TestStores:
     @pytest.fixture(scope="class")
-    def store(self, tmp_path_factory):
+    @classmethod
+    def store(cls, tmp_path_factory):
         return Builder(tmp_path_factory.mktemp("store")).shard("a.h5", rows=6).read_bytes()
 
     @pytest.fixture(scope="class")
-    def view(self, tmp_path_factory):
+    @classmethod
+    def view(cls, tmp_path_factory):
         return Builder(tmp_path_factory.mktemp("view")).view(rows=6)
 
     @fuzzed
@@ -232,7 +234,8 @@ class TestDatasets:
     """HDF5 itself reads the packed dataset; its errors are told."""
 
     @pytest.fixture(scope="class")
-    def dataset(self, tmp_path_factory):
+    @classmethod
+    def dataset(cls, tmp_path_factory):
         from faceflip.dataset import pack_dataset
         from faceflip.synthetic import write_celeba
 

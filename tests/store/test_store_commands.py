@@ -100,7 +100,7 @@ def test_inspect_refuses_scores_of_other_attempts(call, view, build):
     write_scores(build)
     path = build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")
     pd.read_parquet(path).head(5).to_parquet(path)
-    with pytest.raises(UserError, match=r"001.parquet: has 5 rows, .*001.h5 has 24 attempts; score them anew"):
+    with pytest.raises(UserError, match=r"001.parquet: has 5 rows, .*001.h5 has 24 attempts; delete it, then"):
         call("inspect", view)
 
 

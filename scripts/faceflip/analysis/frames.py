@@ -48,7 +48,7 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         text = [name for name in columns if any(test(schema.field(name).type) for test in is_text)]
         table = pq.read_table(path, columns=list(columns), read_dictionary=text)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: cannot be read as a Parquet table ({error}); make it anew") from error
+        raise UserError(f"{path}: cannot be read as a Parquet table ({error}); delete it and run again") from error
     frame = table.to_pandas(ignore_metadata=True)
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
@@ -66,7 +66,8 @@ def read_attempts(path: Path, *more: str) -> pd.DataFrame:
     attempts = read_parquet(path, [*keys, *more])
     unscored = int((attempts["flipped"] & attempts["pass"].isna()).sum())
     if unscored:
-        raise UserError(f"{path}: {unscored} flipped attempts have no PASS; make the scores anew")
+        remedy = "delete it and the folder `scores` beside it, and run again"
+        raise UserError(f"{path}: {unscored} flipped attempts have no PASS; {remedy}")
     return attempts
 
 
@@ -79,7 +80,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a table ({error}); make it anew") from error
+        raise UserError(f"{path}: cannot be read as a table ({error}); delete it and run again") from error
 
 
 def adversarial(attempts: pd.DataFrame, threshold: float) -> pd.Series:

@@ -184,7 +184,9 @@ class RunDescription:
             return cls(**{**content, **lists})
         except (OSError, ValueError, TypeError, AttributeError) as error:
             names = ", ".join(each.name for each in fields(cls))
-            raise UserError(f"{path}: no description of a run ({error}); its keys are {names}; make it anew") from error
+            raise UserError(
+                f"{path}: no description of a run ({error}); its keys are {names}; delete it and run again"
+            ) from error
 
 
 def describe(

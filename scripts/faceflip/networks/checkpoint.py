@@ -73,7 +73,7 @@ def load_checkpoint(
         raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); is the path right?")
     if (version := content.get("version")) != VERSION:
         newer = isinstance(version, int) and version > VERSION
-        remedy = "a newer faceflip wrote it: update this one" if newer else "train the network anew"
+        remedy = "a newer faceflip wrote it: update this one" if newer else "delete it and run again"
         raise UserError(f"{path}: checkpoint version {version!r}, but this program reads version {VERSION}; {remedy}")
     try:
         spec = NetworkSpec.from_dict(content["network"])
@@ -82,7 +82,7 @@ def load_checkpoint(
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(
-            f"{path}: the checkpoint does not hold what it should ({error}); train the network anew"
+            f"{path}: the checkpoint does not hold what it should ({error}); delete it and run again"
         ) from error
     _require(path, "a network of kind", spec.objective, objective)
     _require(path, "a network for", spec.attributes, attributes and tuple(attributes))

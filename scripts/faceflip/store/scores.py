@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from faceflip.errors import UserError
 from faceflip.store.reader import JoinedStore, Store
+from faceflip.store.remedies import remake
 from faceflip.tables import read_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,6 @@ def read_scores(store: Store) -> "pd.DataFrame | None":
             continue
         table = read_table(file)
         if len(table) != attempts or not {"row", "pass"} <= set(table.columns):
-            raise UserError(f"{file}: has {len(table)} rows, {path} has {attempts} attempts; score them anew")
+            raise UserError(f"{file}: has {len(table)} rows, {path} has {attempts} attempts; {remake(file)}")
         tables.append(table.assign(row=table["row"] + first))
     return pd.concat(tables, ignore_index=True) if tables else None
