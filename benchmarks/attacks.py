@@ -6,9 +6,9 @@ One core, the embedded network, the same images for everybody. All contenders of
 and so do the bare passes that efficiency is measured by; figures are medians over the rounds, with the fastest and
 slowest round beside them. Ratios are formed within a round, never between runs.
 
-The networks are those of a finished default run (`--run`, the folder of its results: dataset/celeba.h5 and
-networks/{euclidean,softmax}/<attribute>/converged.pt), or else are trained first on drawn faces, about two minutes, and
-kept in `--prepared` for the next time.
+The networks are those of a finished default run (`--run`, the folder of its results: dataset/celeba.h5,
+networks/{euclidean,softmax}/<attribute>/converged.pt, networks/moon/converged.pt), or else are trained first on drawn
+faces, about three minutes, and kept in `--prepared` for the next time.
 """
 
 import argparse
@@ -33,11 +33,12 @@ from attack_reference import Setting, lockstep, one_by_one  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch import nn  # noqa: E402
 
+from faceflip import celeba  # noqa: E402
 from faceflip.attacks import ATTACKS, attack  # noqa: E402
 from faceflip.dataset import Dataset, open_dataset  # noqa: E402
 from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
 
-KINDS = ("euclidean", "softmax")
+KINDS = ("euclidean", "softmax", "moon")
 BARE_PASSES = 32
 """Passes that a bare time is the mean of."""
 
@@ -58,8 +59,10 @@ def prepare(folder: Path, attribute: str) -> None:
         pack_dataset(Path(drawn) / "celeba", folder / "dataset" / "celeba.h5", (56, 68))
     options = TrainingOptions(batch_size=32, learning_rate=5e-4, max_epochs=6)
     for kind in KINDS:
-        spec = NetworkSpec(kind, (attribute,), (56, 68), width=0.125, input_scale=1 / 64, initialisation="msra")
-        files = [folder / "networks" / kind / attribute / name for name in ("epoch2.pt", "converged.pt", "history.csv")]
+        decided = celeba.ATTRIBUTES if kind == "moon" else (attribute,)
+        spec = NetworkSpec(kind, decided, (56, 68), width=0.125, input_scale=1 / 64, initialisation="msra")
+        converged = checkpoint(folder, kind, attribute)
+        files = [converged.with_name("epoch2.pt"), converged, converged.with_name("history.csv")]
         train_and_save(dataset(folder), spec, options, 2018, torch.device("cpu"), *files)
 
 
@@ -67,8 +70,12 @@ def dataset(folder: Path) -> Dataset:
     return open_dataset(folder / "dataset" / "celeba.h5")
 
 
+def checkpoint(folder: Path, kind: str, attribute: str) -> Path:
+    return folder / "networks" / kind / ("" if kind == "moon" else attribute) / "converged.pt"
+
+
 def network(folder: Path, kind: str, attribute: str) -> nn.Module:
-    loaded, _ = load_checkpoint(folder / "networks" / kind / attribute / "converged.pt")
+    loaded, _ = load_checkpoint(checkpoint(folder, kind, attribute))
     return loaded.eval().requires_grad_(False)
 
 
@@ -144,9 +151,14 @@ def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argpa
     """Compare the time of each attack with that of its passes alone, with a loop over images, and with lockstep."""
     rows, batch = [], torch.from_numpy(images[: arguments.batch]).permute(0, 3, 1, 2).float()
     some = images[: arguments.loop_images]
-    options = {"max_steps": arguments.max_steps}
+    options = {
+        "attribute": model.spec.attributes.index(arguments.attribute),
+        "max_steps": arguments.max_steps,
+    }
     settings = [Setting(kind, margin=1e-5, **options) for _ in some]
     for name in ATTACKS:
+        if kind == "moon" and name.startswith("fgs"):
+            continue  # FGS cannot pick one of MOON's attributes.
         print(f"{kind}, {name}", file=sys.stderr, flush=True)
         timed = take_turns(
             {
@@ -366,6 +378,7 @@ def main() -> None:
     parser.add_argument("--attribute", default="Smiling")
     parser.add_argument("--run", type=Path, help="results of a finished default run to take networks and images from")
     parser.add_argument("--prepared", type=Path, default=Path(tempfile.gettempdir()) / "faceflip-benchmark")
+    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="networks of the first table")
     parser.add_argument("--tables", nargs="+", default=["efficiency", "line", "iterative"], choices=list(FINE_PRINT))
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
@@ -374,7 +387,7 @@ def main() -> None:
     torch.manual_seed(0)
 
     folder = arguments.run or arguments.prepared
-    if not all((folder / "networks" / kind / arguments.attribute / "converged.pt").exists() for kind in KINDS):
+    if not all(checkpoint(folder, kind, arguments.attribute).exists() for kind in KINDS):
         prepare(folder, arguments.attribute)
     data = dataset(folder)
     images = np.array(data.images[data.rows("train")[: arguments.images]])
@@ -383,7 +396,7 @@ def main() -> None:
 
     tables: dict[str, tuple[list[str], list[list]]] = {}
     if "efficiency" in arguments.tables:
-        rows = [row for kind, model in models.items() for row in efficiency(model, images, kind, arguments)]
+        rows = [row for kind in arguments.kinds for row in efficiency(models[kind], images, kind, arguments)]
         tables["efficiency"] = EFFICIENCY_HEADINGS, rows
     if "line" in arguments.tables:
         tables["line"] = PEER_HEADINGS, line_search(models["softmax"], some, arguments)
