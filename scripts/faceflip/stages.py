@@ -12,7 +12,7 @@ VERSIONS = {
     "train": 2,
     "predict": 1,
     "join": 1,
-    "attack": 1,
+    "attack": 2,
     "score": 2,
     "transfer": 1,
     "collect": 2,

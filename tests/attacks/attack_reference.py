@@ -174,18 +174,17 @@ def iterative(setting: Setting, image: np.ndarray, seeds: Callable, whole: bool)
         decision = decide(kept["before"])
         if step and whole and setting.flipped(kept["value"], decision):
             return ended("flipped", step, kept["value"])
-        if step and not whole and decide(kept["value"]) != decision:
+        largest = np.abs(gradient).max()
+        direction = np.sign(gradient) if whole else gradient / max(largest, np.finfo(np.float32).tiny)
+        stepped = np.clip(state + direction.astype(np.float32), 0, 255)
+        stuck = (stepped == state).all()
+        if step and not whole and (stuck or decide(kept["value"]) != decision):
             forwards += 1
             value = setting.value((yield "forward", np.rint(state)))
             if setting.flipped(value, decision):
                 return ended("flipped", step, value)
-        largest = np.abs(gradient).max()
-        if not largest:
-            return ended("zero_gradient", step)
-        direction = np.sign(gradient) if whole else gradient / largest
-        stepped = np.clip(state + direction.astype(np.float32), 0, 255)
-        if (stepped == state).all():
-            return ended("saturated", step)
+        if stuck:
+            return ended("saturated" if largest else "zero_gradient", step)
         slope = kept["upwards"] * np.abs(gradient).sum()
         held = (kept["value"] - last_value) / last_slope if step else 1.0
         hopeful = whole and decide(kept["value"] + held * slope) != decision

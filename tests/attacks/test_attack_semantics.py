@@ -209,6 +209,15 @@ def test_a_present_attribute_is_gone_at_exactly_zero_and_an_absent_one_is_not_th
         assert (absent.perturbation[0, 0, 0, 0], absent.score_after[0]) == (5, 0.25)
 
 
+@pytest.mark.parametrize("max_steps", [1, 2, 100])
+def test_the_rounded_image_is_judged_where_no_step_leads_on(max_steps):
+    """One step leads to a score of exactly zero, where FFA has no gradient; the rounded image has flipped."""
+    network = single(1.0, 0.75, bias=-100 * 1.75 - 1.5625)
+    result, outcome = run(network, image(100, 100), "ffa-iterative", max_steps=max_steps)
+    assert (outcome, result.score_after[0]) == ("flipped", 0.1875)
+    assert (result.perturbation.ravel().tolist(), result.steps[0]) == ([1, 1, 0], 1)
+
+
 def test_a_named_margin_is_kept():
     network = single(1 / 4, bias=-24)  # f = 1
     result = attack(network, image(100), "fgs-line", fgs_label="opposite", margin=0.5)

@@ -17,7 +17,7 @@ class IterativeSearch:
     gradient is wasted that way, so where the slope lets a flip be expected of the next step, its image is put to a
     forward pass, which costs less than half of it. FFA keeps fractions between steps; the gradient pass gives the score
     of the unrounded image, and only where that one has crossed zero is the rounded image put to a forward pass. After
-    the last step allowed the rounded image is judged in any case.
+    the last step, be it that no more are allowed or possible, the rounded image is judged in any case.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -47,16 +47,17 @@ class IterativeSearch:
 
         slots.steps[rows] = self.stepped[rows]
         started = self.stepped[rows] > 0
+        stepped = told.directions.add_(images).clamp_(0, 255)
+        changed = (images.sub_(stepped).abs_().amax(dim=1) > 0).cpu().numpy()
+        self.stuck[rows] = np.where(told.moving, np.where(changed, _GOING, Outcome.SATURATED), Outcome.ZERO_GRADIENT)
         judged = started & slots.flipped(rows, values) & slots.direction.whole
-        doubtful = started & slots.crossed(rows, values) & (not slots.direction.whole)
+        perhaps = slots.crossed(rows, values) | (self.stuck[rows] != _GOING)
+        doubtful = started & perhaps & (not slots.direction.whole)
         self._flip(rows[judged], values[judged])
         self._round(rows[judged | doubtful])
 
-        stepped = told.directions.add_(images).clamp_(0, 255)
-        changed = (images.sub_(stepped).abs_().amax(dim=1) > 0).cpu().numpy()
         self._state.index_copy_(0, index, stepped)
         self.stepped[rows] += 1
-        self.stuck[rows] = np.where(told.moving, np.where(changed, _GOING, Outcome.SATURATED), Outcome.ZERO_GRADIENT)
         self.hopeful[rows] = slots.direction.whole & self._expected(rows, told)
         slots.wants[rows[doubtful]] = Wants.FORWARD
         self._go_on(rows[~judged & ~doubtful])
