@@ -1,3 +1,4 @@
+import fcntl
 import hashlib
 import json
 import signal
@@ -228,6 +229,17 @@ def test_files_that_are_no_dataset(tmp_path):
         file["images"] = 1
     with pytest.raises(UserError, match="not a packed dataset"):
         open_dataset(path)
+
+
+def test_works_without_file_locks(folder, tmp_path, monkeypatch):
+    """Where locks are broken every attempt to take one fails; a dataset takes none, whatever the environment says."""
+    monkeypatch.setenv("HDF5_USE_FILE_LOCKING", "TRUE")
+    pack_dataset(folder, tmp_path / "a.h5")
+    with (tmp_path / "a.h5").open("rb+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(OSError, match="lock"):
+            h5py.File(tmp_path / "a.h5", "r", locking=True)
+        assert open_dataset(tmp_path / "a.h5").images.any()
 
 
 def test_the_sample(folder, tmp_path):

@@ -1,5 +1,6 @@
 import csv
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,15 @@ def cut_short(folder):
     state.write_bytes(state.read_bytes()[:1000])
 
 
+def one_bit_changed(folder):
+    state = folder / "training_state.pt"
+    content = bytearray(state.read_bytes())
+    with zipfile.ZipFile(state) as archive:
+        weights = max(archive.infolist(), key=lambda part: part.file_size)
+        content[content.index(archive.read(weights)) + weights.file_size // 2] ^= 16
+    state.write_bytes(content)
+
+
 def of_another_version(folder):
     content = torch.load(folder / "training_state.pt", weights_only=True)
     torch.save({**content, "version": 99}, folder / "training_state.pt")
@@ -108,6 +118,7 @@ def without_a_checkpoint(folder):
     ("damage", "reason"),
     [
         (cut_short, "it cannot be read"),
+        (one_bit_changed, "it cannot be read"),
         (of_another_version, "another version of the program wrote it"),
         (not_a_state, "it cannot be read"),
         (without_a_checkpoint, "epoch-002.pt, which it needs, is missing"),

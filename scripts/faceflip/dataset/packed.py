@@ -68,7 +68,7 @@ def open_dataset(path: Path | str) -> Dataset:
         UserError: The file is missing, or not a packed dataset of a known version.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             manifest = json.loads(file.attrs.get("manifest", "{}"))
             if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
                 raise UserError(f"{path}: not a packed dataset of version {VERSION}; delete it and run again")
@@ -80,6 +80,8 @@ def open_dataset(path: Path | str) -> Dataset:
         raise
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; make it first: {SNAKEMAKE} pack_dataset") from None
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot be opened ({error}); make it readable") from error
     except Exception as error:  # HDF5 and h5py raise whatever damaged bytes lead them to
         raise UserError(f"{path}: cannot be opened ({error}); delete it and run again") from error
 

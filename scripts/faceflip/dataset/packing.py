@@ -234,7 +234,7 @@ def _write(
     """Write the file and return its manifest; raises `_BadImagesError` after a look at all images."""
     labels = table[list(celeba.ATTRIBUTES)].to_numpy("int8")
     split = table["split"].map(celeba.SPLITS.index).to_numpy("uint8")
-    with h5py.File(path, "w", track_order=False) as file:
+    with h5py.File(path, "w", track_order=False, locking=False) as file:
         pixels = file.create_dataset("images", images.shape, "uint8")
         pixels[0] = np.zeros(images.shape[1:], "uint8")  # gives the array its place in the file
         file["labels"], file["split"] = labels, split
@@ -255,7 +255,7 @@ def _write(
         **_processing(images),
         **about,
     }
-    with h5py.File(path, "r+") as file:
+    with h5py.File(path, "r+", locking=False) as file:
         file.attrs["manifest"] = json.dumps(manifest)
     return manifest
 

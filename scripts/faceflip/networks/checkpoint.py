@@ -1,7 +1,6 @@
 """Checkpoint files: weights, all that is needed to build the network again, and where it is from."""
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import faceflip
 from faceflip.errors import UserError
 from faceflip.files import replacing
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
+from faceflip.networks.torch_file import read_torch_file
 
 FORMAT, VERSION = "faceflip-checkpoint", 2
 
@@ -90,12 +90,8 @@ def load_checkpoint(
 
 
 def _read(path: Path) -> Any:
-    """Return what is in the file; every byte is checked against the sums that torch writes."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(f"{damaged} is damaged")
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read_torch_file(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
     except Exception as error:  # an unpickler raises whatever the damaged bytes lead it to

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import shutil
 import time
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from faceflip.files import replacing, sweep
+from faceflip.networks.torch_file import read_torch_file
 
 FORMAT, VERSION = "faceflip-training-state", 1
 
@@ -47,8 +47,8 @@ class Unfinished:
         if not self._state.exists():
             return None
         try:
-            content = torch.load(self._state, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            content = read_torch_file(self._state)
+        except Exception as error:  # an unpickler raises whatever the damaged bytes lead it to
             reason = str(error).partition("\n")[0]
             return self._discard(f"it cannot be read ({reason})")
         if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
