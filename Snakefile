@@ -32,6 +32,8 @@ report: "workflow/report/workflow.rst"
 
 try:
     validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
+    # Snakemake itself ends in a traceback where it cannot keep its records.
+    require_writable([".snakemake"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

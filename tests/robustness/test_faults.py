@@ -81,6 +81,15 @@ def test_read_only_results(micro, tmp_path, disk):
     assert results_of(tmp_path) == before
 
 
+def test_read_only_working_directory(tmp_path, disk):
+    disk("1m", "project")
+    run = Workflow(tmp_path / "project", [MICRO])
+    subprocess.run(["mount", "-o", "remount,ro", tmp_path / "project"], check=True)
+    said = run.said("--cores", 1, check=False)
+    assert "permission denied, or a read-only file system" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to give its rights away")
 def test_no_permission(micro, tmp_path):
     """A folder of results that the user may not write to."""

@@ -1,12 +1,16 @@
 """Scores depend on the pair alone: not on threads, batches, order, engine, or what else is asked for."""
 
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import fields
 
 import numpy as np
 import pytest
 from pass_pairs import face
 
-from faceflip.similarity import PassScores, pass_scores, score_table
+from faceflip.similarity import Alignment, PassScores, pass_scores, score_table
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +163,28 @@ def test_table(mixed):
     assert set(table["alignment"]) <= {"identical", "converged", "not_converged", "failed", "implausible"}
     assert (table.loc[table["alignment"] == "identical", "pass"] == 1).all()
     assert str(table["iterations"].dtype) == "int32"
+
+
+@pytest.mark.slow
+def test_on_the_plainest_processor(mixed, tmp_path):
+    """Compiled for x86-64 as it was in 2003, without fused or wide operations: the scores of settled pairs stay."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("for processors of the x86-64 kind")
+    originals, perturbed, index = mixed
+    np.savez(tmp_path / "pairs.npz", originals=originals, perturbed=perturbed, index=index)
+    code = (
+        "import sys, numpy as np; from faceflip.similarity import pass_scores; pairs = np.load('pairs.npz');"
+        "found = pass_scores(pairs['originals'], pairs['perturbed'], original_index=pairs['index'], engine='cpu');"
+        "np.savez('scores.npz', **vars(found))"
+    )
+    plainest = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    environment = {**os.environ, **plainest, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    there, here = np.load(tmp_path / "scores.npz"), pass_scores(originals, perturbed, original_index=index)
+    np.testing.assert_array_equal(there["status"], here.status)
+    settled = here.status == Alignment.CONVERGED
+    assert settled.sum() > 80
+    for name in ("pass_", "ssim", "pass_gray", "ssim_gray", "ecc"):
+        np.testing.assert_allclose(there[name][settled], getattr(here, name)[settled], atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(there["ssim"], here.ssim, atol=1e-6)
+    assert any(not np.array_equal(there[name], getattr(here, name)) for name in ("pass_", "ecc")), "compiled the same"
