@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from attack_networks import Linear, convolutional, noise_images
+from attack_networks import Linear, balance, convolutional, noise_images
 
 from faceflip.attacks import ATTACKS, AttackResult, attack
 from faceflip.networks import NetworkSpec, build
@@ -32,10 +32,7 @@ def embedded(kind: str) -> torch.nn.Module:
     network = build(spec, seed=5).eval()
     with torch.no_grad():
         scores = network(torch.from_numpy(pictures(32)).permute(0, 3, 1, 2).float())
-        scale = 1 / scores.std(dim=0)
-        last = network.layers[-1]
-        last.weight *= scale[:, None]
-        last.bias.copy_((last.bias - scores.mean(dim=0)) * scale)
+    balance(network.layers[-1], scores)
     return network
 
 
