@@ -444,7 +444,8 @@ def full(
     device: torch.device,
 ) -> list[list]:
     """Compare the attacks with their bare passes in each mode, and the other modes' results with the first's."""
-    torch.compiler.reset()  # else what was compiled for other batch sizes counts against a limit
+    if any(mode.compiled for mode in modes):
+        torch.compiler.reset()  # else what was compiled for other batch sizes counts against a limit
     batch = to_input(images[:size], device)
     contenders = {}
     for mode in modes:
@@ -474,7 +475,7 @@ def full(
                     f"{passes['flipped'].mean():.0%}",
                     f"{passes['gradients'] / len(images):.1f}",
                     f"{passes['forwards'] / len(images):.1f}",
-                    spread([len(images) / seconds for seconds in run.seconds], 1),
+                    spread([len(images) / seconds for seconds in run.seconds]),
                     spread(efficiencies(run, *bare_times, FULL_BARE_PASSES * len(batch)), 0) + " %",
                     f"{2e-12 * work / np.median(run.seconds):.3g}",
                     "" if mode is modes[0] else "{} and {}".format(*others),
@@ -521,7 +522,8 @@ image and are judged at the end, on rounded pixels: an image that had flipped on
 flipped, and the perturbation is larger than it need be. None of them tells the step of the flip.""",
     "full": """\
 A Euclidean VGG-16 of width {width:g} with random weights, its last layer shifted and scaled so that the scores of these
-drawn faces have mean 0 and spread 0.5: time and passes are those of this network, not of a trained one. Efficiency is
+drawn faces have mean 0 and spread 0.5: attempts a second and passes are those of this network, and a trained one, which
+is flipped less easily, takes more of them. Efficiency is
 (forward passes x bare time of one + gradients x bare time of one) / time taken, as in the first table. Other verdicts
 and perturbations are numbers of images for which a mode ends otherwise than the first one. The last column is
 arithmetic: the passes that `faceflip plan` counts for this attack's experiments of the paper's preset
