@@ -1,6 +1,7 @@
 """Speed of the attack engine: how full its passes are, and how it stands beside plain batching and other libraries.
 
     python benchmarks/attacks.py [--images 2000] [--rounds 5] [--run results] [--markdown FILE] [--json FILE]
+    python benchmarks/attacks.py --full [--batch-sizes 64 128 256 512] [--images 1000] [--compile]    for a GPU
 
 One core, the embedded network, the same images for everybody. All contenders of a table take turns within each round,
 and so do the bare passes that efficiency is measured by; figures are medians over the rounds, with the fastest and
@@ -9,15 +10,19 @@ slowest round beside them. Ratios are formed within a round, never between runs.
 The networks are those of a finished default run (`--run`, the folder of its results: dataset/celeba.h5,
 networks/{euclidean,softmax}/<attribute>/converged.pt, networks/moon/converged.pt), or else are trained first on drawn
 faces, about three minutes, and kept in `--prepared` for the next time.
+
+With `--full` it is the paper's network and image size instead, on a GPU where there is one: a table for each batch
+size, with and without TF32, and what the paper's attacks would take. Every table is printed, and written, as soon as
+it is made.
 """
 
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,18 +34,31 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "attacks")]
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from attack_networks import balance  # noqa: E402
 from attack_reference import Setting, lockstep, one_by_one  # noqa: E402
+from machine import described, forget_peak, peak, wait  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch import nn  # noqa: E402
 
 from faceflip import celeba  # noqa: E402
-from faceflip.attacks import ATTACKS, attack  # noqa: E402
-from faceflip.dataset import Dataset, open_dataset  # noqa: E402
+from faceflip.attacks import ATTACKS, AttackResult, attack  # noqa: E402
+from faceflip.config import read_config  # noqa: E402
+from faceflip.dataset import Dataset, open_dataset, pack_dataset  # noqa: E402
+from faceflip.device import computing_on  # noqa: E402
+from faceflip.errors import UserError  # noqa: E402
+from faceflip.estimate import Estimate  # noqa: E402
+from faceflip.networks import NetworkSpec, build  # noqa: E402
 from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
+from faceflip.networks.inference import scores, to_input  # noqa: E402
+from faceflip.progress import duration  # noqa: E402
+from faceflip.synthetic import write_celeba  # noqa: E402
 
 KINDS = ("euclidean", "softmax", "moon")
+CPU = torch.device("cpu")
 BARE_PASSES = 32
 """Passes that a bare time is the mean of."""
+FULL_BARE_PASSES = 4
+"""The same of the paper's network."""
 
 
 # Networks and images
@@ -48,9 +66,6 @@ BARE_PASSES = 32
 
 def prepare(folder: Path, attribute: str) -> None:
     """Draw faces and train one network of each kind on them, as the embedded default does."""
-    from faceflip.dataset import pack_dataset
-    from faceflip.networks import NetworkSpec
-    from faceflip.synthetic import write_celeba
     from faceflip.training.options import TrainingOptions
     from faceflip.training.run import train_and_save
 
@@ -90,15 +105,17 @@ class Timed:
     outcome: dict
 
 
-def take_turns(contenders: dict[str, Callable[[], dict]], rounds: int) -> dict[str, Timed]:
+def take_turns(contenders: dict[str, Callable[[], dict]], rounds: int, device: torch.device = CPU) -> dict[str, Timed]:
     """Run all contenders once a round, after one run that does not count."""
     timed = {name: Timed([], run()) for name, run in contenders.items()}
     for number in range(rounds):
         # Every round starts elsewhere, so that nobody always comes after the same neighbour.
         names = list(contenders)
         for name in names[number % len(names) :] + names[: number % len(names)]:
+            wait(device)
             start = time.perf_counter()
             contenders[name]()
+            wait(device)
             timed[name].seconds.append(time.perf_counter() - start)
         print(f"  round {number + 1} of {rounds}", file=sys.stderr, flush=True)
     return timed
@@ -111,6 +128,18 @@ def spread(values: list[float], digits: int = 2) -> str:
 
 def ratios(slower: Timed, faster: Timed) -> list[float]:
     return [one / other for one, other in zip(slower.seconds, faster.seconds, strict=True)]
+
+
+def efficiencies(engine: Timed, forward: Timed, gradient: Timed, images: int) -> list[float]:
+    """Return, for each round, the share of the engine's time that its passes take by themselves, in percent.
+
+    `images` went through the network in the bare forward passes, and as many in the bare gradient passes.
+    """
+    passes = engine.outcome
+    return [
+        100 * (passes["forwards"] * one + passes["gradients"] * other) / images / seconds
+        for seconds, one, other in zip(engine.seconds, forward.seconds, gradient.seconds, strict=True)
+    ]
 
 
 def bare(model: nn.Module, batch: torch.Tensor, backward: bool, repeats: int) -> Callable[[], dict]:
@@ -172,12 +201,8 @@ def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argpa
             arguments.rounds,
         )
         passes = timed["engine"].outcome
-        shares = [
-            (passes["forwards"] * forward + passes["gradients"] * gradient) / (BARE_PASSES * arguments.batch) / engine
-            for engine, forward, gradient in zip(
-                timed["engine"].seconds, timed["forward"].seconds, timed["gradient"].seconds, strict=True
-            )
-        ]
+        bare_times = timed["forward"], timed["gradient"]
+        shares = efficiencies(timed["engine"], *bare_times, BARE_PASSES * arguments.batch)
         count = len(images)
         rows.append(
             [
@@ -186,7 +211,7 @@ def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argpa
                 f"{passes['gradients'] / count:.2f}",
                 f"{passes['forwards'] / count:.2f} (at most {passes['most forwards']})",
                 spread([1000 * seconds / count for seconds in timed["engine"].seconds]),
-                spread([100 * share for share in shares], 0) + " %",
+                spread(shares, 0) + " %",
                 spread(ratios(timed["loop"], timed["some"]), 1),
                 spread(ratios(timed["lockstep"], timed["some"]), 1),
             ]
@@ -344,6 +369,138 @@ def beside(timed: dict[str, Timed], case: str, ours: str, count: int) -> list[li
 
 PEER_HEADINGS = ["", "", "flipped", "ms / image", "times as long as ours"]
 
+
+# Table 4: the paper's network
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A way to compute the network."""
+
+    name: str
+    tf32: bool = False
+    compiled: bool = False
+
+
+def drawn_faces(count: int) -> np.ndarray:
+    """Return faces of CelebA's size, uint8 (count, 218, 178, 3)."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_celeba(Path(folder) / "celeba", train=count, validation=1, test=1, seed=2018)
+        pack_dataset(Path(folder) / "celeba", Path(folder) / "celeba.h5")
+        return np.array(open_dataset(Path(folder) / "celeba.h5").images[:count])
+
+
+def undecided(spec: NetworkSpec, images: np.ndarray, device: torch.device) -> nn.Module:
+    """Build a network of random weights whose scores of these images lie around zero, so that both decisions occur.
+
+    Few lie beyond 1 or -1, from where FGS would take all its steps without arriving.
+    """
+    network = build(spec, seed=0).to(device).eval().requires_grad_(False)
+    balance(network.layers[-1], torch.from_numpy(scores(network, images, batch_size=32)).to(device), spread=0.5)
+    return network
+
+
+def full_contender(
+    model: nn.Module, images: np.ndarray, name: str, mode: Mode, device: torch.device, **options
+) -> Callable[[], dict]:
+    """Return a contender that tells passes, memory, and, image by image, what it came to: once, and not timed."""
+    seen: dict = {}
+
+    def summary(result: AttackResult) -> dict:
+        return {
+            "flipped": result.flipped,
+            "perturbations": np.array([zlib.crc32(perturbation) for perturbation in result.perturbation]),
+            "gradients": int(result.gradient_passes.sum()),
+            "forwards": int(result.forward_passes.sum()),
+            "memory": peak(device),
+        }
+
+    def run() -> dict:
+        if not seen:
+            forget_peak(device)
+        result = attack(model, images, name, objective="euclidean", **options)
+        if not seen:
+            seen.update(summary(result))
+        return seen
+
+    return in_mode(run, mode)
+
+
+def in_mode(run: Callable[[], dict], mode: Mode) -> Callable[[], dict]:
+    def contender() -> dict:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = mode.tf32
+        return run()
+
+    return contender
+
+
+def full(
+    network: nn.Module,
+    images: np.ndarray,
+    size: int,
+    modes: list[Mode],
+    estimate: Estimate,
+    rounds: int,
+    device: torch.device,
+) -> list[list]:
+    """Compare the attacks with their bare passes in each mode, and the other modes' results with the first's."""
+    if any(mode.compiled for mode in modes):
+        torch.compiler.reset()  # else what was compiled for other batch sizes counts against a limit
+    batch = to_input(images[:size], device)
+    contenders = {}
+    for mode in modes:
+        model = torch.compile(network) if mode.compiled else network
+        for name in ATTACKS:
+            options = {**estimate.config["attacks"][name], "batch_size": size}
+            contenders[mode.name, name] = full_contender(model, images, name, mode, device, **options)
+        for backward in (False, True):
+            contenders[mode.name, backward] = in_mode(bare(model, batch, backward, FULL_BARE_PASSES), mode)
+    timed = take_turns(contenders, rounds, device)
+
+    rows, cost = [], estimate.costs["euclidean"]
+    for mode in modes:
+        bare_times = timed[mode.name, False], timed[mode.name, True]
+        hours = []
+        for name in ATTACKS:
+            run, first = timed[mode.name, name], timed[modes[0].name, name].outcome
+            passes = run.outcome
+            work = passes["gradients"] * cost.gradient + passes["forwards"] * cost.forward
+            planned = sum(estimate.attack(each) for each in estimate.plan.experiments if each.attack == name)
+            hours.append(planned / work * np.median(run.seconds))
+            others = [int((passes[what] != first[what]).sum()) for what in ("flipped", "perturbations")]
+            rows.append(
+                [
+                    mode.name,
+                    name,
+                    f"{passes['flipped'].mean():.0%}",
+                    f"{passes['gradients'] / len(images):.1f}",
+                    f"{passes['forwards'] / len(images):.1f}",
+                    spread([len(images) / seconds for seconds in run.seconds]),
+                    spread(efficiencies(run, *bare_times, FULL_BARE_PASSES * len(batch)), 0) + " %",
+                    f"{2e-12 * work / np.median(run.seconds):.3g}",
+                    "" if mode is modes[0] else "{} and {}".format(*others),
+                    passes["memory"],
+                    duration(hours[-1]),
+                ]
+            )
+        rows.append([mode.name, "all", *[""] * (len(FULL_HEADINGS) - 3), duration(sum(hours))])
+    return rows
+
+
+FULL_HEADINGS = [
+    "",
+    "attack",
+    "flipped",
+    "gradients / attempt",
+    "forward passes / attempt",
+    "attempts / s",
+    "efficiency",
+    "TFLOP/s",
+    "other verdicts and perturbations",
+    "memory",
+    "the paper's attacks",
+]
+
 FINE_PRINT = {
     "efficiency": """\
 Efficiency is (forward passes x bare time of one + gradients x bare time of one) / time taken; the bare times are
@@ -363,12 +520,96 @@ All take steps of one pixel value along the sign of the same gradient, from the 
 than 0-255. We judge each image after each step and stop at the first flip. The others take all steps with every
 image and are judged at the end, on rounded pixels: an image that had flipped on the way and came back counts as not
 flipped, and the perturbation is larger than it need be. None of them tells the step of the flip.""",
+    "full": """\
+A Euclidean VGG-16 of width {width:g} with random weights, its last layer shifted and scaled so that the scores of these
+drawn faces have mean 0 and spread 0.5: attempts a second and passes are those of this network, and a trained one, which
+is flipped less easily, takes more of them. Efficiency is
+(forward passes x bare time of one + gradients x bare time of one) / time taken, as in the first table. Other verdicts
+and perturbations are numbers of images for which a mode ends otherwise than the first one. The last column is
+arithmetic: the passes that `faceflip plan` counts for this attack's experiments of the paper's preset
+({attempts:,} attempts each), on one device at this row's speed.""",
 }
+
+
+class Tables:
+    """The tables as far as they are made, on screen and in files, so that what fails later loses nothing."""
+
+    def __init__(self, setting: str, markdown: Path | None, as_json: Path | None) -> None:
+        self.text, self.content = "", {"setting": setting, "tables": {}}
+        self.markdown, self.json = markdown, as_json
+        self.tell(setting)
+
+    def add(self, name: str, headings: list[str], rows: list[list]) -> None:
+        self.content["tables"][name] = headings, rows
+        self.tell(tabulate(rows, headings, tablefmt="github", disable_numparse=True))
+
+    def tell(self, text: str) -> None:
+        print(text, end="\n\n", flush=True)
+        self.text += f"{text}\n\n"
+        if self.markdown:
+            self.markdown.write_text(self.text)
+        if self.json:
+            self.json.write_text(json.dumps(self.content, indent=2))
+
+
+def embedded_tables(arguments: argparse.Namespace) -> None:
+    """Make the tables of the embedded networks."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    folder = arguments.run or arguments.prepared
+    if not all(checkpoint(folder, kind, arguments.attribute).exists() for kind in KINDS):
+        prepare(folder, arguments.attribute)
+    data = dataset(folder)
+    images = np.array(data.images[data.rows("train")[: arguments.images or 2000]])
+    some = images[: arguments.peer_images]
+    models = {kind: network(folder, kind, arguments.attribute) for kind in KINDS}
+    tables = Tables(
+        f"{len(images)} images of {images.shape[2]} x {images.shape[1]} ({len(some)} beside other libraries), "
+        f"batch {arguments.batch}, {described(CPU)}; median (fastest-slowest) of {arguments.rounds} rounds.",
+        arguments.markdown,
+        arguments.json,
+    )
+    for name in arguments.tables:
+        if name == "efficiency":
+            rows = [row for kind in arguments.kinds for row in efficiency(models[kind], images, kind, arguments)]
+        else:
+            rows = {"line": line_search, "iterative": iterative}[name](models["softmax"], some, arguments)
+        tables.add(name, EFFICIENCY_HEADINGS if name == "efficiency" else PEER_HEADINGS, rows)
+        tables.tell(FINE_PRINT[name].format(loop_images=arguments.loop_images, max_steps=arguments.max_steps))
+
+
+def full_tables(arguments: argparse.Namespace) -> None:
+    """Make the tables of the paper's network, one for each batch size."""
+    config = read_config(ROOT, [ROOT / "workflow/presets/paper.yaml"])
+    config["network"]["width"] = arguments.width
+    estimate = Estimate.of(config)
+    images = drawn_faces(arguments.images or 1000)
+    with computing_on(arguments.device, arguments.threads) as device:
+        model = undecided(estimate.spec("euclidean"), images, device)
+        modes = [Mode("float32")]
+        modes += [Mode("TF32", tf32=True)] if device.type == "cuda" else []
+        modes += [Mode("float32, compiled", compiled=True)] if arguments.compile else []
+        tables = Tables(
+            f"{len(images)} images of {images.shape[2]} x {images.shape[1]}, {described(device, arguments.threads)}; "
+            f"median (fastest-slowest) of {arguments.rounds} rounds.",
+            arguments.markdown,
+            arguments.json,
+        )
+        for size in arguments.batch_sizes:
+            print(f"batch {size}", file=sys.stderr, flush=True)
+            tables.tell(f"Batch {size}:")
+            try:
+                rows = full(model, images, size, modes, estimate, arguments.rounds, device)
+            except (torch.OutOfMemoryError, UserError) as error:
+                tables.tell(str(error).splitlines()[0])
+            else:
+                tables.add(f"full, batch {size}", FULL_HEADINGS, rows)
+        tables.tell(FINE_PRINT["full"].format(width=arguments.width, attempts=estimate.attempts))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--images", type=int, default=2000, help="images of the first table")
+    parser.add_argument("--images", type=int, help="images of the first table, or with --full; 2,000 and 1,000")
     parser.add_argument("--peer-images", type=int, default=256, help="images of the comparisons with other libraries")
     parser.add_argument("--loop-images", type=int, default=128, help="images of the naive and lockstep columns")
     parser.add_argument("--rounds", type=int, default=5)
@@ -379,44 +620,18 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="results of a finished default run to take networks and images from")
     parser.add_argument("--prepared", type=Path, default=Path(tempfile.gettempdir()) / "faceflip-benchmark")
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="networks of the first table")
-    parser.add_argument("--tables", nargs="+", default=["efficiency", "line", "iterative"], choices=list(FINE_PRINT))
+    embedded = ["efficiency", "line", "iterative"]
+    parser.add_argument("--tables", nargs="+", default=embedded, choices=embedded)
+    parser.add_argument("--full", action="store_true", help="VGG-16 at full width on 178 x 218 pixels")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 128, 256, 512], help="with --full")
+    parser.add_argument("--compile", action="store_true", help="with --full: also through torch.compile")
+    parser.add_argument("--width", type=float, default=1.0, help="with --full: another width, to try it out")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="with --full")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU, with --full")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-
-    folder = arguments.run or arguments.prepared
-    if not all(checkpoint(folder, kind, arguments.attribute).exists() for kind in KINDS):
-        prepare(folder, arguments.attribute)
-    data = dataset(folder)
-    images = np.array(data.images[data.rows("train")[: arguments.images]])
-    some = images[: arguments.peer_images]
-    models = {kind: network(folder, kind, arguments.attribute) for kind in KINDS}
-
-    tables: dict[str, tuple[list[str], list[list]]] = {}
-    if "efficiency" in arguments.tables:
-        rows = [row for kind in arguments.kinds for row in efficiency(models[kind], images, kind, arguments)]
-        tables["efficiency"] = EFFICIENCY_HEADINGS, rows
-    if "line" in arguments.tables:
-        tables["line"] = PEER_HEADINGS, line_search(models["softmax"], some, arguments)
-    if "iterative" in arguments.tables:
-        tables["iterative"] = PEER_HEADINGS, iterative(models["softmax"], some, arguments)
-
-    setting = (
-        f"{len(images)} images of {images.shape[2]} x {images.shape[1]} ({len(some)} beside other libraries), "
-        f"batch {arguments.batch}, one thread, {platform.machine()}, PyTorch {torch.__version__}; "
-        f"median (fastest-slowest) of {arguments.rounds} rounds."
-    )
-    text = setting + "\n\n"
-    for name, (headings, rows) in tables.items():
-        text += tabulate(rows, headings, tablefmt="github", disable_numparse=True) + "\n\n"
-        text += FINE_PRINT[name].format(loop_images=arguments.loop_images, max_steps=arguments.max_steps) + "\n\n"
-    print(text)
-    if arguments.markdown:
-        arguments.markdown.write_text(text)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"setting": setting, "tables": tables}, indent=2))
+    (full_tables if arguments.full else embedded_tables)(arguments)
 
 
 if __name__ == "__main__":

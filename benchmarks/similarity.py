@@ -2,6 +2,7 @@
 
     python benchmarks/similarity.py [--faces 4] [--rounds 3] [--json FILE] [--no-peers]
     python benchmarks/similarity.py --sensitivity [--run results]
+    python benchmarks/similarity.py --batch-sizes 256 512 1024 [--device cuda]    the torch engine, for a GPU
 
 Pair by pair, every contender is called a few times in a row and the shortest call counts, so that each finds its
 caches as it would in the midst of its own work. Times on one core are processor time: other work on the machine does
@@ -10,6 +11,9 @@ never between runs.
 
 With `--sensitivity` it tells instead what each choice of the definition changes, on adversarial images of a finished
 run (`--run`, the folder of its results; the same number of every attack) or on pairs of its own.
+
+With `--batch-sizes` it tells how many pairs a second the torch engine scores in batches of these sizes, which wait in
+the machine's memory as those of the workflow do, and how far its scores lie from those of the CPU engine.
 """
 
 import argparse
@@ -30,10 +34,12 @@ import numpy as np  # noqa: E402
 import pass_oracle  # noqa: E402
 import pass_plain  # noqa: E402
 import torch  # noqa: E402
+from machine import described, forget_peak, peak  # noqa: E402
 from pass_pairs import pairs  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from faceflip.similarity import pass_scores  # noqa: E402
+from faceflip.device import computing_on  # noqa: E402
+from faceflip.similarity import Alignment, PassScores, batched, pass_scores  # noqa: E402
 from faceflip.similarity.cpu import available_threads  # noqa: E402
 
 
@@ -137,6 +143,61 @@ def sensitivity(originals: np.ndarray, perturbed: np.ndarray, index: np.ndarray)
     return title + tabulate(rows, headers=headings, floatfmt=formats, tablefmt="github")
 
 
+def torch_engine(
+    originals: np.ndarray, perturbed: np.ndarray, index: np.ndarray, sizes: list[int], device: torch.device, rounds: int
+) -> str:
+    """Return a table of the torch engine's speed at each batch size, and of its differences from the CPU engine.
+
+    The pairs are repeated until there are two full batches of the largest size or more.
+    """
+    expected = pass_scores(originals, perturbed, original_index=index, engine="cpu")
+    repeats = -(-2 * max(sizes) // len(perturbed))
+    many, owners = np.tile(perturbed, (repeats, 1, 1, 1)), np.tile(index, repeats)
+    rows = []
+    for size in sizes:
+
+        def run(count: int, size: int = size) -> PassScores:
+            options = {"channels": 4, "align": True, "unaligned": True, "device": device, "batch": size}
+            return batched.score(originals, many[:count], owners[:count], **options)
+
+        forget_peak(device)
+        try:
+            run(size)
+        except torch.OutOfMemoryError:
+            rows.append([str(size), "out of memory"])
+            continue
+        count, seconds = len(many) // size * size, []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            found = run(count)
+            seconds.append(time.perf_counter() - start)
+        compared = min(count, len(perturbed))
+        difference, settled, otherwise = against(found[:compared], expected[:compared])
+        median, *extremes = (count / each for each in (np.median(seconds), max(seconds), min(seconds)))
+        speed = "{:,.1f} ({:,.1f}-{:,.1f})".format(median, *extremes)
+        rows.append([str(size), speed, f"{difference:.1e}", str(settled), str(otherwise), peak(device)])
+    headings = ["batch", "pairs/s", "largest difference", "settled pairs", "other ends", "memory"]
+    title = (
+        f"{originals.shape[2]} x {originals.shape[1]} pixels, {described(device)}; median (slowest-fastest) of "
+        f"{rounds} runs\n\n"
+    )
+    return title + tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True)
+
+
+def against(found: PassScores, expected: PassScores) -> tuple[float, int, int]:
+    """Return the largest difference of scores on pairs that settle in both, their number, and how many end otherwise.
+
+    An alignment that has not settled within the steps allowed goes on moving; its last digits are nobody's.
+    """
+    ends = (Alignment.IDENTICAL, Alignment.CONVERGED)
+    settled = np.isin(found.status, ends) & np.isin(expected.status, ends)
+    largest = max(
+        np.abs(getattr(found, name) - getattr(expected, name))[settled].max(initial=0)
+        for name in ("pass_", "ssim", "pass_gray", "ssim_gray")
+    )
+    return largest, int(settled.sum()), int((found.status != expected.status).sum())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--faces", type=int, default=4, help="originals; 62 pairs each")
@@ -147,6 +208,8 @@ def main() -> None:
     parser.add_argument("--sensitivity", action="store_true")
     parser.add_argument("--run", type=Path, metavar="RESULTS", help="take pairs of a run (with --sensitivity)")
     parser.add_argument("--each", type=int, default=30, help="pairs of every attack of the run")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", help="of the torch engine, such as 256 512 1024")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="with --batch-sizes")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
@@ -162,6 +225,10 @@ def main() -> None:
 
     if arguments.sensitivity:
         print(sensitivity(originals, perturbed, index))
+        return
+    if arguments.batch_sizes:
+        with computing_on(arguments.device, threads=1) as device:
+            print(torch_engine(originals, perturbed, index, arguments.batch_sizes, device, arguments.rounds))
         return
 
     aligned = {

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import numpy as np
 import torch
+from machine import described, forget_peak, peak, wait
 
 from faceflip.celeba import SPLIT_SIZES
 from faceflip.config import read_config
@@ -64,11 +65,6 @@ def noise(spec: NetworkSpec, count: int, folder: Path) -> LabelledImages:
     images = np.memmap(path, np.uint8, "r", shape=(count, height, width, 3))
     labels = random.choice([-1, 1], (count, len(spec.attributes))).astype(np.int8)
     return LabelledImages(images, np.arange(count), labels)
-
-
-def wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def bare(case: Case, data: LabelledImages, device: torch.device) -> Callable[[int], None]:
@@ -153,7 +149,7 @@ def measure(case: Case, data: LabelledImages, device: torch.device, folder: Path
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = case.options.tf32
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
+    forget_peak(device)
     loops = {"bare": bare(case, data, device), "product": product(case, data, device, folder)}
     for loop in loops.values():
         timed(loop, 2)
@@ -170,7 +166,7 @@ def measure(case: Case, data: LabelledImages, device: torch.device, folder: Path
         epoch = (SPLIT_SIZES["train"] + SPLIT_SIZES["validation"] * cost.forward / cost.training) / speeds["product"]
         row += [duration(epoch), duration(81 * case.options.max_epochs * epoch)]
     if device.type == "cuda":
-        row += [f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB"]
+        row += [peak(device)]
     print("|", " | ".join(map(str, row)), "|", flush=True)
 
 
@@ -210,8 +206,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=arguments.folder) as folder,
         computing_on(wanted, arguments.threads, deterministic=True) as device,
     ):
-        where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {arguments.threads} threads"
-        print(f"{where}, PyTorch {torch.__version__}; median of {arguments.repeats} runs each, in turn\n")
+        print(f"{described(device, arguments.threads)}; median of {arguments.repeats} runs each, in turn\n")
         columns = ["", "batch", "bare, images/s", "product, images/s", "ratio", "by processor time", "TFLOP/s"]
         columns += ["an epoch", "81 networks"] if arguments.full else []
         columns += ["memory"] if device.type == "cuda" else []

@@ -1,4 +1,4 @@
-"""Finished runs that tests of several kinds look at."""
+"""Finished runs that tests of several kinds look at, and the devices that others compute on."""
 
 import pytest
 from running import Workflow
@@ -10,3 +10,17 @@ def tiny(tmp_path_factory):
     workflow = Workflow(tmp_path_factory.mktemp("tiny"))
     workflow("--cores", 2)
     return workflow
+
+
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    """The name of a device, prepared as the workflow's jobs prepare it; a GPU only where there is one."""
+    import torch
+
+    from faceflip.device import prepare
+
+    if request.param == "cuda":
+        if not torch.cuda.is_available():
+            pytest.skip("PyTorch sees no GPU here")
+        prepare("cuda", threads=torch.get_num_threads())
+    return request.param

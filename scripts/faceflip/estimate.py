@@ -197,10 +197,15 @@ class Estimate:
                 count * len(CHECKPOINTS) * self._predicted * self.costs[network].forward
                 for network, count in self.networks.items()
             ),
-            "attacks": sum(self._attack(experiment) for experiment in self.plan.experiments),
+            "attacks": sum(self.attack(experiment) for experiment in self.plan.experiments),
             "scans": sum(self._scan(experiment) for experiment in self.plan.scanned),
             "transfer": sum(self._transfer(experiment) for experiment in self.plan.transfers),
         }
+
+    def attack(self, experiment: Experiment) -> int:
+        """Return the multiply-adds of the attempts of one experiment."""
+        attack, cost = find(experiment.attack), self.costs[experiment.network]
+        return self.attempts * (attack.gradients * cost.gradient + attack.forwards * cost.forward)
 
     @property
     def _predicted(self) -> int:
@@ -215,10 +220,6 @@ class Estimate:
         options, cost = self.options(network), self.costs[network]
         learned = self.images["train"] // options.batch_size * options.batch_size
         return options.max_epochs * (learned * cost.training + self.images["validation"] * cost.forward)
-
-    def _attack(self, experiment: Experiment) -> int:
-        attack, cost = find(experiment.attack), self.costs[experiment.network]
-        return self.attempts * (attack.gradients * cost.gradient + attack.forwards * cost.forward)
 
     def _scan(self, experiment: Experiment) -> int:
         """One gradient, and at most a forward pass for every whole epsilon and for the bisection after it."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from faceflip.dataset import Dataset
 from faceflip.progress import ProgressCallback, counted
-from faceflip.similarity import parameters, score_table
+from faceflip.similarity import pairs_a_call, parameters, score_table
 from faceflip.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ def adversarial_blocks(store: Store, dataset: Dataset, rows: np.ndarray | None =
     images = store.column("image")
     for block in store.blocks(rows, size):
         originals = images[block.rows]
-        perturbed = np.take(dataset.images, originals, axis=0) + block.perturbations
+        perturbed = block.perturbations
+        perturbed += np.take(dataset.images, originals, axis=0)
         yield block.rows, originals, perturbed.astype(np.uint8)
 
 
@@ -55,7 +56,7 @@ def score_shard(
         store.require_dataset(dataset.fingerprint)
         more = counted(progress, int((store.column("flipped") == 1).sum()))
         tables = [_unscored(len(store))]
-        for rows, images, perturbed in adversarial_blocks(store, dataset):
+        for rows, images, perturbed in adversarial_blocks(store, dataset, size=pairs_a_call(engine, device)):
             unique, index = np.unique(images, return_inverse=True)
             originals = np.take(dataset.images, unique, axis=0)
             table = score_table(

@@ -59,10 +59,16 @@ def convolutional(outputs: int, seed: int, size: tuple[int, int] = (12, 10), spr
         ).eval()
         with torch.no_grad():
             scores = network(torch.rand(256, 3, *size) * 255)
-            scale = spread / scores.std(dim=0)
-            network[-1].weight *= scale[:, None]
-            network[-1].bias.copy_((network[-1].bias - scores.mean(dim=0)) * scale)
+        balance(network[-1], scores, spread)
     return network
+
+
+@torch.no_grad()
+def balance(last: nn.Linear, scores: Tensor, spread: float = 1.0) -> None:
+    """Change the last layer so that the scores (N, M), seen over some images, have a mean of zero and this spread."""
+    scale = spread / scores.std(dim=0)
+    last.weight *= scale[:, None]
+    last.bias.copy_((last.bias - scores.mean(dim=0)) * scale)
 
 
 class _Centre(nn.Module):

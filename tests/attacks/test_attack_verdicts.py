@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from attack_networks import Linear, convolutional, noise_images
+from attack_networks import Linear, balance, convolutional, noise_images
 
 from faceflip.attacks import ATTACKS, AttackResult, attack
 from faceflip.networks import NetworkSpec, build
@@ -32,10 +32,7 @@ def embedded(kind: str) -> torch.nn.Module:
     network = build(spec, seed=5).eval()
     with torch.no_grad():
         scores = network(torch.from_numpy(pictures(32)).permute(0, 3, 1, 2).float())
-        scale = 1 / scores.std(dim=0)
-        last = network.layers[-1]
-        last.weight *= scale[:, None]
-        last.bias.copy_((last.bias - scores.mean(dim=0)) * scale)
+    balance(network.layers[-1], scores)
     return network
 
 
@@ -49,9 +46,10 @@ def pictures(count: int) -> np.ndarray:
 
 def values(network: torch.nn.Module, kind: str, images: np.ndarray, attribute: int, size: int) -> np.ndarray:
     """Return the decision values of images as anybody would compute them, in batches of a size."""
+    device = next(network.parameters()).device
     batch = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     with torch.inference_mode():
-        scores = torch.cat([network(part) for part in batch.split(size)])
+        scores = torch.cat([network(part.to(device)).cpu() for part in batch.split(size)])
     return OBJECTIVES[kind].decision_values(scores)[:, attribute].numpy()
 
 
@@ -64,8 +62,8 @@ def perturbed(images: np.ndarray, result: AttackResult) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_verdicts_hold_in_other_batches_and_layouts(kind, name):
-    network, images = embedded(kind), pictures(24)
+def test_verdicts_hold_in_other_batches_and_layouts(kind, name, device):
+    network, images = embedded(kind).to(device), pictures(24)
     attribute = len(KINDS[kind]) - 1
     result = attack(network, images, name, attribute, kind, batch_size=16, max_steps=15)
     assert result.flipped.sum() >= 8
@@ -82,11 +80,12 @@ def test_verdicts_hold_in_other_batches_and_layouts(kind, name):
 RE_READ = """
 import sys
 import numpy as np, torch
-sys.path[:0] = sys.argv[2:]
+sys.path[:0] = sys.argv[3:]
 from test_attack_verdicts import embedded, values
+from faceflip.device import prepare
 from faceflip.store import open_store
 images = np.load(sys.argv[1] + ".npy")
-network = embedded("euclidean")
+network = embedded("euclidean").to(prepare(sys.argv[2], threads=1))
 network.load_state_dict(torch.load(sys.argv[1] + ".pt", weights_only=True))
 with open_store(sys.argv[1]) as store:
     rows = np.flatnonzero(store.column("flipped"))
@@ -104,8 +103,8 @@ COLUMNS += ("gradient_passes", "forward_passes", "outcome")
 """What a store takes from a result as it is."""
 
 
-def test_verdicts_hold_in_another_process(tmp_path):
-    network, images = embedded("euclidean"), pictures(20)
+def test_verdicts_hold_in_another_process(tmp_path, device):
+    network, images = embedded("euclidean").to(device), pictures(20)
     result = attack(network, images, "ffa-line", batch_size=8)
     path = tmp_path / "attempts.h5"
     header = StoreHeader("euclidean", "converged", "ffa-line", {}, {"Smiling": "0" * 64}, "0" * 64, seed=0)
@@ -115,9 +114,8 @@ def test_verdicts_hold_in_another_process(tmp_path):
     np.save(f"{path}.npy", images)
     torch.save(network.state_dict(), f"{path}.pt")
     library = HERE.parents[2] / "scripts"
-    run = subprocess.run(
-        [sys.executable, "-c", RE_READ, str(path), str(HERE.parent), str(library)], capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", RE_READ, str(path), device, str(HERE.parent), str(library)]
+    run = subprocess.run(command, capture_output=True, text=True)
     assert run.stdout == f"held {result.flipped.sum()}\n", run.stderr
     assert result.flipped.sum() > 10
 

@@ -87,18 +87,20 @@ def test_alignment_alone(mixed, engine):
     assert np.isnan(alone.ssim_gray).all()
 
 
-def test_torch_engine_agrees(mixed, full_size_pairs):
+def test_torch_engine_agrees(mixed, full_size_pairs, device):
     originals, perturbed, index = mixed
     big = [np.concatenate([pair[side][::7] for pair in full_size_pairs.values()]) for side in (0, 1)]
+    # A GPU adds up in another order, which may make a pair settle a step sooner or later, or just not.
+    tolerance, agreeing = (1e-5, 1.0) if device == "cpu" else (1e-4, 0.98)
     for arguments in ((originals, perturbed, index), (*big, None)):
         cpu = pass_scores(*arguments[:2], original_index=arguments[2])
-        torch = pass_scores(*arguments[:2], original_index=arguments[2], engine="torch")
-        np.testing.assert_array_equal(cpu.status, torch.status)
-        settled = cpu.status <= 1
+        torch = pass_scores(*arguments[:2], original_index=arguments[2], engine="torch", device=device)
+        assert (cpu.status == torch.status).mean() >= agreeing
+        settled = (cpu.status <= 1) & (torch.status <= 1)
         assert settled.sum() > 50
         for name in ("pass_", "ssim", "pass_gray", "ssim_gray"):
-            np.testing.assert_allclose(getattr(torch, name)[settled], getattr(cpu, name)[settled], atol=1e-5)
-        np.testing.assert_allclose(torch.ecc[settled], cpu.ecc[settled], atol=1e-5)
+            np.testing.assert_allclose(getattr(torch, name)[settled], getattr(cpu, name)[settled], atol=tolerance)
+        np.testing.assert_allclose(torch.ecc[settled], cpu.ecc[settled], atol=tolerance)
 
 
 def test_images_wider_than_a_piece():

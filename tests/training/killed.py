@@ -1,6 +1,7 @@
 """Trains a small network in processes that are killed at chosen moments, and again in one that is not.
 
-Run as a script: it starts a process for each scenario, so that torch is imported once, and prints JSON.
+Run as a script, with a folder and a device: it starts a process for each scenario, so that torch is imported once, and
+prints JSON. On a GPU, where a process takes seconds to begin, all networks are killed in a few places.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import torch
 from faceflip import files
 from faceflip.celeba import ATTRIBUTES
 from faceflip.dataset import Dataset
+from faceflip.device import computing_on
 from faceflip.networks import NetworkSpec
 from faceflip.training import TrainingOptions, loop, unfinished
 from faceflip.training.run import train_and_save
@@ -26,7 +28,7 @@ STEPS = 3
 OUTPUTS = ("epoch2.pt", "converged.pt", "history.csv")
 SPEC = NetworkSpec("euclidean", ("Smiling",), (32, 36), width=0.03, dropout=0.5, input_scale=1 / 64)
 OTHERS = (replace(SPEC, objective="softmax"), replace(SPEC, objective="moon", attributes=ATTRIBUTES))
-"""Networks that are killed in a few places, where SPEC is in all."""
+"""Networks that are killed in a few places, where SPEC is in all (on a CPU)."""
 
 OPTIONS = TrainingOptions(batch_size=8, learning_rate=1e-4, max_epochs=4, patience=2)
 
@@ -51,9 +53,10 @@ def dataset(count=40, seed=0):
     return Dataset(images, labels, split, names, {"fingerprint": f"made up, seed {seed}"})
 
 
-def train(folder, options=OPTIONS, save_every=0.0, spec=SPEC):
+def train(folder, options=OPTIONS, save_every=0.0, spec=SPEC, device="cpu"):
     paths = [folder / name for name in OUTPUTS]
-    train_and_save(dataset(), spec, options, 5, torch.device("cpu"), *paths, save_every=save_every)
+    with computing_on(device, torch.get_num_threads(), deterministic=True) as place:
+        train_and_save(dataset(), spec, options, 5, place, *paths, save_every=save_every)
 
 
 def die():
@@ -140,25 +143,25 @@ def contents(folder):
     }
 
 
-def killed_and_resumed(folder, hooks, spec=SPEC):
+def killed_and_resumed(folder, hooks, spec=SPEC, device="cpu"):
     """Train in processes that are killed, then in one that is not; in between, outputs go, as Snakemake sees to."""
 
     def doomed(hook):
         hook()
-        train(folder, EVER_BETTER, spec=spec)
+        train(folder, EVER_BETTER, spec=spec, device=device)
 
     ends = []
     for hook in hooks:
         ends.append(in_process(lambda hook=hook: doomed(hook)))
         for name in OUTPUTS:
             (folder / name).unlink(missing_ok=True)
-    ends.append(in_process(lambda: train(folder, EVER_BETTER, spec=spec)))
+    ends.append(in_process(lambda: train(folder, EVER_BETTER, spec=spec, device=device)))
     return {"ends": ends, "files": contents(folder)}
 
 
-def uninterrupted(folder, spec):
+def uninterrupted(folder, spec, device="cpu"):
     """Train without a state ever being saved."""
-    ends = [in_process(lambda: train(folder, EVER_BETTER, save_every=1e9, spec=spec))]
+    ends = [in_process(lambda: train(folder, EVER_BETTER, save_every=1e9, spec=spec, device=device))]
     return {"ends": ends, "files": contents(folder)}
 
 
@@ -181,24 +184,24 @@ def killed_in_all_places(folder):
     return results
 
 
-def killed_in_a_few(folder, spec):
+def killed_in_a_few(folder, spec, device):
     """Return what comes of an uninterrupted training, and of one that is killed amid epochs and between them."""
     hooks = [lambda: after_step(2), lambda: after_step(3), lambda: at_call(loop.Training, "_begin_epoch", 2)]
     return {
-        "uninterrupted": uninterrupted(folder / "whole", spec),
-        "killed three times": killed_and_resumed(folder / "often", hooks, spec),
+        "uninterrupted": uninterrupted(folder / "whole", spec, device),
+        "killed three times": killed_and_resumed(folder / "often", hooks, spec, device),
     }
 
 
-def main(folder):
+def main(folder, device):
     log = sys.stdout
     os.fsync = lambda descriptor: None  # a killed process loses nothing that it wrote; only a fallen computer does
     sys.stdout = (folder / "log.txt").open("w")
-    results = {SPEC.objective: killed_in_all_places(folder)}
-    for spec in OTHERS:
-        results[spec.objective] = killed_in_a_few(folder / spec.objective, spec)
+    results = {SPEC.objective: killed_in_all_places(folder)} if device == "cpu" else {}
+    for spec in OTHERS if device == "cpu" else (SPEC, *OTHERS):
+        results[spec.objective] = killed_in_a_few(folder / spec.objective, spec, device)
     json.dump(results, log)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

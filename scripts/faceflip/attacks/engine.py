@@ -54,6 +54,9 @@ def attack(
 ) -> AttackResult:
     """Attack each image and return all results, in the order of the images.
 
+    On NVIDIA GPUs PyTorch convolves with TF32 unless it is told otherwise; `faceflip.device.prepare` tells it, as every
+    job of the workflow does.
+
     Args:
         network: any module from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in evaluation
             mode and left as it was.

@@ -4,6 +4,6 @@ The reference implementation of the definition "pass-1" (`docs/pass.md`), on the
 """
 
 from faceflip.similarity.definition import NAME, Alignment, PassScores, parameters
-from faceflip.similarity.scoring import pass_score, pass_scores, score_table
+from faceflip.similarity.scoring import pairs_a_call, pass_score, pass_scores, score_table
 
-__all__ = ["NAME", "Alignment", "PassScores", "parameters", "pass_score", "pass_scores", "score_table"]
+__all__ = ["NAME", "Alignment", "PassScores", "pairs_a_call", "parameters", "pass_score", "pass_scores", "score_table"]

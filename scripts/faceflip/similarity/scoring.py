@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Color = Literal["both", "rgb", "gray"]
 Engine = Literal["auto", "cpu", "torch"]
 
+BLOCK_CPU = 256
+"""Pairs that a caller hands over at a time where they are scored on the CPU."""
+
 _CHANNELS = {"gray": 1, "rgb": 3, "both": 4}
 
 
@@ -69,7 +72,24 @@ def choose_engine(engine: Engine, device: Any, *images: Any) -> Literal["cpu", "
     if engine != "auto":
         return engine
     devices = [device] if device is not None else [batch.device for batch in images if _is_tensor(batch)]
-    return "torch" if any(str(place).split(":")[0] != "cpu" for place in devices) else "cpu"
+    return "torch" if any(_is_accelerator(place) for place in devices) else "cpu"
+
+
+def _is_accelerator(device: Any) -> bool:
+    return str(device).split(":")[0] != "cpu"
+
+
+def pairs_a_call(engine: Engine, device: Any) -> int:
+    """Return how many pairs to hand over in one call, for callers that cannot hand over all: a full batch or more.
+
+    An accelerator works on many pairs at a time; for the CPU, fewer keep memory small and lose nothing. Arguments are
+    those of `pass_scores`; the images are taken to be arrays.
+    """
+    if device is None or not _is_accelerator(device) or choose_engine(engine, device) == "cpu":
+        return BLOCK_CPU
+    from faceflip.similarity import batched
+
+    return batched.BATCH_ACCELERATOR
 
 
 def pass_scores(
@@ -143,4 +163,4 @@ def score_table(originals: Any, perturbed: Any, **options: Any) -> "pd.DataFrame
     return pd.DataFrame(dict(pass_scores(originals, perturbed, **options).columns()))
 
 
-__all__ = ["Alignment", "choose_engine", "pass_score", "pass_scores", "score_table"]
+__all__ = ["Alignment", "choose_engine", "pairs_a_call", "pass_score", "pass_scores", "score_table"]
