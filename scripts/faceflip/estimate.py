@@ -90,7 +90,7 @@ class Estimate:
         folder = config["dataset"]["celeba"]
         if folder is None:
             return cls(config, {split: config["synthetic"][split] for split in celeba.SPLITS})
-        layout = find_celeba(folder) if Path(folder).exists() else None
+        layout = find_celeba(folder, images=False) if Path(folder).exists() else None
         if layout is None or layout.annotations is None or layout.partition is None:
             return cls(config, celeba.SPLIT_SIZES)
         splits = read_labels(layout).table["split"].tolist()
