@@ -46,11 +46,15 @@ class Cost:
 
 
 def cost_of(spec: NetworkSpec) -> Cost:
-    """Count what PyTorch would compute, without computing it: convolutions and matrix products."""
+    """Count what PyTorch would compute, without computing it: convolutions and matrix products.
+
+    Raises:
+        UserError: There is no such network, or it takes no images of that size.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from faceflip.networks import build
+    from faceflip.networks import outline
 
     def counted(training: bool, gradient: bool) -> int:
         network.requires_grad_(training)
@@ -62,8 +66,7 @@ def cost_of(spec: NetworkSpec) -> Cost:
                 scores.sum().backward()
         return counter.get_total_flops() // 2
 
-    with torch.device("meta"):
-        network = build(spec).eval()
+    network = outline(spec).eval()
     return Cost(
         forward=counted(training=False, gradient=False),
         gradient=counted(training=False, gradient=True),

@@ -51,7 +51,7 @@ def test_options_are_frozen_and_documented_defaults():
         ({"margin": float("nan")}, "option margin: expected a number"),
         ({"search": "Scan"}, "option search: no value 'Scan'; did you mean scan"),
         ({"fgs_label": "anotated"}, "option fgs_label: no value 'anotated'; did you mean annotated"),
-        ({"ffa_target": 3}, "option ffa_target: no value '3'; there are current, original"),
+        ({"ffa_target": 3}, "option ffa_target: no value 3; there are current, original"),
         ({"ffa_objective": ["scores"]}, "option ffa_objective: no value"),
         ({"max_eps": 3}, "no attack option 'max_eps'; did you mean max_steps or max_epsilon"),
     ],

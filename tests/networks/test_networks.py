@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from faceflip.errors import UserError
-from faceflip.networks import OBJECTIVES, NetworkSpec, build, decisions
+from faceflip.networks import OBJECTIVES, NetworkSpec, build, decisions, outline
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.networks.initialisation import FILLERS
@@ -114,6 +114,54 @@ def test_a_torchvision_architecture():
         "softmax", ("Smiling",), image_size=(44, 54), architecture="squeezenet1_1", initialisation="msra"
     )
     assert build(spec).eval()(torch.zeros(2, 3, 54, 44)).shape == (2, 2)
+
+
+def named(architecture, size=(44, 54)):
+    return NetworkSpec("moon", ("Smiling", "Male", "Young"), size, architecture=architecture, initialisation="msra")
+
+
+@pytest.mark.parametrize("architecture", ["vgg16", "resnet18", "regnet_y_400mf", "googlenet", "swin_t"])
+def test_the_outline_of_a_network_is_its_shape(architecture):
+    network = outline(named(architecture))
+    assert {parameter.device.type for parameter in network.parameters()} == {"meta"}
+    whole = build(named(architecture))
+    assert network.state_dict().keys() == whole.state_dict().keys()
+    assert whole.train()(torch.rand(2, 3, 54, 44) * 255).shape == (2, 3), "one tensor of scores, also in training"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size", "message"),
+    [
+        ("resnet1", (44, 54), "network.architecture: there is no network 'resnet1'; did you mean resnet1"),
+        ("VGG", (44, 54), "network.architecture: there is no network 'VGG'"),
+        ("fcn_resnet50", (44, 54), "there is no network 'fcn_resnet50'"),
+        ("vit_b_16", (178, 218), "vit_b_16 takes no images of 178 x 218 pixels (Wrong image height! Expected 224"),
+        ("maxvit_t", (178, 218), "maxvit_t takes no images of 178 x 218 pixels"),
+        ("inception_v3", (44, 54), "inception_v3 takes no images of 44 x 54 pixels"),
+        ("alexnet", (44, 54), "alexnet takes no images of 44 x 54 pixels"),
+    ],
+)
+def test_networks_that_will_not_do_are_told_by_the_key_that_names_them(architecture, size, message):
+    with pytest.raises(UserError) as error:
+        outline(named(architecture, size))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_network_that_gives_something_else_than_scores(monkeypatch):
+    monkeypatch.setattr("faceflip.networks.network._layers", lambda spec, outputs: nn.Flatten())
+    with pytest.raises(UserError, match=r"vgg16 gives 2 x 7128 for 2 images, expected scores 2 x 3"):
+        outline(named("vgg16"))
+    monkeypatch.setattr("faceflip.networks.network._layers", lambda spec, outputs: Pair())
+    with pytest.raises(UserError, match=r"vgg16 gives tuple for 2 images, expected scores 2 x 3"):
+        outline(named("vgg16"))
+
+
+class Pair(nn.Module):
+    """Gives scores twice."""
+
+    def forward(self, images):
+        return images.sum((2, 3)), images.sum((2, 3))
 
 
 def test_checkpoint_round_trip_and_same_bytes(tmp_path):

@@ -11,6 +11,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from jobs import (
     pack,
     predict,
     score_of,
+    synthesize,
 )
 from PIL import Image
 from running import Workflow
@@ -243,6 +245,11 @@ CASES = [
          (f"{ZIP}/list_attr_celeba.txt would unpack to 269,484,032 bytes, where at most 268,435,456 are expected",
           "docs/dataset.md"), ZIP, swelling),
     Case("notes on drawn faces that are cut", FACES, (NOTES, "is not JSON", "draw them anew"), NOTES, cut(0.5)),
+    # Networks that do not go with the images, before these are decoded or drawn
+    Case("network of other images", pack("results/synthetic", architecture="vit_b_16"),
+         ("network.architecture: vit_b_16 takes no images of 44 x 54 pixels", "dataset.image_size")),
+    Case("network of images still to be drawn", partial(synthesize, architecture="inception_v3"),
+         ("network.architecture: inception_v3 takes no images of 44 x 54 pixels",)),
     # Checkpoints
     Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),
     Case("checkpoint empty", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"")),
@@ -380,6 +387,7 @@ CONFIGURATIONS = [
     ("null", "seed: null", ("seed: expected integer, found None",)),
     ("unknown attribute", "attributes: [Smilling]", ("attributes[0]", "did you mean Smiling?")),
     ("unknown attack", "experiments: {moon: {converged: [pgd]}}", ("experiments.moon.converged[0]", "none of")),
+    ("unknown architecture", "network: {architecture: resnet1}", ("no network 'resnet1'", "did you mean resnet1")),
     ("impossible attack", "experiments: {moon: {converged: [fgs-line]}}", ("use ffa-line or ffa-iterative",)),
     ("negative", "sample: {images: -3}", ("sample.images: -3",)),
     ("tag with code", "seed: !!python/object/apply:os.mkdir [exploded]", ("not valid JSON or YAML",)),

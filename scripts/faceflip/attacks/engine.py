@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from faceflip.attacks.options import Options, near_words
+from faceflip.attacks.options import Options
 from faceflip.attacks.passes import SMALL, Passes, prepared
 from faceflip.attacks.registry import Attack, find
 from faceflip.attacks.results import AttackResult
 from faceflip.attacks.slots import Slots, Wants
-from faceflip.errors import UserError
+from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.objectives import OBJECTIVES, Objective
 from faceflip.outcomes import Outcome
 from faceflip.progress import Progress
@@ -100,7 +100,8 @@ def iterate(
     checked = Options.of(options)
     declared = find(attack)
     if objective not in OBJECTIVES:
-        raise UserError(f"there is no objective {near_words(objective, list(OBJECTIVES))}")
+        hint = did_you_mean(objective, OBJECTIVES, otherwise="; there are ")
+        raise UserError(f"there is no objective {objective!r}{hint}")
     count = _checked_shape(images)
     attributes = _column(attribute, count, "attribute")
     if (attributes < 0).any():

@@ -9,9 +9,8 @@ from torch import Tensor
 from faceflip.attacks.directions import FFA, FGS, Direction
 from faceflip.attacks.iterative import IterativeSearch
 from faceflip.attacks.line import LineSearch
-from faceflip.attacks.options import near_words
 from faceflip.attacks.slots import Slots
-from faceflip.errors import UserError
+from faceflip.errors import UserError, did_you_mean
 
 
 class Search(Protocol):
@@ -113,5 +112,5 @@ ATTACKS: dict[str, Attack] = {
 def find(name: str) -> Attack:
     """Return the attack of this name, or raise `UserError` with the near names."""
     if name not in ATTACKS:
-        raise UserError(f"there is no attack {near_words(name, list(ATTACKS))}")
+        raise UserError(f"there is no attack {name!r}{did_you_mean(name, ATTACKS, otherwise='; there are ')}")
     return ATTACKS[name]
