@@ -84,7 +84,7 @@ def test_the_architectures_are_those_of_torchvision():
 
 def test_attacks_beside_those_of_the_paper(monkeypatch):
     """Need options, of which each has a default, and no other entry in the schema."""
-    monkeypatch.setattr("faceflip.config.ATTACK_NAMES", (*ATTACK_NAMES, "sffa-line"))
+    monkeypatch.setattr("faceflip.config.ATTACK_NAMES", {**ATTACK_NAMES, "sffa-line": ""})
     config = merged(
         changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}}
     )

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from faceflip.errors import UserError, did_you_mean
 
 CHOICES = {
@@ -48,6 +50,9 @@ class Options:
     """How far past zero a decision value must be to count as flipped; None measures the network's own rounding."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), np.generic):
+                object.__setattr__(self, field.name, value.item())  # NumPy's numbers are as good as Python's
         faults = [fault for field in fields(self) if (fault := _fault(field.name, getattr(self, field.name)))]
         if faults:
             raise UserError("\n".join(faults))
