@@ -124,5 +124,8 @@ def test_networks_of_torchvision_are_planned(tmp_path, architecture):
 def test_faulty_arguments(tmp_path):
     with pytest.raises(UserError, match="give one of"):
         planned("--probe", "--tflops", 3)
+    for option, value in (("--tflops", "0"), ("--tflops", "nan"), ("--tflops", "-1"), ("--images-per-second", "inf")):
+        with pytest.raises(UserError, match=f"{option} {value}: expected a number above 0"):
+            planned(option, value)
     with pytest.raises(UserError, match=r"no Snakefile and config\.yaml here; name their folder with --project"):
         module._project(tmp_path)

@@ -186,7 +186,10 @@ def test_checkpoint_round_trip_and_same_bytes(tmp_path):
         ([1, 2], "not a checkpoint of faceflip"),
         ({"format": "faceflip-store"}, "its format entry is 'faceflip-store', expected 'faceflip-checkpoint'"),
         ({"format": "faceflip-checkpoint", "version": 99}, "version 99, .* newer faceflip wrote it: update"),
-        ({"format": "faceflip-checkpoint", "version": 1}, "version 1, but .* version 2; delete it and run again"),
+        (
+            {"format": "faceflip-checkpoint", "version": 1},
+            r"version 1, but .* version 2; is the path right\? If .* delete it and run again",
+        ),
         ({"format": "faceflip-checkpoint", "version": 2}, "does not hold what it should"),
         ({"format": "faceflip-checkpoint", "version": 2, "network": []}, "does not hold what it should"),
     ],
@@ -218,7 +221,10 @@ def test_a_checkpoint_that_was_cut_short_or_has_a_flipped_bit(tmp_path):
     whole, path = (tmp_path / "whole.pt").read_bytes(), tmp_path / "x.pt"
     for length in (1, 1000, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match=r"x\.pt: not a readable checkpoint .*; delete it and run"):
+        with pytest.raises(
+            UserError,
+            match=r"x\.pt: not a readable checkpoint .*; is the path right\? If the workflow made it, delete it",
+        ):
             load_checkpoint(path)
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 4

@@ -196,6 +196,10 @@ def faceflip(*arguments):
     return lambda entries, folder: entries.command(folder, *arguments)
 
 
+def flip_face(*options):
+    return faceflip("flip", CHECKPOINT, IMAGE, "--resize", "--device", "cpu", *options)
+
+
 @dataclass(frozen=True)
 class Case:
     """What is done to which file of a finished run, what is run on it then, and what the message must say."""
@@ -268,6 +272,8 @@ CASES = [
     Case("unknown loss", predict, (AGAIN,), CHECKPOINT, network_with(objective="hinge")),
     Case("unknown key of the network", predict, ("unknown keys ['depth']",), CHECKPOINT, network_with(depth=3)),
     Case("checkpoint of another attribute", attack, (CHECKPOINT, "Smiling"), CHECKPOINT, network_with(attributes=["Male"])),
+    Case("flip by a file of one's own", faceflip("flip", ANNOTATIONS, "small.png"),
+         (ANNOTATIONS, "not a readable checkpoint", "is the path right? If the workflow made it, delete it")),
     # Datasets
     Case("dataset missing", predict, (DATASET, "pack_dataset"), DATASET, remove),
     Case("dataset empty", predict, (DATASET, AGAIN), DATASET, write(b"")),
@@ -322,6 +328,24 @@ CASES = [
     Case("PASS of different sizes", faceflip("pass", "results/synthetic/img_align_celeba/000001.jpg", "small.png"),
          ("of one size",)),
     Case("PASS of no image", faceflip("pass", SAMPLE, SAMPLE), (SAMPLE,)),
+    Case("flip into a file", flip_face("-o", SAMPLE), (SAMPLE, "file exists", "name another one")),
+    Case("flip into a folder within a file", flip_face("-o", f"{SAMPLE}/flipped"), (f"{SAMPLE}/flipped", "name another one")),
+    Case("flip with an argument as option", flip_face("--option", "device=cuda"), ("no attack option 'device'", "there are batch_size")),
+    Case("flip by annotated labels, of which there are none",
+         flip_face("--attack", "fgs-line", "--option", "fgs_label=annotated"), ("option fgs_label", "--label")),
+    Case("labels into a folder", faceflip("labels", "results/synthetic", "--csv", "results"), ("results: is a directory", "name another one")),
+    Case("labels into a folder within a file", faceflip("labels", "results/synthetic", "--csv", f"{SAMPLE}/a.csv"),
+         (f"{SAMPLE}/a.csv", "not a directory", "name another one")),
+    Case("labels into nothing", faceflip("labels", "results/synthetic", "--csv", ""), ("is a directory",)),
+    Case("labels into a name that is too long", faceflip("labels", "results/synthetic", "--csv", "l" * 300),
+         ("file name too long", "name a shorter one")),
+    Case("show into a folder", faceflip("show", SHARD, "-o", "results"), ("results: is a directory", "name another one")),
+    Case("export a table into a folder within a file", faceflip("export", SHARD, "--to", "csv", "-o", f"{SAMPLE}/a.csv"),
+         (f"{SAMPLE}/a.csv", "not a directory")),
+    Case("export pictures into a folder within a file", faceflip("export", SHARD, "--to", "png", "-o", f"{SAMPLE}/a"),
+         (f"{SAMPLE}/a", "not a directory")),
+    Case("faces into a folder within a file", faceflip("synthesize", f"{SAMPLE}/faces", "--train", "1"),
+         (f"{SAMPLE}/faces", "not a directory")),
 ]  # fmt: skip
 
 
