@@ -33,14 +33,20 @@ def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
             remedy = "free some space and run again"
         elif number in CLOSED:
             remedy = f"make {path.parent} writable and run again"
-        elif number in TAKEN:
-            remedy = "name another one, or move what is in the way"
+        elif number in TAKEN and (there := _in_the_way(path)):
+            remedy = f"name another one, or move {there} out of the way"
         elif number == errno.ENAMETOOLONG:
             remedy = "name a shorter one"
         else:
             raise
         reason = os.strerror(number).lower()
         raise UserError(f"{path}: {reason}, nothing was written under this name; {remedy}") from error
+
+
+def _in_the_way(path: Path) -> Path | None:
+    """Return what has a path's name already, or is a file where a folder would have to be."""
+    there = next(place for place in (path, *path.parents) if place.exists())
+    return there if there == path or not there.is_dir() else None
 
 
 def _number(error: OSError) -> int | None:
