@@ -9,7 +9,10 @@ with job(snakemake.log[0]) as screen:
     from faceflip.dataset import count_labels, open_dataset, pack_dataset, write_manifest
     from faceflip.files import replacing
     from faceflip.progress import Progress
+    from faceflip.trial import require_network
 
+    # A network that will not do is told now, not when all images are there.
+    require_network(snakemake.config)
     size = snakemake.params.image_size
     manifest = pack_dataset(
         Path(snakemake.params.folder),

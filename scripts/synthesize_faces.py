@@ -7,7 +7,10 @@ from faceflip.job import job
 with job(snakemake.log[0]) as screen:
     from faceflip.progress import Progress
     from faceflip.synthetic import write_celeba
+    from faceflip.trial import require_network
 
+    # A network that will not do is told now, not when all images are there.
+    require_network(snakemake.config)
     write_celeba(
         Path(snakemake.output.annotations).parent,
         **snakemake.params.faces,

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from faceflip.architecture_names import ARCHITECTURE_NAMES
 from faceflip.attack_names import ATTACK_NAMES
 from faceflip.celeba import ATTRIBUTES
-from faceflip.errors import UserError
+from faceflip.errors import UserError, did_you_mean
 
 Config = Mapping[str, Any]
 
@@ -70,14 +70,15 @@ def _explain(error: Any) -> Iterator[str]:
     if error.validator == "additionalProperties":
         known = list(error.schema["properties"])
         for key in sorted(set(error.instance) - set(known), key=str):
-            yield f"{_path(error, key)}: unknown key{_nearest(str(key), known)}"
+            yield f"{_path(error, key)}: unknown key{did_you_mean(str(key), known)}"
     elif error.validator == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         yield from (f"{_path(error, key)}: missing" for key in missing if f"{key!r}" in error.message)
     elif error.validator in ("enum", "const"):
         allowed = error.validator_value if error.validator == "enum" else [error.validator_value]
         words = ", ".join(map(str, allowed))
-        yield f"{_path(error)}: {error.instance!r} is none of {words}{_nearest(str(error.instance), map(str, allowed))}"
+        hint = did_you_mean(str(error.instance), map(str, allowed))
+        yield f"{_path(error)}: {error.instance!r} is none of {words}{hint}"
     elif error.validator == "oneOf":
         branches = [each for each in error.context if each.validator != "const" and each.validator != "type"]
         if branches:
@@ -118,26 +119,23 @@ def _path(error: Any, *more: Any) -> str:
     return parts or "the whole"
 
 
-def _nearest(word: str, known: Any) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def _contradictions(config: Config) -> Iterator[str]:
     """Yield faults that lie in the values of several keys, or are not worth a schema."""
     if config["attributes"] != "all":
         for position, name in enumerate(config["attributes"]):
             if name not in ATTRIBUTES:
-                yield f"attributes[{position}]: {name!r} is not an attribute of CelebA{_nearest(name, ATTRIBUTES)}"
+                yield f"attributes[{position}]: {name!r} is not an attribute of CelebA{did_you_mean(name, ATTRIBUTES)}"
+    if (name := config["network"]["architecture"]) not in ARCHITECTURE_NAMES:
+        yield f"network.architecture: there is no network {name!r}{did_you_mean(name, ARCHITECTURE_NAMES)}"
     for name in config["attacks"]:
         if name not in ATTACK_NAMES:
-            yield f"attacks.{name}: there is no such attack{_nearest(name, ATTACK_NAMES)}"
+            yield f"attacks.{name}: there is no such attack{did_you_mean(name, ATTACK_NAMES)}"
     for network, checkpoints in config["experiments"].items():
         for checkpoint, attacks in checkpoints.items():
             for position, name in enumerate(attacks):
                 if name not in config["attacks"]:
                     place, known = f"experiments.{network}.{checkpoint}[{position}]", ", ".join(config["attacks"])
-                    yield f"{place}: {name!r} is none of {known}, see attacks{_nearest(name, config['attacks'])}"
+                    yield f"{place}: {name!r} is none of {known}, see attacks{did_you_mean(name, config['attacks'])}"
     for checkpoint, attacks in config["experiments"]["moon"].items():
         for attack in attacks:
             if attack.startswith("fgs"):

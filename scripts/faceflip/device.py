@@ -1,6 +1,7 @@
 """Where networks and scores are computed."""
 
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,23 @@ def prepare(device: str, threads: int, tf32: bool = False) -> "torch.device":
         hidden = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is {visible!r})"
         raise UserError(f"compute.device is cuda, but torch sees no GPU here{hidden}; set it to auto or cpu")
     return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def existing(device: "str | torch.device") -> "torch.device":
+    """Return PyTorch's device of a name, such as ``cuda:1``.
+
+    Raises:
+        UserError: There is none here.
+    """
+    import torch
+
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:  # by kind of device and of build
+        reason = textwrap.shorten(str(error), 100, placeholder=" ...")
+        raise UserError(f"there is no device {device!r} here ({reason}); cpu is always there") from error
+    return place
 
 
 @contextmanager

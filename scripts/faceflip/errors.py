@@ -1,4 +1,7 @@
-"""The one exception that is meant for the reader of the screen."""
+"""The one exception that is meant for the reader of the screen, and hints at what was meant."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class UserError(Exception):
@@ -7,3 +10,18 @@ class UserError(Exception):
     The message is all that a person gets to see (the traceback goes to the log), so it names the file and the row, key
     or HDF5 path, says what was expected, and what to do about it. Several faults of one kind are told in one error.
     """
+
+
+def did_you_mean(word: object, known: Iterable[str], otherwise: str = "") -> str:
+    """Return what to say behind a wrong name: the two nearest of those known, or one not so near, or else all of them.
+
+    Args:
+        word: The name; what is no text is near to none.
+        known: The right names.
+        otherwise: Where none is near, they are all listed behind this, such as "; there are "; without it nothing is.
+    """
+    names = list(known)
+    text = word if isinstance(word, str) else ""
+    if near := get_close_matches(text, names, n=2, cutoff=0.75) or get_close_matches(text, names, n=1, cutoff=0.5):
+        return f"; did you mean {' or '.join(near)}?"
+    return otherwise and otherwise + ", ".join(names)

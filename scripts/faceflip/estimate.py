@@ -46,11 +46,15 @@ class Cost:
 
 
 def cost_of(spec: NetworkSpec) -> Cost:
-    """Count what PyTorch would compute, without computing it: convolutions and matrix products."""
+    """Count what PyTorch would compute, without computing it: convolutions and matrix products.
+
+    Raises:
+        UserError: There is no such network, or it takes no images of that size.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from faceflip.networks import build
+    from faceflip.networks import outline
 
     def counted(training: bool, gradient: bool) -> int:
         network.requires_grad_(training)
@@ -62,8 +66,7 @@ def cost_of(spec: NetworkSpec) -> Cost:
                 scores.sum().backward()
         return counter.get_total_flops() // 2
 
-    with torch.device("meta"):
-        network = build(spec).eval()
+    network = outline(spec).eval()
     return Cost(
         forward=counted(training=False, gradient=False),
         gradient=counted(training=False, gradient=True),
@@ -90,7 +93,7 @@ class Estimate:
         folder = config["dataset"]["celeba"]
         if folder is None:
             return cls(config, {split: config["synthetic"][split] for split in celeba.SPLITS})
-        layout = find_celeba(folder) if Path(folder).exists() else None
+        layout = find_celeba(folder, images=False) if Path(folder).exists() else None
         if layout is None or layout.annotations is None or layout.partition is None:
             return cls(config, celeba.SPLIT_SIZES)
         splits = read_labels(layout).table["split"].tolist()

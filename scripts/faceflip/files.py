@@ -18,11 +18,12 @@ LEFTOVER = re.compile(r"\..+\.\d+-[0-9a-f]{8}(\.[^.]+)?")
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+TAKEN = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 @contextmanager
 def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Turn the errors of a full disk and of a folder that cannot be written to into one that names the file."""
+    """Turn the errors of a full disk, a closed folder, or a name that will not do into one that names the file."""
     path = Path(path)
     try:
         yield
@@ -32,10 +33,20 @@ def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
             remedy = "free some space and run again"
         elif number in CLOSED:
             remedy = f"make {path.parent} writable and run again"
+        elif number in TAKEN and (there := _in_the_way(path)):
+            remedy = f"name another one, or move {there} out of the way"
+        elif number == errno.ENAMETOOLONG:
+            remedy = "name a shorter one"
         else:
             raise
         reason = os.strerror(number).lower()
         raise UserError(f"{path}: {reason}, nothing was written under this name; {remedy}") from error
+
+
+def _in_the_way(path: Path) -> Path | None:
+    """Return what has a path's name already, or is a file where a folder would have to be."""
+    there = next(place for place in (path, *path.parents) if place.exists())
+    return there if there == path or not there.is_dir() else None
 
 
 def _number(error: OSError) -> int | None:
@@ -64,11 +75,13 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     The temporary name keeps the suffix, because many writers choose their format by it.
 
     Raises:
-        UserError: The disk is full, or the folder cannot be written to.
+        UserError: The disk is full, the folder cannot be written to, or `path` is a folder or leads through a file.
     """
     path = Path(path)
-    beside = name_beside(path)
     with telling_disk_errors(path):
+        if path.is_dir():  # what is to be written may take hours: do not wait for the renaming
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        beside = name_beside(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.touch()
     try:

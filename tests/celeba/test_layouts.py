@@ -86,6 +86,17 @@ def test_the_images_of_a_plan_are_counted_in_every_layout(layout, tmp_path):
     assert Estimate.of(config).images == {"train": 5, "validation": 2, "test": 2}
 
 
+@pytest.mark.parametrize(
+    "images", [b"", b"<!DOCTYPE html><html><head><title>Quota exceeded</title>", b"PK\x03\x04 broken off"]
+)
+def test_labels_need_no_images_however_broken_their_archive(images, tmp_path):
+    put(tmp_path, {**FACES.texts, f"Img/{IMAGES}.zip": images})
+    assert len(read_labels(tmp_path).table) == 9
+    assert Estimate.of({"dataset": {"celeba": str(tmp_path)}}).images == {"train": 5, "validation": 2, "test": 2}
+    with pytest.raises(UserError, match=rf"{IMAGES}\.zip: "):
+        find(tmp_path)
+
+
 def test_a_subset_is_made_by_cutting_the_annotations(tmp_path):
     few = SmallCelebA(FACES.splits[:8], FACES.labels[:8])
     put(tmp_path, {ANNOTATIONS: few.annotations(), PARTITION: FACES.partition(), **below(IMAGES, FACES.jpegs)})
@@ -93,7 +104,7 @@ def test_a_subset_is_made_by_cutting_the_annotations(tmp_path):
     assert manifest["images"] == {"train": 5, "validation": 2, "test": 1}
     notes = "\n".join(manifest["notes"])
     assert f"one image of {tmp_path / PARTITION} is not in {tmp_path / ANNOTATIONS}: 000009.jpg" in notes
-    assert "1 images have no annotation and are left out, such as 000009.jpg" in notes
+    assert "one image has no annotation and is left out: 000009.jpg" in notes
 
 
 def test_a_subset_needs_images_of_each_split(tmp_path):

@@ -1,6 +1,8 @@
 """`faceflip flip`: images of one's own against a checkpoint."""
 
 import json
+import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from faceflip.attack_names import ATTACK_NAMES
 from faceflip.attacks import ATTACKS
+from faceflip.attacks import attack as attack_of_the_library
 from faceflip.cli.app import app
 from faceflip.cli.flip import _options
 from faceflip.errors import UserError
@@ -85,6 +89,28 @@ def test_values_of_options(text, value):
     assert type(read) is type(value)
 
 
+def test_labels_reach_the_attack(flip, folder, monkeypatch):
+    given = []
+
+    def attack(*arguments, labels=None, **options):
+        given.append(labels)
+        return attack_of_the_library(*arguments, labels=labels, **options)
+
+    monkeypatch.setattr("faceflip.attacks.attack", attack)
+    call = partial(flip, folder / "euclidean.pt", folder / "a.png", folder / "b.png", "--attack", "fgs-line")
+    for labels in ([], ["absent"], ["1"], ["present", "-1"]):
+        told = call("--option", "max_epsilon=1", *(word for label in labels for word in ("--label", label)))
+        assert len(told["images"]) == 2
+    assert given == [None, [-1, -1], [1, 1], [1, -1]]
+    call("--option", "max_epsilon=1", "--option", "fgs_label=annotated", "--label", "present")
+
+
+def test_the_help_says_what_each_attack_does():
+    output = " ".join(CliRunner().invoke(app, ["flip", "--help"], env={"COLUMNS": "160"}).output.split())
+    for name, line in ATTACK_NAMES.items():
+        assert f"{name}: {line}" in output
+
+
 def test_small_numbers_reach_the_attack(flip, folder):
     arguments = (folder / "moon.pt", folder / "a.png", "--attribute", "Smiling")
     told = flip(*arguments, "--option", "epsilon_tolerance=1e-3")
@@ -111,6 +137,17 @@ def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_step=3"], "did you mean max_steps"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "search=["], r"--option search=\[: expected a number"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_steps=1e1"], "expected a whole number"),
+        (["moon.pt", "a.png", "--option", "device=cuda"], "no attack option 'device'; there are batch_size"),
+        (["moon.pt", "a.png", "--option", "objective=moon"], "no attack option 'objective'"),
+        (["moon.pt", "a.png", "--option", "progress=true"], "no attack option 'progress'"),
+        (["moon.pt", "a.png", "--option", "labels=1"], "no attack option 'labels'"),
+        (["euclidean.pt", "a.png", "--label", "yes"], "--label yes: expected present or absent"),
+        (["euclidean.pt", "a.png", "--label", "1", "--label", "-1"], "--label is given 2 times: give it once for all"),
+        (
+            ["euclidean.pt", "a.png", "--attack", "fgs-line", "--option", "fgs_label=annotated"],
+            r"option fgs_label: 'annotated' needs the images' labels \(argument labels, or --label\)",
+        ),
+        (["euclidean.pt", "a.png", "-o", "b.png"], "b.png: file exists, nothing was written.*name another one"),
         (["moon.pt", "a.png", "--attribute", "Male", "--device", "gpu"], "no device 'gpu'; there are auto, cpu, cuda"),
         (["none.pt", "a.png", "--attribute", "Male"], "none.pt does not exist"),
         (["a.png", "a.png", "--attribute", "Male"], "not a readable checkpoint"),
@@ -130,6 +167,19 @@ def test_the_table_for_people(folder):
     assert result.exit_code == 0
     for word in ("Smiling by ffa-line", "a.png", "PASS", "ε"):
         assert word in result.output
+
+
+def test_images_are_told_apart_in_a_pipe_and_in_a_narrow_terminal(folder, tmp_path, monkeypatch):
+    faces = [tmp_path / "a-folder-of-faces" / f"a-face-of-a-long-name-[red]-{number}.png" for number in (1, 2)]
+    faces[0].parent.mkdir()
+    for face in faces:
+        face.write_bytes((folder / "a.png").read_bytes())
+    arguments = ["flip", str(folder / "euclidean.pt"), *map(str, faces), "-o", str(tmp_path / "flipped")]
+    piped = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"}).output
+    assert all(any(str(face) in line for line in piped.splitlines()) for face in faces)
+    narrow = CliRunner().invoke(app, arguments, env={"COLUMNS": "80", "FORCE_COLOR": "1"}).output
+    assert "…" not in narrow
+    assert max(map(len, re.sub(r"\x1b\[[\d;]*m", "", narrow).splitlines())) <= 80
 
 
 def test_the_epsilon_of_iterative_attacks_is_called_steps(folder):

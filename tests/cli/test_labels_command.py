@@ -37,6 +37,14 @@ def test_labels_without_images(folder):
     assert f"{100 * table.loc['mean', 'trivial_train']:.2f}" in result.output
 
 
+def test_labels_beside_a_page_of_a_used_up_quota(folder):
+    (folder / "Img").mkdir()
+    (folder / "Img/img_align_celeba.zip").write_text("<html>quota exceeded</html>")
+    result = CliRunner().invoke(app, ["labels", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "60 images" in result.output
+
+
 def test_a_folder_without_labels_says_what_to_fetch(tmp_path):
     result = CliRunner().invoke(app, ["labels", str(tmp_path)])
     assert isinstance(result.exception, UserError)

@@ -108,8 +108,24 @@ def test_a_faulty_configuration(tmp_path, text, message):
     assert message in str(error.value)
 
 
+def test_a_network_that_will_not_do(tmp_path):
+    (tmp_path / "mine.yaml").write_text("network: {architecture: vit_b_16}")
+    with pytest.raises(UserError, match=r"network\.architecture: vit_b_16 takes no images of 44 x 54 pixels"):
+        planned("--configfile", tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize("architecture", ["googlenet", "regnet_x_400mf"])
+def test_networks_of_torchvision_are_planned(tmp_path, architecture):
+    (tmp_path / "mine.yaml").write_text(f"network: {{architecture: {architecture}}}")
+    work = json.loads(planned("--configfile", tmp_path / "mine.yaml", "--json"))["multiply_adds"]
+    assert all(count > 0 for count in work.values())
+
+
 def test_faulty_arguments(tmp_path):
     with pytest.raises(UserError, match="give one of"):
         planned("--probe", "--tflops", 3)
+    for option, value in (("--tflops", "0"), ("--tflops", "nan"), ("--tflops", "-1"), ("--images-per-second", "inf")):
+        with pytest.raises(UserError, match=f"{option} {value}: expected a number above 0"):
+            planned(option, value)
     with pytest.raises(UserError, match=r"no Snakefile and config\.yaml here; name their folder with --project"):
         module._project(tmp_path)

@@ -104,7 +104,7 @@ def test_another_attack_in_the_workflow(tmp_path, monkeypatch):
     place = before.index("from faceflip.attacks.slots")
     table.write_text(before[:place] + imported + before[place:] + entries + f"{line}," + after)
     names = library / "attack_names.py"
-    names.write_text(names.read_text().replace("ATTACK_NAMES = (", f'ATTACK_NAMES = ("{NAME}", '))
+    names.write_text(names.read_text().replace("ATTACK_NAMES = {", f'ATTACK_NAMES = {{"{NAME}": "", '))
 
     command = [sys.executable, "-c", "from faceflip.cli import main; main()", "plan", "--json", "--project", project]
     command += [word for file in workflow.configfiles for word in ("--configfile", file)]

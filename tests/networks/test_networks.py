@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from faceflip.errors import UserError
-from faceflip.networks import OBJECTIVES, NetworkSpec, build, decisions
+from faceflip.networks import OBJECTIVES, NetworkSpec, build, decisions, outline
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.networks.initialisation import FILLERS
@@ -116,6 +116,54 @@ def test_a_torchvision_architecture():
     assert build(spec).eval()(torch.zeros(2, 3, 54, 44)).shape == (2, 2)
 
 
+def named(architecture, size=(44, 54)):
+    return NetworkSpec("moon", ("Smiling", "Male", "Young"), size, architecture=architecture, initialisation="msra")
+
+
+@pytest.mark.parametrize("architecture", ["vgg16", "resnet18", "regnet_y_400mf", "googlenet", "swin_t"])
+def test_the_outline_of_a_network_is_its_shape(architecture):
+    network = outline(named(architecture))
+    assert {parameter.device.type for parameter in network.parameters()} == {"meta"}
+    whole = build(named(architecture))
+    assert network.state_dict().keys() == whole.state_dict().keys()
+    assert whole.train()(torch.rand(2, 3, 54, 44) * 255).shape == (2, 3), "one tensor of scores, also in training"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "size", "message"),
+    [
+        ("resnet1", (44, 54), "network.architecture: there is no network 'resnet1'; did you mean resnet1"),
+        ("VGG", (44, 54), "network.architecture: there is no network 'VGG'"),
+        ("fcn_resnet50", (44, 54), "there is no network 'fcn_resnet50'"),
+        ("vit_b_16", (178, 218), "vit_b_16 takes no images of 178 x 218 pixels (Wrong image height! Expected 224"),
+        ("maxvit_t", (178, 218), "maxvit_t takes no images of 178 x 218 pixels"),
+        ("inception_v3", (44, 54), "inception_v3 takes no images of 44 x 54 pixels"),
+        ("alexnet", (44, 54), "alexnet takes no images of 44 x 54 pixels"),
+    ],
+)
+def test_networks_that_will_not_do_are_told_by_the_key_that_names_them(architecture, size, message):
+    with pytest.raises(UserError) as error:
+        outline(named(architecture, size))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_network_that_gives_something_else_than_scores(monkeypatch):
+    monkeypatch.setattr("faceflip.networks.network._layers", lambda spec, outputs: nn.Flatten())
+    with pytest.raises(UserError, match=r"vgg16 gives 2 x 7128 for 2 images, expected scores 2 x 3"):
+        outline(named("vgg16"))
+    monkeypatch.setattr("faceflip.networks.network._layers", lambda spec, outputs: Pair())
+    with pytest.raises(UserError, match=r"vgg16 gives tuple for 2 images, expected scores 2 x 3"):
+        outline(named("vgg16"))
+
+
+class Pair(nn.Module):
+    """Gives scores twice."""
+
+    def forward(self, images):
+        return images.sum((2, 3)), images.sum((2, 3))
+
+
 def test_checkpoint_round_trip_and_same_bytes(tmp_path):
     network = build(small("softmax"), seed=3).eval()
     for name in ("a.pt", "elsewhere.pt"):
@@ -138,7 +186,10 @@ def test_checkpoint_round_trip_and_same_bytes(tmp_path):
         ([1, 2], "not a checkpoint of faceflip"),
         ({"format": "faceflip-store"}, "its format entry is 'faceflip-store', expected 'faceflip-checkpoint'"),
         ({"format": "faceflip-checkpoint", "version": 99}, "version 99, .* newer faceflip wrote it: update"),
-        ({"format": "faceflip-checkpoint", "version": 1}, "version 1, but .* version 2; delete it and run again"),
+        (
+            {"format": "faceflip-checkpoint", "version": 1},
+            r"version 1, but .* version 2; is the path right\? If .* delete it and run again",
+        ),
         ({"format": "faceflip-checkpoint", "version": 2}, "does not hold what it should"),
         ({"format": "faceflip-checkpoint", "version": 2, "network": []}, "does not hold what it should"),
     ],
@@ -170,7 +221,10 @@ def test_a_checkpoint_that_was_cut_short_or_has_a_flipped_bit(tmp_path):
     whole, path = (tmp_path / "whole.pt").read_bytes(), tmp_path / "x.pt"
     for length in (1, 1000, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
-        with pytest.raises(UserError, match=r"x\.pt: not a readable checkpoint .*; delete it and run"):
+        with pytest.raises(
+            UserError,
+            match=r"x\.pt: not a readable checkpoint .*; is the path right\? If the workflow made it, delete it",
+        ):
             load_checkpoint(path)
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 4

@@ -19,8 +19,8 @@ SCORES = f"results/scores/{STEM}/000.parquet"
 CONFIG = read_config(ROOT, [MICRO])
 
 
-def pack(folder, leave_out=False):
-    """Decode a CelebA in this folder or archive."""
+def pack(folder, leave_out=False, architecture="vgg16"):
+    """Decode a CelebA in this folder or archive, for networks of this architecture."""
 
     def run(entries, bench):
         return entries.script(
@@ -32,6 +32,7 @@ def pack(folder, leave_out=False):
                 "labels": "results/dataset/labels.csv",
             },
             params={"folder": folder, "image_size": [44, 54], "leave_out_bad_images": leave_out},
+            config={**CONFIG, "network": {**CONFIG["network"], "architecture": architecture}},
         )
 
     return run
@@ -164,10 +165,11 @@ def scan(entries, folder):
     )
 
 
-def synthesize(entries, folder):
+def synthesize(entries, folder, architecture="vgg16"):
     return entries.script(
         folder,
         "synthesize_faces",
         output={"annotations": "results/synthetic/list_attr_celeba.txt"},
         params={"faces": {"train": 4, "validation": 1, "test": 1, "mislabelled": 0.0}, "seed": 1},
+        config={**CONFIG, "network": {**CONFIG["network"], "architecture": architecture}},
     )

@@ -11,6 +11,7 @@ import re
 import shutil
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from jobs import (
     pack,
     predict,
     score_of,
+    synthesize,
 )
 from PIL import Image
 from running import Workflow
@@ -194,6 +196,10 @@ def faceflip(*arguments):
     return lambda entries, folder: entries.command(folder, *arguments)
 
 
+def flip_face(*options):
+    return faceflip("flip", CHECKPOINT, IMAGE, "--resize", "--device", "cpu", *options)
+
+
 @dataclass(frozen=True)
 class Case:
     """What is done to which file of a finished run, what is run on it then, and what the message must say."""
@@ -243,6 +249,11 @@ CASES = [
          (f"{ZIP}/list_attr_celeba.txt would unpack to 269,484,032 bytes, where at most 268,435,456 are expected",
           "docs/dataset.md"), ZIP, swelling),
     Case("notes on drawn faces that are cut", FACES, (NOTES, "is not JSON", "draw them anew"), NOTES, cut(0.5)),
+    # Networks that do not go with the images, before these are decoded or drawn
+    Case("network of other images", pack("results/synthetic", architecture="vit_b_16"),
+         ("network.architecture: vit_b_16 takes no images of 44 x 54 pixels", "dataset.image_size")),
+    Case("network of images still to be drawn", partial(synthesize, architecture="inception_v3"),
+         ("network.architecture: inception_v3 takes no images of 44 x 54 pixels",)),
     # Checkpoints
     Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),
     Case("checkpoint empty", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"")),
@@ -261,6 +272,8 @@ CASES = [
     Case("unknown loss", predict, (AGAIN,), CHECKPOINT, network_with(objective="hinge")),
     Case("unknown key of the network", predict, ("unknown keys ['depth']",), CHECKPOINT, network_with(depth=3)),
     Case("checkpoint of another attribute", attack, (CHECKPOINT, "Smiling"), CHECKPOINT, network_with(attributes=["Male"])),
+    Case("flip by a file of one's own", faceflip("flip", ANNOTATIONS, "small.png"),
+         (ANNOTATIONS, "not a readable checkpoint", "is the path right? If the workflow made it, delete it")),
     # Datasets
     Case("dataset missing", predict, (DATASET, "pack_dataset"), DATASET, remove),
     Case("dataset empty", predict, (DATASET, AGAIN), DATASET, write(b"")),
@@ -315,6 +328,23 @@ CASES = [
     Case("PASS of different sizes", faceflip("pass", "results/synthetic/img_align_celeba/000001.jpg", "small.png"),
          ("of one size",)),
     Case("PASS of no image", faceflip("pass", SAMPLE, SAMPLE), (SAMPLE,)),
+    Case("flip into a file", flip_face("-o", SAMPLE), (SAMPLE, "file exists", "name another one")),
+    Case("flip into a folder within a file", flip_face("-o", f"{SAMPLE}/flipped"), (f"{SAMPLE}/flipped: not a directory", f"move {SAMPLE} out of the way")),
+    Case("flip with an argument as option", flip_face("--option", "device=cuda"), ("no attack option 'device'", "there are batch_size")),
+    Case("flip by annotated labels, of which there are none",
+         flip_face("--attack", "fgs-line", "--option", "fgs_label=annotated"), ("option fgs_label", "--label")),
+    Case("labels into a folder", faceflip("labels", "results/synthetic", "--csv", "results"), ("results: is a directory", "name another one")),
+    Case("labels into a folder within a file", faceflip("labels", "results/synthetic", "--csv", f"{SAMPLE}/a.csv"),
+         (f"{SAMPLE}/a.csv: file exists", f"move {SAMPLE} out of the way")),
+    Case("labels into nothing", faceflip("labels", "results/synthetic", "--csv", ""), ("is a directory",)),
+    Case("labels into a name that is too long", faceflip("labels", "results/synthetic", "--csv", "l" * 300),
+         ("file name too long", "name a shorter one")),
+    Case("export a table into a folder within a file", faceflip("export", SHARD, "--to", "csv", "-o", f"{SAMPLE}/a.csv"),
+         (f"{SAMPLE}/a.csv: file exists", f"move {SAMPLE} out of the way")),
+    Case("export pictures into a folder within a file", faceflip("export", SHARD, "--to", "png", "-o", f"{SAMPLE}/a"),
+         (f"{SAMPLE}/a", "not a directory")),
+    Case("faces into a folder within a file", faceflip("synthesize", f"{SAMPLE}/faces", "--train", "1"),
+         (f"{SAMPLE}/faces", "not a directory")),
 ]  # fmt: skip
 
 
@@ -380,6 +410,7 @@ CONFIGURATIONS = [
     ("null", "seed: null", ("seed: expected integer, found None",)),
     ("unknown attribute", "attributes: [Smilling]", ("attributes[0]", "did you mean Smiling?")),
     ("unknown attack", "experiments: {moon: {converged: [pgd]}}", ("experiments.moon.converged[0]", "none of")),
+    ("unknown architecture", "network: {architecture: resnet1}", ("no network 'resnet1'", "did you mean resnet1")),
     ("impossible attack", "experiments: {moon: {converged: [fgs-line]}}", ("use ffa-line or ffa-iterative",)),
     ("negative", "sample: {images: -3}", ("sample.images: -3",)),
     ("tag with code", "seed: !!python/object/apply:os.mkdir [exploded]", ("not valid JSON or YAML",)),

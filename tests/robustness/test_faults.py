@@ -149,6 +149,23 @@ class TestReplacing:
     def test_other_errors_stay_what_they_are(self, tmp_path):
         with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.csv"):
             (tmp_path / "b.csv").read_text()
+        with pytest.raises(IsADirectoryError), replacing(tmp_path / "a.csv"):
+            tmp_path.read_text()
+
+    def test_names_that_will_not_do_are_told_at_once(self, tmp_path):
+        (tmp_path / "file").write_text("mine")
+        (tmp_path / "folder").mkdir()
+        for name, reason in (
+            ("folder", "is a directory"),
+            ("file/a.csv", "file exists"),
+            ("file/b/a", "not a directory"),
+        ):
+            with pytest.raises(UserError) as error, replacing(tmp_path / name):
+                raise AssertionError("nothing is written first")
+            there = tmp_path / name.partition("/")[0]
+            assert f"{tmp_path / name}: {reason}, nothing was written under this name; name" in str(error.value)
+            assert str(error.value).endswith(f"or move {there} out of the way")
+        assert (tmp_path / "file").read_text() == "mine"
 
     def test_folders_that_cannot_be_written_to_are_told_before(self, tmp_path, monkeypatch):
         (tmp_path / "tables").mkdir()

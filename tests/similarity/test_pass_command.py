@@ -53,6 +53,9 @@ def test_table(command, images, tmp_path):
     assert done.exit_code == 0, done.output
     assert f"{pass_scores(images[0][None], images[1][None]).pass_[0]:.6f}" in done.output
     assert "alignment converged" in done.output
+    rows = done.output.partition("to those in B:\n")[2].splitlines()
+    warp = [[float(value) for value in row.split()] for row in rows]
+    np.testing.assert_allclose(warp, pass_scores(images[0][None], images[1][None]).warp[0], rtol=1e-5)
 
 
 def test_faults(command, images, tmp_path):

@@ -3,6 +3,7 @@ import pass_oracle
 import pytest
 from pass_pairs import face, photographs
 
+from faceflip.errors import UserError
 from faceflip.similarity import Alignment, pass_score, pass_scores
 
 ENGINES = ("cpu", "torch")
@@ -177,11 +178,23 @@ def test_wrong_index(index, message):
         pass_scores(originals, perturbed, original_index=index)
 
 
-@pytest.mark.parametrize(("option", "value"), [("color", "cmyk"), ("engine", "gpu")])
+@pytest.mark.parametrize(("option", "value"), [("color", "cmyk"), ("engine", "gpu"), ("threads", 0), ("threads", "2")])
 def test_wrong_option(option, value):
     images = np.zeros((1, 20, 20, 3), np.uint8)
     with pytest.raises(ValueError, match=f"{option} must be"):
         pass_scores(images, images, **{option: value})
+
+
+@pytest.mark.parametrize("device", ["foo", "cuda:99"])
+def test_no_such_device(device):
+    images = np.zeros((1, 20, 20, 3), np.uint8)
+    with pytest.raises(UserError, match=f"there is no device '{device}' here"):
+        pass_scores(images, images, device=device)
+
+
+def test_lists_of_numbers(image):
+    with pytest.raises(TypeError, match="must be uint8 images on 0-255, not int64"):
+        pass_score(image.tolist(), image.tolist())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -128,7 +128,7 @@ def test_select(store, build):
     assert store.select(file_name="nobody.jpg").tolist() == []
     with pytest.raises(UserError, match="no attribute 'Smilng' here; did you mean Smiling"):
         store.select(attribute="Smilng")
-    with pytest.raises(UserError, match="no outcome 'gone' here; there are: flipped, zero_gradient"):
+    with pytest.raises(UserError, match="no outcome 'gone' here; there are flipped, zero_gradient"):
         store.select(outcome="gone")
 
 

@@ -148,6 +148,11 @@ def test_show(call, view, build):
                 np.testing.assert_array_equal(found, panel)
 
 
+def test_show_into_a_folder(call, view):
+    with pytest.raises(UserError, match=r"^results: is a directory, nothing was .* or move results out of the way"):
+        call("show", view, "-o", "results")
+
+
 def test_show_chosen_rows(call, view):
     assert "wrote ffa-line.png: attempts 41, 5" in call("show", view, "--row", 41, "--row", 5)[1]
     with pytest.raises(UserError, match="attempt 3 did not flip"):

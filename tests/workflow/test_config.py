@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import pytest
+import torchvision
 import yaml
 
+from faceflip.architecture_names import ARCHITECTURE_NAMES
 from faceflip.attack_names import ATTACK_NAMES
 from faceflip.attacks import ATTACKS
 from faceflip.celeba import ATTRIBUTES
@@ -76,9 +78,13 @@ def test_the_names_that_need_no_pytorch_are_those_of_the_registry():
     assert list(ATTACK_NAMES) == list(ATTACKS)
 
 
+def test_the_architectures_are_those_of_torchvision():
+    assert sorted(ARCHITECTURE_NAMES) == torchvision.models.list_models(module=torchvision.models)
+
+
 def test_attacks_beside_those_of_the_paper(monkeypatch):
     """Need options, of which each has a default, and no other entry in the schema."""
-    monkeypatch.setattr("faceflip.config.ATTACK_NAMES", (*ATTACK_NAMES, "sffa-line"))
+    monkeypatch.setattr("faceflip.config.ATTACK_NAMES", {**ATTACK_NAMES, "sffa-line": ""})
     config = merged(
         changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}}
     )
@@ -106,6 +112,12 @@ def test_attacks_beside_those_of_the_paper(monkeypatch):
             "1e-5",
             "training.separate.learning_rate: expected number, found '1e-5' (a string in YAML: write 1.0e-5)",
         ),
+        (
+            "network.architecture",
+            "resnet1",
+            "network.architecture: there is no network 'resnet1'; did you mean resnet1",
+        ),
+        ("network.architecture", "fcn_resnet50", "network.architecture: there is no network 'fcn_resnet50'; did you"),
         ("network.width", "2e30", "network.width: expected number, found '2e30' (a string in YAML: write 2.0e+30)"),
         ("sample.images", "1e3", "sample.images: expected integer, found '1e3' (a string in YAML: write 1000)"),
         ("network.width", "wide", "network.width: expected number, found 'wide' (from the command line"),

@@ -35,9 +35,12 @@ class Attempts:
 
 
 class Direction(Protocol):
-    """A way to turn a gradient pass into a change of pixel values."""
+    """A way to turn a gradient pass into a change of pixel values.
 
-    name: str
+    Attributes:
+        whole: Whether directions are -1, 0 and +1 alone, so that a whole epsilon gives whole pixel values.
+    """
+
     whole: bool
 
     def check(self, objective: Objective, options: Options, labelled: bool) -> None:
@@ -66,7 +69,6 @@ class FGS:
     ``annotated`` and ``opposite`` take the annotated label, or lower the loss of the other label.
     """
 
-    name: str = "fgs"
     whole: bool = True
 
     def check(self, objective: Objective, options: Options, labelled: bool) -> None:
@@ -76,7 +78,7 @@ class FGS:
                 "FGS does not apply to MOON: it raises the loss of all attributes at once and cannot pick one; use FFA"
             )
         if options.fgs_label == "annotated" and not labelled:
-            raise UserError("option fgs_label: 'annotated' needs the labels of the images (argument labels)")
+            raise UserError("option fgs_label: 'annotated' needs the images' labels (argument labels, or --label)")
 
     def seeds(self, scores: Tensor, attempts: Attempts, objective: Objective, options: Options) -> Tensor:
         """Return dJ/dscores, in float64 because a sure decision's loss is flat; negated for ``opposite``."""
@@ -105,7 +107,6 @@ class FFA:
     not apply.
     """
 
-    name: str = "ffa"
     whole: bool = False
 
     def check(self, objective: Objective, options: Options, labelled: bool) -> None:

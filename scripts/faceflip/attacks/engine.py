@@ -5,6 +5,7 @@ do not, images enter until enough wait for a gradient pass. Either way a pass is
 What an attempt comes to does not depend on what else is under way (see `passes`), so the order makes no difference.
 """
 
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from faceflip.attacks.options import Options, near_words
+from faceflip.attacks.options import Options
 from faceflip.attacks.passes import SMALL, Passes, prepared
 from faceflip.attacks.registry import Attack, find
 from faceflip.attacks.results import AttackResult
 from faceflip.attacks.slots import Slots, Wants
-from faceflip.errors import UserError
+from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.objectives import OBJECTIVES, Objective
 from faceflip.outcomes import Outcome
 from faceflip.progress import Progress
@@ -103,11 +104,10 @@ def iterate(
     checked = Options.of(options)
     declared = find(attack)
     if objective not in OBJECTIVES:
-        raise UserError(f"there is no objective {near_words(objective, list(OBJECTIVES))}")
+        hint = did_you_mean(objective, OBJECTIVES, otherwise="; there are ")
+        raise UserError(f"there is no objective {objective!r}{hint}")
     count = _checked_shape(images)
-    attributes = _column(attribute, count, "attribute")
-    if (attributes < 0).any():
-        raise UserError("attribute: expected a column from 0 on, not a negative one")
+    attributes = _attributes(attribute, count)
     signs = _signs(labels, count)
     declared.direction.check(OBJECTIVES[objective], checked, labels is not None)
     report = Progress(f"attack {attack}", "attempts") if progress is True else progress or None
@@ -264,22 +264,43 @@ def _checked_shape(images: object) -> int:
     return shape[0]
 
 
-def _column(values: int | np.ndarray | Tensor, count: int, name: str) -> Tensor:
-    """Return one whole number for each image."""
-    # A copy, because the columns of a data frame are read-only, which torch warns of.
-    column = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    if column.ndim == 0:
-        column = column.expand(count)
-    if column.shape != (count,) or column.is_floating_point():
-        raise UserError(f"{name}: expected one whole number, or {count} of them, one for each image")
-    return column.cpu().long()
+def _attributes(values: int | np.ndarray | Tensor, count: int) -> Tensor:
+    """Return the attacked columns."""
+    if isinstance(values, str):
+        raise UserError(
+            f"attribute: expected the number of a column, counted from 0, not {values!r}; of a network of all "
+            "attributes it is faceflip.celeba.ATTRIBUTES.index(name)"
+        )
+    columns = _whole_numbers(values, count, "attribute", "the number of a column, counted from 0")
+    if (columns < 0).any():
+        raise UserError("attribute: expected a column from 0 on, not a negative one")
+    return columns
 
 
 def _signs(labels: np.ndarray | Tensor | None, count: int) -> Tensor:
     """Return the labels, or zeros where there are none."""
     if labels is None:
         return torch.zeros(count, dtype=torch.int8)
-    column = _column(labels, count, "labels")
+    column = _whole_numbers(labels, count, "labels", "-1 (absent) or +1 (present)")
     if not torch.isin(column, torch.tensor([-1, 1])).all():
         raise UserError("labels: expected -1 (absent) or +1 (present)")
     return column.to(torch.int8)
+
+
+def _whole_numbers(values: object, count: int, name: str, meaning: str) -> Tensor:
+    """Return one whole number for each image, or say what is wrong with them."""
+    try:
+        # A copy, because the columns of a data frame are read-only, which torch warns of.
+        column = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    except (TypeError, ValueError):  # words, None, lists of different lengths
+        found = textwrap.shorten(repr(values), 60, placeholder=" ...")
+        raise UserError(f"{name}: expected {meaning}, as whole numbers, not {found}") from None
+    if column.is_floating_point() or column.is_complex() or column.dtype == torch.bool:
+        found = str(column.dtype).removeprefix("torch.")
+        raise UserError(f"{name}: expected {meaning}, as whole numbers, not {found}")
+    if column.ndim == 0:
+        column = column.expand(count)
+    if column.shape != (count,):
+        found = " x ".join(map(str, column.shape))
+        raise UserError(f"{name}: expected one whole number, or {count} of them, one for each image, not {found}")
+    return column.cpu().long()

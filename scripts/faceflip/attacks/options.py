@@ -1,12 +1,13 @@
 """The options of an attack: defaults, allowed values, and what is said when one is wrong."""
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from faceflip.errors import UserError
+import numpy as np
+
+from faceflip.errors import UserError, did_you_mean
 
 CHOICES = {
     "search": ("doubling", "scan"),
@@ -49,6 +50,9 @@ class Options:
     """How far past zero a decision value must be to count as flipped; None measures the network's own rounding."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), np.generic):
+                object.__setattr__(self, field.name, value.item())  # NumPy's numbers are as good as Python's
         faults = [fault for field in fields(self) if (fault := _fault(field.name, getattr(self, field.name)))]
         if faults:
             raise UserError("\n".join(faults))
@@ -57,24 +61,22 @@ class Options:
     def of(cls, values: Mapping[str, Any]) -> "Options":
         """Build options from names and values; an unknown name is answered with the near ones."""
         known = [field.name for field in fields(cls)]
-        unknown = [f"there is no attack option {near_words(name, known)}" for name in values if name not in known]
+        unknown = [
+            f"there is no attack option {name!r}{did_you_mean(name, known, otherwise='; there are ')}"
+            for name in values
+            if name not in known
+        ]
         if unknown:
             raise UserError("\n".join(unknown))
         return cls(**values)
 
 
-def near_words(word: object, known: list[str] | tuple[str, ...]) -> str:
-    """Return the wrong word with the near known ones, or with all of them where none is near."""
-    near = difflib.get_close_matches(str(word), known, n=3, cutoff=0.5)
-    if near:
-        return f"'{word}'; did you mean {' or '.join(near)}?"
-    return f"'{word}'; there are {', '.join(known)}"
-
-
 def _fault(name: str, value: object) -> str | None:
     """Return what is wrong with an option's value, or None."""
     if name in CHOICES:
-        return None if value in CHOICES[name] else f"option {name}: no value {near_words(value, CHOICES[name])}"
+        if value in CHOICES[name]:
+            return None
+        return f"option {name}: no value {value!r}{did_you_mean(value, CHOICES[name], otherwise='; there are ')}"
     if name in ("batch_size", "block_size", "max_steps"):
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
         return None if whole else f"option {name}: expected a whole number from 1 on, not {value!r}"

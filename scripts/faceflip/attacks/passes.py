@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from faceflip.device import existing
 from faceflip.errors import UserError
 from faceflip.networks.objectives import Objective
 
@@ -35,10 +36,13 @@ def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[
     """Yield the network in evaluation mode with frozen parameters, and its device; leave it as it was found.
 
     A network that is to run on another device than its own is copied there.
+
+    Raises:
+        UserError: There is no such device.
     """
     parameters = [*network.parameters(), *network.buffers()]
     own = parameters[0].device if parameters else torch.device("cpu")
-    wanted = own if device is None else torch.device(device)
+    wanted = own if device is None else existing(device)
     if wanted.type != own.type or wanted.index not in (None, own.index):
         network, own = copy.deepcopy(network).to(wanted), wanted
     modes = {module: module.training for module in network.modules()}

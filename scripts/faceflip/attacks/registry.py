@@ -9,9 +9,8 @@ from torch import Tensor
 from faceflip.attacks.directions import FFA, FGS, Direction
 from faceflip.attacks.iterative import IterativeSearch
 from faceflip.attacks.line import LineSearch
-from faceflip.attacks.options import near_words
 from faceflip.attacks.slots import Slots
-from faceflip.errors import UserError
+from faceflip.errors import UserError, did_you_mean
 
 
 class Search(Protocol):
@@ -50,7 +49,6 @@ class Attack:
         name: What it does and how it searches, such as ``ffa-line``; the tables split it at the last hyphen.
         direction: Where to go.
         search: How to get there.
-        summary: In one line.
         gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from the means of narrow networks
             (docs/attacks.md, docs/questions.md); by default the most that any attack here takes, and so below.
         forwards: Forward passes an attempt.
@@ -60,7 +58,6 @@ class Attack:
     name: str
     direction: Direction
     search: type[Search]
-    summary: str
     gradients: int = 14
     forwards: int = 16
     share_of_raw: float = 0.70
@@ -69,49 +66,17 @@ class Attack:
 ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
-        Attack(
-            "fgs-line",
-            FGS(),
-            LineSearch,
-            "smallest whole epsilon along the sign of the loss gradient",
-            gradients=1,
-            forwards=9,
-            share_of_raw=0.30,
-        ),
-        Attack(
-            "fgs-iterative",
-            FGS(),
-            IterativeSearch,
-            "steps of one pixel value along the sign of the loss gradient",
-            gradients=11,
-            forwards=2,
-            share_of_raw=0.44,
-        ),
-        Attack(
-            "ffa-line",
-            FFA(),
-            LineSearch,
-            "smallest epsilon along the gradient that moves one score to zero",
-            gradients=1,
-            forwards=16,
-            share_of_raw=0.63,
-        ),
-        Attack(
-            "ffa-iterative",
-            FFA(),
-            IterativeSearch,
-            "steps of one pixel value at most that move one score to zero",
-            gradients=14,
-            forwards=4,
-            share_of_raw=0.70,
-        ),
+        Attack("fgs-line", FGS(), LineSearch, gradients=1, forwards=9, share_of_raw=0.30),
+        Attack("fgs-iterative", FGS(), IterativeSearch, gradients=11, forwards=2, share_of_raw=0.44),
+        Attack("ffa-line", FFA(), LineSearch, gradients=1, forwards=16, share_of_raw=0.63),
+        Attack("ffa-iterative", FFA(), IterativeSearch, gradients=14, forwards=4, share_of_raw=0.70),
     )
 }
-"""The attacks in the order of the paper's tables; `faceflip.attack_names` lists their names."""
+"""The attacks in the order of the paper's tables; `faceflip.attack_names` says in a line what they do."""
 
 
 def find(name: str) -> Attack:
     """Return the attack of this name, or raise `UserError` with the near names."""
     if name not in ATTACKS:
-        raise UserError(f"there is no attack {near_words(name, list(ATTACKS))}")
+        raise UserError(f"there is no attack {name!r}{did_you_mean(name, ATTACKS, otherwise='; there are ')}")
     return ATTACKS[name]

@@ -170,7 +170,7 @@ class Slots:
     def _check_outputs(self, scores: Tensor) -> None:
         """Raise `UserError` where the network's scores do not go with the objective or the attributes."""
         objective = self.passes.objective
-        expected = {"euclidean": 1, "softmax": 2}.get(objective.name, scores.shape[-1])
+        expected = objective.outputs(1) if objective.separate else scores.shape[-1]
         if scores.ndim != 2 or scores.shape[1] != expected:
             shape = " x ".join(map(str, scores.shape))
             raise UserError(f"objective {objective.name}: expected scores N x {expected} of the network, not {shape}")

@@ -53,7 +53,7 @@ def read_labels(celeba: Layout | Path | str) -> Labels:
     """
     import pandas as pd
 
-    layout = celeba if isinstance(celeba, Layout) else find(celeba)
+    layout = celeba if isinstance(celeba, Layout) else find(celeba, images=False)
     layout.require(images=False)
     parts, faults = [], []
     for read_part, place in ((_read_annotations, layout.annotations), (_read_partition, layout.partition)):

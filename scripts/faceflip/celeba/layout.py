@@ -26,7 +26,7 @@ class Layout:
         root: The folder or zip archive that was looked into.
         annotations: The attributes of the images, `.txt` or `.csv`.
         partition: The splits of the images, `.txt` or `.csv`.
-        images: The folder of the images.
+        images: The folder of the images; None where they were not looked for, too.
         provenance: Says how faces were drawn, where they were.
     """
 
@@ -70,8 +70,13 @@ class Layout:
         return PurePosixPath(path.relative_to(start) if path.is_relative_to(start) else path).as_posix()
 
 
-def find(root: Path | str) -> Layout:
+def find(root: Path | str, *, images: bool = True) -> Layout:
     """Look for CelebA in a folder or zip archive.
+
+    Args:
+        root: The folder or archive.
+        images: Look for the images, too. Where labels are all that is wanted, an archive of images in the folder may be
+            as broken as it likes.
 
     Raises:
         UserError: There is no such folder or file, or a zip archive that is needed cannot be opened.
@@ -81,13 +86,8 @@ def find(root: Path | str) -> Layout:
         raise UserError(f"{root} does not exist; expected a folder or zip archive of CelebA.\n{FETCH}")
     top: Place = root if root.is_dir() else open_zip(root)
     bases = _bases(top)
-    images = _images(bases)
-    if isinstance(images, Path) and images.is_file():
-        images = _images_in_archive(open_zip(images))
-    elif images is None and isinstance(top, zipfile.Path):
-        images = _images_in_archive(top)
     texts = bases if isinstance(top, Path) or _text(bases, "Anno", ANNOTATIONS) else _bases_beside(root)
-    return Layout(root, *_texts(texts), images, _provenance(texts))
+    return Layout(root, *_texts(texts), _opened_images(top, bases) if images else None, _provenance(texts))
 
 
 def input_files(root: Path | str) -> list[Path]:
@@ -145,6 +145,16 @@ def _images(bases: list[Place]) -> Place | None:
             if isinstance(parent, Path) and (archive := parent / IMAGE_ARCHIVE).is_file():
                 return archive
     return None
+
+
+def _opened_images(top: Place, bases: list[Place]) -> Place | None:
+    """Return the folder that holds the images, inside of an archive where that is where they are."""
+    images = _images(bases)
+    if isinstance(images, Path) and images.is_file():
+        return _images_in_archive(open_zip(images))
+    if images is None and isinstance(top, zipfile.Path):
+        return _images_in_archive(top)
+    return images
 
 
 def _images_in_archive(top: zipfile.Path) -> Place | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import faceflip
+from faceflip.attack_names import ATTACK_NAMES
 from faceflip.cli import similarity, store
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
@@ -39,6 +40,9 @@ def _root(
     """
 
 
+EPILOGS = {"flip": "Attacks:\n\n" + "\n\n".join(f"{name}: {line}" for name, line in ATTACK_NAMES.items())}
+"""What stands below a command's options in its help."""
+
 for name, command in {
     "inspect": store.inspect,
     "show": store.show,
@@ -51,7 +55,7 @@ for name, command in {
     "plan": plan,
     "synthesize": synthesize,
 }.items():
-    app.command(name)(command)
+    app.command(name, epilog=EPILOGS.get(name))(command)
 
 
 def main() -> None:

@@ -21,7 +21,14 @@ def flip(
     attribute: Annotated[
         str | None, typer.Option(help="The attribute to flip; a network of one attribute needs none.")
     ] = None,
-    attack: Annotated[str, typer.Option(help="The attack; a wrong name is answered with the right ones.")] = "ffa-line",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="present|absent",
+            help="What is annotated, for fgs_label=annotated; once for all images, or once for each.",
+        ),
+    ] = None,
+    attack: Annotated[str, typer.Option(help="The attack, one of those below.")] = "ffa-line",
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="Of the attack, such as max_steps=40.")
     ] = None,
@@ -38,24 +45,32 @@ def flip(
     """
     import numpy as np
 
+    from faceflip.attacks import Options
     from faceflip.attacks import attack as run
     from faceflip.device import prepare
+    from faceflip.files import telling_disk_errors
     from faceflip.networks.checkpoint import load_checkpoint
     from faceflip.similarity import pass_scores
 
+    options = _options(option or [])
+    Options.of(options)  # tells other names, such as those of the arguments below
     place = prepare(device, threads=1)
     network, _ = load_checkpoint(checkpoint, place)
     known = network.spec.attributes
     attribute = _chosen(attribute, known, checkpoint)
     originals = _read_all(images, network.spec.image_size, resize)
+    if output:  # before the attack, so that it is not for nothing
+        with telling_disk_errors(output):
+            output.mkdir(parents=True, exist_ok=True)
     result = run(
         network,
         originals,
         attack,
         attribute=known.index(attribute),
         objective=network.spec.objective,
+        labels=_labels(label, len(images)),
         device=place,
-        **_options(option or []),
+        **options,
     )
     adversarial = (originals + result.perturbation).astype(np.uint8)
     similarity = np.full(len(images), np.nan)
@@ -105,6 +120,19 @@ def _read_all(paths: list[Path], size: tuple[int, int], resize: bool) -> "np.nda
     return np.stack(images)
 
 
+def _labels(words: list[str] | None, count: int) -> list[int] | None:
+    """Return the labels, -1 or +1, of so many images."""
+    if not words:
+        return None
+    known = {"present": 1, "absent": -1, "1": 1, "+1": 1, "-1": -1}
+    unknown = [word for word in words if word not in known]
+    if unknown:
+        raise UserError(f"--label {', '.join(unknown)}: expected present or absent (or 1 or -1)")
+    if len(words) not in (1, count):
+        raise UserError(f"--label is given {len(words)} times: give it once for all images, or {count} times")
+    return [known[word] for word in words] * (count if len(words) == 1 else 1)
+
+
 def _options(pairs: list[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs."""
     options = {}
@@ -142,7 +170,6 @@ def _write(
 
     from faceflip.files import replacing
 
-    folder.mkdir(parents=True, exist_ok=True)
     stems = [path.stem for path in paths]
     files: list[Path | None] = []
     for number, (stem, image, done) in enumerate(zip(stems, images, flipped, strict=True)):
@@ -184,25 +211,31 @@ def _records(
 def _print(attribute: str, attack: str, records: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     def cell(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
 
-    table = Table("image", "outcome", title=f"{attribute} by {attack}", title_justify="left")
+    console = Console()
+    if not console.is_terminal:
+        console.width = 10_000  # lines as long as they must be, for other programs
+    table = Table(title=f"{attribute} by {attack}", title_justify="left")
+    table.add_column("image", overflow="fold")  # where paths do not fit, no part of them is left out
+    table.add_column("outcome")
     # The epsilon of iterative attacks is their number of steps.
     epsilon = "steps" if attack.endswith("-iterative") else "ε"
     for heading in ("score before", "after", epsilon, "largest change", "PASS"):
         table.add_column(heading, justify="right")
-    table.add_column("written to")
+    table.add_column("written to", overflow="fold")
     for record in records:
         table.add_row(
-            record["image"],
+            Text(record["image"]),
             record["outcome"].replace("_", " "),
             cell(record["score_before"], "+.4f"),
             cell(record["score_after"], "+.2e"),
             cell(record["epsilon"], ".4g"),
             str(record["linf"]) if record["epsilon"] is not None else "",
             cell(record["pass"], ".4f"),
-            record["file"] or "",
+            Text(record["file"] or ""),
         )
-    Console().print(table)
+    console.print(table)

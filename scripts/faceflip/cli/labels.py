@@ -32,7 +32,7 @@ def labels(
     from faceflip.celeba.layout import find
     from faceflip.files import replacing
 
-    layout = find(folder)
+    layout = find(folder, images=False)
     layout.require(images=False)
     verdicts = official.check([layout.annotations, layout.partition])
     read = read_labels(layout)

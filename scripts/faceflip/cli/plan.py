@@ -1,6 +1,7 @@
 """`faceflip plan`: what a run will take, before anything is spent."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +20,10 @@ def plan(
     ] = None,
     tflops: Annotated[
         float | None,
-        typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second.", min=0),
+        typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second."),
     ] = None,
     images_per_second: Annotated[
-        float | None, typer.Option(help="How fast it trains a separate network, in images a second.", min=0)
+        float | None, typer.Option(help="How fast it trains a separate network, in images a second.")
     ] = None,
     probe: Annotated[bool, typer.Option("--probe", help="Measure that here, by training for ten seconds.")] = False,
     project: Annotated[Path | None, typer.Option(help="Folder of the Snakefile.", show_default=False)] = None,
@@ -37,6 +38,9 @@ def plan(
     from faceflip.estimate import as_json as to_json
     from faceflip.plan import SEPARATE
 
+    for option, speed in {"--tflops": tflops, "--images-per-second": images_per_second}.items():
+        if speed is not None and not 0 < speed < math.inf:
+            raise UserError(f"{option} {speed:g}: expected a number above 0")
     if sum((tflops is not None, images_per_second is not None, probe)) > 1:
         raise UserError("give one of --tflops, --images-per-second and --probe")
     estimate = Estimate.of(read_config(_project(project), configfile or []))

@@ -40,6 +40,9 @@ def _print(record: dict[str, Any]) -> None:
         f"alignment {record['alignment']} after {record['iterations']} steps, correlation {number(record['ecc'])}",
         highlight=False,
     )
+    console.print("warp, from places (x, y, 1) in A to those in B:")
+    for row in record["warp"]:
+        console.print("".join(f"{value:>14.6g}" for value in row), highlight=False)
 
 
 def pass_(

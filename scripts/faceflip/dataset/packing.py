@@ -311,6 +311,8 @@ def _extra(source: ImageFolder, files: Mapping[str, str | None]) -> list[str]:
     extra = source.others(files.values())
     if not extra:
         return []
+    if len(extra) == 1:
+        return [f"one image has no annotation and is left out: {extra[0]}"]
     return [f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"]
 
 

@@ -16,6 +16,9 @@ from faceflip.networks.torch_file import read_torch_file
 
 FORMAT, VERSION = "faceflip-checkpoint", 2
 
+REMEDY = "is the path right? If the workflow made it, delete it and run again"
+"""What to do about a file that is no sound checkpoint; it may be one that the workflow knows nothing of."""
+
 
 @dataclass(frozen=True)
 class CheckpointInfo:
@@ -70,10 +73,10 @@ def load_checkpoint(
     content = _read(Path(path))
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = f"its format entry is {content.get('format')!r}" if isinstance(content, dict) else "no format entry"
-        raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); is the path right?")
+        raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); {REMEDY}")
     if (version := content.get("version")) != VERSION:
         newer = isinstance(version, int) and version > VERSION
-        remedy = "a newer faceflip wrote it: update this one" if newer else "delete it and run again"
+        remedy = "a newer faceflip wrote it: update this one" if newer else REMEDY
         raise UserError(f"{path}: checkpoint version {version!r}, but this program reads version {VERSION}; {remedy}")
     try:
         spec = NetworkSpec.from_dict(content["network"])
@@ -81,9 +84,7 @@ def load_checkpoint(
         network.load_state_dict(content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
-        raise UserError(
-            f"{path}: the checkpoint does not hold what it should ({error}); delete it and run again"
-        ) from error
+        raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
     _require(path, "a network of kind", spec.objective, objective)
     _require(path, "a network for", spec.attributes, attributes and tuple(attributes))
     return network.eval().to(device), info
@@ -96,7 +97,7 @@ def _read(path: Path) -> Any:
         raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
     except Exception as error:  # an unpickler raises whatever the damaged bytes lead it to
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: not a readable checkpoint ({reason}); delete it and run again") from error
+        raise UserError(f"{path}: not a readable checkpoint ({reason}); {REMEDY}") from error
 
 
 def _require(path: Path | str, what: str, found: Any, expected: Any) -> None:

@@ -13,9 +13,15 @@ from torch.nn import functional
 
 
 class Objective(Protocol):
-    """A loss over scores together with the reading of the scores."""
+    """A loss over scores together with the reading of the scores.
+
+    Attributes:
+        name: Its key in `OBJECTIVES`.
+        separate: Whether a network of it decides on one attribute alone.
+    """
 
     name: str
+    separate: bool
 
     def outputs(self, attributes: int) -> int:
         """Return how many scores the network gives for this many attributes."""
@@ -39,6 +45,7 @@ class Euclidean:
     """One score f for one attribute, J = (f - y)^2 (eq. (1))."""
 
     name: str = "euclidean"
+    separate: bool = True
 
     def outputs(self, attributes: int) -> int:
         """Return the number of scores: one an attribute."""
@@ -62,6 +69,7 @@ class Moon(Euclidean):
     """All attributes in one network, J = sum over attributes of (f_i - y_i)^2 (eq. (4))."""
 
     name: str = "moon"
+    separate: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class Softmax:
     """Two logits (absent, present) for one attribute and their cross-entropy."""
 
     name: str = "softmax"
+    separate: bool = True
 
     def outputs(self, attributes: int) -> int:
         """Return the number of scores: the two logits of the one attribute."""

@@ -1,6 +1,7 @@
 """The calls that the rest of the project makes: scores of pairs, one score, a table of scores."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -124,10 +125,13 @@ def pass_scores(
 
     Raises:
         TypeError: images are not uint8.
-        ValueError: wrong shape, images smaller than SSIM's window, or an index that does not fit.
+        ValueError: wrong shape, images smaller than SSIM's window, an index that does not fit, another option wrong.
+        UserError: there is no such device.
     """
     if color not in _CHANNELS:
         raise ValueError(f"color must be both, rgb or gray, not {color!r}")
+    if not (threads is None or (isinstance(threads, Integral) and threads >= 1)):
+        raise ValueError(f"threads must be None or a whole number from 1 on, not {threads!r}")
     originals, perturbed = _checked(originals, "originals"), _checked(perturbed, "perturbed images")
     if originals.shape[1:] != perturbed.shape[1:]:
         raise ValueError(
@@ -137,8 +141,10 @@ def pass_scores(
     chosen = choose_engine(engine, device, originals, perturbed)
     options = {"channels": _CHANNELS[color], "align": align, "unaligned": unaligned, "progress": progress}
     if chosen == "torch":
+        from faceflip.device import existing
         from faceflip.similarity import batched
 
+        device = None if device is None else existing(device)
         return batched.score(originals, perturbed, index, device=device, **options)
     from faceflip.similarity import cpu
 
@@ -149,7 +155,8 @@ def pass_score(original: Any, perturbed: Any, *, color: Literal["rgb", "gray"] =
     """Compute PASS of one perturbed image against its original (both h x w x 3 uint8 RGB)."""
     if color not in ("rgb", "gray"):
         raise ValueError(f"color must be rgb or gray, not {color!r}")
-    scores = pass_scores(original[None], perturbed[None], color=color, unaligned=False, threads=1)
+    a, b = (image[None] if _is_tensor(image) else np.asarray(image)[None] for image in (original, perturbed))
+    scores = pass_scores(a, b, color=color, unaligned=False, threads=1)
     return float((scores.pass_ if color == "rgb" else scores.pass_gray)[0])
 
 

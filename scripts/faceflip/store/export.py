@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.files import name_beside, replacing
+from faceflip.files import name_beside, replacing, telling_disk_errors
 from faceflip.store.header import canonical_json
 from faceflip.store.reader import Store
 
@@ -38,9 +38,9 @@ def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.Pat
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder}: exists already; name a new folder or remove this one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = name_beside(folder)
-    beside.mkdir()
+    with telling_disk_errors(folder):
+        beside.mkdir(parents=True)
     try:
         table = _flipped(store, rows)
         stems = table["file_name"].map(lambda name: Path(name).stem)
@@ -48,11 +48,12 @@ def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.Pat
             f"{row:06d}-{attribute}-{stem}.png"
             for row, attribute, stem in zip(table["row"], table["attribute"], stems, strict=True)
         ]
-        for name, row in zip(names, table["row"], strict=True):
-            Image.fromarray(store.adversarial(row, images)).save(beside / name, compress_level=6)
-        table.insert(0, "png", names)
-        table.to_csv(beside / "attempts.csv", index=False, lineterminator="\n")
-        beside.rename(folder)
+        with telling_disk_errors(folder):
+            for name, row in zip(names, table["row"], strict=True):
+                Image.fromarray(store.adversarial(row, images)).save(beside / name, compress_level=6)
+            table.insert(0, "png", names)
+            table.to_csv(beside / "attempts.csv", index=False, lineterminator="\n")
+            beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return len(table)

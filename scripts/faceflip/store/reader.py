@@ -1,7 +1,6 @@
 """Reading a store: one shard, or a joined view of many."""
 
 import contextlib
-import difflib
 import json
 import os
 from abc import ABC, abstractmethod
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import h5py
 import numpy as np
 
-from faceflip.errors import UserError
+from faceflip.errors import UserError, did_you_mean
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
 from faceflip.store.compression import require_filter
@@ -169,9 +168,8 @@ class Store(ABC):
         known = [name.decode() for name in known]
         for name in names:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-                raise UserError(f"{self.path}: no {what} {name!r} here; {hint}")
+                hint = did_you_mean(name, known, otherwise="; there are ")
+                raise UserError(f"{self.path}: no {what} {name!r} here{hint}")
 
     def perturbation(self, row: int) -> np.ndarray | None:
         """Return the perturbation of one attempt as (height, width, 3) int16, or None where it did not flip."""

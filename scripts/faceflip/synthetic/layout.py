@@ -114,8 +114,9 @@ def write(
     _check(sizes, seed, mislabelled, workers)
     folder = Path(folder)
     _check_replaceable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     beside = name_beside(folder)
+    with telling_disk_errors(folder):
+        beside.mkdir(parents=True)
     try:
         _fill(beside, sizes, seed, mislabelled, workers, progress)
         if folder.exists():
@@ -148,7 +149,7 @@ def _fill(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     images = folder / "img_align_celeba"
-    images.mkdir(parents=True)
+    images.mkdir()
     annotated = _annotate(sizes, seed, mislabelled)
     total = len(annotated.labels)
 
