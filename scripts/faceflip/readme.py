@@ -54,7 +54,12 @@ def results_page(
         "## Beyond the paper",
         "\n".join(_other_items()),
         "## Data",
-        "- `attempts.parquet`: one row an attempt; all tables are computed from it and from `predictions.parquet`\n"
+        "- `attempts.parquet`: one row an attempt\n"
+        "- `predictions.parquet`: one row a score of a network on an image of the test split or the sample\n"
+        "- `transfers.parquet`: one row an adversarial image on another network\n"
+        "- `scans.parquet`: line searches repeated with every whole epsilon\n"
+        "- `dataset/labels.csv`: counts of labels\n"
+        "- every table is computed from these five, and nothing else\n"
         "- `attacks/NETWORK/CHECKPOINT/ATTACK.h5`: the perturbations; `faceflip inspect`, `show`, `export` read them\n"
         "- `networks/`: checkpoints and training histories\n"
         "- `dataset/manifest.json`: what was learned from and attacked\n"
