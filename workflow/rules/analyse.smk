@@ -107,6 +107,7 @@ rule write_index:
         figures=expand("results/figures/{figure}.png", figure=FIGURES),
         gallery="results/gallery",
         readme="results/README.md",
+        inventories=INVENTORIES,
     output:
         page="results/index.html",
         runtime=report(
