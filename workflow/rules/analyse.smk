@@ -14,7 +14,7 @@ rule make_table:
             caption="../report/product.rst",
             category=lambda wildcards: TABLES[wildcards.table].part,
             subcategory="Tables",
-            labels=lambda wildcards: TABLES[wildcards.table].labels,
+            labels=lambda wildcards: TABLES[wildcards.table].labels(len(PLAN.attributes)),
         ),
     log:
         "logs/make_table/{table}.log",
@@ -49,7 +49,7 @@ rule make_figure:
             caption="../report/product.rst",
             category=lambda wildcards: FIGURES[wildcards.figure].part,
             subcategory="Figures",
-            labels=lambda wildcards: FIGURES[wildcards.figure].labels,
+            labels=lambda wildcards: FIGURES[wildcards.figure].labels(len(PLAN.attributes)),
         ),
     log:
         "logs/make_figure/{figure}.log",

@@ -31,7 +31,9 @@ FIGURES = {
         network="Euclidean, MOON",
         attack="ffa",
     ),
-    "figure2": FigureEntry("Classification error (Fig. 2)", ("classification_error",), "Accuracy", attack=""),
+    "figure2": FigureEntry(
+        "Classification error (Fig. 2)", ("classification_error",), "Accuracy", attack="", attribute="all learned"
+    ),
     "figure3": FigureEntry(
         "Success per attribute (Fig. 3)",
         ("success",),
@@ -52,6 +54,7 @@ FIGURES = {
         "Transfer",
         network="MOON",
         attack="ffa",
+        attribute="{attacked}, to all 40",
     ),
     "flippability": FigureEntry(
         "Flippability of each attribute", ("success",), "Adversarial images", attack="ffa-line"

@@ -77,6 +77,7 @@ def sheet(table: "pd.DataFrame") -> Sheet:
     notes = [
         "Seconds on the clock of each job, so that the total of jobs that ran side by side is more than the run took. "
         "All jobs are in it but the last, which wrote this page. Memory is measured from half a second on, so there is "
-        f"none ({MISSING}) where all jobs of a rule were over sooner. Times differ from run to run and from machine to machine."
+        f"none ({MISSING}) where all jobs of a rule were over sooner. Times differ from run to run and from machine to "
+        "machine."
     ]
     return Sheet("Time and memory by rule", heads, rows, notes, frozenset({len(rows) - 1} if rows else ()))
