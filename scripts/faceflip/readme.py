@@ -50,7 +50,8 @@ def results_page(
         _list(headlines(run, errors, attempts)),
         "## Where each item of the paper is",
         "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(map(_paper_row, PAPER_ITEMS)),
-        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG.",
+        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG, each with its "
+        "caption as text.",
         "## Beyond the paper",
         "\n".join(_other_items()),
         "## Data",

@@ -44,6 +44,7 @@ rule make_figure:
         run="results/run.json",
     output:
         pdf="results/figures/{figure}.pdf",
+        caption="results/figures/{figure}.txt",
         png=report(
             "results/figures/{figure}.png",
             caption="../report/product.rst",

@@ -75,6 +75,11 @@ def reading_of(name: str) -> Reading:
     return reading(module_of(name))
 
 
+def caption(name: str, run: RunDescription) -> str:
+    """Return what belongs below a figure in a text: what it is, how to read it, and what was run."""
+    return f"{FIGURES[name].title}\n\n{reading_of(name).text}\n\n{run.line}\n"
+
+
 def make_figure(
     name: str, inputs: FigureInputs, run: RunDescription, outputs: Mapping[str, Path], options: Options
 ) -> None:
