@@ -41,12 +41,12 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
             }
             spread = np.abs(100 * part[["low", "high"]].to_numpy().T - rates.to_numpy()) if "low" in part else None
             axes.errorbar(rates, places, xerr=spread, fmt="o", **look)
-        axes.set_xlim(-1, 101)
+        axes.set_xlim(-3, 103)
         axes.set_xlabel("adversarial by FFA\nwith line search, %")
         words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
         axes.set_title(words, loc="left", fontsize=SMALL)
         axes.grid(axis="x")
-        axes.hlines(np.arange(len(names) - 1) + 0.5, -1, 101, color="#EEEEEE", linewidth=0.4, zorder=0)
+        axes.hlines(np.arange(len(names) - 1) + 0.5, -3, 103, color="#EEEEEE", linewidth=0.4, zorder=0)
     sides[0].set_yticks(np.arange(len(names)), [display_name(name) for name in names])
     sides[0].set_ylim(-0.6, len(names) - 0.4)
     for axes in sides:
