@@ -56,8 +56,8 @@ include: "workflow/rules/dataset.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/collect.smk"
-include: "workflow/rules/analyse.smk"
 include: "workflow/rules/inventory.smk"
+include: "workflow/rules/analyse.smk"
 
 
 rule all:

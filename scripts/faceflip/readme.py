@@ -50,11 +50,17 @@ def results_page(
         _list(headlines(run, errors, attempts)),
         "## Where each item of the paper is",
         "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(map(_paper_row, PAPER_ITEMS)),
-        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG.",
+        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG, each with its "
+        "caption as text.",
         "## Beyond the paper",
         "\n".join(_other_items()),
         "## Data",
-        "- `attempts.parquet`: one row an attempt; all tables are computed from it and from `predictions.parquet`\n"
+        "- `attempts.parquet`: one row an attempt\n"
+        "- `predictions.parquet`: one row a score of a network on an image of the test split or the sample\n"
+        "- `transfers.parquet`: one row an adversarial image on another network\n"
+        "- `scans.parquet`: line searches repeated with every whole epsilon\n"
+        "- `dataset/labels.csv`: counts of labels\n"
+        "- every table is computed from these five, and nothing else\n"
         "- `attacks/NETWORK/CHECKPOINT/ATTACK.h5`: the perturbations; `faceflip inspect`, `show`, `export` read them\n"
         "- `networks/`: checkpoints and training histories\n"
         "- `dataset/manifest.json`: what was learned from and attacked\n"

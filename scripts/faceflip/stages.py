@@ -16,5 +16,5 @@ VERSIONS = {
     "score": 2,
     "transfer": 1,
     "collect": 2,
-    "analyse": 2,
+    "analyse": 3,
 }

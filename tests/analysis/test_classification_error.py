@@ -6,8 +6,12 @@ from faceflip.analysis.classification_error import (
     classification_error,
     measured_errors,
     published_errors,
+    sheets,
     trivial_errors,
 )
+from faceflip.analysis.html import table_page
+from faceflip.analysis.pages import latex, markdown
+from faceflip.analysis.product import Reading
 from faceflip.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 
@@ -104,6 +108,24 @@ def test_means_are_over_the_same_attributes(made):
 def test_with_all_attributes_there_is_one_mean(full):
     table = classification_error(full.predictions, full.labels, full.run.attributes)
     assert list(table["attribute"].unique()) == [*ATTRIBUTES, "mean"]
+
+
+def test_cells_that_are_unconfirmed_are_marked_on_every_page(made, full):
+    table = classification_error(made.predictions, made.labels, made.run.attributes)
+    (sheet,) = sheets(table, made.run)
+    place = [column.heading for column in sheet.columns].index("MOON, published")
+    assert all(cells[place].endswith("†") for cells in sheet.rows), "the means of a few attributes, too"
+    marked = [place for cells in sheet.rows for place, cell in enumerate(cells) if "†" in str(cell)]
+    assert set(marked) == {place}
+    assert sheet.notes[-1].startswith("† From unconfirmed cells")
+    value = sheet.rows[0][place].removesuffix("†")
+    assert f"| {value}† |" in markdown([sheet], made.run.line)
+    assert rf"& {value}\dag{{}} &" in latex([sheet], made.run.line)
+    assert f">{value}†<" in table_page("Errors", [sheet], Reading("How to read it."), made.run)
+    # The mean of all attributes is the one that is in print.
+    (sheet,) = sheets(classification_error(full.predictions, full.labels, ATTRIBUTES), full.run)
+    assert [cells[place] for cells in sheet.rows][-1] == "9.1"
+    assert all(cells[place].endswith("†") for cells in sheet.rows[:-1])
 
 
 def test_missing_label_counts_are_named(made):

@@ -9,7 +9,7 @@ from faceflip.analysis import paper_comparison as module
 from faceflip.analysis.correlation import correlation
 from faceflip.analysis.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
 from faceflip.analysis.portability import portability
-from faceflip.analysis.run import PAPER_NETWORK, PAPER_TRAINING, RunDescription
+from faceflip.analysis.run import PAPER_NETWORK, PAPER_PASS, PAPER_TRAINING, RunDescription
 from faceflip.analysis.statistics import compute
 from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
 
@@ -65,8 +65,13 @@ def test_all_numbers_are_there():
 
 def test_a_run_that_found_the_same_differs_nowhere(tables):
     table = paper_comparison(tables, PAPER).set_index("id")
-    comparable = table[table["status"] == "comparable"]
+    given = table["status"] == "setting"
+    comparable = table[(table["status"] == "comparable") | given]
     assert set(table.index) - set(comparable.index) == {"txt_err_kalayeh", "set_vgg_input"}
+    assert set(table.index[given]) == {name for name in table.index if name.startswith("set_")} - {
+        "set_vgg_input",
+        "set_lnet_margin",
+    }
     results = comparable[~comparable.index.str.startswith("set_")]
     assert len(results) == 178 - 23 - 1
     assert results["difference"].abs().max() < 1e-9
@@ -93,7 +98,7 @@ def test_differences_are_ours_minus_the_paper(tables):
 @pytest.mark.parametrize(
     ("change", "reason", "untouched"),
     [
-        ({"dataset": "synthetic"}, "synthetic faces", ["txt_err_lnet", "set_images"]),
+        ({"dataset": "synthetic"}, "synthetic faces", ["txt_err_lnet"]),
         ({"attributes": ATTRIBUTES[:8]}, "8 of 40 attributes", ["txt_port_goatee_nobeard"]),
         ({"width": 0.125}, "network at 0.125 of the width", ["txt_err_trivial", "txt_err_lnet"]),
         ({"input_width": 44, "input_height": 54}, "input of 44 x 54 instead of 178 x 218", ["txt_err_facetracer"]),
@@ -121,6 +126,11 @@ def test_differences_are_ours_minus_the_paper(tables):
             ["txt_err_separate", "t1_moon_mffa_pos_linesearch_tau0", "t1_moon_mffa_pos_total", "drv_train_err_moon"],
         ),
         (
+            {"definition": PAPER_PASS | {"name": "pass-2", "ssim_window": 7}},
+            "PASS with name pass-2 instead of pass-1, PASS with ssim_window 7 instead of 11",
+            ["txt_err_separate", "t1_moon_mffa_pos_linesearch_tau0", "drv_train_err_moon"],
+        ),
+        (
             {"network": PAPER_NETWORK | {"pooling": "floor"}},
             "network with pooling floor instead of ceil",
             ["txt_err_trivial"],
@@ -144,6 +154,25 @@ def test_what_counts_as_adversarial_hangs_on_the_threshold(tables):
     assert (status[counted] == expected).all()
     # The columns of Table 1 have thresholds of their own.
     assert (status[["t1_softmax_ffa_neg_linesearch_tau0.95", "txt_adv_fgs", "txt_err_moon"]] == "comparable").all()
+
+
+def test_settings_are_taken_from_the_run_and_compare_nothing(tables):
+    run = dataclasses.replace(PAPER, sample=100, images={"train": 5, "validation": 3, "test": 2})
+    table = paper_comparison(tables, run).set_index("id")
+    assert table.loc["set_images", ["ours", "difference", "status"]].tolist() == ["100", -900, "setting"]
+    # Numbers of other images say nothing of CelebA.
+    counts = ["set_cela_total", "set_train", "set_valtest"]
+    assert (table.loc[counts, "status"] == "not comparable: 10 of CelebA's 202,599 images").all()
+    assert (table.loc[counts, "ours"] == "").all()
+
+
+def test_the_step_of_the_line_search_hangs_on_the_search(tables):
+    attacks = {"fgs-line": {"search": "doubling"}, "ffa-line": {"search": "scan"}, "ffa-iterative": {"max_steps": 100}}
+    rows = paper_comparison(tables, dataclasses.replace(PAPER, attacks=attacks)).set_index("id")
+    assert rows.loc["set_linesearch_factor", "status"] == "not comparable: ffa-line with search scan"
+    attacks["ffa-line"] = {"search": "doubling"}
+    rows = paper_comparison(tables, dataclasses.replace(PAPER, attacks=attacks)).set_index("id")
+    assert rows.loc["set_linesearch_factor", ["ours", "status"]].tolist() == ["2", "setting"]
 
 
 def test_reasons_come_together(tables):
@@ -186,6 +215,9 @@ def test_page_has_a_sheet_for_each_part(tables):
     assert [len(sheet.rows) for sheet in made] == [90, 24, 38, 23, 3]
     assert {row[-2] for row in made[0].rows} == {"yes"}
     assert made[0].notes == []
+    settings = {row[1]: row for row in made[3].rows}
+    assert settings["training images"][3:7] == ["160,000", "162,770", "+2,770", "setting"]
+    assert settings["learning rate"][3:7] == ["1e-05", "1e-05", "+0", "setting"]
 
 
 def test_page_tells_each_reason_once(tables):

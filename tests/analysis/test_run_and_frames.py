@@ -8,10 +8,11 @@ import pytest
 
 from faceflip.analysis.frames import in_order, read_attempts, read_csv, read_parquet, wide
 from faceflip.analysis.names import display_name, method_name, ordered
-from faceflip.analysis.run import PAPER_NETWORK, PAPER_TRAINING, RunDescription, describe
+from faceflip.analysis.run import PAPER_NETWORK, PAPER_PASS, PAPER_TRAINING, RunDescription, describe
 from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.config import read_config
 from faceflip.errors import UserError
+from faceflip.similarity import parameters
 
 ASPECTS = ("data", "attributes", "network", "sample", "attacks", "similarity", "threshold")
 PROJECT = Path(__file__).parents[2]
@@ -60,6 +61,7 @@ def test_describing_a_run():
     }
     run = describe(CELEBA, networks=["euclidean", "moon"], **choices)
     assert run.attributes == run.moon_attributes == ATTRIBUTES
+    assert run.definition == parameters() == PAPER_PASS
     assert list(run.not_of_paper(*ASPECTS)) == []
     choices |= {"network": choices["network"] | {"architecture": "resnet18", "width": 0.5}, "attributes": ["Male"]}
     other = describe(CELEBA | {"source": "synthetic"}, networks=["moon"], **choices)

@@ -16,9 +16,11 @@ from faceflip.analysis.statistics import (
     error_statistics,
     points_away,
     progress_statistics,
+    sheets,
     t_test_statistics,
 )
 from faceflip.analysis.table2 import pair_checkpoints, table2
+from faceflip.celeba import ATTRIBUTES
 
 
 def by_id(statistics) -> dict:
@@ -80,6 +82,18 @@ def test_drawn_faces_are_not_compared_with_published_errors(made, errors):
     found += t_test_statistics(errors, shares, made.run.attributes, False)
     for published in ("facetracer", "lnets_anet", "moon_published"):
         assert [each.id for each in found if published in each.id] == [f"error_{published}"]
+
+
+def test_what_rests_on_unconfirmed_cells_is_marked(made, full, errors):
+    found = [*error_statistics(errors, made.run.attributes, True)]
+    found += t_test_statistics(errors, pd.DataFrame(), made.run.attributes, True)
+    marked = {each.id for each in found if "†" in each.quantity}
+    assert marked == {each.id for each in found if "moon_published" in each.id}
+    for sheet in sheets(pd.DataFrame(found), made.run):
+        assert any("unconfirmed" in note for note in sheet.notes) == any("†" in cells[0] for cells in sheet.rows)
+    # The mean over all attributes is in print.
+    errors = classification_error(full.predictions, full.labels, ATTRIBUTES)
+    assert not [each for each in error_statistics(errors, ATTRIBUTES, True) if "†" in each.quantity]
 
 
 def test_image_shares_have_the_errors_as_means(made, errors):

@@ -18,10 +18,11 @@ from faceflip.analysis.frames import read_csv
 from faceflip.analysis.specimen import specimen
 from faceflip.analysis.transfers import matrix
 from faceflip.figures.options import Options
-from faceflip.figures.registry import FIGURES, make_figure
-from faceflip.figures.style import DPI, MM, NOTE, PAGE, drawing, save
+from faceflip.figures.registry import FIGURES, caption, make_figure
+from faceflip.figures.style import COLUMN, DPI, MM, NOTE, PAGE, drawing, save
 
 DRAWN = [name for name in FIGURES if name != "figure1"]
+IN_COLUMN = ("flippability", "pass_distribution", "epsilon_distribution")
 SMALLEST_TYPE = 4.5
 """Points: what journals accept, and what a laser printer still prints."""
 
@@ -83,10 +84,19 @@ def test_nothing_is_cut(figures, name, size):
 @pytest.mark.parametrize("name", DRAWN)
 def test_size_and_type(figures, name, size):
     figure = figures[name, size]
-    assert figure.get_figwidth() == pytest.approx(PAGE)
+    in_column = name in IN_COLUMN or (name == "training_curves" and size == "eight")
+    assert figure.get_figwidth() == pytest.approx(COLUMN if in_column else PAGE)
     assert figure.get_figheight() < 235 * MM, "higher than a page"
     shown = [text for text in figure.findobj(Text) if text.get_text().strip()]
-    assert min(text.get_fontsize() for text in shown) >= SMALLEST_TYPE
+    assert min(text.get_fontsize() for text in shown) >= (5.5 if in_column else SMALLEST_TYPE)
+
+
+@pytest.mark.parametrize("size", ["eight", "forty"])
+def test_figures_say_what_they_show(figures, size):
+    for axes in figures["flippability", size].axes:
+        assert axes.get_xlabel() == "adversarial by FFA\nwith line search, %"
+    for axes in figures["pass_distribution", size].axes:
+        assert [text.get_text() for text in axes.texts] == ["0.9", "0.95", "0.99"], "the dotted lines"
 
 
 @pytest.mark.parametrize("size", ["eight", "forty"])
@@ -104,6 +114,14 @@ def test_labels_of_an_axis_do_not_overlap(figures, name, size):
                 assert end <= start + 0.016 * DPI, [label.get_text() for label in labels]
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_captions_begin_with_the_title_and_end_with_what_was_run(eight, name):
+    made, _ = eight
+    title, how, *_, line = caption(name, made.run).strip().split("\n\n")
+    assert (title, line) == (FIGURES[name].title, made.run.line)
+    assert how.endswith(".")
+
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_drawn_faces_are_noted(figures, name):
     assert NOTE in [text.get_text() for text in figures[name, "eight"].texts]
@@ -113,16 +131,17 @@ def test_drawn_faces_are_noted(figures, name):
 @pytest.mark.parametrize("name", DRAWN)
 def test_files(figures, tmp_path, name):
     outputs = _outputs(tmp_path, name)
+    figure = figures[name, "eight"]
     with drawing():
-        save(figures[name, "eight"], outputs)
+        save(figure, outputs)
     with Image.open(outputs["png"]) as image:
-        assert image.width == pytest.approx(PAGE * DPI, abs=1)
+        assert image.width == pytest.approx(figure.get_figwidth() * DPI, abs=1)
         assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
         assert np.asarray(image.convert("L")).std() > 5
     pdf = outputs["pdf"].read_bytes()
     assert pdf.startswith(b"%PDF")
     box = [float(value) for value in re.search(rb"/MediaBox \[ ([\d. ]+) \]", pdf)[1].split()]
-    assert box[2] == pytest.approx(PAGE * 72, abs=0.1)
+    assert box[2] == pytest.approx(figure.get_figwidth() * 72, abs=0.1)
     for date in (b"CreationDate", b"ModDate", b"Producer", b"matplotlib"):
         assert date not in pdf
 

@@ -38,6 +38,7 @@ def test_every_table_and_figure_is_there_once(page):
         assert html.count(f"Sheet of {name}</h3>") == 1
     for name in FIGURES:
         assert html.count(f'src="figures/{name}.png"') == 1
+    assert re.findall(r'src="figures/(figure\d)', html) == [f"figure{number}" for number in range(1, 6)]
     identifiers = re.findall(r'\bid="([^"]+)"', html)
     assert len(identifiers) == len(set(identifiers))
     assert set(re.findall(r'href="#([^"]+)"', html)) <= set(identifiers)

@@ -138,6 +138,27 @@ def test_matrices_can_be_rearranged(tiny, opened):
     assert cells() == official
 
 
+def test_cells_of_a_matrix_tell_their_counts_to_keyboards(tiny, opened, screenshot):
+    page = opened(tiny.directory / "results/index.html")
+    matrix = page.locator(".sheet:has(.matrix)").first
+    assert matrix.locator("td[tabindex='0']").count() == 1, "one stop for Tab"
+    matrix.locator("td[tabindex='0']").focus()
+    seen = set()
+    for key, moved in (("ArrowRight", 1), ("ArrowDown", 1), ("ArrowLeft", 1), ("ArrowLeft", 0), ("ArrowUp", 1)):
+        before = page.evaluate("document.activeElement.title")
+        page.keyboard.press(key)
+        title = page.evaluate("document.activeElement.title")
+        assert (title != before) == moved
+        assert matrix.locator(".hint").inner_text() == title
+        seen.add(title)
+    assert len(seen) == 4
+    assert all("→" in title for title in seen)
+    screenshot(page, "matrix-by-keyboard")
+    last = matrix.locator("tbody .heat, tbody .empty").last
+    last.hover()
+    assert matrix.locator(".hint").inner_text() == last.get_attribute("title") != title
+
+
 @pytest.mark.parametrize("options", [{"viewport": {"width": 390, "height": 844}}, {"color_scheme": "dark"}], ids=str)
 def test_the_index_fits_narrow_screens_and_dark_ones(tiny, opened, screenshot, options):
     page = opened(tiny.directory / "results/index.html", **options)
@@ -156,6 +177,15 @@ def test_the_index_on_paper(tiny, opened, tmp_path):
     page = opened(tiny.directory / "results/index.html")
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
+    assert not page.locator("#shown").is_visible()
+    page.emulate_media(media="screen")
+    page.locator("select[name=network]").select_option(index=1)
+    page.emulate_media(media="print")
+    assert page.locator("#shown").is_visible()
+    visible = [
+        name for name in ("attribute", "attack", "network", "kind") if page.locator(f"[name={name}]").is_visible()
+    ]
+    assert visible == ["network"], "what the pictures are filtered by is printed"
     page.pdf(path=tmp_path / "index.pdf", format="A4")
     assert (tmp_path / "index.pdf").stat().st_size > 50_000
 
@@ -167,6 +197,8 @@ def test_snakemakes_report(report, opened, screenshot):
     page.locator("nav").get_by_text("Statistics", exact=True).click()
     page.locator("#runtimes canvas, #runtimes svg").first.wait_for()
     results = page.evaluate("results")
+    attributes = {result["labels"].get("attribute") for path, result in results.items() if "runtime" not in path}
+    assert attributes == {"2 of 40", "2 of 40, to all 40", "all learned"}
     assert len(results) == len(TABLES) + len(FIGURES) + 1, "and the page of time and memory"
     seen = set()
     for category, parts in page.evaluate("categories").items():

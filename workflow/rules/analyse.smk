@@ -14,7 +14,7 @@ rule make_table:
             caption="../report/product.rst",
             category=lambda wildcards: TABLES[wildcards.table].part,
             subcategory="Tables",
-            labels=lambda wildcards: TABLES[wildcards.table].labels,
+            labels=lambda wildcards: TABLES[wildcards.table].labels(len(PLAN.attributes)),
         ),
     log:
         "logs/make_table/{table}.log",
@@ -44,12 +44,13 @@ rule make_figure:
         run="results/run.json",
     output:
         pdf="results/figures/{figure}.pdf",
+        caption="results/figures/{figure}.txt",
         png=report(
             "results/figures/{figure}.png",
             caption="../report/product.rst",
             category=lambda wildcards: FIGURES[wildcards.figure].part,
             subcategory="Figures",
-            labels=lambda wildcards: FIGURES[wildcards.figure].labels,
+            labels=lambda wildcards: FIGURES[wildcards.figure].labels(len(PLAN.attributes)),
         ),
     log:
         "logs/make_figure/{figure}.log",
@@ -107,6 +108,7 @@ rule write_index:
         figures=expand("results/figures/{figure}.png", figure=FIGURES),
         gallery="results/gallery",
         readme="results/README.md",
+        inventories=INVENTORIES,
     output:
         page="results/index.html",
         runtime=report(

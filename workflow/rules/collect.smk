@@ -75,6 +75,8 @@ rule describe_run:
         runtime=by_attempt(10),
     params:
         version=VERSIONS["collect"],
+        # The description holds the definition of PASS, which changes with the scores.
+        scores=VERSIONS["score"],
         choices=describe_choices(),
     message:
         "Describing the run"

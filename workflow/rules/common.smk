@@ -7,7 +7,7 @@ ENVIRONMENT = "../../envs/faceflip.yaml"
 GPU = {"cpu": 0, "cuda": 1, "auto": int(NVIDIA_DRIVER.exists())}[config["compute"]["device"]]
 
 TABLE_FILES = expand("results/tables/{table}.{format}", table=TABLES, format=["csv", "md", "tex", "html"])
-FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png"])
+FIGURE_FILES = expand("results/figures/{figure}.{format}", figure=FIGURES, format=["pdf", "png", "txt"])
 
 # Whether the faces are drawn, as the captions of the report say; pages and pictures take it from the dataset itself.
 SYNTHETIC = config["dataset"]["celeba"] is None or PROVENANCE in (

@@ -2,10 +2,11 @@
 
 Trivial gives every image the majority class, once the training split's (what the paper's text says) and once the test
 split's (what the paper's 19.96 % is). A network that does not beat Trivial has learned nothing about its attribute.
-FaceTracer and LNets+ANet are published errors on CelebA (Liu et al. 2015). So is `moon_published` (Rudd et al. 2016),
-whose cells are unconfirmed: only their mean, 9.06 %, is in print. Published errors are no measure of a run on other
-images. The row `mean` is over the attributes that have separate networks; `mean_all` is over all of MOON's, for the
-methods that have them all.
+FaceTracer and LNets+ANet are published errors on CelebA (Liu et al. 2015). So are those of the column MOON, published
+(Rudd et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes, 9.06 %, is in
+print. Published errors are no measure of a run on other images. The first mean is over the attributes that have
+separate networks; a second one, where there are more, is over all of MOON's, for the methods that have them all. (The
+CSV calls the rows of means `mean` and `mean_all`, and the methods by short names.)
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
 from faceflip.analysis.names import display_name, ordered
-from faceflip.analysis.pages import Column, Sheet, percent_cell
+from faceflip.analysis.pages import Column, Sheet, marked, percent_cell
 from faceflip.analysis.run import RunDescription
 from faceflip.errors import UserError
 
@@ -41,6 +42,21 @@ PUBLISHED = {
     "moon_published": ("moon", "Rudd et al. 2016, CelebA, cells unconfirmed"),
 }
 MEAN, MEAN_ALL = "mean", "mean_all"
+UNCONFIRMED = "†"
+"""Marks what rests on single published cells that nobody has confirmed."""
+UNCONFIRMED_NOTE = f"{UNCONFIRMED} From unconfirmed cells: of MOON's only the mean of all 40 attributes is in print."
+CONFIRMED_MEAN = 40
+"""Attributes in the published mean that is confirmed."""
+
+
+def unconfirmed(method: str, attributes: int = 1) -> str:
+    """Return the mark that the error of a method needs, or nothing.
+
+    Args:
+        method: In `METHODS`.
+        attributes: How many attributes it is the mean of.
+    """
+    return UNCONFIRMED if method == "moon_published" and attributes != CONFIRMED_MEAN else ""
 
 
 def published_errors() -> pd.DataFrame:
@@ -162,13 +178,17 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     names = {MEAN: f"mean of {len(run.attributes)}", MEAN_ALL: f"mean of {len(run.moon_attributes)}"}
     rows = []
     for attribute in frame["attribute"].unique():
-        found = (cells.get((method, attribute), {"rate": np.nan}) for method in methods)
-        rows.append([names.get(attribute, display_name(attribute)), *(percent_cell(row) for row in found)])
+        over = {MEAN: len(run.attributes), MEAN_ALL: len(run.moon_attributes)}.get(attribute, 1)
+        found = [
+            marked(percent_cell(cells.get((method, attribute), {"rate": np.nan})), unconfirmed(method, over))
+            for method in methods
+        ]
+        rows.append([names.get(attribute, display_name(attribute)), *found])
     means = int(frame["attribute"].drop_duplicates().isin(names).sum())
     notes = [
         "FaceTracer, LNets+ANet: published errors on CelebA (Liu et al. 2015). MOON, published: Rudd et al. 2016 on "
-        "CelebA, only the mean of all 40 attributes is confirmed. "
-        f"Early: after epoch {run.early_epoch}."
+        f"CelebA. Early: after epoch {run.early_epoch}.",
+        UNCONFIRMED_NOTE,
     ]
     columns = [Column("attribute", align="l"), *(Column(METHODS[method]) for method in methods)]
     return [

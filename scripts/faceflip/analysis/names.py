@@ -15,6 +15,8 @@ NETWORK_NAMES = {
     "softmax": "separate networks, softmax loss",
     "moon": "MOON",
 }
+SHORT_NETWORK_NAMES = {"euclidean": "Euclidean", "softmax": "softmax", "moon": "MOON"}
+"""For figures as wide as a column."""
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
 
 

@@ -79,6 +79,13 @@ def percent_cell(row: dict, digits: int = 1) -> Cell:
     return value, f"[{percent(row['low'], digits)}, {percent(row['high'], digits)}]"
 
 
+def marked(cell: Cell, mark: str) -> Cell:
+    """Return a cell with a mark behind its value; one without a value as it is."""
+    if not mark or cell == MISSING:
+        return cell
+    return cell + mark if isinstance(cell, str) else (cell[0] + mark, cell[1])
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits; whole numbers with separators."""
     if math.isnan(value):
@@ -190,6 +197,7 @@ _LATEX = {
     "⁺": "$^{+}$",
     "⁻": "$^{-}$",
     "×": r"$\times$",
+    "†": r"\dag{}",
     "–": "--",
     "[": "{[}",
     "]": "{]}",

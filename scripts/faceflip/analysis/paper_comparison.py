@@ -2,8 +2,9 @@
 
 Ours and the difference stand only where the run is comparable for that number: on CelebA with the paper's splits,
 attributes, network, training, attacks, PASS and number of attacked images, as far as the number depends on them.
-Elsewhere the status says what makes the run another experiment. Settings are compared as they are. A note tells what
-the paper's number rests on, and where the paper contradicts itself.
+Elsewhere the status says what makes the run another experiment. What is marked as a setting was chosen or given and not
+found: ours is what this run was set to, and a difference says that the run is another experiment. A note tells what the
+paper's number rests on, and where the paper contradicts itself.
 """
 
 import math
@@ -28,7 +29,7 @@ PUBLISHED = ("attributes",)
 """What numbers depend on (`RunDescription.not_of_paper`): test errors, errors on the sample, flips whatever their PASS,
 flips from a stated PASS on, adversarial images, those of single cells, published errors."""
 
-COMPARABLE = "comparable"
+COMPARABLE, SETTING = "comparable", "setting"
 FROM_PERCENT = 100.0
 
 
@@ -104,8 +105,12 @@ CELLS = {
 }
 """Numbers of the text that are (the least of) cells of a matrix: table, which matrix, columns, row."""
 
-METHOD = {"set_step": 1, "set_pixel_max": 255, "set_linesearch_factor": 2, "set_threshold": 0, "set_magnify": 10}
-"""Settings that are the method itself."""
+SETTING_NOTE = "Setting: chosen or given, not found. Ours is what this run was set to."
+
+METHOD = {"set_step": 1, "set_pixel_max": 255, "set_threshold": 0, "set_magnify": 10}
+"""Settings that nobody can change: they are the method itself."""
+DATA_SETTINGS = ("set_cela_total", "set_train", "set_valtest")
+"""Settings that say something of CelebA, and nothing of other images."""
 
 
 def paper_reference() -> pd.DataFrame:
@@ -123,7 +128,7 @@ def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) ->
 
     Returns:
         Columns id, item, quantity, unit, paper, ours, difference (ours minus the paper's; NaN where either is no
-        number), status (``comparable`` or ``not comparable: why``), note; in the paper's units.
+        number), status (``comparable``, ``setting`` or ``not comparable: why``), note; in the paper's units.
     """
     lookup = _Lookup(tables, run)
     rows = []
@@ -132,6 +137,7 @@ def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) ->
         reasons = reasons if ours is not None or reasons else ["this run has no such number"]
         paper = float(row["value"]) if re.fullmatch(r"[-+.\de]+", row["value"]) else math.nan
         comparable = not reasons
+        fitting = SETTING if _is_setting(row["id"]) else COMPARABLE
         rows.append(
             {
                 "id": row["id"],
@@ -141,11 +147,15 @@ def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) ->
                 "paper": row["value"],
                 "ours": (ours if isinstance(ours, str) else repr(ours)) if comparable else "",
                 "difference": ours - paper if comparable and not isinstance(ours, str) else math.nan,
-                "status": COMPARABLE if comparable else "not comparable: " + ", ".join(reasons),
+                "status": fitting if comparable else "not comparable: " + ", ".join(reasons),
                 "note": row["note"],
             }
         )
     return pd.DataFrame(rows)
+
+
+def _is_setting(id_: str) -> bool:
+    return id_.startswith("set_") and id_ not in TEXT
 
 
 class _Lookup:
@@ -160,14 +170,12 @@ class _Lookup:
         """Return our number in the paper's unit, None where the run does not have it, and why it is not comparable."""
         if id_ in LIKE_TABLE_1:
             return self.ours(LIKE_TABLE_1[id_], unit)
-        if id_ in METHOD:
-            return METHOD[id_], []
         if id_ == "txt_err_kalayeh":
             return None, ["a network of others, not part of this experiment"]
         if id_ == "set_vgg_input":
             return None, ["about the network that the paper started from"]
-        if id_.startswith("set_") and id_ not in TEXT:
-            return self._setting(id_), []
+        if _is_setting(id_):
+            return self._setting(id_), self._unlike(id_)
         value, aspects = self._measured(id_)
         if value is None or math.isnan(value):
             return None, list(self.run.not_of_paper(*aspects))
@@ -215,10 +223,21 @@ class _Lookup:
         found = frame[(frame[key] == which) & frame["source"].isin(sources) & (frame["target"] == target)]
         return float(found["rate"].min()) if len(found) == len(sources) else None
 
+    def _unlike(self, id_: str) -> list[str]:
+        """Return why a setting has no counterpart in this run."""
+        if id_ in DATA_SETTINGS:
+            return list(self.run.not_of_paper("data"))
+        if id_ == "set_linesearch_factor":
+            searches = {attack: self.run.option(attack, "search") for attack in self.run.attacks}
+            return [f"{attack} with search {search}" for attack, search in searches.items() if search != "doubling"]
+        return []
+
     def _setting(self, id_: str) -> float | int | str | None:
         run, training = self.run, self.run.training["separate"]
         others = [tau for tau in run.thresholds if tau != run.threshold]
         return {
+            **METHOD,
+            "set_linesearch_factor": 2,
             "set_images": run.sample,
             "set_attributes": len(run.attributes),
             "set_tau": run.threshold,
@@ -257,23 +276,30 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     made = []
     for prefix, title in parts.items():
         part = frame[frame["id"].str.startswith(prefix)]
-        reasons = [status for status in part["status"].unique() if status != COMPARABLE]
-        marks = {COMPARABLE: "yes", **{status: f"no ({number})" for number, status in enumerate(reasons, start=1)}}
+        reasons = [status for status in part["status"].unique() if status not in (COMPARABLE, SETTING)]
+        marks = {
+            COMPARABLE: "yes",
+            SETTING: SETTING,
+            **{status: f"no ({number})" for number, status in enumerate(reasons, start=1)},
+        }
         rows = [_row(row, marks[row["status"]]) for row in part.to_dict("records")]
         notes = [f"({number}) {status[0].upper()}{status[1:]}." for number, status in enumerate(reasons, start=1)]
+        if SETTING in part["status"].array:
+            notes.append(SETTING_NOTE)
         made.append(Sheet(f"{title}, beside the paper", heads, rows, notes))
     return made
 
 
 def _row(row: dict, comparable: str) -> list[str]:
-    difference = "" if math.isnan(row["difference"]) else f"{row['difference']:+.4g}"
+    difference = "" if math.isnan(row["difference"]) else _short(row["difference"], "+")
     numbers = [_short(row["paper"]), _short(row["ours"]), difference]
     return [row["item"], row["quantity"], row["unit"], *numbers, comparable, row["note"]]
 
 
-def _short(value: str) -> str:
+def _short(value: str | float, sign: str = "") -> str:
+    """Return a number with four digits, whole ones with all of theirs, and text as it is."""
     try:
         number = float(value)
     except ValueError:
         return value
-    return f"{number:,.0f}" if number.is_integer() and abs(number) >= 1 else f"{number:.4g}"
+    return f"{number:{sign},.0f}" if number.is_integer() and abs(number) >= 1 else f"{number:{sign}.4g}"

@@ -6,6 +6,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from faceflip.celeba import ATTRIBUTES
+
 PARTS = ("Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
 """The parts of the report, in the order of its pages."""
 
@@ -21,6 +23,7 @@ class Product:
         experiment: The checkpoints that it is about; this and what follows in few letters, for the report's lists.
         network: The kinds of networks.
         attack: The attacks; empty where it is about none.
+        attribute: The attributes; ``{attacked}`` stands for how many have separate networks and are attacked.
         module: Where it is made; by default the module of the registry's package that has the product's name.
     """
 
@@ -30,13 +33,15 @@ class Product:
     experiment: str = "converged"
     network: str = "all"
     attack: str = "all"
+    attribute: str = "{attacked}"
     module: str = ""
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """What the report lists beside it."""
+    def labels(self, attacked: int) -> dict[str, str]:
+        """Return what the report lists beside it, in a run that attacks so many attributes."""
+        every = len(ATTRIBUTES)
+        attribute = self.attribute.format(attacked=f"all {every}" if attacked == every else f"{attacked} of {every}")
         about = {"experiment": self.experiment, "network": self.network, "attack": self.attack}
-        return {"item": self.title, **about}
+        return {"item": self.title, **about, "attribute": attribute}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,12 @@ class Table(Product):
 
 TABLES = {
     "classification_error": Table(
-        "Classification error (Fig. 2)", ("predictions", "labels"), "Accuracy", "both", attack=""
+        "Classification error (Fig. 2)",
+        ("predictions", "labels"),
+        "Accuracy",
+        "both",
+        attack="",
+        attribute="all learned",
     ),
     "table1": Table("Flipped attributes by PASS (Table 1)", ("attempts",), "Adversarial images"),
     "success": Table("Success per attribute (Fig. 3)", ("attempts",), "Adversarial images"),
@@ -52,6 +57,7 @@ TABLES = {
         "Transfer",
         network="MOON",
         attack="ffa",
+        attribute="{attacked}, to all 40",
     ),
     "table2": Table(
         "Adversarial images at two checkpoints (Table 2)",

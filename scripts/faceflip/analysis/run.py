@@ -36,6 +36,26 @@ PAPER_TRAINING = {
 """The paper's training; what it does not say is as usual with Caffe."""
 PAPER_COLOR = "rgb"
 """Images that PASS is taken of."""
+PAPER_PASS = {
+    "name": "pass-1",
+    "luma": [0.299, 0.587, 0.114],
+    "ecc_blur": [1, 4, 6, 4, 1],
+    "ecc_motion": "homography",
+    "ecc_max_iterations": 50,
+    "ecc_corner_tolerance_px": 2e-3,
+    "ecc_pivot_tolerance": 1e-7,
+    "ecc_flat_variance": 1e-8,
+    "ecc_plausible_corner_shift": 0.1,
+    "warp": "bilinear, replicated border, not rounded",
+    "ssim_window": 11,
+    "ssim_sigma": 1.5,
+    "ssim_k1": 0.01,
+    "ssim_k2": 0.03,
+    "ssim_range": 255,
+    "ssim_covariance": "population",
+    "ssim_region": "valid",
+}
+"""How this project reads the paper's PASS (`faceflip.similarity.parameters`): another definition is another measure."""
 PAPER_THRESHOLD = 0.95
 """The paper's tau."""
 PAPER_ATTACKS = {
@@ -65,6 +85,7 @@ class RunDescription:
         input_width: Pixels.
         input_height: Pixels.
         color: ``rgb`` or ``gray``, the images that PASS is taken of.
+        definition: Name and parameters of the definition of PASS.
         threshold: PASS from which on a flipped image is adversarial, tau.
         thresholds: All thresholds of Table 1.
         training: Options of ``separate`` and ``moon``, those of `PAPER_TRAINING`.
@@ -83,6 +104,7 @@ class RunDescription:
     input_width: int = 178
     input_height: int = 218
     color: str = PAPER_COLOR
+    definition: Mapping[str, Any] = field(default_factory=lambda: PAPER_PASS)
     threshold: float = PAPER_THRESHOLD
     thresholds: tuple[float, ...] = (0.0, 0.9, 0.95, 0.99)
     training: Mapping[str, Mapping[str, Any]] = field(
@@ -154,8 +176,13 @@ class RunDescription:
                 for name, value in options.items():
                     if PAPER_ATTACKS.get(name, value) != value:
                         yield f"{attack} with {name} {value}"
-        if "similarity" in aspects and self.color != PAPER_COLOR:
-            yield f"PASS of {self.color} instead of {PAPER_COLOR} images"
+        if "similarity" in aspects:
+            if self.color != PAPER_COLOR:
+                yield f"PASS of {self.color} instead of {PAPER_COLOR} images"
+            for name in PAPER_PASS | self.definition:
+                ours, paper = (definition.get(name, "none") for definition in (self.definition, PAPER_PASS))
+                if ours != paper:
+                    yield f"PASS with {name} {ours} instead of {paper}"
         if "threshold" in aspects and self.threshold != PAPER_THRESHOLD:
             yield f"adversarial from PASS {self.threshold:g} instead of {PAPER_THRESHOLD:g} on"
 
@@ -204,8 +231,11 @@ def describe(
     """Describe a run by its dataset's manifest and the sections of its configuration of these names.
 
     The attacks' options are left out: a change of one attack must not touch what hangs on others only. `networks` are
-    the kinds that were trained; MOON among them has outputs for all attributes.
+    the kinds that were trained; MOON among them has outputs for all attributes. The definition of PASS is that of the
+    installed code, which scores the run.
     """
+    from faceflip.similarity.definition import parameters
+
     return RunDescription(
         dataset=manifest["source"],
         images=manifest["images"],
@@ -218,6 +248,7 @@ def describe(
         input_width=manifest["width"],
         input_height=manifest["height"],
         color=similarity["color"],
+        definition=parameters(),
         threshold=analysis["threshold"],
         thresholds=tuple(analysis["thresholds"]),
         training={kind: {name: training[kind][name] for name in PAPER_TRAINING} for kind in ("separate", "moon")},

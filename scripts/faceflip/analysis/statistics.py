@@ -3,7 +3,10 @@
 Each statistic has an id that stays; `paper_comparison` and other programs find it by that. Shares come with their
 count, what they are a share of, and a Wilson interval. The t-tests are two-sided and paired, once over attributes (as
 many pairs as attributes) and once over test images (each image's share of wrong attributes), because the paper does not
-say which it used; with the size of the effect (Cohen's d_z), since over many images any difference is significant.
+say which it used; with the size of the effect (Cohen's d_z), since over many images any difference is significant. What
+is marked with † rests on published cells of MOON that are unconfirmed: only their mean over all 40 attributes is in
+print. Some directions lead away from the boundary, and such attempts flip only where the network bends back: they are
+counted, with how many of them flip and how many of the others.
 """
 
 import math
@@ -13,7 +16,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.classification_error import METHODS, PUBLISHED, classification_error
+from faceflip.analysis.classification_error import (
+    METHODS,
+    PUBLISHED,
+    UNCONFIRMED,
+    UNCONFIRMED_NOTE,
+    classification_error,
+    unconfirmed,
+)
 from faceflip.analysis.frames import (
     PREDICTIONS,
     Inputs,
@@ -26,7 +36,7 @@ from faceflip.analysis.frames import (
 )
 from faceflip.analysis.intervals import wilson
 from faceflip.analysis.names import NETWORK_NAMES, SEARCH_NAMES, method_name
-from faceflip.analysis.pages import Column, Sheet, number, percent
+from faceflip.analysis.pages import Cell, Column, Sheet, number, percent
 from faceflip.analysis.paired import paired_t_test
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.table2 import pair_checkpoints
@@ -98,7 +108,8 @@ def error_statistics(errors: pd.DataFrame, attributes: Sequence[str], celeba: bo
     means, pairs = table.mean(), len(table)
     others = ("trivial_train", "trivial_test", *(("facetracer", "lnets_anet") if celeba else ()))
     for method in table.columns:
-        yield Statistic(f"error_{method}", ERRORS, f"mean error, {METHODS[method]}", means[method], "share", of=pairs)
+        quantity = f"mean error, {METHODS[method]}{unconfirmed(method, pairs)}"
+        yield Statistic(f"error_{method}", ERRORS, quantity, means[method], "share", of=pairs)
     for network in ("euclidean", "softmax", "moon"):
         if network not in table:
             continue
@@ -177,7 +188,7 @@ def t_test_statistics(
                 continue
             test = paired_t_test(values[first], values[second])
             name = f"ttest_{unit}_{first}_vs_{second}"
-            words = f"{METHODS[first]} against {METHODS[second]}, over {unit}"
+            words = f"{METHODS[first]} against {METHODS[second]}{unconfirmed(second)}, over {unit}"
             yield Statistic(
                 f"{name}_difference",
                 TESTS,
@@ -248,12 +259,14 @@ def progress_statistics(pairs: pd.DataFrame) -> Iterator[Statistic]:
             f"natural_lost_{name}", PROGRESS, f"natural adversarial at the early epoch only: {words}", lost.sum()
         )
         correct = int((lost & part["correct_converged"]).sum())
-        quantity = f"of these, classified correctly when converged: {words}"
+        quantity = f"of the natural adversarial at the early epoch only, classified correctly when converged: {words}"
         yield _share(f"natural_lost_correct_{name}", PROGRESS, quantity, correct, int(lost.sum()))
-        for checkpoint, natural in (("epoch2", early), ("converged", late)):
-            quantity = f"natural adversarial at {checkpoint} and not at the other checkpoint: {words}"
+        for checkpoint, natural, quantity in (
+            ("epoch2", early, "of the natural adversarial at the early epoch, no longer so when converged"),
+            ("converged", late, "of the natural adversarial when converged, not yet so at the early epoch"),
+        ):
             total = int(natural.sum())
-            yield _share(f"natural_differ_{checkpoint}_{name}", PROGRESS, quantity, total - kept, total)
+            yield _share(f"natural_differ_{checkpoint}_{name}", PROGRESS, f"{quantity}: {words}", total - kept, total)
 
 
 def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series:
@@ -289,7 +302,7 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
         away = points_away(part["score_before"], part["label"], run.option(attack, "fgs_label"))
         words = f"{attack}, {_at('euclidean', checkpoint)}"
         name = f"euclidean_{checkpoint}_{attack}"
-        yield from _with_flips(f"fgs_away_{name}", f"FGS points away from the boundary: {words}", part, away)
+        yield from _with_flips(f"fgs_away_{name}", "FGS points away from the boundary", words, part, away)
     ffa = parts[(parts["network"] == "softmax") & (parts["method"] == "ffa")]
     keys = ["checkpoint", "attribute", "image"]
     with_logits = ffa.merge(logits, on=keys, how="inner", validate="many_to_one")
@@ -308,15 +321,15 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
             ),
         }
         for case, (quantity, chosen) in cases.items():
-            yield from _with_flips(f"ffa_{case}_{name}", f"{quantity}: {words}", part, chosen)
+            yield from _with_flips(f"ffa_{case}_{name}", quantity, words, part, chosen)
 
 
-def _with_flips(name: str, words: str, part: pd.DataFrame, chosen: pd.Series) -> Iterator[Statistic]:
+def _with_flips(name: str, case: str, words: str, part: pd.DataFrame, chosen: pd.Series) -> Iterator[Statistic]:
     flipped = part["flipped"].to_numpy(bool)
     chosen = chosen.to_numpy(bool)
-    yield _share(name, DIRECTIONS, words, int(chosen.sum()), len(part))
-    for suffix, which in (("flipped", chosen), ("others_flipped", ~chosen)):
-        quantity = f"{'of these' if suffix == 'flipped' else 'of the others'}, flipped: {words}"
+    yield _share(name, DIRECTIONS, f"attempts in which {case}: {words}", int(chosen.sum()), len(part))
+    for suffix, which, those in (("flipped", chosen, "those"), ("others_flipped", ~chosen, "all but those")):
+        quantity = f"flipped, of {those} in which {case}: {words}"
         yield _share(f"{name}_{suffix}", DIRECTIONS, quantity, int((which & flipped).sum()), int(which.sum()))
 
 
@@ -385,7 +398,11 @@ def _listing(group: str, part: pd.DataFrame) -> Sheet:
         counted = "" if pd.isna(row["count"]) else f"{row['count']:,}"
         rows.append([row["quantity"], value, interval, counted, "" if pd.isna(row["of"]) else f"{row['of']:,}"])
     heads = [Column("quantity", align="l"), Column("value"), Column("95 % interval"), Column("count"), Column("of")]
-    return Sheet(group[0].upper() + group[1:], heads, rows)
+    return Sheet(group[0].upper() + group[1:], heads, rows, _note_on_marks(rows))
+
+
+def _note_on_marks(rows: Sequence[Sequence[Cell]]) -> list[str]:
+    return [UNCONFIRMED_NOTE] if any(UNCONFIRMED in cells[0] for cells in rows) else []
 
 
 def _tests(part: pd.DataFrame) -> Sheet:
@@ -405,4 +422,5 @@ def _tests(part: pd.DataFrame) -> Sheet:
         )
     heads = ["difference, points", "pairs", "t", "p", "d_z"]
     notes = ["Difference of the mean errors in percentage points, first minus second; two-sided p; Cohen's d_z."]
+    notes += _note_on_marks(rows)
     return Sheet("Paired t-tests", [Column("errors of", align="l"), *map(Column, heads)], rows, notes)

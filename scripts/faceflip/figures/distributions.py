@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import with_parts
-from faceflip.analysis.names import METHODS, NETWORK_NAMES, NETWORKS, SEARCH_NAMES, SEARCHES, SIGNS, ordered
+from faceflip.analysis.names import METHODS, NETWORKS, SEARCH_NAMES, SEARCHES, SHORT_NETWORK_NAMES, SIGNS, ordered
 from faceflip.analysis.run import RunDescription
-from faceflip.figures.style import BLUE, MM, ORANGE, PAGE, PURPLE, nothing, page
+from faceflip.figures.style import BLUE, COLUMN, MM, ORANGE, PURPLE, SMALL, nothing, page
 
 COLORS = {"fgs": ORANGE, "ffa": BLUE}
 DASHES = {"line": "-", "iterative": (0, (3, 1.2))}
@@ -37,11 +37,11 @@ def draw_cumulative(
     networks = ordered(attempts["network"].unique(), NETWORKS)
     if not networks:
         return nothing(run, "This run has no attacks on converged networks.")
-    figure = page(run, PAGE, 92 * MM)
-    grid_axes = figure.subplots(len(SIGNS), len(networks), sharex=True, sharey=True, squeeze=False)
+    figure = page(run, COLUMN, (18 + 32 * len(networks)) * MM)
+    grid_axes = figure.subplots(len(networks), len(SIGNS), sharex=True, sharey=True, squeeze=False)
     handles = {}
-    for row, sign in enumerate(SIGNS):
-        for axes, network in zip(grid_axes[row], networks, strict=True):
+    for row, network in enumerate(networks):
+        for axes, sign in zip(grid_axes[row], SIGNS, strict=True):
             part = attempts[(attempts["network"] == network) & (attempts["sign"] == sign)]
             for method in ordered(part["method"].unique(), METHODS):
                 for search in ordered(part["search"].unique(), SEARCHES):
@@ -56,8 +56,8 @@ def draw_cumulative(
             axes.set_ylim(0, 101)
             axes.grid()
             if row == 0:
-                axes.set_title(NETWORK_NAMES[network], loc="left")
-        words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
-        grid_axes[row][0].set_ylabel(f"{words}\n% of attempts")
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+                words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
+                axes.set_title(words, loc="left", fontsize=SMALL)
+        grid_axes[row][0].set_ylabel(f"{SHORT_NETWORK_NAMES[network]}\n% of attempts")
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import read_csv
-from faceflip.analysis.names import NETWORK_NAMES, NETWORKS, SIGNS, display_name, ordered
+from faceflip.analysis.names import NETWORKS, SHORT_NETWORK_NAMES, SIGNS, display_name, ordered
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.options import FigureInputs, Options
-from faceflip.figures.style import MM, NETWORK_COLORS, PAGE, nothing, page
+from faceflip.figures.style import COLUMN, MM, NETWORK_COLORS, SMALL, nothing, page
 
 
 def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
@@ -26,7 +26,7 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
     names = ordered(success["attribute"])[::-1]
     names.sort(key=lambda name: np.nan_to_num(first.get(name, -1), nan=-1))
     networks = ordered(success["network"], NETWORKS)
-    figure = page(run, PAGE, (18 + 3.9 * max(len(names), 5)) * MM)
+    figure = page(run, COLUMN, (22 + 3.9 * max(len(names), 5)) * MM)
     sides = figure.subplots(1, 2, sharey=True)
     for axes, sign in zip(sides, SIGNS, strict=True):
         for network, offset in zip(networks, np.linspace(0.22, -0.22, len(networks)), strict=True):
@@ -37,15 +37,16 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
                 "color": NETWORK_COLORS[network],
                 "markersize": 2.4,
                 "elinewidth": 0.7,
-                "label": NETWORK_NAMES[network],
+                "label": SHORT_NETWORK_NAMES[network],
             }
             spread = np.abs(100 * part[["low", "high"]].to_numpy().T - rates.to_numpy()) if "low" in part else None
             axes.errorbar(rates, places, xerr=spread, fmt="o", **look)
-        axes.set_xlim(-1, 101)
-        axes.set_xlabel("adversarial images, %")
-        axes.set_title({"+": "correctly classified (+)", "-": "misclassified (−)"}[sign], loc="left")
+        axes.set_xlim(-3, 103)
+        axes.set_xlabel("adversarial by FFA\nwith line search, %")
+        words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
+        axes.set_title(words, loc="left", fontsize=SMALL)
         axes.grid(axis="x")
-        axes.hlines(np.arange(len(names) - 1) + 0.5, -1, 101, color="#EEEEEE", linewidth=0.4, zorder=0)
+        axes.hlines(np.arange(len(names) - 1) + 0.5, -3, 103, color="#EEEEEE", linewidth=0.4, zorder=0)
     sides[0].set_yticks(np.arange(len(names)), [display_name(name) for name in names])
     sides[0].set_ylim(-0.6, len(names) - 0.4)
     for axes in sides:

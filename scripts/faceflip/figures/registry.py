@@ -31,7 +31,9 @@ FIGURES = {
         network="Euclidean, MOON",
         attack="ffa",
     ),
-    "figure2": FigureEntry("Classification error (Fig. 2)", ("classification_error",), "Accuracy", attack=""),
+    "figure2": FigureEntry(
+        "Classification error (Fig. 2)", ("classification_error",), "Accuracy", attack="", attribute="all learned"
+    ),
     "figure3": FigureEntry(
         "Success per attribute (Fig. 3)",
         ("success",),
@@ -52,6 +54,7 @@ FIGURES = {
         "Transfer",
         network="MOON",
         attack="ffa",
+        attribute="{attacked}, to all 40",
     ),
     "flippability": FigureEntry(
         "Flippability of each attribute", ("success",), "Adversarial images", attack="ffa-line"
@@ -70,6 +73,11 @@ def module_of(name: str) -> str:
 def reading_of(name: str) -> Reading:
     """Return how to read a figure."""
     return reading(module_of(name))
+
+
+def caption(name: str, run: RunDescription) -> str:
+    """Return what belongs below a figure in a text: what it is, how to read it, and what was run."""
+    return f"{FIGURES[name].title}\n\n{reading_of(name).text}\n\n{run.line}\n"
 
 
 def make_figure(

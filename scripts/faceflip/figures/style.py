@@ -1,4 +1,9 @@
-"""What all figures share: sizes, type, colours, the note on drawn faces, and files with the same bytes every time."""
+"""What all figures share: sizes, type, colours, the note on drawn faces, and files with the same bytes every time.
+
+Figures are drawn at the width at which they are printed, a column or a page, and their type has its size there: none is
+meant to be scaled down. As wide as a column are those whose panels have room in it; what shows forty attributes side by
+side, or images, goes across the page.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +19,8 @@ MM = 1 / 25.4
 """A millimetre in inches."""
 PAGE = 174 * MM
 """Width in inches of figures across the page."""
+COLUMN = 84 * MM
+"""Width in inches of figures in a column."""
 DPI = 300
 SMALL, NORMAL = 6.0, 7.0
 """Type sizes in points."""

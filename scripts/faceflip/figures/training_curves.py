@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from faceflip.analysis.frames import read_csv
-from faceflip.analysis.names import display_name, ordered
+from faceflip.analysis.names import SHORT_NETWORK_NAMES, display_name, ordered
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.options import FigureInputs, Options
-from faceflip.figures.style import GREY, MM, NETWORK_COLORS, PAGE, SMALL, page
+from faceflip.figures.style import COLUMN, GREY, MM, NETWORK_COLORS, PAGE, SMALL, page
 
-COLUMNS = 6
+FEW = 12
+"""Panels that have room in a column."""
 MOON = "moon"
 
 
@@ -27,9 +28,9 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
     histories = {_name(Path(path)): read_csv(Path(path)) for path in inputs["histories"]}
     panels = [*ordered({name for network, name in histories if network != MOON})]
     panels += [MOON] * any(network == MOON for network, _ in histories)
-    rows = max(-(-len(panels) // COLUMNS), 1)
-    columns = max(-(-len(panels) // rows), 3)
-    figure = page(run, PAGE, (10 + 25 * rows) * MM)
+    width, columns = (COLUMN, 3) if len(panels) <= FEW else (PAGE, 6)
+    rows = max(-(-len(panels) // columns), 1)
+    figure = page(run, width, (14 + 25 * rows) * MM)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -65,11 +66,12 @@ def _draw(axes: Axes, history: pd.DataFrame, color: str, early_epoch: int) -> No
 
 
 def _legend(figure: Figure, networks: set[str]) -> None:
-    names = {"euclidean": "Euclidean", "softmax": "softmax", "moon": "MOON"}
-    handles = [Line2D([], [], color=NETWORK_COLORS[name], label=names[name]) for name in names if name in networks]
+    names = {name: label for name, label in SHORT_NETWORK_NAMES.items() if name in networks}
+    handles = [Line2D([], [], color=NETWORK_COLORS[name], label=label) for name, label in names.items()]
     handles += [
         Line2D([], [], color=GREY, label="validation"),
         Line2D([], [], color=GREY, linestyle=":", label="training"),
     ]
     handles.append(Line2D([], [], color=GREY, marker="o", linestyle="", markersize=2.6, label="converged"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    ncols = 3 if figure.get_figwidth() < PAGE else len(handles)
+    figure.legend(handles=handles, loc="outside upper center", ncols=ncols)

@@ -62,13 +62,14 @@ def index_page(
         time_and_memory: From `faceflip.report.runtime`.
     """
     contents = {name: sheets_of(path.read_text(encoding="utf-8")) for name, path in tables.items()}
-    items = [Item(name, TABLES[name], reading_of_table(name), contents[name]) for name in _in_parts(TABLES)]
+    in_parts = sorted(TABLES, key=lambda name: PARTS.index(TABLES[name].part))
+    items = [Item(name, TABLES[name], reading_of_table(name), contents[name]) for name in in_parts]
     values: dict[str, Any] = {
         "title": "What the run found",
         "run": run,
         "facts": facts,
         "headlines": headlines,
-        "figures": [Item(name, FIGURES[name], reading_of_figure(name)) for name in _in_parts(FIGURES)],
+        "figures": [Item(name, FIGURES[name], reading_of_figure(name)) for name in FIGURES],
         "tables": [item for item in items if item.name not in MATRICES],
         "matrices": [item for item in items if item.name in MATRICES],
         "short": SHORT,
@@ -79,11 +80,6 @@ def index_page(
         "network_names": NETWORK_NAMES,
     }
     return environment().get_template("index.html").render(values)
-
-
-def _in_parts(products: Mapping[str, Product]) -> list[str]:
-    """Return the names in the order of the report's parts."""
-    return sorted(products, key=lambda name: PARTS.index(products[name].part))
 
 
 def _filters(pictures: Sequence[Picture]) -> list[tuple[str, str, list[tuple[str, str]]]]:

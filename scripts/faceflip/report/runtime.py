@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MEASURED_FROM = 0.5
+"""Seconds after which Snakemake measures memory; what it measured before is an interpreter that has loaded nothing."""
+
+
+LAST = "write_index"
+"""The rule that writes the page; its own time is not known then, and what may be there is an earlier run's."""
+
+
 def runtime(folder: Path) -> "pd.DataFrame":
     """Summarise the benchmark files of a folder by rule, the longest first.
 
@@ -26,8 +34,9 @@ def runtime(folder: Path) -> "pd.DataFrame":
 
     columns = ["rule", "jobs", "total", "mean", "longest", "memory"]
     jobs = []
-    for path in sorted(folder.rglob("*.tsv")):
+    for path in sorted(set(folder.rglob("*.tsv")).difference([folder / f"{LAST}.tsv"])):
         measured = pd.read_csv(path, sep="\t", na_values=["-"])[["s", "max_rss"]]
+        measured["max_rss"] = measured["max_rss"].where(measured["s"] >= MEASURED_FROM)
         jobs.append(measured.assign(rule=path.relative_to(folder).with_suffix("").parts[0]))
     if not jobs:
         return pd.DataFrame(columns=columns)
@@ -67,6 +76,8 @@ def sheet(table: "pd.DataFrame") -> Sheet:
     heads += [Column("largest job, MB")]
     notes = [
         "Seconds on the clock of each job, so that the total of jobs that ran side by side is more than the run took. "
-        "Times differ from run to run and from machine to machine."
+        "All jobs are in it but the last, which wrote this page. Memory is measured from half a second on, so there is "
+        f"none ({MISSING}) where all jobs of a rule were over sooner. Times differ from run to run and from machine to "
+        "machine."
     ]
     return Sheet("Time and memory by rule", heads, rows, notes, frozenset({len(rows) - 1} if rows else ()))

@@ -1,3 +1,26 @@
+// What the cells of a matrix say when pointed at, for keyboards: Tab goes to a matrix, arrows from cell to cell.
+const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+for (const table of document.querySelectorAll(".matrix")) {
+  const line = table.closest(".sheet").querySelector(".hint");
+  const cells = table.querySelectorAll("td[title]");
+  let current = cells[0];
+  const show = ({ target }) => { if (target.title) line.textContent = target.title; };
+  for (const cell of cells) cell.tabIndex = cell === current ? 0 : -1;
+  table.addEventListener("pointerover", show);
+  table.addEventListener("focusin", (event) => {
+    current.tabIndex = -1;
+    current = event.target;
+    current.tabIndex = 0;
+    show(event);
+  });
+  table.addEventListener("keydown", (event) => {
+    if (!(event.key in steps)) return;
+    const [down, right] = steps[event.key];
+    const next = table.rows[current.parentElement.rowIndex + down]?.cells[current.cellIndex + right];
+    if (next?.title) next.focus();
+    event.preventDefault();
+  });
+}
 // Matrices in either order: official, or related attributes side by side.
 document.documentElement.classList.add("scripted");
 for (const control of document.querySelectorAll(".order")) {
