@@ -35,6 +35,7 @@ from jobs import (
     pack,
     predict,
     score_of,
+    transfer_of,
 )
 from PIL import Image
 from running import Workflow
@@ -296,13 +297,18 @@ CASES = [
     Case("scores missing", collect, (SCORES, "not a readable table", AGAIN), SCORES, remove),
     Case("scores cut", collect, (SCORES, "not a readable table", AGAIN), SCORES, cut(0.5)),
     Case("scores that are text", collect, (SCORES, "not a readable table", AGAIN), SCORES, write(b"row,pass\n0,1\n")),
-    Case(
-        "scores of another shard",
-        collect,
-        (SCORES, "do not belong to the", AGAIN),
-        SCORES,
-        lambda path: pd.read_parquet(path).head(2).to_parquet(path),
+    Case("scores of fewer attempts", collect, (SCORES, "has 2 rows", "has 3 attempts", AGAIN), SCORES,
+         lambda path: pd.read_parquet(path).head(2).to_parquet(path)),
+    *(
+        Case(f"scores of another shard: {name}", run, (SCORES, "scores of a store of SHA-256", AGAIN), SCORES,
+             copied_from(SCORES.replace("000", "001")))
+        for name, run in {
+            "collect": collect,
+            "transfer": transfer_of(f"{STEM}/000"),
+            "inspect": faceflip("inspect", SHARD),
+        }.items()
     ),
+    Case("scores with one bit changed", collect, (SCORES, "not a readable table", AGAIN), SCORES, flip(0.1)),
     Case("result missing for the inventory", inventory, ("results/tables/table2.csv", "missing"),
          "results/tables/table2.csv", remove),
     # The command line

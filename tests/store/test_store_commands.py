@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import h5py
 import numpy as np
@@ -51,12 +52,7 @@ def view(build, monkeypatch):
 
 
 def write_scores(build):
-    for number in range(3):
-        rows = np.arange(24)
-        passes = np.where((rows + 24 * number) % 4 == 3, np.nan, (rows + 24 * number) / 100)
-        path = build.folder / f"{STEM}/{number:03d}.parquet".replace("attacks", "scores")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame({"row": rows, "pass": passes}).to_parquet(path)
+    return [build.scores(build.folder / f"{STEM}/{number:03d}.h5") for number in range(3)]
 
 
 def test_inspect(call, view):
@@ -97,10 +93,12 @@ def test_inspect_tells_quantiles_of_pass_when_scores_are_found(call, view, build
 
 
 def test_inspect_refuses_scores_of_other_attempts(call, view, build):
-    write_scores(build)
-    path = build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")
-    pd.read_parquet(path).head(5).to_parquet(path)
+    first, second, _ = write_scores(build)
+    pd.read_parquet(second).head(5).to_parquet(second)
     with pytest.raises(UserError, match=r"001.parquet: has 5 rows, .*001.h5 has 24 attempts; delete it, then"):
+        call("inspect", view)
+    shutil.copyfile(first, second)
+    with pytest.raises(UserError, match=r"001.parquet: holds the scores of a store of SHA-256 .*; delete it, then"):
         call("inspect", view)
 
 

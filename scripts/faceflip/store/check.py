@@ -289,7 +289,7 @@ def _view_problems(store: JoinedStore) -> Iterator[str]:
         shown = store._file[column.name][:]
         if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == np.float64):
             yield f"/{column.name} does not show what the shards hold"
-    shards = [store.shard(number) for number in range(len(store.sources))]
+    shards = list(store.shards())
     faults = run_faults(shards)
     if not faults and json.dumps(store.header.run) != json.dumps(shards[0].header.run):
         faults = ["its attributes differ from those of its shards"]

@@ -113,6 +113,10 @@ class Store(ABC):
         """Return one column as (n,) array of the stored type, texts as bytes; see `faceflip.store.layout.COLUMNS`."""
 
     @abstractmethod
+    def shards(self) -> "Iterator[Shard]":
+        """Yield the store itself if it is a shard, else the shards that are joined, in order."""
+
+    @abstractmethod
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
         """Read the perturbations of rows from `start` to before `stop`, those of failed attempts as zeros."""
 
@@ -267,6 +271,10 @@ class Shard(Store):
         """Return one column; see `Store.column`."""
         return self._dataset(name, (len(self),))[:]
 
+    def shards(self) -> "Iterator[Shard]":
+        """Yield this one; see `Store.shards`."""
+        yield self
+
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
         dataset = self._perturbations.id
         space = dataset.get_space()
@@ -299,6 +307,10 @@ class JoinedStore(Store):
             shard.close()
         self._open.clear()
         super().close()
+
+    def shards(self) -> Iterator[Shard]:
+        """Yield the joined shards; see `Store.shards`."""
+        yield from map(self.shard, range(len(self.sources)))
 
     def shard(self, number: int) -> Shard:
         """Return one of the joined shards; the one used least recently is closed when too many are open."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
-from faceflip.store.reader import JoinedStore, Shard, Store
+from faceflip.store.reader import JoinedStore, Store
 from faceflip.store.scores import read_scores
 
 if TYPE_CHECKING:
@@ -45,14 +45,12 @@ def summarise(store: Store) -> dict[str, Any]:
 
 
 def _sizes(store: Store, flipped: int) -> dict[str, Any]:
-    shards = [store]
-    if isinstance(store, JoinedStore):
-        shards = [store.shard(number) for number in range(len(store.sources))]
+    shards = list(store.shards())
     stored = sum(shard.seal.bytes for shard in shards)
     perturbations = sum(shard.seal.bytes - shard.seal.structure_bytes for shard in shards)
     raw = flipped * store.image_shape[0] * store.image_shape[1] * 3
     return {
-        "compression": ", ".join(sorted({shard.compression for shard in shards if isinstance(shard, Shard)})),
+        "compression": ", ".join(sorted({shard.compression for shard in shards})),
         "bytes": stored,
         "perturbation_bytes": perturbations,
         "bytes_per_flipped_attempt": perturbations / flipped if flipped else None,
