@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -163,7 +164,7 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
         except UserError as error:
             target = f"{RESULTS}/{FOLDER}/{part}.json"
             damage.append(Damage(file, target, "take_inventory", str(error).removeprefix(f"{file}: ")))
-    inside = PurePosixPath(RESULTS, path.resolve().relative_to(results).as_posix())
+    inside = _of_run(path, results)
     entries = [entry for entry in entries if PurePosixPath(entry.path).is_relative_to(inside)]
     # The folder may have been moved or linked to: only what is below it is taken from the inventory.
     places = [results / PurePosixPath(entry.path).relative_to(RESULTS) for entry in entries]
@@ -172,6 +173,34 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
             if problem:
                 damage.append(Damage(place, entry.target, entry.rule, problem))
     return damage, len(entries)
+
+
+def uncovered(path: Path) -> list[Path]:
+    """Return the files of a results folder, or of a part of it, that no readable inventory of the run names.
+
+    These are what tells how long jobs took, which differs from run to run, and what is not the run's at all.
+    """
+    results = results_folder(path)
+    if results is None:
+        return []
+    covered: set[PurePosixPath] = set()
+    for file in (results / FOLDER).glob("*.json"):
+        with suppress(UserError):
+            covered.update(PurePosixPath(entry.path) for entry in read_inventory(file)[0])
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sorted(
+        file
+        for file in files
+        if file.is_file()
+        and not file.name.startswith(".")
+        and _of_run(file, results) not in covered
+        and file.parent.resolve() != results / FOLDER
+    )
+
+
+def _of_run(path: Path, results: Path) -> PurePosixPath:
+    """Return the path that inventories have for a file or folder, whatever the results folder is called now."""
+    return PurePosixPath(RESULTS, path.resolve().relative_to(results).as_posix())
 
 
 def _with_all_parts(results: Path, found: Iterable[str]) -> list[str]:

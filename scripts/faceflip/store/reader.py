@@ -29,6 +29,18 @@ OPEN_SHARDS = 16
 """How many shards a joined view holds open at a time."""
 
 
+class SourcesError(UserError):
+    """Shards of a joined view are missing, damaged or not the ones that were joined.
+
+    Attributes:
+        faults: what is wrong with each, and what to do about it.
+    """
+
+    def __init__(self, path: Path, shards: int, faults: dict[Path, str]) -> None:
+        super().__init__("\n".join([f"{path}: {len(faults)} of its {shards} shards are wrong", *faults.values()]))
+        self.faults = faults
+
+
 class Block(NamedTuple):
     """Perturbations of some flipped attempts: `rows` (k,) ascending, `perturbations` (k, height, width, 3) int16."""
 
@@ -422,10 +434,10 @@ def source_faults(path: Path, sources: Sequence[Source]) -> dict[Path, str]:
 
 
 def require_sources(path: Path, sources: Sequence[Source]) -> None:
-    """Raise UserError, naming every faulty shard, unless all are what the view was made of."""
+    """Raise SourcesError, naming every faulty shard, unless all are what the view was made of."""
     faults = source_faults(path, sources)
     if faults:
-        raise UserError("\n".join([f"{path}: {len(faults)} of its {len(sources)} shards are wrong", *faults.values()]))
+        raise SourcesError(path, len(sources), faults)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -19,7 +19,7 @@ STORE_SHA256 = "store_sha256"
 
 def scores_path(shard: Path) -> Path | None:
     """Return where the scores of a shard are: ``results/attacks/...h5`` has ``results/scores/...parquet``."""
-    parts = list(shard.absolute().parts)
+    parts = list(shard.parts if "attacks" in shard.parts else shard.absolute().parts)
     if "attacks" not in parts:
         return None
     parts[len(parts) - 1 - parts[::-1].index("attacks")] = "scores"

@@ -18,9 +18,10 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def summarise(store: Store) -> dict[str, Any]:
     """Return a summary that JSON can hold.
 
-    Keys: file, kind, version, header, software, attempts, image (height, width), sizes, outcomes (by attribute),
-    epsilon (quantiles over the flipped attempts, by probability), pass (the same over those that have scores, or None
-    without), scored (how many flipped attempts have scores), flipped (how many there are), shards.
+    Keys: file, kind, version, header, iterative (then epsilon counts steps), software, attempts, image (height, width),
+    sizes, outcomes (by attribute), epsilon (quantiles over the flipped attempts, by probability), pass (the same over
+    those that have scores, or None without), scored (how many flipped attempts have scores), flipped (how many there
+    are), shards.
     """
     attempts = store.attempts
     flipped = attempts[attempts["flipped"]]
@@ -31,6 +32,7 @@ def summarise(store: Store) -> dict[str, Any]:
         "kind": layout.VIEW if isinstance(store, JoinedStore) else layout.SHARD,
         "version": layout.VERSION,
         "header": vars(store.header),
+        "iterative": store.header.iterative,
         "software": store.software,
         "attempts": len(store),
         "image": {"height": store.image_shape[0], "width": store.image_shape[1]},
