@@ -96,8 +96,11 @@ def _files(root: Path, target: str) -> list[PurePosixPath]:
     folder = root / target
     if not folder.is_dir():
         return [PurePosixPath(target)]
-    inside = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return [PurePosixPath(path.relative_to(root).as_posix()) for path in inside]
+    return [PurePosixPath(path.relative_to(root).as_posix()) for path in sorted(_visible_files(folder))]
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def write_inventory(path: Path | str, entries: Sequence[Entry], parts: Sequence[str]) -> None:
@@ -176,7 +179,7 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
 
 
 def uncovered(path: Path) -> list[Path]:
-    """Return the files of a results folder, or of a part of it, that no readable inventory of the run names.
+    """Return the files of a results folder, or of a folder in it, that no readable inventory of the run names.
 
     These are what tells how long jobs took, which differs from run to run, and what is not the run's at all.
     """
@@ -187,15 +190,9 @@ def uncovered(path: Path) -> list[Path]:
     for file in (results / FOLDER).glob("*.json"):
         with suppress(UserError):
             covered.update(PurePosixPath(entry.path) for entry in read_inventory(file)[0])
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sorted(
-        file
-        for file in files
-        if file.is_file()
-        and not file.name.startswith(".")
-        and _of_run(file, results) not in covered
-        and file.parent.resolve() != results / FOLDER
-    )
+    inside, inventories = _of_run(path, results), PurePosixPath(RESULTS, FOLDER)
+    places = {file: inside / file.relative_to(path).as_posix() for file in _visible_files(path)}
+    return sorted(file for file, place in places.items() if place not in covered and place.parent != inventories)
 
 
 def _of_run(path: Path, results: Path) -> PurePosixPath:

@@ -141,12 +141,11 @@ def check(
     from faceflip.store.check import check as check_stores
     from faceflip.store.remedies import target
 
+    holds_stores = path.is_dir() or (may_be_store(path) if path.exists() else path.suffix == ".h5")
+    attacked = open_dataset(dataset) if dataset else None
+    report = check_stores(path, attacked, networks, deep) if holds_stores else Report()
     damage, compared = find_damage(path)
-    if path.is_dir() or (may_be_store(path) if path.exists() else path.suffix == ".h5" and not compared):
-        report = check_stores(path, open_dataset(dataset) if dataset else None, networks, deep)
-    elif compared:
-        report = Report()
-    else:
+    if not (holds_stores or compared):
         raise UserError(f"{path}: {_why_not_covered(path)}")
     if path.is_dir() and results_folder(path) is None and target(path):
         only = f"no inventory of the run is there, so only stores were looked at; to take it: {SNAKEMAKE}"
