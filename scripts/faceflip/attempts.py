@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from faceflip.errors import UserError
 from faceflip.store import open_store
-from faceflip.tables import read_table
+from faceflip.store.remedies import remake
+from faceflip.store.scores import read_scores_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,25 +47,34 @@ def collect_attempts(pairs: Iterable[tuple[Path | str, Path | str]]) -> "pd.Data
 
     Returns:
         The columns `COLUMNS`: `correct` tells whether the unperturbed image was classified as its label says; epsilon,
-        score_after and the similarities are NaN, and alignment is empty, where the attempt did not flip.
+        score_after and the similarities are NaN, and alignment is empty, where the attempt did not flip. The frame's
+        `attrs`, which go to the file with it, hold the parameters of the similarities as `similarity`.
 
     Raises:
-        UserError: A file cannot be read, or scores and store do not have the same attempts.
+        UserError: A file cannot be read, scores are not those of their store, or the scores of some shards were made by
+            another definition of the similarity.
     """
     import pandas as pd
 
+    pairs = list(pairs)
     tables = [_shard(store, scores) for store, scores in pairs]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    if not tables:
+        return pd.DataFrame(columns=list(COLUMNS))
+    definitions = [table.attrs.get("similarity") for table in tables]
+    others = [str(scores) for (_, scores), used in zip(pairs, definitions, strict=True) if used != definitions[0]]
+    if others:
+        raise UserError(
+            f"{', '.join(others)}: scored by another definition of the similarity than {pairs[0][1]}; {remake(*others)}"
+        )
+    attempts = pd.concat(tables, ignore_index=True)
+    attempts.attrs = {"similarity": definitions[0]}
+    return attempts
 
 
 def _shard(path: Path | str, scores_path: Path | str) -> "pd.DataFrame":
     with open_store(path) as store:
         table, header = store.attempts, store.header
-    scores = read_table(scores_path)
-    if not scores["row"].equals(table["row"]):
-        raise UserError(
-            f"{scores_path}: {len(scores)} scores do not belong to the {len(table)} attempts of {path}; delete it"
-        )
+        scores = read_scores_of(store, scores_path)
     table = table.merge(scores, on="row", validate="one_to_one")
     decision = (table["score_before"] > 0) * 2 - 1
     table = table.assign(
@@ -73,4 +83,6 @@ def _shard(path: Path | str, scores_path: Path | str) -> "pd.DataFrame":
         attack=header.attack,
         correct=decision == table["label"],
     )
-    return table[list(COLUMNS)]
+    table = table[list(COLUMNS)]
+    table.attrs = {"similarity": scores.attrs.get("similarity")}
+    return table

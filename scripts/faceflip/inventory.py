@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -95,8 +96,11 @@ def _files(root: Path, target: str) -> list[PurePosixPath]:
     folder = root / target
     if not folder.is_dir():
         return [PurePosixPath(target)]
-    inside = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return [PurePosixPath(path.relative_to(root).as_posix()) for path in inside]
+    return [PurePosixPath(path.relative_to(root).as_posix()) for path in sorted(_visible_files(folder))]
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def write_inventory(path: Path | str, entries: Sequence[Entry], parts: Sequence[str]) -> None:
@@ -163,7 +167,7 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
         except UserError as error:
             target = f"{RESULTS}/{FOLDER}/{part}.json"
             damage.append(Damage(file, target, "take_inventory", str(error).removeprefix(f"{file}: ")))
-    inside = PurePosixPath(RESULTS, path.resolve().relative_to(results).as_posix())
+    inside = _of_run(path, results)
     entries = [entry for entry in entries if PurePosixPath(entry.path).is_relative_to(inside)]
     # The folder may have been moved or linked to: only what is below it is taken from the inventory.
     places = [results / PurePosixPath(entry.path).relative_to(RESULTS) for entry in entries]
@@ -172,6 +176,28 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
             if problem:
                 damage.append(Damage(place, entry.target, entry.rule, problem))
     return damage, len(entries)
+
+
+def uncovered(path: Path) -> list[Path]:
+    """Return the files of a results folder, or of a folder in it, that no readable inventory of the run names.
+
+    These are what tells how long jobs took, which differs from run to run, and what is not the run's at all.
+    """
+    results = results_folder(path)
+    if results is None:
+        return []
+    covered: set[PurePosixPath] = set()
+    for file in (results / FOLDER).glob("*.json"):
+        with suppress(UserError):
+            covered.update(PurePosixPath(entry.path) for entry in read_inventory(file)[0])
+    inside, inventories = _of_run(path, results), PurePosixPath(RESULTS, FOLDER)
+    places = {file: inside / file.relative_to(path).as_posix() for file in _visible_files(path)}
+    return sorted(file for file, place in places.items() if place not in covered and place.parent != inventories)
+
+
+def _of_run(path: Path, results: Path) -> PurePosixPath:
+    """Return the path that inventories have for a file or folder, whatever the results folder is called now."""
+    return PurePosixPath(RESULTS, path.resolve().relative_to(results).as_posix())
 
 
 def _with_all_parts(results: Path, found: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from faceflip.dataset import Dataset
 from faceflip.progress import ProgressCallback, counted
 from faceflip.similarity import pairs_a_call, parameters, score_table
 from faceflip.store import Store, open_store
+from faceflip.store.scores import STORE_SHA256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,13 +48,14 @@ def score_shard(
     Returns:
         One row an attempt: row (in the store), pass, ssim, pass_gray, ssim_gray, ecc (NaN where not flipped),
         iterations, alignment ("" where not flipped). The frame's `attrs`, which go to the file
-        with it, hold the definition's parameters as `similarity`.
+        with it, hold the definition's parameters as `similarity` and the digest in the store's seal as `store_sha256`.
 
     Raises:
         UserError: The store cannot be read, or belongs to another dataset.
     """
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
+        digest = store.seal.sha256
         more = counted(progress, int((store.column("flipped") == 1).sum()))
         tables = [_unscored(len(store))]
         for rows, images, perturbed in adversarial_blocks(store, dataset, size=pairs_a_call(engine, device)):
@@ -70,7 +72,7 @@ def score_shard(
     if color == "gray":
         scores["pass"], scores["ssim"] = scores["pass_gray"], scores["ssim_gray"]
     scores.insert(0, "row", np.arange(len(scores)))
-    scores.attrs["similarity"] = {**parameters(), "color": color}
+    scores.attrs.update({"similarity": {**parameters(), "color": color}, STORE_SHA256: digest})
     return scores
 
 

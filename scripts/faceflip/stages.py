@@ -13,8 +13,8 @@ VERSIONS = {
     "predict": 1,
     "join": 1,
     "attack": 2,
-    "score": 2,
-    "transfer": 1,
-    "collect": 2,
+    "score": 3,
+    "transfer": 2,
+    "collect": 3,
     "analyse": 3,
 }

@@ -16,7 +16,7 @@ from faceflip.networks.inference import scores
 from faceflip.progress import MoreDone, ProgressCallback, counted
 from faceflip.scores import adversarial_blocks
 from faceflip.store import Store, open_store
-from faceflip.tables import read_table
+from faceflip.store.scores import read_scores_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,16 +49,18 @@ def transfer_shard(
     Returns:
         One row an adversarial image and target attribute: network, checkpoint, attack, attribute (attacked), image,
         correct (of the attacked attribute), target, score_before, score_after (decision values of the target), changed.
+        The frame's `attrs`, which go to the file with it, hold `threshold` and the parameters of PASS as `similarity`.
 
     Raises:
-        UserError: A file cannot be read, or the store belongs to another dataset.
+        UserError: A file cannot be read, the store belongs to another dataset, or the scores to another store.
     """
     import pandas as pd
 
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
         attempts, header = store.attempts, store.header
-        rows = np.flatnonzero((read_table(scores_path)["pass"] >= threshold).to_numpy())
+        similarities = read_scores_of(store, scores_path)
+        rows = np.flatnonzero((similarities["pass"] >= threshold).to_numpy())
         sources = attempts.iloc[rows]
         unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
         more = counted(progress, len(targets) * (len(unique) + len(rows)))
@@ -85,7 +87,9 @@ def transfer_shard(
                             }
                         )
                     )
-    return pd.concat(tables, ignore_index=True)
+    transfers = pd.concat(tables, ignore_index=True)
+    transfers.attrs = {"similarity": similarities.attrs.get("similarity"), "threshold": threshold}
+    return transfers
 
 
 @contextmanager

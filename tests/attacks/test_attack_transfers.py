@@ -12,7 +12,7 @@ from faceflip.networks import NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.outcomes import Outcome
-from faceflip.store import StoreHeader, StoreWriter
+from faceflip.store import StoreHeader, StoreWriter, open_store
 from faceflip.tables import write_table
 from faceflip.transfers import transfer_shard
 
@@ -71,7 +71,10 @@ def shard(tmp_path_factory):
                 outcome=np.where(flipped[part], Outcome.FLIPPED, Outcome.MAX_EPSILON),
             )
     similarity = np.where(flipped, np.where(rows % 7 == 0, 0.5, 0.97), np.nan)
-    write_table(folder / "000.parquet", pd.DataFrame({"row": rows, "pass": similarity}))
+    table = pd.DataFrame({"row": rows, "pass": similarity})
+    with open_store(folder / "000.h5") as store:
+        table.attrs = {"similarity": {"color": "rgb"}, "store_sha256": store.seal.sha256}
+    write_table(folder / "000.parquet", table)
     for number, name in enumerate(TARGETS):
         spec = NetworkSpec("euclidean", (name,), SIZE, width=0.02, initialisation="msra", input_scale=1 / 64)
         (folder / name).mkdir()

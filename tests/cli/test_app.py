@@ -23,11 +23,11 @@ def test_every_command_has_help_with_an_example_or_a_sentence(command):
     assert "Usage" in result.output
 
 
-def test_an_error_is_one_message_and_status_one(monkeypatch, capsys, tmp_path):
+def test_an_error_is_one_message_and_status_two(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["faceflip", "inspect", str(tmp_path / "none.h5")])
     with pytest.raises(SystemExit) as stop:
         main()
-    assert stop.value.code == 1
+    assert stop.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("Error: ")
     assert "none.h5" in error

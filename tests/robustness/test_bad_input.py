@@ -37,6 +37,7 @@ from jobs import (
     predict,
     score_of,
     synthesize,
+    transfer_of,
 )
 from PIL import Image
 from running import Workflow
@@ -193,7 +194,11 @@ def of_another_dataset(file):
 
 
 def faceflip(*arguments):
-    return lambda entries, folder: entries.command(folder, *arguments)
+    def run(entries, folder):
+        return entries.command(folder, *arguments)
+
+    run.status = 1 if arguments[0] == "check" else 2
+    return run
 
 
 def flip_face(*options):
@@ -309,13 +314,18 @@ CASES = [
     Case("scores missing", collect, (SCORES, "not a readable table", AGAIN), SCORES, remove),
     Case("scores cut", collect, (SCORES, "not a readable table", AGAIN), SCORES, cut(0.5)),
     Case("scores that are text", collect, (SCORES, "not a readable table", AGAIN), SCORES, write(b"row,pass\n0,1\n")),
-    Case(
-        "scores of another shard",
-        collect,
-        (SCORES, "do not belong to the", AGAIN),
-        SCORES,
-        lambda path: pd.read_parquet(path).head(2).to_parquet(path),
+    Case("scores of fewer attempts", collect, (SCORES, "has 2 rows", "has 3 attempts", AGAIN), SCORES,
+         lambda path: pd.read_parquet(path).head(2).to_parquet(path)),
+    *(
+        Case(f"scores of another shard: {name}", run, (SCORES, "scores of a store of SHA-256", AGAIN), SCORES,
+             copied_from(SCORES.replace("000", "001")))
+        for name, run in {
+            "collect": collect,
+            "transfer": transfer_of(f"{STEM}/000"),
+            "inspect": faceflip("inspect", SHARD),
+        }.items()
     ),
+    Case("scores with one bit changed", collect, (SCORES, "not a readable table", AGAIN), SCORES, flip(0.1)),
     Case("result missing for the inventory", inventory, ("results/tables/table2.csv", "missing"),
          "results/tables/table2.csv", remove),
     # The command line
@@ -377,7 +387,7 @@ def test_bad_input(entries, bench, case):
             case.harm(path)
         before = state(bench)
         ended = case.run(entries, bench)
-        assert ended.status == 1, ended.screen
+        assert ended.status == getattr(case.run, "status", 1), ended.screen
         assert "Traceback" not in ended.screen
         missing = [words for words in case.says if words not in re.sub(r"\s+", " ", ended.screen)]
         assert not missing, ended.screen

@@ -4,9 +4,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 
 from faceflip.outcomes import Outcome
-from faceflip.store import StoreHeader, StoreWriter, write_joined_view
+from faceflip.store import StoreHeader, StoreWriter, open_store, write_joined_view
+from faceflip.store.scores import scores_path
+from faceflip.tables import write_table
 
 HEIGHT, WIDTH = 12, 10
 ATTRIBUTES = ("Eyeglasses", "Smiling", "Young")
@@ -85,4 +88,18 @@ class Builder:
     def view(self, stem="results/attacks/euclidean/converged/ffa-line", count=3, rows=24, **options):
         path = self.folder / f"{stem}.h5"
         write_joined_view(path, self.shards(stem, count, rows, **options))
+        return path
+
+    @staticmethod
+    def scores(shard, color="rgb", **columns):
+        """Write scores beside a shard: attempt i has a PASS of i / 100 where it flipped; `columns` replace columns."""
+        with open_store(shard) as store:
+            numbers = np.arange(len(store)) + store.header.first_attempt
+            passes = np.where(store.column("flipped") == 1, numbers / 100, np.nan)
+            digest = store.seal.sha256
+        similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray"), passes)
+        table = pd.DataFrame({"row": np.arange(len(passes)), **similarities, "alignment": "converged", **columns})
+        table.attrs = {"similarity": {"color": color}, "store_sha256": digest}
+        path = scores_path(shard)
+        write_table(path, table)
         return path

@@ -69,11 +69,18 @@ def test_margins_that_an_attack_tells_in_the_end_are_kept(build):
         assert view.header.margins == {}
 
 
+def test_blosc_says_what_compressed(build):
+    pytest.importorskip("hdf5plugin")
+    with open_store(build.shard("a.h5", compression="blosc")) as store:
+        assert "hdf5plugin" in store.software
+
+
 def test_header_comes_back(build):
     path = build.shard("a/é %b.h5", shard=3, first=72, parameters={"π": [1, 2.5, None], "a": {"b": True}})
     with open_store(path) as store:
         assert store.header == build.header(3, 72, parameters={"π": [1, 2.5, None], "a": {"b": True}})
         assert store.image_shape == (12, 10)
+        assert "hdf5plugin" not in store.software
         assert {"faceflip", "numpy", "h5py", "hdf5", "python", "torch"} >= store.software.keys() >= {"faceflip", "h5py"}
     with open_store(build.view()) as view:
         assert view.header == build.header(None, 0)

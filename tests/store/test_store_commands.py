@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import h5py
 import numpy as np
@@ -14,8 +15,9 @@ from typer.testing import CliRunner
 
 from faceflip.cli import store as commands
 from faceflip.errors import UserError
+from faceflip.inventory import take_inventory, write_inventory
 from faceflip.store import open_store
-from faceflip.store.panels import best_rows, visible
+from faceflip.store.panels import _caption, best_rows, visible
 from faceflip.store.terminal import picture_escape
 
 STEM = "results/attacks/euclidean/converged/ffa-line"
@@ -51,12 +53,7 @@ def view(build, monkeypatch):
 
 
 def write_scores(build):
-    for number in range(3):
-        rows = np.arange(24)
-        passes = np.where((rows + 24 * number) % 4 == 3, np.nan, (rows + 24 * number) / 100)
-        path = build.folder / f"{STEM}/{number:03d}.parquet".replace("attacks", "scores")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame({"row": rows, "pass": passes}).to_parquet(path)
+    return [build.scores(build.folder / f"{STEM}/{number:03d}.h5") for number in range(3)]
 
 
 def test_inspect(call, view):
@@ -97,10 +94,12 @@ def test_inspect_tells_quantiles_of_pass_when_scores_are_found(call, view, build
 
 
 def test_inspect_refuses_scores_of_other_attempts(call, view, build):
-    write_scores(build)
-    path = build.folder / f"{STEM}/001.parquet".replace("attacks", "scores")
-    pd.read_parquet(path).head(5).to_parquet(path)
+    first, second, _ = write_scores(build)
+    pd.read_parquet(second).head(5).to_parquet(second)
     with pytest.raises(UserError, match=r"001.parquet: has 5 rows, .*001.h5 has 24 attempts; delete it, then"):
+        call("inspect", view)
+    shutil.copyfile(first, second)
+    with pytest.raises(UserError, match=r"001.parquet: holds the scores of a store of SHA-256 .*; delete it, then"):
         call("inspect", view)
 
 
@@ -159,6 +158,26 @@ def test_show_chosen_rows(call, view):
         call("show", view, "--row", 3)
     with pytest.raises(UserError, match=r"--row 72: .* has the attempts 0 to 71"):
         call("show", view, "--row", 72)
+    with pytest.raises(UserError, match=r"--output sheet\.jpg: expected a name that ends in \.png"):
+        call("show", view, "--row", 5, "-o", "sheet.jpg")
+
+
+def test_iterative_attacks_have_steps(call, build):
+    """The column `epsilon` counts them; that is not what it is called then."""
+    path = build.shard("a.h5", attack="ffa-iterative")
+    output = call("inspect", path)[1]
+    assert re.search(r"^  steps +0%", output, re.MULTILINE)
+    assert "median steps" in output
+    assert "epsilon" not in output.replace("max_epsilon", "")
+    with open_store(path) as store:
+        attempt = store.attempts.iloc[4]
+        assert _caption(attempt, None, store.header.iterative).endswith("1 steps")
+        assert _caption(attempt, None, iterative=False).endswith("eps 1")
+
+
+def test_what_did_not_flip_is_named(call, view, build):
+    with pytest.raises(UserError, match=r"a\.h5: no attempt flipped on Eyeglasses$"):
+        call("show", build.shard("results/a.h5", first=3, rows=1), "-a", "Eyeglasses")
 
 
 def test_visible_is_ten_times_around_grey():
@@ -169,7 +188,11 @@ def test_visible_is_ten_times_around_grey():
 def test_check(call, view):
     assert call("check", view) == (0, "4 stores checked, no faults\n")
     arguments = ("--dataset", "results/dataset/celeba.h5", "--deep")
-    assert call("check", "results", *arguments) == (0, "4 stores checked, no faults\n")
+    status, output = call("check", "results", *arguments)
+    assert status == 0
+    assert output.endswith("4 stores checked, no faults\n")
+    note = "note: results: no inventory of the run is there, so only stores were looked at; to take it: snakemake"
+    assert output.startswith(note)
     (view.with_suffix("") / "001.h5").write_bytes(b"")
     status, output = call("check", "results")
     assert status == 1
@@ -177,10 +200,10 @@ def test_check(call, view):
         f"FAULT: {STEM}/001.h5: is empty or was never completed; "
         f"delete it, then run: snakemake --cores all {STEM}/001.h5\n" in output
     )
-    assert output.endswith("4 stores checked, 2 faults\n")
+    assert output.endswith("4 stores checked, 1 fault\n")
     status, output = call("check", "results", "--json")
     assert status == 1
-    assert [fault["note"] for fault in json.loads(output)["faults"]] == [False, False]
+    assert [fault["note"] for fault in json.loads(output)["faults"]] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +224,102 @@ def test_check_against_another_dataset(call, view, change, message):
     status, output = call("check", view.with_suffix("") / "000.h5", "--dataset", "results/dataset/celeba.h5", "--deep")
     assert status == 1
     assert re.search(message, output)
+    assert "give the dataset that was attacked by --dataset" in output
+    assert "delete" not in output, "the store is sound"
+
+
+def test_check_with_a_store_for_a_dataset(call, view):
+    with pytest.raises(
+        UserError, match=r"ffa-line\.h5: is of format faceflip-perturbations, expected a packed dataset"
+    ):
+        call("check", "results", "--dataset", view)
+
+
+def test_check_with_other_networks(call, view):
+    with pytest.raises(UserError, match="nope: no such folder; give that of the run's checkpoints"):
+        call("check", "results", "--networks", "nope")
+    (view.parents[4] / "results/networks/euclidean/Smiling").mkdir(parents=True)
+    (view.parents[4] / "results/networks/euclidean/Smiling/converged.pt").write_text("other weights")
+    status, output = call("check", view, "--networks", "results/networks")
+    assert status == 1
+    assert "checkpoint of Smiling is not the one that was attacked; give the networks that were by --networks" in output
+    missing = "names Young, of which there is no checkpoint in results/networks; give the networks that were attacked"
+    assert missing in output
+    assert "run: snakemake --cores all results/networks/euclidean/Young/converged.pt\n" in output
+    assert "delete" not in output, "the store is sound"
+
+
+def test_check_compares_scores_with_their_stores(call, view, build):
+    first, second, _ = write_scores(build)
+    assert call("check", "results")[0] == 0
+    shutil.copyfile(first, second)
+    status, output = call("check", "results", "--json")
+    assert status == 1
+    (fault,) = [fault for fault in json.loads(output)["faults"] if not fault["note"]]
+    assert fault["file"] == f"{STEM}/001.parquet".replace("attacks", "scores")
+    assert "holds the scores of a store of SHA-256" in fault["message"]
+
+
+@pytest.mark.parametrize("place", [300, -300])
+def test_a_damaged_shard_is_told_once(call, view, place):
+    """Of a joined view, too, whether columns or perturbations are damaged."""
+    content = bytearray((view.with_suffix("") / "001.h5").read_bytes())
+    content[place + (place > 0) * 512] ^= 1
+    (view.with_suffix("") / "001.h5").write_bytes(content)
+    for path in ("results", view):
+        assert call("check", path)[1].count("001.h5: damaged") == 1, path
+
+
+class TestInventories:
+    """What `check` says of files that it does not, or cannot, look at."""
+
+    @pytest.fixture
+    def results(self, view, build):
+        for name in ("index.html", "benchmarks/a.tsv", "benchmarks/b.tsv", "a.csv"):
+            (build.folder / "results" / name).parent.mkdir(exist_ok=True)
+            (build.folder / "results" / name).write_text(name)
+        stores = [f"{STEM}.h5", *(f"{STEM}/00{number}.h5" for number in range(3))]
+        covered = {"make": [*stores, "results/dataset/celeba.h5", "results/a.csv"]}
+        write_inventory(build.folder / "results/inventory/all.json", take_inventory(covered, build.folder), ["all"])
+        return build.folder / "results"
+
+    def test_what_is_not_covered_is_told(self, call, results):
+        status, output = call("check", "results")
+        assert status == 0
+        assert output == (
+            "4 stores checked, 6 files compared with the run's inventories, no faults\n"
+            "not in the inventories, and not looked at: results/benchmarks/, results/index.html\n"
+        )
+        assert json.loads(call("check", "results", "--json")[1])["not_covered"] == [
+            "results/benchmarks/",
+            "results/index.html",
+        ]
+        assert "not looked at" not in call("check", "results/attacks")[1]
+
+    def test_single_files(self, call, results):
+        status, output = call("check", "results/a.csv")
+        assert (status, output) == (0, "no stores checked, 1 file compared with the run's inventories, no faults\n")
+        with pytest.raises(
+            UserError, match=r"index\.html: is no perturbation store, and the run's inventories leave it out"
+        ):
+            call("check", "results/index.html")
+        with pytest.raises(UserError, match=r"nothing\.csv: no such file or folder"):
+            call("check", "results/nothing.csv")
+        shutil.rmtree("results/inventory")
+        with pytest.raises(
+            UserError, match=r"a\.csv: is no perturbation store, and there is no inventory .* snakemake"
+        ):
+            call("check", "results/a.csv")
+
+    @pytest.mark.parametrize("absolute", [False, True])
+    def test_files_are_named_as_the_folder_was(self, call, results, absolute):
+        given = results if absolute else "results"
+        (results / "a.csv").write_text("b.csv")
+        (results / "attacks/euclidean/converged/ffa-line/002.h5").write_bytes(b"")
+        said = call("check", given)[1]
+        assert f"FAULT: {given}/a.csv: its bytes are not those that were written\n" in said
+        assert f"FAULT: {given}/attacks/euclidean/converged/ffa-line/002.h5: is empty" in said
+        assert said.count("FAULT") == 2
 
 
 def test_export_png_reads_back_to_the_same_pixels(call, view, build):
@@ -220,8 +339,11 @@ def test_export_png_reads_back_to_the_same_pixels(call, view, build):
 
 
 def test_export_npz(call, view, build):
+    call("export", view, "--to", "npz", "-o", "b.npz")
+    call("export", view, "--to", "npz", "-o", "c.npz", "--dataset", "results/dataset/celeba.h5")
+    (build.folder / "results/dataset/celeba.h5").rename(build.folder / "results/celeba.h5")
     call("export", view, "--to", "npz", "-o", "a.npz")
-    call("export", view, "--to", "npz", "-o", "b.npz", "--dataset", "results/dataset/celeba.h5")
+    assert (build.folder / "b.npz").read_bytes() == (build.folder / "c.npz").read_bytes()
     content = build.content(0, 72)
     rows = np.flatnonzero(content.flipped)
     with np.load("a.npz") as plain, np.load("b.npz") as full:

@@ -17,6 +17,7 @@ import pytest
 from faceflip.errors import UserError
 from faceflip.store import StoreWriter, open_store, write_joined_view
 from faceflip.store.check import check
+from faceflip.store.export import export_png
 from faceflip.store.seal import write_seal
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -465,6 +466,17 @@ def test_full_disk(build, small_disk, monkeypatch):
         assert list(small_disk.iterdir()) == [old]
     assert check(old).sound
     build.shard("new.h5", rows=4)
+
+
+def test_export_to_a_full_or_read_only_disk(build, small_disk):
+    with open_store(build.shard("a.h5", rows=100, size=(40, 40))) as store:
+        images = build.images(100, 40, 40)
+        with pytest.raises(UserError, match=r"disk/faces: no space left on device, nothing was written .*; free some"):
+            export_png(store, np.arange(100), images, small_disk / "faces")
+        assert list(small_disk.iterdir()) == []
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        with pytest.raises(UserError, match=r"disk/faces: read-only file system, nothing was written .* writable"):
+            export_png(store, np.arange(100), images, small_disk / "faces")
 
 
 def test_full_disk_at_any_point(build, small_disk):

@@ -345,6 +345,14 @@ def test_scores_are_those_of_the_images(results, attempts):
 def test_scores_say_how_they_were_made(results):
     for path in (results / "scores").rglob("*.parquet"):
         assert pd.read_parquet(path).attrs["similarity"] == {**parameters(), "color": "rgb"}, path
+    for path in ("attempts.parquet", "transfers.parquet"):
+        assert pd.read_parquet(results / path).attrs["similarity"] == {**parameters(), "color": "rgb"}, path
+
+
+def test_scores_say_whose_they_are(results):
+    for path in (results / "scores").rglob("*.parquet"):
+        with open_store(results / "attacks" / path.relative_to(results / "scores").with_suffix(".h5")) as store:
+            assert pd.read_parquet(path).attrs["store_sha256"] == store.seal.sha256, path
 
 
 def test_scores_agree_with_opencv_and_scikit_image(results, attempts):

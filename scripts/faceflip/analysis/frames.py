@@ -9,6 +9,7 @@ import pandas as pd
 from faceflip.analysis.intervals import wilson
 from faceflip.analysis.names import SIGNS, split_attack
 from faceflip.errors import UserError
+from faceflip.tables import require_sound_footer
 
 Inputs = Mapping[str, Path]
 """Paths of a product's inputs by role (`product.Product.inputs`)."""
@@ -37,6 +38,7 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
+        require_sound_footer(path)
         schema = pq.read_schema(path)
         if not schema.names:
             # What a stage writes that had nothing to do in this run.
@@ -46,8 +48,8 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
             raise UserError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}")
         is_text = (pa.types.is_string, pa.types.is_large_string)
         text = [name for name in columns if any(test(schema.field(name).type) for test in is_text)]
-        table = pq.read_table(path, columns=list(columns), read_dictionary=text)
-    except (OSError, pa.ArrowInvalid) as error:
+        table = pq.read_table(path, columns=list(columns), read_dictionary=text, page_checksum_verification=True)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a Parquet table ({error}); delete it and run again") from error
     frame = table.to_pandas(ignore_metadata=True)
     for name in frame.columns:

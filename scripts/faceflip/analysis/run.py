@@ -8,6 +8,7 @@ from typing import Any
 
 from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.errors import UserError
+from faceflip.wording import quantity
 
 PAPER_SAMPLE = 1_000
 PAPER_ATTRIBUTES = 40
@@ -139,8 +140,8 @@ class RunDescription:
         return (
             ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
             + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
-            + f"{network}; separate networks for {_count(len(self.attributes), 'attribute')}{moon}; "
-            + f"{_count(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g}{grey} on."
+            + f"{network}; separate networks for {quantity(len(self.attributes), 'attribute')}{moon}; "
+            + f"{quantity(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
 
     def not_of_paper(self, *aspects: str) -> Iterator[str]:
@@ -254,7 +255,3 @@ def describe(
         training={kind: {name: training[kind][name] for name in PAPER_TRAINING} for kind in ("separate", "moon")},
         seed=seed,
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -59,9 +59,9 @@ for name, command in {
 
 
 def main() -> None:
-    """Run the command line; an error of the user's ends it with one message and status 1."""
+    """Run the command line; an error of the user's ends it with one message and status 2."""
     try:
         app()
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2)

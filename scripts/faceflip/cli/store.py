@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from faceflip.errors import UserError
+from faceflip.wording import quantity
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,6 +93,8 @@ def show(
     from faceflip.store.panels import best_rows, draw_sheet
     from faceflip.store.terminal import picture_escape
 
+    output = output or Path("-".join([file.stem, *(attribute or [])]) + ".png")
+    _require_suffix(output, ".png")
     with open_store(file) as store:
         images = _dataset_of(store, dataset).images
         _require_rows(store, row)
@@ -98,7 +102,6 @@ def show(
         sheet = draw_sheet(store, rows, images)
     picture = io.BytesIO()
     sheet.save(picture, "PNG")
-    output = output or Path("-".join([file.stem, *(attribute or [])]) + ".png")
     with replacing(output) as beside:
         beside.write_bytes(picture.getbuffer())
     escape = picture_escape(picture.getvalue()) if sys.stdout.isatty() else None
@@ -124,42 +127,57 @@ def check(
 ) -> None:
     """Check results byte by byte, and name the commands that repair what is missing or damaged.
 
-    Every file of a finished run is compared with the run's inventories. Stores, also those of an unfinished run, are
-    compared with their seals and with the rules of the format.
+    Every file of a finished run is compared with the run's inventories, but for those that tell how long jobs took.
+    Stores, also those of an unfinished run, are compared with their seals and with the rules of the format, and the
+    scores beside them with the stores.
 
-    Exit status: 0 when all is well, 1 when something is wrong.
+    Exit status: 0 when all is well, 1 when something is wrong, 2 when nothing can be told.
 
     Example: faceflip check results
     """
     from faceflip.dataset import open_dataset
-    from faceflip.inventory import find_damage, repair
+    from faceflip.inventory import SNAKEMAKE, find_damage, repair, results_folder
     from faceflip.store.check import Report, may_be_store
     from faceflip.store.check import check as check_stores
+    from faceflip.store.remedies import target
 
+    holds_stores = path.is_dir() or (may_be_store(path) if path.exists() else path.suffix == ".h5")
+    attacked = open_dataset(dataset) if dataset else None
+    report = check_stores(path, attacked, networks, deep) if holds_stores else Report()
     damage, compared = find_damage(path)
-    known_to_be_no_store = compared and not path.is_dir() and not (path.exists() and may_be_store(path))
-    report = (
-        Report()
-        if known_to_be_no_store
-        else check_stores(path, open_dataset(dataset) if dataset else None, networks, deep)
-    )
-    told = {fault.path.absolute() for fault in report.faults}
+    if not (holds_stores or compared):
+        raise UserError(f"{path}: {_why_not_covered(path)}")
+    if path.is_dir() and results_folder(path) is None and target(path):
+        only = f"no inventory of the run is there, so only stores were looked at; to take it: {SNAKEMAKE}"
+        report.add(path, f"{path}: {only}", note=True)
+    told = {fault.path.resolve() for fault in report.faults}
     for each in damage:
-        if each.path.absolute() not in told:
-            report.add(each.path, f"{each.path}: {each.problem}")
+        if each.path not in told:
+            shown = _as_given(each.path, path)
+            report.add(shown, f"{shown}: {each.problem}")
+    left_out = _left_out(path, report.checked)
     commands = list(repair((each.target, each.rule) for each in damage))
     if as_json:
         faults = [{"file": str(fault.path), "message": fault.message, "note": fault.note} for fault in report.faults]
         checked = [str(file) for file in report.checked]
         _print_json(
-            {"sound": report.sound, "checked": checked, "compared": compared, "faults": faults, "repair": commands}
+            {
+                "sound": report.sound,
+                "checked": checked,
+                "compared": compared,
+                "not_covered": left_out,
+                "faults": faults,
+                "repair": commands,
+            }
         )
     else:
         for fault in report.faults:
             typer.echo(f"{'note' if fault.note else 'FAULT'}: {fault.message}")
         wrong = sum(not fault.note for fault in report.faults)
-        inventoried = f"{_count(compared, 'file')} compared with the run's inventories, " if compared else ""
-        typer.echo(f"{_count(len(report.checked), 'store')} checked, {inventoried}{_count(wrong, 'fault')}")
+        inventoried = f"{quantity(compared, 'file')} compared with the run's inventories, " if compared else ""
+        typer.echo(f"{quantity(len(report.checked), 'store')} checked, {inventoried}{quantity(wrong, 'fault')}")
+        if left_out:
+            typer.echo(f"not in the inventories, and not looked at: {', '.join(left_out)}")
         if commands:
             typer.echo("Repair by these commands, with --configfile and --directory as the run had them:")
             for command in commands:
@@ -179,8 +197,8 @@ def export(
 ) -> None:
     """Export attempts for other programs.
 
-    png: the adversarial images, lossless, with a table of them. npz: perturbations and columns, and with --dataset the
-    adversarial images. parquet, csv: the table of all attempts.
+    png: the adversarial images, lossless, with a table of them. npz: perturbations and columns, and the adversarial
+    images where the dataset is found. parquet, csv: the table of all attempts.
 
     Example: faceflip export results/attacks/euclidean/converged/ffa-line.h5 --to png --attribute Smiling -o smiling
     """
@@ -194,14 +212,13 @@ def export(
             count = export_png(store, rows, _dataset_of(store, dataset).images, output)
         else:
             output = output or Path(f"{file.stem}.{to.value}")
-            if output.suffix != f".{to.value}":
-                raise UserError(f"--output {output}: expected a name that ends in .{to.value}")
+            _require_suffix(output, f".{to.value}")
             if to is ExportFormat.NPZ:
-                images = _dataset_of(store, dataset).images if dataset else None
+                images = _dataset_of(store, dataset).images if dataset or _dataset_around(store) else None
                 count = export_npz(store, rows, output, images)
             else:
                 count = export_table(store, rows, output)
-    typer.echo(f"wrote {output}: {count} attempts")
+    typer.echo(f"wrote {output}: {quantity(count, 'attempt')}")
 
 
 def diff(
@@ -211,7 +228,7 @@ def diff(
 ) -> None:
     """Compare two stores attempt by attempt: headers, outcomes, epsilon, perturbations.
 
-    Exit status: 0 when all attempts and their results are the same, 1 otherwise.
+    Exit status: 0 when all attempts and their results are the same, 1 when not, 2 when a store cannot be read.
 
     Example: faceflip diff old/results/attacks/moon/converged/ffa-line.h5 results/attacks/moon/converged/ffa-line.h5
     """
@@ -228,8 +245,31 @@ def diff(
         raise typer.Exit(1)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'s' if number != 1 else ''}"
+def _why_not_covered(path: Path) -> str:
+    """Say why a file or folder cannot be compared with inventories."""
+    from faceflip.inventory import SNAKEMAKE, results_folder
+
+    if not path.exists():
+        return "no such file or folder"
+    if results_folder(path):
+        return "is no perturbation store, and the run's inventories leave it out: there is nothing to compare it with"
+    return f"is no perturbation store, and there is no inventory to compare it with; a run ends with it: {SNAKEMAKE}"
+
+
+def _as_given(file: Path, path: Path) -> Path:
+    """Name a file as the one given on the command line was, whether relative or absolute."""
+    if file.is_relative_to(path.resolve()):
+        return path / file.relative_to(path.resolve())
+    return file if path.is_absolute() else Path(os.path.relpath(file))
+
+
+def _left_out(path: Path, checked: list[Path]) -> list[str]:
+    """Return the files and folders right below a folder with files that nothing was compared with."""
+    from faceflip.inventory import uncovered
+
+    files = [file.relative_to(path) for file in uncovered(path) if file not in checked] if path.is_dir() else []
+    names = dict.fromkeys(f"{path / file.parts[0]}{'/' if len(file.parts) > 1 else ''}" for file in files)
+    return list(names)
 
 
 def _console() -> "Console":
@@ -253,7 +293,8 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
     from rich.table import Table
 
     header, sizes = summary["header"], summary["sizes"]
-    extent = f"{len(summary['shards'])} joined shards" if summary["shards"] else f"shard {header['shard']}"
+    epsilon = "steps" if summary["iterative"] else "epsilon"
+    extent = quantity(len(summary["shards"]), "joined shard") if summary["shards"] else f"shard {header['shard']}"
     lines = {
         "what": f"{header['attack']} on {header['network']} ({header['checkpoint']}), {extent}",
         "format": f"version {summary['version']}",
@@ -267,7 +308,7 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
         or "not recorded here",
         "software": ", ".join(f"{name} {version}" for name, version in summary["software"].items()),
         "size": _size_line(sizes),
-        "epsilon": _quantile_line(summary["epsilon"]),
+        epsilon: _quantile_line(summary["epsilon"]),
         "PASS": _quantile_line(summary["pass"]) + _part_of(summary["scored"], summary["flipped"]),
     }
     console.print(f"[bold]{summary['file']}[/bold]", soft_wrap=True)
@@ -277,7 +318,7 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
     names = [name for name in next(iter(outcomes.values())) if any(row[name] for row in outcomes.values())]
     table = Table("attribute", box=None, pad_edge=False)
     for name in names:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("epsilon", epsilon).replace("_", " "), justify="right")
     for attribute, row in outcomes.items():
         table.add_row(attribute, *(_cell(row[name]) for name in names))
     console.print(table)
@@ -316,15 +357,22 @@ def _require_rows(store: "Store", rows: list[int] | None) -> None:
             raise UserError(f"--row {row}: {store.path} has the attempts 0 to {len(store) - 1}")
 
 
+def _require_suffix(output: Path, suffix: str) -> None:
+    if output.suffix != suffix:
+        raise UserError(f"--output {output}: expected a name that ends in {suffix}")
+
+
+def _dataset_around(store: "Store") -> Path | None:
+    """Return the dataset of the results folder around a store, if there is one."""
+    places = (folder / DATASET for folder in store.path.absolute().parents)
+    return next((path for path in places if path.exists()), None)
+
+
 def _dataset_of(store: "Store", given: Path | None) -> "Dataset":
     """Open the dataset that was attacked: the given one, else that of the results folder around the store."""
     from faceflip.dataset import open_dataset
 
-    path = given
-    for folder in store.path.absolute().parents if given is None else ():
-        if (folder / DATASET).exists():
-            path = folder / DATASET
-            break
+    path = given or _dataset_around(store)
     if path is None:
         raise UserError(f"{store.path}: no {DATASET} in the folders around it; name the dataset by --dataset")
     dataset = open_dataset(path)

@@ -71,6 +71,11 @@ def open_dataset(path: Path | str) -> Dataset:
         with h5py.File(path, "r", locking=False) as file:
             manifest = json.loads(file.attrs.get("manifest", "{}"))
             if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
+                if "format" in file.attrs:  # Of a perturbation store, say; a dataset has its own in the manifest.
+                    raise UserError(
+                        f"{path}: is of format {file.attrs['format']}, expected a packed dataset; give one, such as "
+                        "results/dataset/celeba.h5"
+                    )
                 raise UserError(f"{path}: not a packed dataset of version {VERSION}; delete it and run again")
             images = file["images"]
             mapped = np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)

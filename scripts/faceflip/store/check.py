@@ -17,13 +17,18 @@ from faceflip.inventory import SNAKEMAKE
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
 from faceflip.store.compression import COMPRESSIONS
-from faceflip.store.reader import JoinedStore, Shard, Store, open_store
-from faceflip.store.remedies import remake, target
+from faceflip.store.header import StoreHeader
+from faceflip.store.reader import JoinedStore, Shard, SourcesError, Store, open_store
+from faceflip.store.remedies import make, remake, target
+from faceflip.store.scores import read_scores_of, scores_path
 from faceflip.store.seal import HDF5_SIGNATURE, is_intact
 from faceflip.store.view import run_faults
 from faceflip.store.writer import norms
 
 FLETCHER32 = 3
+
+ANOTHER_DATASET = "give the dataset that was attacked by --dataset; if it is this one, its bytes have changed since"
+"""What to do where a sound store does not fit the dataset."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,16 @@ def check(
     with each other and with the views that join them.
 
     Args:
-        path: a store or a folder.
+        path: a store or a folder. Scores that lie beside a shard must be its scores.
         dataset: the packed dataset that was attacked: fingerprint, names and labels are compared.
         networks: folder of the checkpoints (``results/networks``): their SHA-256 are compared.
         deep: decode every perturbation and compute its norms anew; with a dataset, also see that it fits its image.
+
+    Raises:
+        UserError: there is no such folder of checkpoints.
     """
+    if networks is not None and not Path(networks).is_dir():
+        raise UserError(f"{networks}: no such folder; give that of the run's checkpoints, such as results/networks")
     path = Path(path)
     checker = _Checker(dataset, None if networks is None else Path(networks), deep)
     if path.is_dir():
@@ -85,15 +95,23 @@ class _Checker:
         self.deep = deep
         self.report = Report()
         self._digests: dict[Path, str | None] = {}
+        self._told: set[str] = set()
 
     def add(self, path: Path, message: str, note: bool = False) -> None:
-        self.report.add(path, message, note)
+        """Tell a fault, once: that of a shard is met again through the view that joins it."""
+        if message not in self._told:
+            self._told.add(message)
+            self.report.add(path, message, note)
 
     def file(self, path: Path, with_shards: bool = False) -> Store | None:
         """Check one file; return it, closed, where it can be opened at all."""
         self.report.checked.append(path)
         try:
             store = open_store(path)
+        except SourcesError as error:
+            for shard, message in error.faults.items():
+                self.add(shard, message)
+            return None
         except UserError as error:
             self.add(path, str(error))
             return None
@@ -103,23 +121,32 @@ class _Checker:
                 return store
             try:
                 for problem in self._problems(store):
-                    self.add(path, f"{path}: {problem}; {remake(path)}")
+                    self.add(path, f"{path}: {problem}")
             except UserError as error:
                 self.add(path, str(error))
+            if isinstance(store, Shard):
+                self._scores(store)
             if with_shards and isinstance(store, JoinedStore):
                 for source in store.sources:
                     self.file(source.path)
         return store
 
     def _problems(self, store: Store) -> Iterator[str]:
-        yield from _attribute_problems(store)
+        """Yield what is wrong with a store, each with its remedy."""
+        for problem in _format_problems(store):
+            yield f"{problem}; {remake(store.path)}"
         yield from self._provenance(store)
         if isinstance(store, Shard):
-            yield from _column_problems(store)
-            yield from _perturbation_problems(store)
             yield from self._content(store)
-        elif isinstance(store, JoinedStore):
-            yield from _view_problems(store)
+
+    def _scores(self, shard: Shard) -> None:
+        """Check the scores of a shard, if they are where a run has them."""
+        file = scores_path(shard.path)
+        if file is not None and file.exists():
+            try:
+                read_scores_of(shard, file)
+            except UserError as error:
+                self.add(file, str(error))
 
     def folder(self, folder: Path) -> None:
         """Check every store below a folder."""
@@ -157,23 +184,27 @@ class _Checker:
     def _provenance(self, store: Store) -> Iterator[str]:
         """Compare with the dataset and the checkpoints, as far as they are given."""
         if self.dataset is not None and store.header.dataset_fingerprint != self.dataset.fingerprint:
-            yield "attribute 'dataset_fingerprint' is that of another dataset"
+            yield f"attribute 'dataset_fingerprint' is that of another dataset; {ANOTHER_DATASET}"
         if self.networks is None:
             return
         for name, recorded in store.header.checkpoint_sha256.items():
-            found = self._checkpoint_digest(store.header.network, name, store.header.checkpoint)
+            places = _checkpoint_places(self.networks, store.header, name)
+            found = next(filter(None, map(self._digest, places)), None)
             if found is None:
-                yield f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}"
+                yield (
+                    f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}; "
+                    f"give the networks that were attacked by --networks; if it is these, {make(places[0])}"
+                )
             elif found != recorded:
-                yield f"the {store.header.checkpoint} checkpoint of {name} is not the one that was attacked"
+                yield (
+                    f"the {store.header.checkpoint} checkpoint of {name} is not the one that was attacked; give the "
+                    f"networks that were by --networks; if it is these, the checkpoint has changed since"
+                )
 
-    def _checkpoint_digest(self, network: str, name: str, checkpoint: str) -> str | None:
-        for path in (self.networks / network / name / f"{checkpoint}.pt", self.networks / name / f"{checkpoint}.pt"):
-            if path not in self._digests:
-                self._digests[path] = sha256(path) if path.exists() else None
-            if self._digests[path] is not None:
-                return self._digests[path]
-        return None
+    def _digest(self, path: Path) -> str | None:
+        if path not in self._digests:
+            self._digests[path] = sha256(path) if path.exists() else None
+        return self._digests[path]
 
     def _content(self, store: Shard) -> Iterator[str]:
         """Compare with the dataset's table, and with `deep` decode everything."""
@@ -181,17 +212,17 @@ class _Checker:
         images = store.column("image")
         if matching:
             if images.min() < 0 or images.max() >= len(self.dataset.images):
-                yield "/image counts images that the dataset does not have"
+                yield f"/image counts images that the dataset does not have; {ANOTHER_DATASET}"
                 return
             names = np.char.decode(store.column("file_name"), "utf-8")
             if not np.array_equal(names, self.dataset.file_names[images]):
-                yield "/file_name differs from the dataset's names"
+                yield f"/file_name differs from the dataset's names; {ANOTHER_DATASET}"
             attributes = np.char.decode(store.column("attribute"), "utf-8")
             for attribute in np.unique(attributes):
                 rows = attributes == attribute
                 labels = self.dataset.labels_of((str(attribute),))[images[rows], 0]
                 if not np.array_equal(labels, store.column("label")[rows]):
-                    yield f"/label differs from the dataset's labels of {attribute}"
+                    yield f"/label differs from the dataset's labels of {attribute}; {ANOTHER_DATASET}"
         if self.deep:
             yield from _deep_problems(store, self.dataset.images if matching else None)
 
@@ -202,6 +233,21 @@ def may_be_store(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE
+
+
+def _checkpoint_places(networks: Path, header: StoreHeader, name: str) -> list[Path]:
+    """Return where a checkpoint may be: separate networks lie below their kind, MOON at the top."""
+    stems = [name] if name == header.network else [f"{header.network}/{name}", name]
+    return [networks / stem / f"{header.checkpoint}.pt" for stem in stems]
+
+
+def _format_problems(store: Store) -> Iterator[str]:
+    yield from _attribute_problems(store)
+    if isinstance(store, Shard):
+        yield from _column_problems(store)
+        yield from _perturbation_problems(store)
+    elif isinstance(store, JoinedStore):
+        yield from _view_problems(store)
 
 
 def _locate_damage(store: Store) -> str:
@@ -269,18 +315,20 @@ def _perturbation_problems(store: Shard) -> Iterator[str]:
 
 
 def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
+    """Yield perturbations that are not what the columns say, or do not fit the dataset, each with its remedy."""
     linf, l2, rows_of_images = (store.column(name) for name in ("linf", "l2", "image"))
     for block in store.blocks():
         for row, perturbation in zip(block.rows, block.perturbations, strict=True):
             try:
                 if norms(perturbation) != (linf[row], l2[row]):
-                    yield f"/perturbation[{row}] has other norms than /linf and /l2 say"
+                    yield f"/perturbation[{row}] has other norms than /linf and /l2 say; {remake(store.path)}"
             except ValueError as fault:
-                yield f"/perturbation[{row}] {fault}"
+                yield f"/perturbation[{row}] {fault}; {remake(store.path)}"
             if images is not None:
                 pixels = images[rows_of_images[row]] + perturbation
                 if pixels.min() < 0 or pixels.max() > 255:
-                    yield f"/perturbation[{row}] leaves 0..255 on the dataset's image {rows_of_images[row]}"
+                    image = rows_of_images[row]
+                    yield f"/perturbation[{row}] leaves 0..255 on the dataset's image {image}; {ANOTHER_DATASET}"
 
 
 def _view_problems(store: JoinedStore) -> Iterator[str]:
@@ -289,7 +337,7 @@ def _view_problems(store: JoinedStore) -> Iterator[str]:
         shown = store._file[column.name][:]
         if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == np.float64):
             yield f"/{column.name} does not show what the shards hold"
-    shards = [store.shard(number) for number in range(len(store.sources))]
+    shards = list(store.shards())
     faults = run_faults(shards)
     if not faults and json.dumps(store.header.run) != json.dumps(shards[0].header.run):
         faults = ["its attributes differ from those of its shards"]

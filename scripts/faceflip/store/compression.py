@@ -8,6 +8,8 @@ from faceflip.errors import UserError
 
 COMPRESSIONS = ("gzip", "blosc")
 BLOSC_FILTER = 32001
+PACKAGES = {"gzip": (), "blosc": ("hdf5plugin",)}
+"""What compresses beside HDF5 itself."""
 
 
 def filters(compression: str) -> dict[str, Any]:

@@ -32,31 +32,38 @@ def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.Pat
 
     Returns:
         The number of images written.
-    """
-    from PIL import Image
 
+    Raises:
+        UserError: the folder is there already, the disk is full or cannot be written to; the dataset does not fit.
+    """
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder}: exists already; name a new folder or remove this one")
+    table = _flipped(store, rows)
     beside = name_beside(folder)
     with telling_disk_errors(folder):
-        beside.mkdir(parents=True)
-    try:
-        table = _flipped(store, rows)
-        stems = table["file_name"].map(lambda name: Path(name).stem)
-        names = [
-            f"{row:06d}-{attribute}-{stem}.png"
-            for row, attribute, stem in zip(table["row"], table["attribute"], stems, strict=True)
-        ]
-        with telling_disk_errors(folder):
-            for name, row in zip(names, table["row"], strict=True):
-                Image.fromarray(store.adversarial(row, images)).save(beside / name, compress_level=6)
-            table.insert(0, "png", names)
-            table.to_csv(beside / "attempts.csv", index=False, lineterminator="\n")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside.mkdir()
+        try:
+            _write_png(store, table, images, beside)
             beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
     return len(table)
+
+
+def _write_png(store: Store, table: "pd.DataFrame", images: Any, folder: Path) -> None:
+    from PIL import Image
+
+    stems = table["file_name"].map(lambda name: Path(name).stem)
+    names = [
+        f"{row:06d}-{attribute}-{stem}.png"
+        for row, attribute, stem in zip(table["row"], table["attribute"], stems, strict=True)
+    ]
+    for name, row in zip(names, table["row"], strict=True):
+        Image.fromarray(store.adversarial(row, images)).save(folder / name, compress_level=6)
+    table.insert(0, "png", names)
+    table.to_csv(folder / "attempts.csv", index=False, lineterminator="\n")
 
 
 def export_npz(store: Store, rows: np.ndarray, path: str | os.PathLike, images: Any | None = None) -> int:

@@ -47,6 +47,11 @@ class StoreHeader:
     margins: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def iterative(self) -> bool:
+        """Whether the attack goes by steps, so that the column `epsilon` counts them."""
+        return self.attack.endswith("-iterative")
+
+    @property
     def run(self) -> dict[str, Any]:
         """What all shards of one joined view have in common, by the attribute's name in the file."""
         return {
@@ -94,14 +99,14 @@ def canonical_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
-def software_versions() -> dict[str, str]:
-    """Return versions of what makes the content of a store; packages are looked up without being imported."""
+def software_versions(*more: str) -> dict[str, str]:
+    """Return versions of what makes the content of a store, `more` packages among them, which are not imported."""
     versions = {
         "faceflip": faceflip.__version__,
         "python": platform.python_version(),
         "hdf5": h5py.version.hdf5_version,
     }
-    found = {package: _installed_version(package) for package in RECORDED_PACKAGES}
+    found = {package: _installed_version(package) for package in (*RECORDED_PACKAGES, *more)}
     return versions | {package: version for package, version in found.items() if version is not None}
 
 

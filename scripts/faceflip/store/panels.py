@@ -26,7 +26,8 @@ def best_rows(store: Store, count: int, attribute: str | Sequence[str] | None = 
     """
     attempts = store.attempts.iloc[store.select(attribute=attribute, outcome="flipped")]
     if attempts.empty:
-        raise UserError(f"{store.path}: no attempt flipped" + (f" on {attribute}" if attribute else ""))
+        named = attribute if isinstance(attribute, str) else ", ".join(attribute or ())
+        raise UserError(f"{store.path}: no attempt flipped" + (f" on {named}" if named else ""))
     scores = read_scores(store)
     if scores is None:
         return attempts.sort_values(["epsilon", "row"])["row"].to_numpy()[:count]
@@ -66,15 +67,16 @@ def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "
         for number, panel in enumerate(panels):
             enlarged = np.asarray(panel).repeat(zoom, axis=0).repeat(zoom, axis=1)
             sheet.paste(Image.fromarray(enlarged), (MARGIN + number * (width * zoom + MARGIN), top))
-        pen.text((MARGIN, top + height * zoom + 2), _caption(attempt, passes.get(row)), fill="black", font=font)
+        caption = _caption(attempt, passes.get(row), store.header.iterative)
+        pen.text((MARGIN, top + height * zoom + 2), caption, fill="black", font=font)
     return sheet
 
 
-def _caption(attempt: Any, similarity: float | None) -> str:
+def _caption(attempt: Any, similarity: float | None, iterative: bool) -> str:
     parts = [
         f"{attempt['row']}: {attempt['file_name']}",
         f"{attempt['attribute']} {attempt['score_before']:+.3g} to {attempt['score_after']:+.3g}",
-        f"eps {attempt['epsilon']:.4g}",
+        f"{attempt['epsilon']:.0f} steps" if iterative else f"eps {attempt['epsilon']:.4g}",
     ]
     if similarity is not None:
         parts.append(f"PASS {similarity:.4f}")

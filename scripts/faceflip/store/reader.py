@@ -28,6 +28,18 @@ OPEN_SHARDS = 16
 """How many shards a joined view holds open at a time."""
 
 
+class SourcesError(UserError):
+    """Shards of a joined view are missing, damaged or not the ones that were joined.
+
+    Attributes:
+        faults: what is wrong with each, and what to do about it.
+    """
+
+    def __init__(self, path: Path, shards: int, faults: dict[Path, str]) -> None:
+        super().__init__("\n".join([f"{path}: {len(faults)} of its {shards} shards are wrong", *faults.values()]))
+        self.faults = faults
+
+
 class Block(NamedTuple):
     """Perturbations of some flipped attempts: `rows` (k,) ascending, `perturbations` (k, height, width, 3) int16."""
 
@@ -110,6 +122,10 @@ class Store(ABC):
     @abstractmethod
     def column(self, name: str) -> np.ndarray:
         """Return one column as (n,) array of the stored type, texts as bytes; see `faceflip.store.layout.COLUMNS`."""
+
+    @abstractmethod
+    def shards(self) -> "Iterator[Shard]":
+        """Yield the store itself if it is a shard, else the shards that are joined, in order."""
 
     @abstractmethod
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
@@ -265,6 +281,10 @@ class Shard(Store):
         """Return one column; see `Store.column`."""
         return self._dataset(name, (len(self),))[:]
 
+    def shards(self) -> "Iterator[Shard]":
+        """Yield this one; see `Store.shards`."""
+        yield self
+
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
         dataset = self._perturbations.id
         space = dataset.get_space()
@@ -297,6 +317,10 @@ class JoinedStore(Store):
             shard.close()
         self._open.clear()
         super().close()
+
+    def shards(self) -> Iterator[Shard]:
+        """Yield the joined shards; see `Store.shards`."""
+        yield from map(self.shard, range(len(self.sources)))
 
     def shard(self, number: int) -> Shard:
         """Return one of the joined shards; the one used least recently is closed when too many are open."""
@@ -408,10 +432,10 @@ def source_faults(path: Path, sources: Sequence[Source]) -> dict[Path, str]:
 
 
 def require_sources(path: Path, sources: Sequence[Source]) -> None:
-    """Raise UserError, naming every faulty shard, unless all are what the view was made of."""
+    """Raise SourcesError, naming every faulty shard, unless all are what the view was made of."""
     faults = source_faults(path, sources)
     if faults:
-        raise UserError("\n".join([f"{path}: {len(faults)} of its {len(sources)} shards are wrong", *faults.values()]))
+        raise SourcesError(path, len(sources), faults)
 
 
 def _listed(value: Any) -> list[Any]:

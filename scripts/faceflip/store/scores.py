@@ -1,24 +1,61 @@
-"""PASS scores of a store's attempts, where they lie beside it."""
+"""PASS scores of a store's attempts: whose they are, and reading them where they lie beside the store."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from faceflip.errors import UserError
-from faceflip.store.reader import JoinedStore, Store
+from faceflip.store.reader import Shard, Store
 from faceflip.store.remedies import remake
 from faceflip.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
+STORE_SHA256 = "store_sha256"
+"""Attribute of a table of scores: the digest in the seal of the store whose attempts were scored."""
+
 
 def scores_path(shard: Path) -> Path | None:
     """Return where the scores of a shard are: ``results/attacks/...h5`` has ``results/scores/...parquet``."""
-    parts = list(shard.absolute().parts)
+    parts = list(shard.parts if "attacks" in shard.parts else shard.absolute().parts)
     if "attacks" not in parts:
         return None
     parts[len(parts) - 1 - parts[::-1].index("attacks")] = "scores"
     return Path(*parts).with_suffix(".parquet")
+
+
+def read_scores_of(shard: Shard, file: Path | str) -> "pd.DataFrame":
+    """Return the scores of a shard from a table, after making sure that they are those of this shard.
+
+    Raises:
+        UserError: The table cannot be read, or its scores are of other attempts or other images.
+    """
+    table = read_table(file)
+    fault = _fault(table, shard)
+    if fault:
+        raise UserError(f"{file}: {fault}; {remake(file)}")
+    return table
+
+
+def _fault(scores: "pd.DataFrame", shard: Shard) -> str | None:
+    """Return why these are not the scores of a shard."""
+    missing = sorted({"row", "pass"}.difference(scores.columns))
+    if missing:
+        return f"lacks the columns {', '.join(missing)} of a table of scores"
+    if len(scores) != len(shard):
+        return f"has {len(scores)} rows, {shard.path} has {len(shard)} attempts"
+    scored = scores.attrs.get(STORE_SHA256)
+    if scored is None:
+        return f"does not say which store it scores, so it need not be {shard.path}"
+    sealed = shard.seal.sha256
+    if scored != sealed:
+        return f"holds the scores of a store of SHA-256 {scored[:12]}..., that of {shard.path} is {sealed[:12]}..."
+    flipped = shard.column("flipped") == 1
+    if not np.array_equal(scores["row"], np.arange(len(shard))) or not np.array_equal(scores["pass"].notna(), flipped):
+        return f"must have one row for each attempt of {shard.path} in order, and a PASS exactly where it flipped"
+    return None
 
 
 def read_scores(store: Store) -> "pd.DataFrame | None":
@@ -31,16 +68,11 @@ def read_scores(store: Store) -> "pd.DataFrame | None":
     """
     import pandas as pd
 
-    shards = [(store.path, 0, len(store))]
-    if isinstance(store, JoinedStore):
-        shards = [(source.path, source.first, source.attempts) for source in store.sources]
-    tables = []
-    for path, first, attempts in shards:
-        file = scores_path(path)
-        if file is None or not file.exists():
-            continue
-        table = read_table(file)
-        if len(table) != attempts or not {"row", "pass"} <= set(table.columns):
-            raise UserError(f"{file}: has {len(table)} rows, {path} has {attempts} attempts; {remake(file)}")
-        tables.append(table.assign(row=table["row"] + first))
+    tables, first = [], 0
+    for shard in store.shards():
+        file = scores_path(shard.path)
+        if file is not None and file.exists():
+            table = read_scores_of(shard, file)
+            tables.append(table.assign(row=table["row"] + first))
+        first += len(shard)
     return pd.concat(tables, ignore_index=True) if tables else None

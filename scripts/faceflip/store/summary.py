@@ -6,7 +6,7 @@ import numpy as np
 
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
-from faceflip.store.reader import JoinedStore, Shard, Store
+from faceflip.store.reader import JoinedStore, Store
 from faceflip.store.scores import read_scores
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def summarise(store: Store) -> dict[str, Any]:
     """Return a summary that JSON can hold.
 
-    Keys: file, kind, version, header, software, attempts, image (height, width), sizes, outcomes (by attribute),
-    epsilon (quantiles over the flipped attempts, by probability), pass (the same over those that have scores, or None
-    without), scored (how many flipped attempts have scores), flipped (how many there are), shards.
+    Keys: file, kind, version, header, iterative (then epsilon counts steps), software, attempts, image (height, width),
+    sizes, outcomes (by attribute), epsilon (quantiles over the flipped attempts, by probability), pass (the same over
+    those that have scores, or None without), scored (how many flipped attempts have scores), flipped (how many there
+    are), shards.
     """
     attempts = store.attempts
     flipped = attempts[attempts["flipped"]]
@@ -31,6 +32,7 @@ def summarise(store: Store) -> dict[str, Any]:
         "kind": layout.VIEW if isinstance(store, JoinedStore) else layout.SHARD,
         "version": layout.VERSION,
         "header": vars(store.header),
+        "iterative": store.header.iterative,
         "software": store.software,
         "attempts": len(store),
         "image": {"height": store.image_shape[0], "width": store.image_shape[1]},
@@ -45,14 +47,12 @@ def summarise(store: Store) -> dict[str, Any]:
 
 
 def _sizes(store: Store, flipped: int) -> dict[str, Any]:
-    shards = [store]
-    if isinstance(store, JoinedStore):
-        shards = [store.shard(number) for number in range(len(store.sources))]
+    shards = list(store.shards())
     stored = sum(shard.seal.bytes for shard in shards)
     perturbations = sum(shard.seal.bytes - shard.seal.structure_bytes for shard in shards)
     raw = flipped * store.image_shape[0] * store.image_shape[1] * 3
     return {
-        "compression": ", ".join(sorted({shard.compression for shard in shards if isinstance(shard, Shard)})),
+        "compression": ", ".join(sorted({shard.compression for shard in shards})),
         "bytes": stored,
         "perturbation_bytes": perturbations,
         "bytes_per_flipped_attempt": perturbations / flipped if flipped else None,

@@ -18,7 +18,7 @@ import numpy as np
 from faceflip.files import replacing, telling_disk_errors
 from faceflip.outcomes import Outcome
 from faceflip.store import layout
-from faceflip.store.compression import filters
+from faceflip.store.compression import PACKAGES, filters
 from faceflip.store.header import StoreHeader, canonical_json, software_versions
 from faceflip.store.seal import write_seal
 
@@ -254,7 +254,7 @@ class StoreWriter:
             write_seal(beside, self._write_perturbations(beside))
 
     def _write_columns(self, file: h5py.File) -> None:
-        write_attributes(file, layout.SHARD, self.header, self.rows, self.image_shape)
+        write_attributes(file, layout.SHARD, self.header, self.rows, self.image_shape, PACKAGES[self.compression])
         file.attrs["compression"] = self.compression
         for column in layout.COLUMNS:
             values = self._columns[column.name]
@@ -319,9 +319,14 @@ def _reserve(path: Path, more: int) -> None:
 
 
 def write_attributes(
-    file: h5py.File, kind: str, header: StoreHeader, attempts: int, image_shape: tuple[int, int]
+    file: h5py.File,
+    kind: str,
+    header: StoreHeader,
+    attempts: int,
+    image_shape: tuple[int, int],
+    packages: Sequence[str] = (),
 ) -> None:
-    """Write the root attributes of a store that is not complete yet."""
+    """Write the root attributes of a store that is not complete yet; `packages` had a part in it, too."""
     attributes = {
         "format": layout.FORMAT,
         "version": np.int64(layout.VERSION),
@@ -330,7 +335,7 @@ def write_attributes(
         "attempts": np.int64(attempts),
         "height": np.int64(image_shape[0]),
         "width": np.int64(image_shape[1]),
-        "software": canonical_json(software_versions()),
+        "software": canonical_json(software_versions(*packages)),
         "complete": np.uint8(0),
     }
     for name, value in attributes.items():

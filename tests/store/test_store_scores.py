@@ -1,0 +1,83 @@
+"""Scores belong to the store that they were computed from, and to no other."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from faceflip.attempts import collect_attempts
+from faceflip.errors import UserError
+from faceflip.store import open_store
+from faceflip.store.scores import read_scores_of
+from faceflip.tables import read_table, write_table
+
+
+@pytest.fixture
+def pairs(build):
+    """Two shards of as many attempts, of which the same ones flipped, and their scores."""
+    shards = build.shards(count=2)
+    return [(shard, build.scores(shard)) for shard in shards]
+
+
+def test_scores_are_read(pairs):
+    for shard, scores in pairs:
+        with open_store(shard) as store:
+            pd.testing.assert_frame_equal(read_scores_of(store, scores), read_table(scores))
+
+
+def test_collected_attempts_say_how_they_were_scored(pairs, tmp_path):
+    attempts = collect_attempts(pairs)
+    assert attempts["pass"].max() == 0.46
+    assert attempts.attrs == {"similarity": {"color": "rgb"}}
+    write_table(tmp_path / "a.parquet", attempts)
+    assert read_table(tmp_path / "a.parquet").attrs == attempts.attrs
+
+
+def test_scores_of_another_shard_of_as_many_attempts(pairs):
+    (first, scores), (_, others) = pairs
+    shutil.copyfile(others, scores)
+    with pytest.raises(
+        UserError, match=r"scores.*000\.parquet: holds the scores of a store of SHA-256 \w{12}\.\.\., that of"
+    ):
+        collect_attempts([(first, scores)])
+
+
+def test_scores_of_a_store_that_was_attacked_anew(pairs, build):
+    (first, scores), _ = pairs
+    build.shard(first, variant=1)
+    with pytest.raises(UserError, match=r"scores of a store of SHA-256 .*; delete it, then run: snakemake"):
+        collect_attempts([(first, scores)])
+
+
+def test_scores_that_do_not_say_whose_they_are(pairs):
+    (first, scores), _ = pairs
+    table = read_table(scores)
+    table.attrs = {}
+    write_table(scores, table)
+    with pytest.raises(UserError, match="does not say which store it scores"):
+        collect_attempts([(first, scores)])
+
+
+@pytest.mark.parametrize(
+    "columns", [{"pass": 0.9}, {"pass": float("nan")}, {"row": range(1, 25)}, {"row": range(23, -1, -1)}]
+)
+def test_scores_of_the_wrong_attempts(pairs, build, columns):
+    (first, _), _ = pairs
+    with pytest.raises(UserError, match=r"one row for each attempt .* a PASS exactly where it flipped"):
+        collect_attempts([(first, build.scores(first, **columns))])
+
+
+def test_a_table_that_holds_no_scores(pairs):
+    (first, scores), _ = pairs
+    write_table(scores, pd.DataFrame({"row": range(24)}))
+    with pytest.raises(UserError, match="lacks the columns pass of a table of scores"):
+        collect_attempts([(first, scores)])
+
+
+def test_shards_scored_by_different_definitions(pairs, build):
+    second = build.scores(pairs[1][0], color="gray")
+    with pytest.raises(
+        UserError, match=r"001\.parquet: scored by another definition of the similarity than .*000\.parquet"
+    ):
+        collect_attempts(pairs)
+    assert second == pairs[1][1]
