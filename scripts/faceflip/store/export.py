@@ -42,8 +42,7 @@ def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.Pat
     table = _flipped(store, rows)
     beside = name_beside(folder)
     with telling_disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        beside.mkdir()
+        beside.mkdir(parents=True)
         try:
             _write_png(store, table, images, beside)
             beside.rename(folder)
