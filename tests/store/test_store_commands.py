@@ -148,8 +148,9 @@ def test_show(call, view, build):
 
 
 def test_show_into_a_folder(call, view):
-    with pytest.raises(UserError, match=r"^results: is a directory, nothing was .* or move results out of the way"):
-        call("show", view, "-o", "results")
+    Path("sheet.png").mkdir()
+    with pytest.raises(UserError, match=r"^sheet.png: is a directory, nothing was .* or move sheet.png out of the way"):
+        call("show", view, "-o", "sheet.png")
 
 
 def test_show_chosen_rows(call, view):
