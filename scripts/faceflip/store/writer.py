@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -24,9 +23,6 @@ from faceflip.store.seal import write_seal
 
 MEMORY_BYTES = 256 << 20
 """Compressed perturbations held in memory before they go to a nameless file beside the store."""
-
-WAITING = 64
-"""Perturbations that may wait for compression before `write` waits for it, too."""
 
 SMALL_DATA_BYTES = 2048
 """HDF5 puts data smaller than this into blocks of this size, and may leave the rest of one unused."""
@@ -142,7 +138,7 @@ class StoreWriter:
         self.rows = rows
         self.image_shape = tuple(int(extent) for extent in image_shape)
         self.compression = compression
-        self._waiting: deque[Future[None]] = deque()
+        self._compressing: Future[None] | None = None
         self._written = np.zeros(rows, dtype=bool)
         self._columns = {
             column.name: np.full(rows, column.missing, dtype=object if column.is_text else column.dtype)
@@ -192,23 +188,24 @@ class StoreWriter:
                 values["linf"][k], values["l2"][k] = norms(perturbation[k])
             except ValueError as fault:
                 raise ValueError(f"the perturbation of row {rows[k]} {fault}") from None
-            # A copy, since the caller may change its array while the image waits.
-            image = np.array(perturbation[k], "<i2", order="C")
-            self._wait_for_all_but(WAITING - 1)
-            self._waiting.append(self._thread.submit(self._compress, int(rows[k]), image))
         for name, column in self._columns.items():
             column[rows] = values[name]
         self._written[rows] = True
+        # One call ahead is enough; and a copy, since the caller may change its array meanwhile.
+        self._wait()
+        images = np.array(perturbation[flipped], "<i2", order="C")
+        self._compressing = self._thread.submit(self._compress, rows[flipped].tolist(), images)
 
-    def _compress(self, row: int, image: np.ndarray) -> None:
-        """Compress a perturbation and keep it; runs in the thread."""
+    def _compress(self, rows: list[int], images: np.ndarray) -> None:
+        """Compress perturbations and keep them; runs in the thread."""
         with telling_disk_errors(self.path):
-            self._spool.put(row, self._compressor(image))
+            for row, image in zip(rows, images, strict=True):
+                self._spool.put(row, self._compressor(image))
 
-    def _wait_for_all_but(self, images: int) -> None:
-        """Wait until no more than this many images wait for compression; what failed there is raised here."""
-        while len(self._waiting) > images:
-            self._waiting.popleft().result()
+    def _wait(self) -> None:
+        """Wait until what was given is compressed; what failed there is raised here."""
+        if self._compressing is not None:
+            self._compressing.result()
 
     def record_margin(self, checkpoint: str, margin: float) -> None:
         """Note how far past zero decision values had to be to count as flipped, which an attack only knows in the end.
@@ -248,7 +245,7 @@ class StoreWriter:
     def _finish(self) -> None:
         if not self._written.all():
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
-        self._wait_for_all_but(0)
+        self._wait()
         with replacing(self.path) as beside:
             beside.write_bytes(bytes(layout.USER_BLOCK) + hdf5_image(self._write_columns))
             write_seal(beside, self._write_perturbations(beside))
