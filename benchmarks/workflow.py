@@ -78,7 +78,7 @@ def job():
             files = [folder] if folder.is_file() else sorted(folder.rglob("*.tsv"))
             seconds[folder.stem] = sorted(float(file.read_text().splitlines()[1].split("\t")[0]) for file in files)
     inside = sum(map(sum, seconds.values()))
-    print(f"{jobs} jobs on one core in {wall:.0f} s ({cpu:.0f} s CPU), head process {memory:,.0f} MB")
+    print(f"{jobs} jobs on one core in {wall:.0f} s ({cpu:.0f} s CPU), largest process {memory:,.0f} MB")
     print(f"in jobs {inside:.0f} s, around them {wall - inside:.0f} s: {(wall - inside) / jobs:.2f} s a job")
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     for what in ("faceflip.analysis.run", "faceflip.shards"):
