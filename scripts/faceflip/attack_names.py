@@ -10,3 +10,9 @@ ATTACK_NAMES = {
     "ffa-iterative": "steps of one pixel value at most that move one score to zero",
 }
 """Their names in the order of the paper's tables, and what they do in one line."""
+
+
+def split_attack(attack: str) -> tuple[str, str]:
+    """Split an attack such as ``ffa-line`` into method and search."""
+    method, _, search = attack.rpartition("-")
+    return method, search

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
+from faceflip.attack_names import split_attack
 from faceflip.celeba import ATTRIBUTES
 from faceflip.config import Config, attributes_of
 
@@ -108,7 +109,7 @@ class Plan:
         return tuple(
             experiment
             for experiment in self.experiments
-            if experiment.checkpoint == "converged" and experiment.attack.endswith("-line")
+            if experiment.checkpoint == "converged" and split_attack(experiment.attack)[1] == "line"
         )
 
     def members(self, network: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ import re
 import shutil
 import zipfile
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +256,7 @@ CASES = [
     # Networks that do not go with the images, before these are decoded or drawn
     Case("network of other images", pack("results/synthetic", architecture="vit_b_16"),
          ("network.architecture: vit_b_16 takes no images of 44 x 54 pixels", "dataset.image_size")),
-    Case("network of images still to be drawn", partial(synthesize, architecture="inception_v3"),
+    Case("network of images still to be drawn", synthesize("inception_v3"),
          ("network.architecture: inception_v3 takes no images of 44 x 54 pixels",)),
     # Checkpoints
     Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),

@@ -106,7 +106,7 @@ def test_every_long_job_tells_its_progress_in_the_log_and_more_rarely_on_the_scr
         transfer_of(FLIPPED): "images",
         scan: "shards",
         inventory: "files",
-        synthesize: "faces",
+        synthesize(): "faces",
     }
     folder = copy_of(micro, tmp_path).directory
     with Entries(SCREEN_INTERVAL=0.0) as entries:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.intervals import wilson
-from faceflip.analysis.names import SIGNS, split_attack
+from faceflip.analysis.names import SIGNS
+from faceflip.attack_names import split_attack
 from faceflip.errors import UserError
 from faceflip.tables import require_sound_footer
 

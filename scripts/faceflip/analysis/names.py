@@ -30,12 +30,6 @@ def method_name(network: str, method: str) -> str:
     return ("M" if network == "moon" else "") + method.upper()
 
 
-def split_attack(attack: str) -> tuple[str, str]:
-    """Split an attack such as ``ffa-line`` into method and search."""
-    method, _, search = attack.rpartition("-")
-    return method, search
-
-
 def ordered(present: Iterable[str], order: Iterable[str] = ATTRIBUTES) -> list[str]:
     """Return the distinct names, those of `order` first and in its order, the others by alphabet."""
     present, order = set(present), list(order)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from faceflip.attack_names import split_attack
 from faceflip.cli.images import read_image
 from faceflip.errors import UserError
 
@@ -223,7 +224,7 @@ def _print(attribute: str, attack: str, records: list[dict[str, Any]]) -> None:
     table.add_column("image", overflow="fold")  # where paths do not fit, no part of them is left out
     table.add_column("outcome")
     # The epsilon of iterative attacks is their number of steps.
-    epsilon = "steps" if attack.endswith("-iterative") else "ε"
+    epsilon = "steps" if split_attack(attack)[1] == "iterative" else "ε"
     for heading in ("score before", "after", epsilon, "largest change", "PASS"):
         table.add_column(heading, justify="right")
     table.add_column("written to", overflow="fold")

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 import faceflip
+from faceflip.attack_names import split_attack
 
 RECORDED_PACKAGES = ("numpy", "h5py", "torch")
 
@@ -49,7 +50,7 @@ class StoreHeader:
     @property
     def iterative(self) -> bool:
         """Whether the attack goes by steps, so that the column `epsilon` counts them."""
-        return self.attack.endswith("-iterative")
+        return split_attack(self.attack)[1] == "iterative"
 
     @property
     def run(self) -> dict[str, Any]:

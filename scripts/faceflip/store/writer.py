@@ -191,9 +191,9 @@ class StoreWriter:
         for name, column in self._columns.items():
             column[rows] = values[name]
         self._written[rows] = True
-        # One call ahead is enough; and a copy, since the caller may change its array meanwhile.
+        # One call ahead is enough; and a copy (as a mask makes it), since the caller may change its array meanwhile.
         self._wait()
-        images = np.array(perturbation[flipped], "<i2", order="C")
+        images = np.ascontiguousarray(perturbation[flipped], "<i2")
         self._compressing = self._thread.submit(self._compress, rows[flipped].tolist(), images)
 
     def _compress(self, rows: list[int], images: np.ndarray) -> None:
