@@ -1,6 +1,9 @@
 # Facial attributes: accuracy and adversarial robustness (Rozsa, Günther, Rudd, Boult 2018), from CelebA to every table and
 # figure. Configuration: config.yaml. How it hangs together: README.md and docs/.
+import os
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,19 +12,20 @@ from snakemake.utils import min_version
 min_version("9.20")
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from faceflip.analysis.registry import TABLES
-from faceflip.analysis.registry import reading_of as reading_of_table
-from faceflip.celeba import ATTRIBUTES, PROVENANCE
-from faceflip.celeba.layout import input_files
-from faceflip.config import validate
-from faceflip.device import NVIDIA_DRIVER
+from faceflip.attempt import Experiment
+from faceflip.data.celeba import ATTRIBUTES, PROVENANCE
+from faceflip.data.celeba.finding import input_files
 from faceflip.errors import UserError
-from faceflip.figures.registry import FIGURES
-from faceflip.figures.registry import reading_of as reading_of_figure
-from faceflip.files import require_writable, sweep
-from faceflip.occupied import occupy
-from faceflip.plan import CHECKPOINTS, Plan
-from faceflip.stages import VERSIONS
+from faceflip.io import paths
+from faceflip.io.files import require_writable, sweep
+from faceflip.registry import own_files
+from faceflip.runtime.device import NVIDIA_DRIVER
+from faceflip.runtime.run_lock import take_run_lock
+from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
+from faceflip.workflow.migration import require_results_of_today
+from faceflip.workflow.plan import ALL, Plan
+from faceflip.workflow.settings import CONVERGED, Settings
+from faceflip.workflow.versions import VERSIONS
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -31,24 +35,26 @@ report: "workflow/report/workflow.rst"
 
 
 try:
-    validate(config, f"{workflow.basedir}/workflow/schemas/config.schema.yaml")
+    PLAN = Plan(Settings.of(config))
+    require_results_of_today()
     # Snakemake itself ends in a traceback where it cannot keep its records.
     require_writable([".snakemake"])
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan.from_config(config)
+SETTINGS = PLAN.settings
+RULES = rules_of(PLAN)
 
 
 wildcard_constraints:
-    network="euclidean|softmax|moon",
-    loss="euclidean|softmax",
-    checkpoint="|".join(CHECKPOINTS),
-    attack="|".join(config["attacks"]),
-    attribute="|".join(ATTRIBUTES),
+    sample="|".join(map(re.escape, SETTINGS.samples)),
+    network="|".join(map(re.escape, PLAN.networks)),
+    member="|".join([ALL, *ATTRIBUTES]),
+    checkpoint=rf"{CONVERGED}|epoch\d+",
+    attack="|".join(map(re.escape, PLAN.attacks)) or "none",
     shard=r"\d\d\d+",
-    table="|".join(TABLES),
-    figure="|".join(FIGURES),
+    table="|".join(map(re.escape, PLAN.tables)),
+    figure="|".join(map(re.escape, PLAN.figures)),
 
 
 include: "workflow/rules/common.smk"
@@ -63,29 +69,23 @@ include: "workflow/rules/analyse.smk"
 rule all:
     default_target: True
     input:
-        "results/README.md",
-        "results/index.html",
-        "results/attempts.parquet",
-        JOINED_STORES,
-        TABLE_FILES,
-        FIGURE_FILES,
-        INVENTORIES,
+        targets(RULES),
 
 
 onstart:
     try:
-        occupy()
+        take_run_lock()
         # Snakemake itself ends in a traceback where it cannot remove what a job is to make anew.
         require_writable(Path(file).parent for job in workflow.dag.needrun_jobs() for file in job.output)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # A job that outlived its run, on another node, may still be writing.
-    sweep("results", idle=3600)
+    sweep(paths.RESULTS, idle=3600)
 
 
 onsuccess:
-    sweep("results")
-    print("Done: results/index.html shows what came out, results/README.md says where everything is.")
+    sweep(paths.RESULTS)
+    print(f"Done: {paths.INDEX} shows what came out, {paths.README} says where everything is.")
 
 
 onerror:

@@ -40,18 +40,19 @@ from machine import described, forget_peak, peak, wait  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch import nn  # noqa: E402
 
-from faceflip import celeba  # noqa: E402
 from faceflip.attacks import ATTACKS, AttackResult, attack  # noqa: E402
-from faceflip.config import read_config  # noqa: E402
-from faceflip.dataset import Dataset, open_dataset, pack_dataset  # noqa: E402
-from faceflip.device import computing_on  # noqa: E402
+from faceflip.data import celeba  # noqa: E402
+from faceflip.data.packed import Dataset, open_dataset  # noqa: E402
+from faceflip.data.packing import pack_dataset  # noqa: E402
+from faceflip.data.synthetic import write_celeba  # noqa: E402
 from faceflip.errors import UserError  # noqa: E402
-from faceflip.estimate import Estimate  # noqa: E402
 from faceflip.networks import NetworkSpec, build  # noqa: E402
 from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
 from faceflip.networks.inference import scores, to_input  # noqa: E402
-from faceflip.progress import duration  # noqa: E402
-from faceflip.synthetic import write_celeba  # noqa: E402
+from faceflip.runtime.device import computing_on  # noqa: E402
+from faceflip.runtime.progress import duration  # noqa: E402
+from faceflip.workflow.config import read_config  # noqa: E402
+from faceflip.workflow.estimate import Estimate  # noqa: E402
 
 KINDS = ("euclidean", "softmax", "moon")
 CPU = torch.device("cpu")
@@ -66,8 +67,8 @@ FULL_BARE_PASSES = 4
 
 def prepare(folder: Path, attribute: str) -> None:
     """Draw faces and train one network of each kind on them, as the embedded default does."""
-    from faceflip.training.options import TrainingOptions
-    from faceflip.training.run import train_and_save
+    from faceflip.stages.train import train_and_save
+    from faceflip.training.hyperparameters import TrainingOptions
 
     with tempfile.TemporaryDirectory() as drawn:
         write_celeba(Path(drawn) / "celeba", train=1600, validation=300, test=10, seed=2018)

@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import numpy as np
 import simplejpeg
 
-from faceflip.celeba import ANNOTATIONS, HEIGHT, IMAGES, PARTITION, WIDTH
-from faceflip.celeba.images import decoders
-from faceflip.dataset import pack_dataset
-from faceflip.synthetic.layout import attribute_text, draw_image, encode, file_name, partition_text
+from faceflip.data.celeba import ANNOTATIONS, HEIGHT, IMAGES, PARTITION, WIDTH
+from faceflip.data.celeba.images import decoders
+from faceflip.data.packing import pack_dataset
+from faceflip.data.synthetic.geometry import attribute_text, draw_image, encode, file_name, partition_text
 
 FACES = 100
 """Different faces among the images."""

@@ -32,11 +32,11 @@ def make_everything(folder: Path, paths: dict[str, Path]) -> None:
 
     from faceflip.analysis.examples import choose_examples
     from faceflip.analysis.frames import read_attempts, read_parquet
-    from faceflip.analysis.registry import TABLES, make_table
+    from faceflip.analysis.make import TABLES, make_table
+    from faceflip.analysis.matrices import TRANSFERS
     from faceflip.analysis.run import RunDescription
-    from faceflip.analysis.transfers import TRANSFERS
+    from faceflip.figures.make import FIGURES, make_figure
     from faceflip.figures.options import Options
-    from faceflip.figures.registry import FIGURES, make_figure
     from faceflip.report.gallery import choose
 
     pa.set_cpu_count(1)

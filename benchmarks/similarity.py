@@ -38,7 +38,7 @@ from machine import described, forget_peak, peak  # noqa: E402
 from pass_pairs import pairs  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from faceflip.device import computing_on  # noqa: E402
+from faceflip.runtime.device import computing_on  # noqa: E402
 from faceflip.similarity import Alignment, PassScores, batched, pass_scores  # noqa: E402
 from faceflip.similarity.cpu import available_threads  # noqa: E402
 
@@ -112,7 +112,7 @@ def variants(original: np.ndarray, perturbed: np.ndarray) -> dict[str, float]:
 
 def pairs_of_run(results: Path, each: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return originals, perturbed images, and the original of each: `each` adversarial images of every attack."""
-    from faceflip.dataset import open_dataset
+    from faceflip.data.packed import open_dataset
     from faceflip.store import open_store
 
     images = open_dataset(results / "dataset" / "celeba.h5").images

@@ -25,18 +25,18 @@ import numpy as np
 import torch
 from machine import described, forget_peak, peak, wait
 
-from faceflip.celeba import SPLIT_SIZES
-from faceflip.config import read_config
-from faceflip.device import computing_on
+from faceflip.data.celeba import SPLIT_SIZES
 from faceflip.errors import UserError
-from faceflip.estimate import Estimate, cost_of
 from faceflip.networks import NetworkSpec, build
-from faceflip.plan import MOON
-from faceflip.progress import Progress, duration
+from faceflip.runtime.device import computing_on
+from faceflip.runtime.progress import Progress, duration
 from faceflip.training import TrainingOptions
-from faceflip.training.data import LabelledImages
+from faceflip.training.feed import LabelledImages
 from faceflip.training.loop import Training
-from faceflip.training.unfinished import Unfinished
+from faceflip.training.resuming import Unfinished
+from faceflip.workflow.config import read_config
+from faceflip.workflow.estimate import Estimate, cost_of
+from faceflip.workflow.plan import MOON
 
 PROJECT = Path(__file__).parents[1]
 

@@ -81,7 +81,7 @@ def job():
     print(f"{jobs} jobs on one core in {wall:.0f} s ({cpu:.0f} s CPU), largest process {memory:,.0f} MB")
     print(f"in jobs {inside:.0f} s, around them {wall - inside:.0f} s: {(wall - inside) / jobs:.2f} s a job")
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
-    for what in ("faceflip.analysis.run", "faceflip.shards"):
+    for what in ("faceflip.analysis.run", "faceflip.stages.attack"):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-c", f"import {what}"], env=environment, check=True)
         print(f"Python's start with {what}: {time.perf_counter() - start:.1f} s")

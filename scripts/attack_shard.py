@@ -1,33 +1,26 @@
-"""Attack the checkpoints of one shard and write its perturbation store."""
+"""Attack the images of one shard and store the perturbations."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]) as screen:
-    from faceflip.dataset import open_dataset, read_sample
-    from faceflip.device import computing_on
-    from faceflip.plan import Attempts, Experiment
-    from faceflip.progress import Progress
-    from faceflip.shards import attack_shard
+with job(snakemake) as run:
+    from faceflip.attempt import Experiment
+    from faceflip.data.packed import open_dataset
+    from faceflip.data.sample import read_sample
+    from faceflip.stages.attack import ShardOfAttempts, attack_shard
+    from faceflip.workflow.plan import Part
 
-    names = snakemake.wildcards
-    params = snakemake.params
-    checkpoints = snakemake.input.checkpoints
-    experiment = Experiment(names.network, names.checkpoint, names.attack)
+    names, params = snakemake.wildcards, snakemake.params
+    experiment = Experiment(names.sample, names.network, names.checkpoint, names.attack)
+    parts = [Part(**part) for part in params.parts]
     dataset = open_dataset(snakemake.input.dataset)
-    with computing_on(params.device, snakemake.threads, snakemake.config["compute"]["jobs_per_gpu"]) as device:
+    with run.computing() as device:
         attack_shard(
             snakemake.output.store,
-            experiment,
-            shard=int(names.shard),
-            first_attempt=params.first_attempt,
-            parts=[Attempts(**part) for part in params.parts],
-            checkpoints=[checkpoints] if isinstance(checkpoints, str) else checkpoints,
-            dataset=dataset,
-            sample=read_sample(snakemake.input.sample, dataset),
-            options=params.options,
-            batch_size=params.batch_size,
-            device=device,
-            seed=params.seed,
-            compression=params.compression,
-            progress=Progress(f"attack {experiment}/{names.shard}", "attempts", screen=screen),
+            ShardOfAttempts(experiment, int(names.shard), params.first_attempt, parts, params.options, params.seed),
+            dict(zip(params.members, run.files("checkpoints"), strict=True)),
+            dataset,
+            read_sample(snakemake.input.sample, dataset),
+            device,
+            params.compression,
+            run.progress("attack", "attempts"),
         )

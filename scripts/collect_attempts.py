@@ -1,10 +1,10 @@
-"""Collect the attempts of all shards, with their scores, into one table."""
+"""Collect the attempts of all shards, with their similarities, into one table."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
-    from faceflip.attempts import collect_attempts
-    from faceflip.tables import write_table
+with job(snakemake) as run:
+    from faceflip.io.tables import write_table
+    from faceflip.stages.collect import collect_attempts
 
-    pairs = zip(snakemake.input.shards, snakemake.input.scores, strict=True)
-    write_table(snakemake.output.attempts, collect_attempts(pairs))
+    pairs = zip(run.files("shards"), run.files("scores"), strict=True)
+    write_table(snakemake.output.attempts, collect_attempts(pairs, snakemake.params.metrics))

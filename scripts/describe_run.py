@@ -1,13 +1,13 @@
 """Describe what was run on what data, for the first line of every table."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     import json
     from pathlib import Path
 
     from faceflip.analysis.run import describe
-    from faceflip.files import write_text
+    from faceflip.io.files import write_text
 
     manifest = json.loads(Path(snakemake.input.manifest).read_text(encoding="utf-8"))
-    write_text(snakemake.output.run, describe(manifest, **snakemake.params.choices).to_json())
+    write_text(snakemake.output.run, describe(manifest, snakemake.params.plan).to_json())

@@ -1,11 +1,11 @@
-"""Draw the training images that are attacked in every experiment."""
+"""Draw the images of a sample, which are attacked."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
-    from faceflip.dataset import draw_sample, open_dataset, write_sample
-    from faceflip.seeds import derive
+with job(snakemake):
+    from faceflip.data.packed import open_dataset
+    from faceflip.data.sample import draw_sample, write_sample
 
-    seed = derive(snakemake.params.seed, "sample")
-    sample = draw_sample(open_dataset(snakemake.input.dataset), snakemake.params.images, seed)
+    name, params = snakemake.wildcards.sample, snakemake.params
+    sample = draw_sample(open_dataset(snakemake.input.dataset), name, params.split, params.images, params.seed)
     write_sample(snakemake.output.sample, sample)

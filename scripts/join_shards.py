@@ -1,8 +1,8 @@
 """Join the shards of one experiment into one view, after checking them."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake) as run:
     from faceflip.store import write_joined_view
 
-    write_joined_view(snakemake.output.view, snakemake.input.shards)
+    write_joined_view(snakemake.output.view, run.files("shards"))

@@ -1,24 +1,21 @@
 """Draw one figure as PDF and PNG."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
+    from dataclasses import replace
     from pathlib import Path
 
     from faceflip.analysis.run import RunDescription
-    from faceflip.figures.options import Options
-    from faceflip.figures.registry import caption, make_figure
-    from faceflip.files import write_text
+    from faceflip.figures.make import make_figure
+    from faceflip.workflow.products import Product
 
-    run = RunDescription.from_json(snakemake.input.run)
     make_figure(
-        snakemake.wildcards.figure,
+        Product(**snakemake.params.product),
         {
             role: Path(file) if isinstance(file, str) else list(map(Path, file))
             for role, file in snakemake.input.items()
         },
-        run,
+        replace(RunDescription.from_json(snakemake.input.run), **snakemake.params.more),
         {kind: Path(file) for kind, file in snakemake.output.items()},
-        Options(order=snakemake.params.order),
     )
-    write_text(snakemake.output.caption, caption(snakemake.wildcards.figure, run))

@@ -1,18 +1,22 @@
 """Make one table as CSV, Markdown, LaTeX and HTML."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
+with job(snakemake):
     from dataclasses import replace
     from pathlib import Path
 
-    from faceflip.analysis.registry import make_table
+    from faceflip.analysis.make import make_table
     from faceflip.analysis.run import RunDescription
+    from faceflip.workflow.products import Product
 
     make_table(
-        snakemake.wildcards.table,
-        {role: Path(file) for role, file in snakemake.input.items()},
-        replace(RunDescription.from_json(snakemake.input.run), attacks=snakemake.params.attacks),
+        Product(**snakemake.params.product),
+        {
+            role: Path(file) if isinstance(file, str) else list(map(Path, file))
+            for role, file in snakemake.input.items()
+        },
+        replace(RunDescription.from_json(snakemake.input.run), **snakemake.params.more),
         {kind: Path(file) for kind, file in snakemake.output.items()},
         intervals=snakemake.params.intervals,
     )

@@ -1,18 +1,18 @@
 """Decode the images of a CelebA into one file, with labels, splits and a manifest."""
 
-import sys
-from pathlib import Path
+from faceflip.stages.job import job
 
-from faceflip.job import job
+with job(snakemake) as run:
+    import sys
+    from pathlib import Path
 
-with job(snakemake.log[0]) as screen:
-    from faceflip.dataset import count_labels, open_dataset, pack_dataset, write_manifest
-    from faceflip.files import replacing
-    from faceflip.progress import Progress
-    from faceflip.trial import require_network
+    from faceflip.data.packed import count_labels, open_dataset
+    from faceflip.data.packing import pack_dataset, write_manifest
+    from faceflip.io.files import replacing
+    from faceflip.workflow.preflight import require_networks
 
-    # A network that will not do is told now, not when all images are there.
-    require_network(snakemake.config)
+    # An unusable network is rejected before the images are decoded.
+    require_networks(snakemake.config)
     size = snakemake.params.image_size
     manifest = pack_dataset(
         Path(snakemake.params.folder),
@@ -20,7 +20,7 @@ with job(snakemake.log[0]) as screen:
         image_size=tuple(size) if size else None,
         threads=snakemake.threads,
         leave_out_bad_images=snakemake.params.leave_out_bad_images,
-        progress=Progress("pack", "images", screen=screen),
+        progress=run.progress("pack", "images"),
     )
     for note in manifest["notes"]:
         print(f"Note: {note}", file=sys.stderr)

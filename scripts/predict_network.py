@@ -1,27 +1,25 @@
-"""Run both checkpoints of one network on the test split and on the sample."""
+"""Run all checkpoints of one network on the test split and on the samples."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]) as screen:
-    from faceflip.dataset import open_dataset, read_sample
-    from faceflip.device import computing_on
-    from faceflip.plan import CHECKPOINTS, MOON, attributes_of_network
-    from faceflip.predictions import predict
-    from faceflip.progress import Progress
-    from faceflip.tables import write_table
+with job(snakemake) as run:
+    from faceflip.data.packed import open_dataset
+    from faceflip.data.sample import read_sample
+    from faceflip.io.tables import write_table
+    from faceflip.stages.predict import predict
 
-    objective = snakemake.wildcards.get("loss", MOON)
+    params = snakemake.params
     dataset = open_dataset(snakemake.input.dataset)
-    jobs_per_gpu = snakemake.config["compute"]["jobs_per_gpu"]
-    with computing_on(snakemake.params.device, snakemake.threads, jobs_per_gpu) as device:
+    samples = zip(params.samples, run.files("samples"), strict=True)
+    with run.computing() as device:
         predictions = predict(
             dataset,
-            read_sample(snakemake.input.sample, dataset),
-            {name: snakemake.input[name] for name in CHECKPOINTS},
-            objective,
-            attributes_of_network(objective, snakemake.wildcards.get("attribute")),
-            device=device,
-            batch_size=snakemake.params.batch_size,
-            progress=Progress(f"predict {'/'.join(snakemake.wildcards) or MOON}", "images", screen=screen),
+            {name: read_sample(file, dataset) for name, file in samples},
+            dict(zip(params.checkpoints, run.files("checkpoints"), strict=True)),
+            snakemake.wildcards.network,
+            params.attributes,
+            device,
+            params.batch_size,
+            run.progress("predict", "images"),
         )
     write_table(snakemake.output.predictions, predictions)

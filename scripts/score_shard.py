@@ -1,23 +1,22 @@
 """Score the flipped images of one shard as a person would see them."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]) as screen:
-    from faceflip.dataset import open_dataset
-    from faceflip.device import accelerator
-    from faceflip.progress import Progress
-    from faceflip.scores import score_shard
-    from faceflip.tables import write_table
+with job(snakemake) as run:
+    from faceflip.data.packed import open_dataset
+    from faceflip.io.tables import write_table
+    from faceflip.stages.score import score_shard
 
-    device = "cpu" if snakemake.params.engine == "cpu" else snakemake.params.device
-    with accelerator(device, snakemake.config["compute"]["jobs_per_gpu"]) as gpu:
+    params = snakemake.params
+    with run.accelerator("cpu" if params.engine == "cpu" else params.device) as gpu:
         scores = score_shard(
             snakemake.input.store,
             open_dataset(snakemake.input.dataset),
-            color=snakemake.params.color,
-            engine=snakemake.params.engine,
+            color=params.color,
+            engine=params.engine,
             threads=snakemake.threads,
             device=gpu,
-            progress=Progress(f"score {'/'.join(snakemake.wildcards)}", "pairs", screen=screen),
+            metrics=params.metrics,
+            progress=run.progress("score", "pairs"),
         )
     write_table(snakemake.output.scores, scores)

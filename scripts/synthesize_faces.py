@@ -1,20 +1,19 @@
 """Draw a look-alike of CelebA in its official layout."""
 
-from pathlib import Path
+from faceflip.stages.job import job
 
-from faceflip.job import job
+with job(snakemake) as run:
+    from pathlib import Path
 
-with job(snakemake.log[0]) as screen:
-    from faceflip.progress import Progress
-    from faceflip.synthetic import write_celeba
-    from faceflip.trial import require_network
+    from faceflip.data.synthetic import write_celeba
+    from faceflip.workflow.preflight import require_networks
 
-    # A network that will not do is told now, not when all images are there.
-    require_network(snakemake.config)
+    # An unusable network is rejected before the images are drawn.
+    require_networks(snakemake.config)
     write_celeba(
         Path(snakemake.output.annotations).parent,
         **snakemake.params.faces,
         seed=snakemake.params.seed,
         workers=snakemake.threads,
-        progress=Progress("synthesize", "faces", screen=screen),
+        progress=run.progress("synthesize", "faces"),
     )

@@ -1,25 +1,21 @@
-"""Show the adversarial images of one shard to all networks of their kind."""
+"""Show the adversarial images of one shard to all members of their network."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]) as screen:
-    from faceflip.dataset import open_dataset
-    from faceflip.device import computing_on
-    from faceflip.progress import Progress
-    from faceflip.tables import write_table
-    from faceflip.transfers import transfer_shard
+with job(snakemake) as run:
+    from faceflip.data.packed import open_dataset
+    from faceflip.io.tables import write_table
+    from faceflip.stages.transfer import transfer_shard
 
-    targets = snakemake.input.targets
-    jobs_per_gpu = snakemake.config["compute"]["jobs_per_gpu"]
-    with computing_on(snakemake.params.device, snakemake.threads, jobs_per_gpu) as device:
+    with run.computing() as device:
         transfers = transfer_shard(
             snakemake.input.store,
             snakemake.input.scores,
-            [targets] if isinstance(targets, str) else targets,
+            run.files("targets"),
             open_dataset(snakemake.input.dataset),
             threshold=snakemake.params.threshold,
             device=device,
             batch_size=snakemake.params.batch_size,
-            progress=Progress(f"transfer {'/'.join(snakemake.wildcards)}", "images", screen=screen),
+            progress=run.progress("transfer", "images"),
         )
     write_table(snakemake.output.transfers, transfers)

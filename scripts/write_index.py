@@ -1,34 +1,26 @@
 """Write the pages for people with a browser: everything that the run found, and what it took."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
-    import json
+with job(snakemake) as run:
+    from dataclasses import replace
     from pathlib import Path
 
-    import pandas as pd
-
-    from faceflip.analysis.frames import read_attempts
-    from faceflip.analysis.html import table_page
-    from faceflip.analysis.product import reading
     from faceflip.analysis.run import RunDescription
-    from faceflip.files import write_text
-    from faceflip.readme import facts, headlines
-    from faceflip.report.gallery import read_gallery
-    from faceflip.report.index import index_page
-    from faceflip.report.runtime import runtime, sheet
+    from faceflip.report.index import write_pages
+    from faceflip.workflow.products import Product
 
-    run = RunDescription.from_json(Path(snakemake.input.run))
-    manifest = json.loads(Path(snakemake.input.manifest).read_text(encoding="utf-8"))
-    time_and_memory = sheet(runtime(Path(snakemake.params.benchmarks)))
-    page = index_page(
-        run,
-        facts(run, manifest, snakemake.params.attacks),
-        headlines(run, pd.read_csv(snakemake.input.errors), read_attempts(Path(snakemake.input.attempts))),
-        {Path(path).stem: Path(path) for path in snakemake.input.tables},
-        read_gallery(Path(snakemake.input.gallery)),
-        time_and_memory,
+    params, inputs = snakemake.params, snakemake.input
+    write_pages(
+        Path(snakemake.output.page),
+        Path(snakemake.output.runtime),
+        replace(RunDescription.from_json(Path(inputs.run)), attacks=params.attacks),
+        tables={name: Product(**each) for name, each in params.tables.items()},
+        figures={name: Product(**each) for name, each in params.figures.items()},
+        pages=run.files("tables"),
+        manifest=Path(inputs.manifest),
+        errors=Path(inputs.errors),
+        attempts=Path(inputs.attempts),
+        gallery=Path(inputs.gallery),
+        benchmarks=Path(params.benchmarks),
     )
-    write_text(snakemake.output.page, page)
-    explained = reading("faceflip.report.runtime")
-    write_text(snakemake.output.runtime, table_page("Time and memory", [time_and_memory], explained, run))

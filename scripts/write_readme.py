@@ -1,23 +1,22 @@
 """Write the page at the root of the results: what was run, what came out, and where everything is."""
 
-from faceflip.job import job
+from faceflip.stages.job import job
 
-with job(snakemake.log[0]):
-    import json
+with job(snakemake):
+    from dataclasses import replace
     from pathlib import Path
 
-    import pandas as pd
-
-    from faceflip.analysis.frames import read_attempts
     from faceflip.analysis.run import RunDescription
-    from faceflip.files import write_text
-    from faceflip.readme import results_page
+    from faceflip.report.readme import write_readme
+    from faceflip.workflow.products import Product
 
-    page = results_page(
-        RunDescription.from_json(Path(snakemake.input.run)),
-        json.loads(Path(snakemake.input.manifest).read_text(encoding="utf-8")),
-        snakemake.params.attacks,
-        pd.read_csv(snakemake.input.errors),
-        read_attempts(Path(snakemake.input.attempts)),
+    params, inputs = snakemake.params, snakemake.input
+    write_readme(
+        Path(snakemake.output.page),
+        replace(RunDescription.from_json(Path(inputs.run)), attacks=params.attacks),
+        tables={name: Product(**each) for name, each in params.tables.items()},
+        figures={name: Product(**each) for name, each in params.figures.items()},
+        manifest=Path(inputs.manifest),
+        errors=Path(inputs.errors),
+        attempts=Path(inputs.attempts),
     )
-    write_text(snakemake.output.page, page)

@@ -17,7 +17,7 @@ def device(request):
     """The name of a device, prepared as the workflow's jobs prepare it; a GPU only where there is one."""
     import torch
 
-    from faceflip.device import prepare
+    from faceflip.runtime.device import prepare
 
     if request.param == "cuda":
         if not torch.cuda.is_available():

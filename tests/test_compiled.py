@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from faceflip import compiled
+from faceflip.runtime import compiled
 
 KERNELS = "faceflip.similarity.kernels"
 
 PROBE = """
 import json, sys
-from faceflip import compiled
+from faceflip.runtime import compiled
 module, function = sys.argv[1:]
 stats = getattr(compiled.load(module), function).stats
 print(json.dumps({"hits": sum(stats.cache_hits.values()), "misses": sum(stats.cache_misses.values())}))

@@ -2,18 +2,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faceflip.analysis.classification_error import (
+from faceflip.analysis.html import table_page
+from faceflip.analysis.pages import latex, markdown
+from faceflip.analysis.tables.classification_error import (
     classification_error,
     measured_errors,
     published_errors,
     sheets,
     trivial_errors,
 )
-from faceflip.analysis.html import table_page
-from faceflip.analysis.pages import latex, markdown
-from faceflip.analysis.product import Reading
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
+from faceflip.workflow.products import Reading
 
 
 def labels(**counts: tuple[int, int, int, int]) -> pd.DataFrame:

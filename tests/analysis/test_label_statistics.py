@@ -5,15 +5,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faceflip.analysis.labels import label_correlations, label_statistics
-from faceflip.celeba import ATTRIBUTES, SPLITS
+from faceflip.analysis.label_statistics import label_correlations, label_statistics
+from faceflip.data.celeba import ATTRIBUTES, SPLITS
 
 SIZES = (162_770, 19_867, 19_962)
 
 
 @pytest.fixture(scope="module")
 def real_counts():
-    with (files("faceflip") / "data/prevalence.csv").open() as file:
+    with (files("faceflip.data.synthetic") / "prevalence.csv").open() as file:
         return {row["attribute"]: row for row in csv.DictReader(file)}
 
 

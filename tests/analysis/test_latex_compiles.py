@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from faceflip.analysis.registry import TABLES, make_table
-from faceflip.celeba import ATTRIBUTES
+from faceflip.analysis.make import TABLES, make_table
+from faceflip.data.celeba import ATTRIBUTES
 
 pytestmark = pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no pdflatex here (Debian: texlive-latex-recommended)"

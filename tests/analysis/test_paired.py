@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from faceflip.analysis.paired import paired_t_test
+from faceflip.analysis.statistics.paired import paired_t_test
 
 
 @given(st.integers(2, 60), st.integers(0, 10**6))

@@ -5,13 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faceflip.analysis import paper_comparison as module
-from faceflip.analysis.correlation import correlation
-from faceflip.analysis.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
-from faceflip.analysis.portability import portability
 from faceflip.analysis.run import PAPER_NETWORK, PAPER_PASS, PAPER_TRAINING, RunDescription
-from faceflip.analysis.statistics import compute
-from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
+from faceflip.analysis.tables import paper_comparison as module
+from faceflip.analysis.tables.correlation import correlation
+from faceflip.analysis.tables.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
+from faceflip.analysis.tables.statistics import compute
+from faceflip.analysis.tables.transferability import portability
+from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES
 
 PAPER = RunDescription("celeba", SPLIT_SIZES, 1000, ATTRIBUTES, ATTRIBUTES)
 

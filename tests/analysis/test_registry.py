@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from faceflip.analysis.frames import read_csv
-from faceflip.analysis.registry import TABLES, make_table
+from faceflip.analysis.make import TABLES, make_table
 from faceflip.analysis.specimen import ATTACKS, specimen
-from faceflip.stages import VERSIONS
+from faceflip.workflow.versions import VERSIONS
 
 KINDS = ("csv", "md", "tex", "html")
 GOLDEN = Path(__file__).parent / "golden"
@@ -121,7 +121,7 @@ def test_a_single_attribute_is_enough(tmp_path):
 def test_registries_are_light():
     """The Snakefile reads them while it is parsed."""
     code = (
-        "import sys; import faceflip.analysis.registry, faceflip.figures.registry; "
+        "import sys; import faceflip.analysis.make, faceflip.figures.make; "
         "print(sorted({'pandas', 'numpy', 'matplotlib', 'scipy', 'torch', 'pyarrow'} & set(sys.modules)))"
     )
     scripts = Path(__file__).parents[2] / "scripts"

@@ -9,10 +9,10 @@ import pytest
 from faceflip.analysis.frames import in_order, read_attempts, read_csv, read_parquet, wide
 from faceflip.analysis.names import display_name, method_name, ordered
 from faceflip.analysis.run import PAPER_NETWORK, PAPER_PASS, PAPER_TRAINING, RunDescription, describe
-from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
-from faceflip.config import read_config
+from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.errors import UserError
 from faceflip.similarity import parameters
+from faceflip.workflow.config import read_config
 
 ASPECTS = ("data", "attributes", "network", "sample", "attacks", "similarity", "threshold")
 PROJECT = Path(__file__).parents[2]

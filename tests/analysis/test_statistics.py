@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceflip.analysis.classification_error import classification_error
 from faceflip.analysis.frames import with_parts
-from faceflip.analysis.statistics import (
+from faceflip.analysis.tables.checkpoint_overlap import pair_checkpoints, table2
+from faceflip.analysis.tables.classification_error import classification_error
+from faceflip.analysis.tables.statistics import (
     count_statistics,
     direction_statistics,
     error_shares,
@@ -19,8 +20,7 @@ from faceflip.analysis.statistics import (
     sheets,
     t_test_statistics,
 )
-from faceflip.analysis.table2 import pair_checkpoints, table2
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
 
 
 def by_id(statistics) -> dict:

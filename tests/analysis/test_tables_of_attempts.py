@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from faceflip.analysis.frames import adversarial, count_flips, with_parts
-from faceflip.analysis.overview import overview
-from faceflip.analysis.success import success
-from faceflip.analysis.table1 import table1
-from faceflip.analysis.table2 import pair_checkpoints, table2
+from faceflip.analysis.tables.checkpoint_overlap import pair_checkpoints, table2
+from faceflip.analysis.tables.flippability import table1
+from faceflip.analysis.tables.overview import overview
+from faceflip.analysis.tables.success import success
 from faceflip.errors import UserError
 from faceflip.outcomes import Outcome
 

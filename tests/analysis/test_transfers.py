@@ -3,10 +3,10 @@ import math
 import pandas as pd
 import pytest
 
-from faceflip.analysis.correlation import correlation
-from faceflip.analysis.ordering import clustered
-from faceflip.analysis.portability import portability
-from faceflip.analysis.transfers import matrix, summary, transfer_rates
+from faceflip.analysis.matrices import matrix, summary, transfer_rates
+from faceflip.analysis.statistics.ordering import clustered
+from faceflip.analysis.tables.correlation import correlation
+from faceflip.analysis.tables.transferability import portability
 from faceflip.errors import UserError
 
 EXPERIMENT = ("euclidean", "converged", "ffa-line")

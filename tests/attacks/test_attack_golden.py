@@ -7,7 +7,7 @@ import torch
 from attack_networks import Ridge
 
 from faceflip.attacks import ATTACKS, attack
-from faceflip.stages import VERSIONS
+from faceflip.workflow.versions import VERSIONS
 
 DIGESTS = {
     1: "8d66f4e6b2cc9026171c07af3567e1a03f879339de29f25700237aff1d2068d1",
@@ -40,5 +40,6 @@ def test_results_change_only_with_the_version_of_the_stage():
     version = VERSIONS["attack"]
     assert version in DIGESTS, f"add the digest of version {version}: {digest()}"
     assert digest() == DIGESTS[version], (
-        "attacks give other results than before: raise VERSIONS['attack'] in faceflip/stages.py and add a digest here"
+        "attacks give other results than before: raise VERSIONS['attack'] in faceflip/workflow/versions.py and add a "
+        "digest here"
     )

@@ -5,16 +5,17 @@ import pytest
 import torch
 from torch import nn
 
-from faceflip.analysis.line_search import line_search
+from faceflip.analysis.tables.line_search import line_search
 from faceflip.attacks import attack
-from faceflip.dataset import open_dataset, pack_dataset
+from faceflip.data.packed import open_dataset
+from faceflip.data.packing import pack_dataset
+from faceflip.data.synthetic import write_celeba
 from faceflip.errors import UserError
 from faceflip.networks import NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
-from faceflip.plan import Attempts, Experiment
-from faceflip.scans import scan_shard
-from faceflip.shards import attack_shard
-from faceflip.synthetic import write_celeba
+from faceflip.stages.attack import attack_shard
+from faceflip.stages.scan import scan_shard
+from faceflip.workflow.plan import Attempts, Experiment
 
 ATTRIBUTES = ("Male", "Smiling")
 

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from faceflip.dataset import Dataset
+from faceflip.data.packed import Dataset
+from faceflip.io.tables import write_table
 from faceflip.networks import NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.outcomes import Outcome
+from faceflip.stages.transfer import transfer_shard
 from faceflip.store import StoreHeader, StoreWriter, open_store
-from faceflip.tables import write_table
-from faceflip.transfers import transfer_shard
 
 ATTEMPTS, IMAGES = 5000, 20
 SIZE = (32, 36)

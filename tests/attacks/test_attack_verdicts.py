@@ -82,7 +82,7 @@ import sys
 import numpy as np, torch
 sys.path[:0] = sys.argv[3:]
 from test_attack_verdicts import embedded, values
-from faceflip.device import prepare
+from faceflip.runtime.device import prepare
 from faceflip.store import open_store
 images = np.load(sys.argv[1] + ".npy")
 network = embedded("euclidean").to(prepare(sys.argv[2], threads=1))

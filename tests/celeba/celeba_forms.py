@@ -7,7 +7,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, HEIGHT, IMAGES, PARTITION, WIDTH
+from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, HEIGHT, IMAGES, PARTITION, WIDTH
 
 CSV_ANNOTATIONS, CSV_PARTITION = "list_attr_celeba.csv", "list_eval_partition.csv"
 

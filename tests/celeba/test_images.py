@@ -6,9 +6,9 @@ import pytest
 from celeba_forms import SmallCelebA
 from PIL import Image
 
-from faceflip.celeba import HEIGHT, WIDTH
-from faceflip.celeba.contents import UnreadableError
-from faceflip.celeba.images import decode_into
+from faceflip.data.celeba import HEIGHT, WIDTH
+from faceflip.data.celeba.contents import UnreadableError
+from faceflip.data.celeba.images import decode_into
 
 FACES = SmallCelebA()
 JPEG, PNG = FACES.jpegs["000001.jpg"], FACES.pngs["000001.png"]

@@ -7,12 +7,12 @@ import zipfile
 import pytest
 from celeba_forms import LAYOUTS, TEXTS, SmallCelebA, below, flat, kaggle_archive, pack, put
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, IMAGES, PARTITION, SPLITS
-from faceflip.celeba.labels import read_labels
-from faceflip.celeba.layout import find, input_files
-from faceflip.dataset import pack_dataset
+from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, IMAGES, PARTITION, SPLITS
+from faceflip.data.celeba.finding import find, input_files
+from faceflip.data.celeba.labels import read_labels
+from faceflip.data.packing import pack_dataset
 from faceflip.errors import UserError
-from faceflip.estimate import Estimate
+from faceflip.workflow.estimate import Estimate
 
 FACES = SmallCelebA()
 
@@ -71,7 +71,7 @@ def test_finding_files_is_quick_and_opens_no_archive(tmp_path):
     given = kaggle_archive(tmp_path, FACES)
     given.write_bytes(b"not an archive")
     start = time.monotonic()
-    code = "import sys; from faceflip.celeba.layout import input_files; print(input_files(sys.argv[1])); print("
+    code = "import sys; from faceflip.data.celeba.finding import input_files; print(input_files(sys.argv[1])); print("
     code += "sorted({'torch', 'torchvision', 'numpy', 'pandas', 'cv2', 'h5py'} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", code, str(given)]

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, official
+from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, official
+from faceflip.data.synthetic.geometry import partition_text
 from faceflip.errors import UserError
-from faceflip.synthetic.layout import partition_text
 
 POSITIVES_OF_FIRST = 22_516
 """Images with the first attribute, whose +1 is written without padding in the official file."""

@@ -1,8 +1,8 @@
 import pytest
 from celeba_forms import CSV_ANNOTATIONS, CSV_PARTITION, SmallCelebA, put
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
-from faceflip.celeba.labels import read_labels
+from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
+from faceflip.data.celeba.labels import read_labels
 from faceflip.errors import UserError
 
 FACES = SmallCelebA((0, 1, 2), SmallCelebA().labels[:3])

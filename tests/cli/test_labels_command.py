@@ -2,11 +2,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from faceflip.celeba import ATTRIBUTES
 from faceflip.cli.app import app
+from faceflip.data.celeba import ATTRIBUTES
+from faceflip.data.synthetic.geometry import attribute_text, partition_text
+from faceflip.data.synthetic.label_model import annotations
 from faceflip.errors import UserError
-from faceflip.synthetic.labels import annotations
-from faceflip.synthetic.layout import attribute_text, partition_text
 
 
 @pytest.fixture

@@ -5,15 +5,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from faceflip.celeba import SPLIT_SIZES
 from faceflip.cli import plan as module
 from faceflip.cli.app import app
-from faceflip.config import read_config
+from faceflip.data.celeba import SPLIT_SIZES
 from faceflip.errors import UserError
-from faceflip.estimate import Cost, Estimate, cost_of
 from faceflip.networks import NetworkSpec
 from faceflip.training import TrainingOptions
 from faceflip.training.probe import images_per_second
+from faceflip.workflow.config import read_config
+from faceflip.workflow.estimate import Cost, Estimate, cost_of
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "workflow/presets/paper.yaml"

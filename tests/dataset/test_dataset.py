@@ -11,9 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from faceflip import celeba
-from faceflip.celeba.labels import read_labels
-from faceflip.dataset import count_labels, draw_sample, open_dataset, pack_dataset, packing
+from faceflip.data import celeba, packing
+from faceflip.data.celeba.labels import read_labels
+from faceflip.data.packed import count_labels, open_dataset
+from faceflip.data.packing import pack_dataset
+from faceflip.data.sample import draw_sample
 from faceflip.errors import UserError
 
 COUNT = 9
@@ -205,8 +207,8 @@ def test_too_small_a_disk_is_told_before_the_work(folder, tmp_path, monkeypatch)
 
 def test_a_killed_run_leaves_nothing_that_looks_finished(folder, tmp_path):
     code = (
-        "import os, signal, sys; from faceflip.dataset import pack_dataset, packing; packing.PORTION = 4; "
-        "pack_dataset(sys.argv[1], __import__('pathlib').Path(sys.argv[2]), "
+        "import os, signal, sys; from faceflip.data import packing; packing.PORTION = 4; "
+        "packing.pack_dataset(sys.argv[1], __import__('pathlib').Path(sys.argv[2]), "
         "progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))"
     )
     output = tmp_path / "out" / "d.h5"

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from faceflip.gpus import lease
+from faceflip.runtime.gpus import lease
 
 folder, jobs_per_gpu, *gpus = sys.argv[1:]
 with lease(gpus, int(jobs_per_gpu), Path(folder)) as number:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from faceflip import gpus as module
-from faceflip.device import accelerator, computing_on
 from faceflip.errors import UserError
-from faceflip.gpus import lease, visible_gpus
+from faceflip.runtime import gpus as module
+from faceflip.runtime.device import accelerator, computing_on
+from faceflip.runtime.gpus import lease, visible_gpus
 
 MACHINE = [f"GPU-{digit * 8}-0000-0000-0000-000000000000" for digit in "0123"]
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from running import ROOT, Workflow
 
-from faceflip.analysis import registry
-from faceflip.analysis.registry import TABLES, Table, make_table
+from faceflip.analysis import make as registry
+from faceflip.analysis.make import TABLES, Table, make_table
 from faceflip.analysis.specimen import specimen
 from faceflip.attacks import attack
 from faceflip.attacks import registry as attacks

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.analysis.registry import TABLES, make_table
+from faceflip.analysis.make import TABLES, make_table
 from faceflip.analysis.specimen import Specimen, specimen
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
 
 EIGHT = ("5_o_Clock_Shadow", "Bald", "Eyeglasses", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Smiling", "Young")
 

@@ -8,12 +8,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from faceflip import dataset as dataset_module
 from faceflip.analysis.examples import Choice, Example, choose_examples
-from faceflip.celeba import ATTRIBUTES
-from faceflip.figures.figure1 import caption, draw, draw_examples
+from faceflip.data import packed
+from faceflip.data.celeba import ATTRIBUTES
+from faceflip.figures.examples import caption, draw, draw_examples
+from faceflip.figures.make import make_figure
 from faceflip.figures.options import Options
-from faceflip.figures.registry import make_figure
 from faceflip.figures.style import drawing
 from faceflip.store import StoreHeader, StoreWriter, write_joined_view
 from faceflip.store.panels import visible
@@ -35,7 +35,7 @@ def inputs(eight, tmp_path_factory):
         file["labels"] = np.ones((count, len(ATTRIBUTES)), np.int8)
         file["split"] = np.zeros(count, np.uint8)
         file["file_name"] = np.array([f"{row + 1:06d}.jpg" for row in range(count)], dtype="S")
-        manifest = {"format": dataset_module.FORMAT, "version": dataset_module.VERSION, "fingerprint": FINGERPRINT}
+        manifest = {"format": packed.FORMAT, "version": packed.VERSION, "fingerprint": FINGERPRINT}
         file.attrs["manifest"] = json.dumps(manifest)
     stores = []
     for network in ("euclidean", "moon"):
@@ -78,7 +78,7 @@ def test_panels_show_the_chosen_attempts(eight, inputs):
     examples = [choice.examples[row] for row in range(2) for choice in choices]
     assert all(examples), "the specimen should have all four"
     assert len(panels) == 12
-    images = dataset_module.open_dataset(inputs["dataset"]).images
+    images = packed.open_dataset(inputs["dataset"]).images
     for example, (original, perturbation, sum_) in zip(examples, zip(*[iter(panels)] * 3, strict=True), strict=True):
         np.testing.assert_array_equal(original, images[example.image])
         expected = np.ones((HEIGHT, WIDTH, 3), int)

@@ -15,10 +15,10 @@ from matplotlib.text import Text
 from PIL import Image
 
 from faceflip.analysis.frames import read_csv
+from faceflip.analysis.matrices import matrix
 from faceflip.analysis.specimen import specimen
-from faceflip.analysis.transfers import matrix
+from faceflip.figures.make import FIGURES, caption, make_figure
 from faceflip.figures.options import Options
-from faceflip.figures.registry import FIGURES, caption, make_figure
 from faceflip.figures.style import COLUMN, DPI, MM, NOTE, PAGE, drawing, save
 
 DRAWN = [name for name in FIGURES if name != "figure1"]
@@ -35,7 +35,7 @@ import matplotlib
 
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.options import Options
-from faceflip.figures.registry import FIGURES, make_figure
+from faceflip.figures.make import FIGURES, make_figure
 
 matplotlib.rcParams.update({"font.size": 20, "axes.grid": True})
 source, target = map(Path, sys.argv[1:3])

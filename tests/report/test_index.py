@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from faceflip.analysis.html import table_page
+from faceflip.analysis.make import TABLES, reading_of
 from faceflip.analysis.pages import Column, Sheet
-from faceflip.analysis.registry import TABLES, reading_of
 from faceflip.analysis.specimen import specimen
-from faceflip.figures.registry import FIGURES
+from faceflip.figures.make import FIGURES
 from faceflip.report.gallery import choose
 from faceflip.report.index import index_page
 

@@ -3,12 +3,12 @@ from collections import defaultdict
 import pytest
 from docutils.core import publish_parts
 
-from faceflip.analysis import registry as tables
+from faceflip.analysis import make as tables
 from faceflip.analysis.html import sheets_of, table_page
 from faceflip.analysis.pages import Column, Heat, Sheet
-from faceflip.analysis.product import PARTS, Reading
 from faceflip.analysis.specimen import specimen
-from faceflip.figures import registry as figures
+from faceflip.figures import make as figures
+from faceflip.workflow.products import PARTS, Reading
 
 RUN = specimen(attributes=("Male",), moon_attributes=("Male",), sample=2, test=2).run
 SHEET = Sheet(

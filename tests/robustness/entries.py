@@ -23,7 +23,7 @@ class Entries:
     """A server that runs one script or command after the other; use as a context manager.
 
     Args:
-        progress: Names and values to be set in `faceflip.progress`, such as intervals.
+        progress: Names and values to be set in `faceflip.runtime.progress`, such as intervals.
     """
 
     def __init__(self, **progress):

@@ -7,7 +7,7 @@ one.
 from faults import MICRO
 from running import ROOT
 
-from faceflip.config import read_config
+from faceflip.workflow.config import read_config
 
 STEM = "euclidean/converged/ffa-line"
 DATASET = "results/dataset/celeba.h5"

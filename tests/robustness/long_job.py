@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 import torch
 
-from faceflip.dataset import Dataset
+from faceflip.data.packed import Dataset
 from faceflip.networks import NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
-from faceflip.plan import Attempts, Experiment
-from faceflip.scores import score_shard
-from faceflip.shards import attack_shard
+from faceflip.stages.attack import attack_shard
+from faceflip.stages.score import score_shard
+from faceflip.workflow.plan import Attempts, Experiment
 
 IMAGES = 500
 SIZE = (44, 54)

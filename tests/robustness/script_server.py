@@ -16,8 +16,8 @@ import pyarrow.parquet  # noqa: F401
 import torch
 
 import faceflip.cli
-from faceflip import progress
 from faceflip.networks import checkpoint  # noqa: F401
+from faceflip.runtime import progress
 from faceflip.store import check, view  # noqa: F401
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

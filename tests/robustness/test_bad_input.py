@@ -41,7 +41,7 @@ from jobs import (
 from PIL import Image
 from running import Workflow
 
-from faceflip.celeba.labels import TEXT_LIMIT
+from faceflip.data.celeba.labels import TEXT_LIMIT
 
 pytestmark = pytest.mark.workflow
 

@@ -14,7 +14,7 @@ from faults import DIFFERS, assert_same_results, copy_of
 from running import ROOT
 
 from faceflip.errors import UserError
-from faceflip.inventory import find_damage, read_inventory, repair, take_inventory, write_inventory
+from faceflip.io.inventory import find_damage, read_inventory, repair, take_inventory, write_inventory
 
 EXPERIMENT = "euclidean/converged/ffa-line"
 

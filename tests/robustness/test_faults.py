@@ -10,7 +10,7 @@ from faults import MICRO, assert_same_results, copy_of, results_of
 from running import Workflow
 
 from faceflip.errors import UserError
-from faceflip.files import LEFTOVER, replacing, require_writable, sweep
+from faceflip.io.files import LEFTOVER, replacing, require_writable, sweep
 
 pytestmark = pytest.mark.workflow
 

@@ -15,7 +15,7 @@ from faults import MICRO, Running, assert_same_results
 from running import ROOT, Workflow
 
 from faceflip.errors import UserError
-from faceflip.occupied import LOCK, occupy
+from faceflip.runtime.run_lock import LOCK, occupy
 
 pytestmark = pytest.mark.workflow
 
@@ -124,7 +124,7 @@ def test_two_runs_in_one_directory(tmp_path):
 HOLDER = """
 import sys, time
 sys.path.insert(0, {scripts!r})
-from faceflip.occupied import occupy
+from faceflip.runtime.run_lock import occupy
 print(occupy({folder!r}), flush=True)
 time.sleep(600)
 """

@@ -14,7 +14,7 @@ from faults import MICRO, Running, copy_of
 from jobs import STEM, attack, inventory, pack, predict, scan, score_of, synthesize, transfer_of
 from running import ROOT, Workflow
 
-from faceflip.progress import Progress, counted
+from faceflip.runtime.progress import Progress, counted
 
 LONG_JOB = Path(__file__).with_name("long_job.py")
 
@@ -137,7 +137,7 @@ def test_a_failed_jobs_log_is_named(tmp_path):
 
 def test_the_end_of_a_log_is_shown_where_the_error_is_our_own(tmp_path):
     script = """
-from faceflip.job import job
+from faceflip.runtime.job import job
 with job("a.log"):
     for number in range(100):
         print("line", number)

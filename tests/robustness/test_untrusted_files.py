@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from running import ROOT
 from store_builder import Builder
 
-from faceflip.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
-from faceflip.celeba.labels import read_labels
-from faceflip.dataset import open_dataset
+from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
+from faceflip.data.celeba.labels import read_labels
+from faceflip.data.packed import open_dataset
 from faceflip.errors import UserError
-from faceflip.inventory import read_inventory, take_inventory, write_inventory
+from faceflip.io.inventory import read_inventory, take_inventory, write_inventory
+from faceflip.io.tables import read_table, write_table
 from faceflip.networks import NetworkSpec, build
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.store import open_store
 from faceflip.store.check import check
-from faceflip.tables import read_table, write_table
 
 fuzzed = settings(
     max_examples=150,
@@ -263,8 +263,8 @@ class TestDatasets:
     @pytest.fixture(scope="class")
     @classmethod
     def dataset(cls, tmp_path_factory):
-        from faceflip.dataset import pack_dataset
-        from faceflip.synthetic import write_celeba
+        from faceflip.data.packing import pack_dataset
+        from faceflip.data.synthetic import write_celeba
 
         folder = tmp_path_factory.mktemp("dataset")
         write_celeba(folder / "celeba", train=3, validation=1, test=1, seed=1, mislabelled=0)

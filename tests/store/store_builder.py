@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from faceflip.io.tables import write_table
 from faceflip.outcomes import Outcome
 from faceflip.store import StoreHeader, StoreWriter, open_store, write_joined_view
 from faceflip.store.scores import scores_path
-from faceflip.tables import write_table
 
 HEIGHT, WIDTH = 12, 10
 ATTRIBUTES = ("Eyeglasses", "Smiling", "Young")

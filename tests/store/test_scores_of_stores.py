@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from store_builder import FINGERPRINT
 
-from faceflip import scores
-from faceflip.dataset import Dataset
-from faceflip.scores import score_shard
+from faceflip.data.packed import Dataset
 from faceflip.similarity import pairs_a_call
 from faceflip.similarity.batched import BATCH_ACCELERATOR
+from faceflip.stages import score as scores
+from faceflip.stages.score import score_shard
 
 SIZE = (36, 32)
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from store_builder import Builder
 
-from faceflip.store import layout, open_store
+from faceflip.store import open_store, schema
 from faceflip.store.check import check
 
 DATA = Path(__file__).parent / "data"
-VERSIONS = range(1, layout.VERSION + 1)
+VERSIONS = range(1, schema.VERSION + 1)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -48,7 +48,7 @@ def test_the_archive_is_of_the_version_it_says(tmp_path):
         with h5py.File(old) as a, h5py.File(written) as b:
             assert list(a) == list(b)
             assert {**a.attrs, "software": ""} == {**b.attrs, "software": ""}
-            for name in layout.COLUMNS:
+            for name in schema.COLUMNS:
                 assert a[name.name].dtype == b[name.name].dtype
                 np.testing.assert_array_equal(a[name.name][:], b[name.name][:])
             np.testing.assert_array_equal(a["perturbation"][:], b["perturbation"][:])

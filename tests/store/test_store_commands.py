@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from faceflip.cli import store as commands
 from faceflip.errors import UserError
-from faceflip.inventory import take_inventory, write_inventory
+from faceflip.io.inventory import take_inventory, write_inventory
 from faceflip.store import open_store
 from faceflip.store.panels import _caption, best_rows, visible
 from faceflip.store.terminal import picture_escape

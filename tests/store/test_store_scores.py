@@ -5,11 +5,11 @@ import shutil
 import pandas as pd
 import pytest
 
-from faceflip.attempts import collect_attempts
 from faceflip.errors import UserError
+from faceflip.io.tables import read_table, write_table
+from faceflip.stages.collect import collect_attempts
 from faceflip.store import open_store
 from faceflip.store.scores import read_scores_of
-from faceflip.tables import read_table, write_table
 
 
 @pytest.fixture

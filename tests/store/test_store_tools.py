@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from faceflip.store.layout import USER_BLOCK
+from faceflip.store.schema import USER_BLOCK
 
 
 @pytest.fixture(params=["shard", "view"])

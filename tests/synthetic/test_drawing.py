@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from faceflip.celeba import ATTRIBUTES
-from faceflip.synthetic import layout
-from faceflip.synthetic.canvas import blob, curve, ellipse, loop, polygon, ribbon
-from faceflip.synthetic.draw import draw
-from faceflip.synthetic.face import Face, Identity, amounts, hue
-from faceflip.synthetic.labels import annotations
+from faceflip.data.celeba import ATTRIBUTES
+from faceflip.data.synthetic import geometry as layout
+from faceflip.data.synthetic.canvas import blob, curve, ellipse, loop, polygon, ribbon
+from faceflip.data.synthetic.draw import draw
+from faceflip.data.synthetic.face import Face, Identity, amounts, hue
+from faceflip.data.synthetic.label_model import annotations
 
 PLAIN = dict.fromkeys(ATTRIBUTES, 0.0) | dict.fromkeys(("Young", "No_Beard", "Attractive", "Brown_Hair"), 1.0)
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from faceflip.celeba import ATTRIBUTES, SPLITS
-from faceflip.synthetic import labels
-from faceflip.synthetic.labels import HAIR_COLOURS, INDEX
+from faceflip.data.celeba import ATTRIBUTES, SPLITS
+from faceflip.data.synthetic import label_model as labels
+from faceflip.data.synthetic.label_model import HAIR_COLOURS, INDEX
 
 FACES = 100_000
 

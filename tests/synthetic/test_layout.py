@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
+from faceflip.data.synthetic import geometry as layout
+from faceflip.data.synthetic import write_celeba
+from faceflip.data.synthetic.label_model import real_statistics
 from faceflip.errors import UserError
-from faceflip.synthetic import layout, write_celeba
-from faceflip.synthetic.labels import real_statistics
 
 SIZES = {"train": 20, "validation": 6, "test": 4}
 
@@ -104,7 +105,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(folder, tmp_pat
 
 def test_another_process_gives_the_same_bytes(folder, tmp_path):
     code = (
-        "import sys; from faceflip.synthetic import write_celeba; "
+        "import sys; from faceflip.data.synthetic import write_celeba; "
         f"write_celeba({str(tmp_path / 'there')!r}, train=20, validation=6, test=4, seed=5); "
         "assert 'torch' not in sys.modules"
     )
@@ -114,7 +115,8 @@ def test_another_process_gives_the_same_bytes(folder, tmp_path):
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, faceflip.synthetic as s; assert s.VERSION; assert not {'torch', 'cv2', 'numpy'} & set(sys.modules)"
+        "import sys, faceflip.data.synthetic as s; assert s.VERSION; "
+        "assert not {'torch', 'cv2', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
 

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from faceflip import files
-from faceflip.celeba import ATTRIBUTES
-from faceflip.dataset import Dataset
-from faceflip.device import computing_on
+from faceflip.data.celeba import ATTRIBUTES
+from faceflip.data.packed import Dataset
+from faceflip.io import files
 from faceflip.networks import NetworkSpec
-from faceflip.training import TrainingOptions, loop, unfinished
-from faceflip.training.run import train_and_save
+from faceflip.runtime.device import computing_on
+from faceflip.stages.train import train_and_save
+from faceflip.training import TrainingOptions, loop
+from faceflip.training import resuming as unfinished
 
 STEPS = 3
 OUTPUTS = ("epoch2.pt", "converged.pt", "history.csv")

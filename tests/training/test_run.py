@@ -10,9 +10,10 @@ from killed import OPTIONS, OUTPUTS, SPEC, dataset, train
 
 from faceflip.errors import UserError
 from faceflip.networks.checkpoint import load_checkpoint
-from faceflip.training import loop, unfinished
-from faceflip.training.run import UNFINISHED, train_and_save
-from faceflip.training.unfinished import Unfinished
+from faceflip.stages.train import UNFINISHED, train_and_save
+from faceflip.training import loop
+from faceflip.training import resuming as unfinished
+from faceflip.training.resuming import Unfinished
 
 CPU = torch.device("cpu")
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from faceflip import progress as progress_module
 from faceflip.errors import UserError
 from faceflip.networks import OBJECTIVES, NetworkSpec, build
-from faceflip.progress import Progress
+from faceflip.runtime import progress as progress_module
+from faceflip.runtime.progress import Progress
 from faceflip.training import TrainingOptions, train
-from faceflip.training.data import Feed, LabelledImages, _copy, _fits
+from faceflip.training.feed import Feed, LabelledImages, _copy, _fits
 from faceflip.training.loop import Training, error_rate
-from faceflip.training.rmsprop import RMSProp
+from faceflip.training.optimiser import RMSProp
 
 
 def test_learning_rate_policy_is_caffes_inv():

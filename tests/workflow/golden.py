@@ -1,6 +1,6 @@
 """Small results of every stage, to notice when they change.
 
-Run as a script, this writes golden.json anew: do so after raising a stage's number in faceflip/stages.py.
+Run as a script, this writes golden.json anew: do so after raising a stage's number in faceflip/workflow/versions.py.
 """
 
 import json
@@ -35,7 +35,7 @@ def _network(objective="euclidean"):
 def synthesize_faces():
     import cv2
 
-    from faceflip.synthetic import write_celeba
+    from faceflip.data.synthetic import write_celeba
 
     with tempfile.TemporaryDirectory() as folder:
         write_celeba(Path(folder, "faces"), train=3, validation=1, test=1, seed=1)
@@ -48,9 +48,10 @@ def synthesize_faces():
 def pack_dataset():
     import cv2
 
-    from faceflip import celeba
-    from faceflip.dataset import draw_sample, open_dataset
-    from faceflip.dataset import pack_dataset as pack
+    from faceflip.data import celeba
+    from faceflip.data.packed import open_dataset
+    from faceflip.data.packing import pack_dataset as pack
+    from faceflip.data.sample import draw_sample
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,7 +72,7 @@ def train():
     from faceflip.networks.inference import scores
     from faceflip.training import TrainingOptions
     from faceflip.training import train as run
-    from faceflip.training.data import LabelledImages
+    from faceflip.training.feed import LabelledImages
 
     network, images = _network(), _images(32)
     labels = np.where(np.arange(32) % 3, 1, -1).astype(np.int8)[:, None]
@@ -133,7 +134,7 @@ STAGES = {
 
 def main():
     """Write the golden results of all stages."""
-    from faceflip.stages import VERSIONS
+    from faceflip.workflow.versions import VERSIONS
 
     content = {stage: {"version": VERSIONS[stage], "results": results()} for stage, results in STAGES.items()}
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n")

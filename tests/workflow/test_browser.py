@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.analysis.registry import TABLES
-from faceflip.figures.registry import FIGURES
+from faceflip.analysis.make import TABLES
+from faceflip.figures.make import FIGURES
 
 pytestmark = [pytest.mark.workflow, pytest.mark.browser]
 

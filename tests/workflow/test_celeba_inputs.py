@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from running import TINY, Workflow
 
-from faceflip.celeba import ANNOTATIONS, IMAGES, PARTITION
-from faceflip.synthetic import write_celeba
+from faceflip.data.celeba import ANNOTATIONS, IMAGES, PARTITION
+from faceflip.data.synthetic import write_celeba
 
 pytestmark = pytest.mark.workflow
 

@@ -4,13 +4,13 @@ import pytest
 import torchvision
 import yaml
 
-from faceflip.architecture_names import ARCHITECTURE_NAMES
 from faceflip.attack_names import ATTACK_NAMES
 from faceflip.attacks import ATTACKS
-from faceflip.celeba import ATTRIBUTES
-from faceflip.config import attributes_of, validate
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
+from faceflip.networks.architectures import ARCHITECTURE_NAMES
 from faceflip.training import TrainingOptions
+from faceflip.workflow.config import attributes_of, validate
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -84,7 +84,7 @@ def test_the_architectures_are_those_of_torchvision():
 
 def test_attacks_beside_those_of_the_paper(monkeypatch):
     """Need options, of which each has a default, and no other entry in the schema."""
-    monkeypatch.setattr("faceflip.config.ATTACK_NAMES", {**ATTACK_NAMES, "sffa-line": ""})
+    monkeypatch.setattr("faceflip.workflow.config.ATTACK_NAMES", {**ATTACK_NAMES, "sffa-line": ""})
     config = merged(
         changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}}
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from faceflip.stages import VERSIONS
+from faceflip.workflow.versions import VERSIONS
 
 pytestmark = pytest.mark.workflow
 
@@ -78,7 +78,7 @@ def test_moons_training(tiny):
 )
 def test_a_raised_stage_version(tiny, tmp_path, stage, rules, untouched):
     changed = tiny.with_copied_project(tmp_path)
-    stages = tmp_path / "scripts/faceflip/stages.py"
+    stages = tmp_path / "scripts/faceflip/workflow/versions.py"
     number = VERSIONS[stage]
     assert f'"{stage}": {number},' in stages.read_text()
     stages.write_text(stages.read_text().replace(f'"{stage}": {number},', f'"{stage}": {number + 1},'))

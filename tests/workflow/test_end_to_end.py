@@ -17,10 +17,10 @@ from PIL import Image
 from running import Workflow
 from typer.testing import CliRunner
 
-from faceflip.analysis.registry import TABLES
+from faceflip.analysis.make import TABLES
 from faceflip.cli.app import app
-from faceflip.dataset import open_dataset
-from faceflip.figures.registry import FIGURES
+from faceflip.data.packed import open_dataset
+from faceflip.figures.make import FIGURES
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.similarity import parameters, pass_score

@@ -3,8 +3,8 @@
 import pytest
 from running import ROOT, TINY, Workflow
 
-from faceflip.config import read_config
-from faceflip.estimate import Estimate
+from faceflip.workflow.config import read_config
+from faceflip.workflow.estimate import Estimate
 
 pytestmark = pytest.mark.workflow
 

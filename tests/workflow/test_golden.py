@@ -7,7 +7,7 @@ import pytest
 import torch
 from golden import GOLDEN, STAGES
 
-from faceflip.stages import VERSIONS
+from faceflip.workflow.versions import VERSIONS
 
 
 def assert_same(found, expected, path):
@@ -26,7 +26,7 @@ def assert_same(found, expected, path):
 def test_results_change_only_with_the_stages_number(stage):
     torch.set_num_threads(1)
     golden = json.loads(GOLDEN.read_text())[stage]
-    how = "after raising a stage's number in faceflip/stages.py run: python tests/workflow/golden.py"
+    how = "after raising a stage's number in faceflip/workflow/versions.py run: python tests/workflow/golden.py"
     assert VERSIONS[stage] == golden["version"], f"golden.json is of another version; {how}"
     try:
         assert_same(json.loads(json.dumps(STAGES[stage]())), golden["results"], stage)

@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceflip.celeba import ATTRIBUTES
-from faceflip.plan import Experiment, Plan
+from faceflip.data.celeba import ATTRIBUTES
+from faceflip.workflow.plan import Experiment, Plan
 
 ROOT = Path(__file__).parents[2]
 

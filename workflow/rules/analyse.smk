@@ -1,25 +1,35 @@
-# Tables and figures. What there is, and from what each is made, stands in the library's two registries.
+# Tables, figures and pages. What there is, and from what each is made, stands in faceflip.workflow.products.
+
+ATTACKED = f"{len(SETTINGS.attacked)} of {len(ATTRIBUTES)}"
+PAPER_LINKS = paper_links(PLAN, RULES)
+TABLES = {name: asdict(product) for name, product in PLAN.tables.items()}
+FIGURES = {name: asdict(product) for name, product in PLAN.figures.items()}
+
+
+def more_of(product):
+    """What a product depends on beside its inputs, so that a change of one attack remakes nothing that does not."""
+    return {"attacks": ATTACK_OPTIONS} if product.options else {}
 
 
 rule make_table:
     input:
-        unpack(inputs_of_table),
-        run="results/run.json",
+        unpack(lambda wildcards: inputs_of(PLAN.tables[wildcards.table], RULES)),
+        run=paths.RUN,
     output:
-        csv="results/tables/{table}.csv",
-        md="results/tables/{table}.md",
-        tex="results/tables/{table}.tex",
+        csv=RULES["make_table"].outputs["csv"],
+        md=RULES["make_table"].outputs["md"],
+        tex=RULES["make_table"].outputs["tex"],
         html=report(
-            "results/tables/{table}.html",
+            RULES["make_table"].outputs["html"],
             caption="../report/product.rst",
-            category=lambda wildcards: TABLES[wildcards.table].part,
+            category=lambda wildcards: PLAN.tables[wildcards.table].part,
             subcategory="Tables",
-            labels=lambda wildcards: TABLES[wildcards.table].labels(len(PLAN.attributes)),
+            labels=lambda wildcards: PLAN.tables[wildcards.table].labels(ATTACKED),
         ),
     log:
-        "logs/make_table/{table}.log",
+        RULES["make_table"].log,
     benchmark:
-        "results/benchmarks/make_table/{table}.tsv"
+        RULES["make_table"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -27,10 +37,11 @@ rule make_table:
         runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
-        intervals=config["analysis"]["intervals"],
-        # Only where they matter, so that a change of one attack remakes nothing that does not hang on it.
-        attacks=lambda wildcards: config["attacks"] if TABLES[wildcards.table].options else {},
-        reading=lambda wildcards: reading_of_table(wildcards.table).text,
+        intervals=SETTINGS.analysis.intervals,
+        product=lambda wildcards: TABLES[wildcards.table],
+        more=lambda wildcards: more_of(PLAN.tables[wildcards.table]),
+        reading=lambda wildcards: PLAN.tables[wildcards.table].reading.text,
+        line=PLAN.line,
         synthetic=SYNTHETIC,
     message:
         "Making table {wildcards.table}"
@@ -40,22 +51,22 @@ rule make_table:
 
 rule make_figure:
     input:
-        unpack(inputs_of_figure),
-        run="results/run.json",
+        unpack(lambda wildcards: inputs_of(PLAN.figures[wildcards.figure], RULES)),
+        run=paths.RUN,
     output:
-        pdf="results/figures/{figure}.pdf",
-        caption="results/figures/{figure}.txt",
+        pdf=RULES["make_figure"].outputs["pdf"],
+        caption=RULES["make_figure"].outputs["caption"],
         png=report(
-            "results/figures/{figure}.png",
+            RULES["make_figure"].outputs["png"],
             caption="../report/product.rst",
-            category=lambda wildcards: FIGURES[wildcards.figure].part,
+            category=lambda wildcards: PLAN.figures[wildcards.figure].part,
             subcategory="Figures",
-            labels=lambda wildcards: FIGURES[wildcards.figure].labels(len(PLAN.attributes)),
+            labels=lambda wildcards: PLAN.figures[wildcards.figure].labels(ATTACKED),
         ),
     log:
-        "logs/make_figure/{figure}.log",
+        RULES["make_figure"].log,
     benchmark:
-        "results/benchmarks/make_figure/{figure}.tsv"
+        RULES["make_figure"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -63,8 +74,10 @@ rule make_figure:
         runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
-        order=config["analysis"]["order"],
-        reading=lambda wildcards: reading_of_figure(wildcards.figure).text,
+        product=lambda wildcards: FIGURES[wildcards.figure],
+        more=lambda wildcards: {**more_of(PLAN.figures[wildcards.figure]), "order": SETTINGS.analysis.order},
+        reading=lambda wildcards: PLAN.figures[wildcards.figure].reading.text,
+        line=PLAN.line,
         synthetic=SYNTHETIC,
     message:
         "Drawing {wildcards.figure}"
@@ -74,15 +87,16 @@ rule make_figure:
 
 rule draw_gallery:
     input:
-        attempts="results/attempts.parquet",
-        dataset="results/dataset/celeba.h5",
-        stores=JOINED_STORES,
+        attempts=paths.ATTEMPTS,
+        dataset=paths.DATASET,
+        run=paths.RUN,
+        stores=RULES["join_shards"].files,
     output:
-        folder=directory("results/gallery"),
+        folder=directory(RULES["draw_gallery"].outputs["folder"]),
     log:
-        "logs/draw_gallery.log",
+        RULES["draw_gallery"].log,
     benchmark:
-        "results/benchmarks/draw_gallery.tsv"
+        RULES["draw_gallery"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -90,37 +104,24 @@ rule draw_gallery:
         runtime=by_attempt(30),
     params:
         version=VERSIONS["analyse"],
-        threshold=config["analysis"]["threshold"],
     message:
         "Drawing the gallery of adversarial images"
     script:
         "../../scripts/draw_gallery.py"
 
 
-# The last job, so that it can tell what all the others took.
-rule write_index:
+rule write_readme:
     input:
-        run="results/run.json",
-        manifest="results/dataset/manifest.json",
-        attempts="results/attempts.parquet",
-        errors="results/tables/classification_error.csv",
-        tables=expand("results/tables/{table}.html", table=TABLES),
-        figures=expand("results/figures/{figure}.png", figure=FIGURES),
-        gallery="results/gallery",
-        readme="results/README.md",
-        inventories=INVENTORIES,
+        run=paths.RUN,
+        manifest=paths.MANIFEST,
+        errors=paths.TABLE.of(table="classification_error", format="csv"),
+        attempts=paths.ATTEMPTS,
     output:
-        page="results/index.html",
-        runtime=report(
-            "results/runtime.html",
-            caption="../report/runtime.rst",
-            category="Time and memory",
-            labels={"item": "Time and memory by rule"},
-        ),
+        **RULES["write_readme"].outputs,
     log:
-        "logs/write_index.log",
+        RULES["write_readme"].log,
     benchmark:
-        "results/benchmarks/write_index.tsv"
+        RULES["write_readme"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -128,10 +129,75 @@ rule write_index:
         runtime=by_attempt(10),
     params:
         version=VERSIONS["analyse"],
-        attacks=config["attacks"],
-        benchmarks="results/benchmarks",
+        attacks=ATTACK_OPTIONS,
+        tables=TABLES,
+        figures=FIGURES,
+    message:
+        f"Writing {paths.README}"
+    script:
+        "../../scripts/write_readme.py"
+
+
+rule link_paper_names:
+    input:
+        files=list(PAPER_LINKS.values()),
+    output:
+        folder=directory(RULES["link_paper_names"].outputs["folder"]),
+    log:
+        RULES["link_paper_names"].log,
+    benchmark:
+        RULES["link_paper_names"].benchmark
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=by_attempt(500),
+        runtime=by_attempt(10),
+    params:
+        version=VERSIONS["analyse"],
+        names=list(PAPER_LINKS),
+    message:
+        "Linking tables and figures by the paper's names"
+    script:
+        "../../scripts/link_paper_names.py"
+
+
+# The last job, so that it can tell what all the others took.
+rule write_index:
+    input:
+        run=paths.RUN,
+        manifest=paths.MANIFEST,
+        attempts=paths.ATTEMPTS,
+        errors=paths.TABLE.of(table="classification_error", format="csv"),
+        tables=RULES["make_table"].output("html"),
+        figures=RULES["make_figure"].output("png"),
+        gallery=paths.GALLERY,
+        readme=paths.README,
+        inventories=RULES["take_inventory"].files,
+    output:
+        page=RULES["write_index"].outputs["page"],
+        runtime=report(
+            RULES["write_index"].outputs["runtime"],
+            caption="../report/runtime.rst",
+            category="Time and memory",
+            labels={"item": "Time and memory by rule"},
+        ),
+    log:
+        RULES["write_index"].log,
+    benchmark:
+        RULES["write_index"].benchmark
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(10),
+    params:
+        version=VERSIONS["analyse"],
+        attacks=ATTACK_OPTIONS,
+        tables=TABLES,
+        figures=FIGURES,
+        benchmarks=paths.BENCHMARKS,
         synthetic=SYNTHETIC,
     message:
-        "Writing results/index.html"
+        f"Writing {paths.INDEX}"
     script:
         "../../scripts/write_index.py"

@@ -1,48 +1,55 @@
-# Attacks, their perceptual scores, and what adversarial images do to other networks; each shard by shard.
+# Attacks, their similarities, and what adversarial images do to other decisions; each shard by shard.
 
 
 rule attack_shard:
     input:
-        dataset="results/dataset/celeba.h5",
-        sample="results/dataset/sample.csv",
-        checkpoints=checkpoints_of_shard,
+        dataset=paths.DATASET,
+        sample=paths.SAMPLE,
+        checkpoints=lambda wildcards: checkpoints_of(
+            wildcards.network,
+            wildcards.checkpoint,
+            PLAN.members_of_shard(experiment_of(wildcards), wildcards.shard),
+        ),
+        code=lambda wildcards: network_of(wildcards).own_files + PLAN.attacks[wildcards.attack].own_files,
     output:
-        store="results/attacks/{network}/{checkpoint}/{attack}/{shard}.h5",
+        **RULES["attack_shard"].outputs,
     log:
-        "logs/attack_shard/{network}-{checkpoint}-{attack}-{shard}.log",
+        RULES["attack_shard"].log,
     benchmark:
-        "results/benchmarks/attack_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
+        RULES["attack_shard"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["attack"]
+    threads: COMPUTE.threads.attack
     resources:
         mem_mb=by_attempt(2000),
         gpu=GPU,
         runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
-        seed=config["seed"],
-        options=lambda wildcards: config["attacks"][wildcards.attack],
-        parts=lambda wildcards: [vars(part) for part in PLAN.attempts(wildcards.shard)],
+        seed=SETTINGS.seed,
+        options=lambda wildcards: {**ATTACK_OPTIONS[wildcards.attack], "batch_size": COMPUTE.batch_size},
+        parts=lambda wildcards: [vars(part) for part in PLAN.parts(experiment_of(wildcards), wildcards.shard)],
+        members=lambda wildcards: PLAN.members_of_shard(experiment_of(wildcards), wildcards.shard),
         first_attempt=lambda wildcards: PLAN.first_attempt(wildcards.shard),
-        batch_size=config["compute"]["batch_size"],
-        device=config["compute"]["device"],
-        compression=config["store"]["compression"],
+        device=COMPUTE.device,
+        compression=SETTINGS.store.compression,
     message:
-        "Attacking {wildcards.network} networks ({wildcards.checkpoint}) by {wildcards.attack}, shard {wildcards.shard}"
+        "Attacking {wildcards.network} ({wildcards.checkpoint}) by {wildcards.attack}, shard {wildcards.shard}"
     script:
         "../../scripts/attack_shard.py"
 
 
 rule join_shards:
     input:
-        shards=expand("results/attacks/{{network}}/{{checkpoint}}/{{attack}}/{shard}.h5", shard=PLAN.shards),
+        shards=lambda wildcards: [
+            paths.STORE.of(**wildcards, shard=shard) for shard in PLAN.shards(experiment_of(wildcards))
+        ],
     output:
-        view="results/attacks/{network}/{checkpoint}/{attack}.h5",
+        **RULES["join_shards"].outputs,
     log:
-        "logs/join_shards/{network}-{checkpoint}-{attack}.log",
+        RULES["join_shards"].log,
     benchmark:
-        "results/benchmarks/join_shards/{network}-{checkpoint}-{attack}.tsv"
+        RULES["join_shards"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -51,33 +58,35 @@ rule join_shards:
     params:
         version=VERSIONS["join"],
     message:
-        "Joining the shards of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}"
+        "Joining the shards of {wildcards.sample}/{wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}"
     script:
         "../../scripts/join_shards.py"
 
 
 rule score_shard:
     input:
-        dataset="results/dataset/celeba.h5",
-        store="results/attacks/{network}/{checkpoint}/{attack}/{shard}.h5",
+        dataset=paths.DATASET,
+        store=paths.STORE,
+        code=own_files(SETTINGS.similarity.metrics.values()),
     output:
-        scores="results/scores/{network}/{checkpoint}/{attack}/{shard}.parquet",
+        **RULES["score_shard"].outputs,
     log:
-        "logs/score_shard/{network}-{checkpoint}-{attack}-{shard}.log",
+        RULES["score_shard"].log,
     benchmark:
-        "results/benchmarks/score_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
+        RULES["score_shard"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["score"]
+    threads: COMPUTE.threads.score
     resources:
         mem_mb=by_attempt(1500),
-        gpu=GPU if config["similarity"]["engine"] != "cpu" else 0,
+        gpu=GPU if SETTINGS.similarity.engine != "cpu" else 0,
         runtime=by_attempt(60),
     params:
         version=VERSIONS["score"],
-        color=config["similarity"]["color"],
-        engine=config["similarity"]["engine"],
-        device=config["compute"]["device"],
+        color=SETTINGS.similarity.color,
+        engine=SETTINGS.similarity.engine,
+        metrics=SETTINGS.similarity.metrics,
+        device=COMPUTE.device,
     message:
         "Scoring {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack}, shard {wildcards.shard}, as a person sees it"
     script:
@@ -86,57 +95,73 @@ rule score_shard:
 
 rule transfer_shard:
     input:
-        dataset="results/dataset/celeba.h5",
-        store="results/attacks/{network}/{checkpoint}/{attack}/{shard}.h5",
-        scores="results/scores/{network}/{checkpoint}/{attack}/{shard}.parquet",
-        targets=checkpoints_of_targets,
+        dataset=paths.DATASET,
+        store=paths.STORE,
+        scores=paths.SCORES,
+        targets=lambda wildcards: checkpoints_of(wildcards.network, CONVERGED, network_of(wildcards).members),
+        code=lambda wildcards: network_of(wildcards).own_files,
     output:
-        transfers="results/portability/{network}/{checkpoint}/{attack}/{shard}.parquet",
+        **RULES["transfer_shard"].outputs,
     log:
-        "logs/transfer_shard/{network}-{checkpoint}-{attack}-{shard}.log",
+        RULES["transfer_shard"].log,
     benchmark:
-        "results/benchmarks/transfer_shard/{network}-{checkpoint}-{attack}-{shard}.tsv"
+        RULES["transfer_shard"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["attack"]
+    threads: COMPUTE.threads.attack
     resources:
         mem_mb=by_attempt(2000),
         gpu=GPU,
         runtime=by_attempt(60),
     params:
         version=VERSIONS["transfer"],
-        threshold=config["analysis"]["threshold"],
-        batch_size=config["compute"]["batch_size"],
-        device=config["compute"]["device"],
+        threshold=SETTINGS.analysis.threshold,
+        batch_size=COMPUTE.batch_size,
+        device=COMPUTE.device,
     message:
-        "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to all networks"
+        "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to all its members"
     script:
         "../../scripts/transfer_shard.py"
 
 
 rule scan_lines:
     input:
-        dataset="results/dataset/celeba.h5",
-        sample="results/dataset/sample.csv",
-        stores=expand("results/attacks/{experiment}/{shard}.h5", experiment=SCANNED, shard=PLAN.shards),
-        checkpoints=checkpoints_of_scans,
+        dataset=paths.DATASET,
+        sample=paths.SAMPLE.of(sample=PLAN.sample),
+        stores=[
+            paths.STORE.of(**vars(experiment), shard=shard)
+            for experiment in PLAN.scanned
+            for shard in PLAN.shards(experiment)
+        ],
+        checkpoints=[
+            file
+            for network in dict.fromkeys(experiment.network for experiment in PLAN.scanned)
+            for file in checkpoints_of(network, CONVERGED, PLAN.networks[network].members)
+        ],
+        code=list(
+            dict.fromkeys(
+                file
+                for experiment in PLAN.scanned
+                for file in PLAN.networks[experiment.network].own_files + PLAN.attacks[experiment.attack].own_files
+            )
+        ),
     output:
-        scans="results/scans.parquet",
+        **RULES["scan_lines"].outputs,
     log:
-        "logs/scan_lines.log",
+        RULES["scan_lines"].log,
     benchmark:
-        "results/benchmarks/scan_lines.tsv"
+        RULES["scan_lines"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["attack"]
+    threads: COMPUTE.threads.attack
     resources:
         mem_mb=by_attempt(2000),
         gpu=GPU,
         runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
-        images=config["analysis"]["scan_images"],
-        device=config["compute"]["device"],
+        images=SETTINGS.analysis.scan_images,
+        device=COMPUTE.device,
     message:
         "Repeating line searches on {params.images} images with every whole epsilon"
     script:

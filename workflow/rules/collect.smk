@@ -3,14 +3,14 @@
 
 rule collect_attempts:
     input:
-        shards=expand("results/attacks/{part}.h5", part=SHARDS),
-        scores=expand("results/scores/{part}.parquet", part=SHARDS),
+        shards=RULES["attack_shard"].files,
+        scores=RULES["score_shard"].files,
     output:
-        attempts="results/attempts.parquet",
+        **RULES["collect_attempts"].outputs,
     log:
-        "logs/collect_attempts.log",
+        RULES["collect_attempts"].log,
     benchmark:
-        "results/benchmarks/collect_attempts.tsv"
+        RULES["collect_attempts"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -18,6 +18,7 @@ rule collect_attempts:
         runtime=by_attempt(30),
     params:
         version=VERSIONS["collect"],
+        metrics=list(SETTINGS.similarity.metrics),
     message:
         "Collecting all attempts into one table"
     script:
@@ -26,13 +27,13 @@ rule collect_attempts:
 
 rule collect_predictions:
     input:
-        tables=predictions_of_all,
+        tables=RULES["predict_network"].files,
     output:
-        table="results/predictions.parquet",
+        **RULES["collect_predictions"].outputs,
     log:
-        "logs/collect_predictions.log",
+        RULES["collect_predictions"].log,
     benchmark:
-        "results/benchmarks/collect_predictions.tsv"
+        RULES["collect_predictions"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -43,31 +44,40 @@ rule collect_predictions:
     message:
         "Collecting the predictions of all networks into one table"
     script:
-        "../../scripts/concatenate_tables.py"
+        "../../scripts/collect_predictions.py"
 
 
-use rule collect_predictions as collect_transfers with:
+rule collect_transfers:
     input:
-        tables=expand("results/portability/{part}.parquet", part=TRANSFERS),
+        tables=RULES["transfer_shard"].files,
     output:
-        table="results/transfers.parquet",
+        **RULES["collect_transfers"].outputs,
     log:
-        "logs/collect_transfers.log",
+        RULES["collect_transfers"].log,
     benchmark:
-        "results/benchmarks/collect_transfers.tsv"
+        RULES["collect_transfers"].benchmark
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=by_attempt(2000),
+        runtime=by_attempt(30),
+    params:
+        version=VERSIONS["collect"],
     message:
-        "Collecting what adversarial images do to other networks into one table"
+        "Collecting what adversarial images do to other decisions into one table"
+    script:
+        "../../scripts/collect_transfers.py"
 
 
 rule describe_run:
     input:
-        manifest="results/dataset/manifest.json",
+        manifest=paths.MANIFEST,
     output:
-        run="results/run.json",
+        **RULES["describe_run"].outputs,
     log:
-        "logs/describe_run.log",
+        RULES["describe_run"].log,
     benchmark:
-        "results/benchmarks/describe_run.tsv"
+        RULES["describe_run"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -77,34 +87,8 @@ rule describe_run:
         version=VERSIONS["collect"],
         # The description holds the definition of PASS, which changes with the scores.
         scores=VERSIONS["score"],
-        choices=describe_choices(),
+        plan=PLAN.description(),
     message:
         "Describing the run"
     script:
         "../../scripts/describe_run.py"
-
-
-rule write_readme:
-    input:
-        run="results/run.json",
-        manifest="results/dataset/manifest.json",
-        errors="results/tables/classification_error.csv",
-        attempts="results/attempts.parquet",
-    output:
-        page="results/README.md",
-    log:
-        "logs/write_readme.log",
-    benchmark:
-        "results/benchmarks/write_readme.tsv"
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=by_attempt(1000),
-        runtime=by_attempt(10),
-    params:
-        version=VERSIONS["analyse"],
-        attacks=config["attacks"],
-    message:
-        "Writing results/README.md"
-    script:
-        "../../scripts/write_readme.py"

@@ -1,26 +1,26 @@
-# From a CelebA folder to the packed dataset and the sample that is attacked.
+# From a CelebA folder to the packed dataset and the samples that are attacked.
 
 
 rule synthesize_faces:
     output:
-        images=directory("results/synthetic/img_align_celeba"),
-        annotations="results/synthetic/list_attr_celeba.txt",
-        partition="results/synthetic/list_eval_partition.txt",
-        provenance="results/synthetic/synthetic.json",
+        images=directory(RULES["synthesize_faces"].outputs["images"]),
+        annotations=RULES["synthesize_faces"].outputs["annotations"],
+        partition=RULES["synthesize_faces"].outputs["partition"],
+        provenance=RULES["synthesize_faces"].outputs["provenance"],
     log:
-        "logs/synthesize_faces.log",
+        RULES["synthesize_faces"].log,
     benchmark:
-        "results/benchmarks/synthesize_faces.tsv"
+        RULES["synthesize_faces"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["pack"]
+    threads: COMPUTE.threads.pack
     resources:
         mem_mb=by_attempt(1000),
         runtime=by_attempt(30),
     params:
         version=VERSIONS["synthesize_faces"],
-        seed=config["seed"],
-        faces=config["synthetic"],
+        seed=SETTINGS.seed,
+        faces=SETTINGS.synthetic.model_dump(),
     message:
         "Drawing a look-alike of CelebA"
     script:
@@ -29,26 +29,24 @@ rule synthesize_faces:
 
 rule pack_dataset:
     input:
-        celeba_files,
+        RULES["synthesize_faces"].files or input_files(SETTINGS.dataset.celeba),
     output:
-        dataset="results/dataset/celeba.h5",
-        manifest="results/dataset/manifest.json",
-        labels="results/dataset/labels.csv",
+        **RULES["pack_dataset"].outputs,
     log:
-        "logs/pack_dataset.log",
+        RULES["pack_dataset"].log,
     benchmark:
-        "results/benchmarks/pack_dataset.tsv"
+        RULES["pack_dataset"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["pack"]
+    threads: COMPUTE.threads.pack
     resources:
         mem_mb=by_attempt(2000),
         runtime=by_attempt(120),
     params:
         version=VERSIONS["pack_dataset"],
-        folder=config["dataset"]["celeba"] or "results/synthetic",
-        image_size=config["dataset"]["image_size"],
-        leave_out_bad_images=config["dataset"]["leave_out_bad_images"],
+        folder=SETTINGS.dataset.celeba or paths.SYNTHETIC,
+        image_size=SETTINGS.dataset.image_size,
+        leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
     message:
         "Decoding images and labels of {params.folder}"
     script:
@@ -57,13 +55,13 @@ rule pack_dataset:
 
 rule draw_sample:
     input:
-        dataset="results/dataset/celeba.h5",
+        dataset=paths.DATASET,
     output:
-        sample="results/dataset/sample.csv",
+        **RULES["draw_sample"].outputs,
     log:
-        "logs/draw_sample.log",
+        RULES["draw_sample"].log,
     benchmark:
-        "results/benchmarks/draw_sample.tsv"
+        RULES["draw_sample"].benchmark
     conda:
         ENVIRONMENT
     resources:
@@ -71,9 +69,10 @@ rule draw_sample:
         runtime=by_attempt(10),
     params:
         version=VERSIONS["draw_sample"],
-        seed=config["seed"],
-        images=config["sample"]["images"],
+        seed=SETTINGS.seed,
+        split=lambda wildcards: SETTINGS.samples[wildcards.sample].split,
+        images=lambda wildcards: SETTINGS.samples[wildcards.sample].images,
     message:
-        "Drawing {params.images} training images to attack"
+        "Drawing {params.images} images of the {params.split} split: sample {wildcards.sample}"
     script:
         "../../scripts/draw_sample.py"

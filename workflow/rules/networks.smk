@@ -1,97 +1,68 @@
-# Training and predictions. MOON is one network of all attributes; the others are one an attribute and loss.
+# Training and predictions: one job a member of a network, which decides on one attribute or on all.
 
 
 rule train_network:
     input:
-        dataset="results/dataset/celeba.h5",
+        dataset=paths.DATASET,
+        code=lambda wildcards: network_of(wildcards).own_files,
     output:
-        epoch2="results/networks/{loss}/{attribute}/epoch2.pt",
-        converged="results/networks/{loss}/{attribute}/converged.pt",
-        history="results/networks/{loss}/{attribute}/history.csv",
+        **RULES["train_network"].outputs,
     log:
-        "logs/train_network/{loss}-{attribute}.log",
+        RULES["train_network"].log,
     benchmark:
-        "results/benchmarks/train_network/{loss}-{attribute}.tsv"
+        RULES["train_network"].benchmark
+    # Networks of all attributes take the longest where they have more epochs: start them first, so that none is last.
+    priority: 0
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["train"]
+    threads: COMPUTE.threads.train
     resources:
         mem_mb=by_attempt(1500),
         gpu=GPU,
         runtime=by_attempt(720),
     params:
         version=VERSIONS["train"],
-        seed=config["seed"],
-        network=config["network"],
-        training=config["training"]["separate"],
-        device=config["compute"]["device"],
+        seed=SETTINGS.seed,
+        loss=lambda wildcards: network_of(wildcards).settings.loss,
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        architecture=lambda wildcards: network_of(wildcards).settings.architecture.model_dump(),
+        training=lambda wildcards: network_of(wildcards).settings.training.model_dump(),
+        device=COMPUTE.device,
     message:
-        "Training the {wildcards.loss} network for {wildcards.attribute}"
+        "Training {wildcards.network} for {wildcards.member}"
     script:
         "../../scripts/train_network.py"
 
 
-use rule train_network as train_moon with:
-    output:
-        epoch2="results/networks/moon/epoch2.pt",
-        converged="results/networks/moon/converged.pt",
-        history="results/networks/moon/history.csv",
-    log:
-        "logs/train_moon.log",
-    benchmark:
-        "results/benchmarks/train_moon.tsv"
-    # MOON has more epochs than the others in the embedded default: start it first, so that it is not last.
-    priority: 1
-    params:
-        version=VERSIONS["train"],
-        seed=config["seed"],
-        network=config["network"],
-        training=config["training"]["moon"],
-        device=config["compute"]["device"],
-    message:
-        "Training MOON"
-
-
 rule predict_network:
     input:
-        dataset="results/dataset/celeba.h5",
-        sample="results/dataset/sample.csv",
-        epoch2="results/networks/{loss}/{attribute}/epoch2.pt",
-        converged="results/networks/{loss}/{attribute}/converged.pt",
+        dataset=paths.DATASET,
+        samples=lambda wildcards: [paths.SAMPLE.of(sample=name) for name in PLAN.samples_of(wildcards.network)],
+        checkpoints=lambda wildcards: [
+            paths.CHECKPOINT.of(**wildcards, checkpoint=name) for name in network_of(wildcards).checkpoints
+        ],
+        code=lambda wildcards: network_of(wildcards).own_files,
     output:
-        predictions="results/predictions/{loss}/{attribute}.parquet",
+        **RULES["predict_network"].outputs,
     log:
-        "logs/predict_network/{loss}-{attribute}.log",
+        RULES["predict_network"].log,
     benchmark:
-        "results/benchmarks/predict_network/{loss}-{attribute}.tsv"
+        RULES["predict_network"].benchmark
     conda:
         ENVIRONMENT
-    threads: config["compute"]["threads"]["attack"]
+    threads: COMPUTE.threads.attack
     resources:
         mem_mb=by_attempt(1500),
         gpu=GPU,
         runtime=by_attempt(60),
     params:
         version=VERSIONS["predict"],
-        batch_size=config["compute"]["batch_size"],
-        device=config["compute"]["device"],
+        samples=lambda wildcards: list(PLAN.samples_of(wildcards.network)),
+        checkpoints=lambda wildcards: network_of(wildcards).checkpoints,
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        batch_size=COMPUTE.batch_size,
+        device=COMPUTE.device,
     message:
-        "Predicting with the {wildcards.loss} networks for {wildcards.attribute}"
+        "Predicting with {wildcards.network} for {wildcards.member}"
     script:
         "../../scripts/predict_network.py"
-
-
-use rule predict_network as predict_moon with:
-    input:
-        dataset="results/dataset/celeba.h5",
-        sample="results/dataset/sample.csv",
-        epoch2="results/networks/moon/epoch2.pt",
-        converged="results/networks/moon/converged.pt",
-    output:
-        predictions="results/predictions/moon.parquet",
-    log:
-        "logs/predict_moon.log",
-    benchmark:
-        "results/benchmarks/predict_moon.tsv"
-    message:
-        "Predicting with MOON"

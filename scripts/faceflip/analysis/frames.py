@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.intervals import wilson
 from faceflip.analysis.names import SIGNS
+from faceflip.analysis.statistics.intervals import wilson
 from faceflip.attack_names import split_attack
 from faceflip.errors import UserError
-from faceflip.tables import require_sound_footer
+from faceflip.io.tables import require_sound_footer
 
 Inputs = Mapping[str, Path]
 """Paths of a product's inputs by role (`product.Product.inputs`)."""

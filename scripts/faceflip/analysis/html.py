@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from faceflip.analysis.pages import Cell, Column, Heat, Sheet
-from faceflip.analysis.product import Reading
 from faceflip.analysis.run import RunDescription
+from faceflip.workflow.products import Reading
 
 if TYPE_CHECKING:
     from jinja2 import Environment

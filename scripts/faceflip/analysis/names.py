@@ -1,23 +1,21 @@
-"""How networks, attacks and attributes are ordered and called on a page."""
+"""How things are ordered and called on a page."""
 
 from collections.abc import Iterable
 
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
 
-NETWORKS = ("euclidean", "softmax", "moon")
 METHODS = ("fgs", "ffa")
 SEARCHES = ("line", "iterative")
+"""Methods and kinds of searches of the paper, in its order; others come after them."""
 SIGNS = ("+", "-")
 """Correctly classified before the attack (adversarial), and misclassified (natural adversarial)."""
 
-NETWORK_NAMES = {
-    "euclidean": "separate networks, Euclidean loss",
-    "softmax": "separate networks, softmax loss",
-    "moon": "MOON",
-}
-SHORT_NETWORK_NAMES = {"euclidean": "Euclidean", "softmax": "softmax", "moon": "MOON"}
-"""For figures as wide as a column."""
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
+
+
+def search_name(kind: str) -> str:
+    """Return a kind of search in words."""
+    return SEARCH_NAMES.get(kind, kind)
 
 
 def display_name(attribute: str) -> str:
@@ -25,9 +23,9 @@ def display_name(attribute: str) -> str:
     return attribute.replace("o_Clock", "o'Clock").replace("_", " ")
 
 
-def method_name(network: str, method: str) -> str:
-    """Return an attack's name, with the M that tells an attack on MOON: ``MFFA``."""
-    return ("M" if network == "moon" else "") + method.upper()
+def checkpoint_name(checkpoint: str) -> str:
+    """Return a checkpoint in words: ``converged``, ``epoch 2``."""
+    return checkpoint.replace("epoch", "epoch ")
 
 
 def ordered(present: Iterable[str], order: Iterable[str] = ATTRIBUTES) -> list[str]:

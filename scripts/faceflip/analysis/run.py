@@ -1,40 +1,23 @@
 """What was run on what data: the line that heads every page, and what a run must be to compare with the paper."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from faceflip.celeba import ATTRIBUTES, SPLIT_SIZES
+from faceflip.attacks.options import AttackOptions
+from faceflip.catalogue import LINE, find_loss
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, SPLITS, WIDTH
 from faceflip.errors import UserError
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.wording import quantity
 
-PAPER_SAMPLE = 1_000
-PAPER_ATTRIBUTES = 40
-PAPER_NETWORK = {
-    "dropout": 0.5,
-    "input_mean": [129.1863, 104.7624, 93.5940],
-    "input_scale": 1.0,
-    "initialisation": "xavier",
-    "pooling": "ceil",
-}
-"""The paper's VGG-16; what it does not say is as usual with Caffe."""
-PAPER_TRAINING = {
-    "batch_size": 64,
-    "learning_rate": 1e-5,
-    "gamma": 1e-4,
-    "power": 0.75,
-    "rms_decay": 0.98,
-    "rms_delta": 1e-8,
-    "early_epoch": 2,
-    "max_epochs": 10,
-    "patience": 3,
-    "precision": "float32",
-    "tf32": False,
-    "compile": False,
-}
-"""The paper's training; what it does not say is as usual with Caffe."""
+CONVERGED = "converged"
+
+PAPER_SAMPLE = {"split": "train", "images": 1_000}
 PAPER_COLOR = "rgb"
 """Images that PASS is taken of."""
 PAPER_PASS = {
@@ -59,15 +42,71 @@ PAPER_PASS = {
 """How this project reads the paper's PASS (`faceflip.similarity.parameters`): another definition is another measure."""
 PAPER_THRESHOLD = 0.95
 """The paper's tau."""
-PAPER_ATTACKS = {
-    "search": "doubling",
-    "max_epsilon": 255,
-    "max_steps": 100,
-    "fgs_label": "current",
-    "ffa_target": "current",
-    "ffa_objective": "scores",
-}
-"""How this project reads the paper's attacks."""
+PAPER_ROLES = {"euclidean": ("euclidean", False), "softmax": ("softmax", False), "moon": ("euclidean", True)}
+"""The paper's networks: the loss, and whether one network decides on all attributes."""
+
+
+@dataclass(frozen=True)
+class RunNetwork:
+    """A network of a run: one for each of its attributes, or one for all.
+
+    Attributes:
+        name: In the configuration and in the column `network` of every table.
+        title: On pages.
+        short: In figures.
+        color: In figures.
+        loss: That it was trained for.
+        joint: Whether it is one network of all its attributes.
+        attributes: It decides on these.
+        attacked: Those that are attacked.
+        checkpoints: The earliest first, ``converged`` last.
+        architecture: Options, as `ArchitectureOptions` has them.
+        training: Options, as `TrainingOptions` has them.
+    """
+
+    name: str
+    title: str
+    short: str
+    color: str
+    loss: str
+    joint: bool
+    attributes: tuple[str, ...]
+    attacked: tuple[str, ...]
+    checkpoints: tuple[str, ...] = ("epoch2", CONVERGED)
+    architecture: Mapping[str, Any] = field(default_factory=lambda: ArchitectureOptions().model_dump())
+    training: Mapping[str, Any] = field(default_factory=lambda: TrainingOptions().model_dump())
+
+    @property
+    def mark(self) -> str:
+        """What stands before the name of an attack on it: the M of MFFA, for a network of all attributes."""
+        return "M" if self.joint else ""
+
+    @property
+    def loss_title(self) -> str:
+        """The loss in words."""
+        return find_loss(self.loss).title
+
+    @property
+    def two_logits(self) -> bool:
+        """Whether an attribute has two scores, absent and present."""
+        return self.loss == "softmax"
+
+
+@dataclass(frozen=True)
+class RunAttack:
+    """An attack of a run.
+
+    Attributes:
+        name: In the configuration and in the column `attack` of every table.
+        method: What tables call it beside its search, such as ``ffa``.
+        search: Kind of its search, such as ``line``.
+        epsilon: What its epsilon counts: ``pixel values`` along the ray, or ``steps``.
+    """
+
+    name: str
+    method: str
+    search: str
+    epsilon: str = "pixel values"
 
 
 @dataclass(frozen=True)
@@ -77,72 +116,120 @@ class RunDescription:
     Attributes:
         dataset: ``celeba`` or ``synthetic`` (drawn faces).
         images: Number of images of each split (``train``, ``validation``, ``test``).
-        sample: Number of attacked images.
-        attributes: Attributes with separate networks, and attacked on all networks.
-        moon_attributes: Outputs of MOON; none where the run has no MOON.
-        architecture: Name in the registry of networks.
-        width: Multiplier of the network's channels; 1 is the paper's.
-        network: The other choices of `PAPER_NETWORK`; they mean something where the architecture is ``vgg16``.
+        sample: Name, split and number of images of the sample that tables are about.
+        attacked: The attributes that are attacked.
+        networks: In the order of the configuration.
+        attack_list: The attacks, in the order of the configuration.
         input_width: Pixels.
         input_height: Pixels.
         color: ``rgb`` or ``gray``, the images that PASS is taken of.
         definition: Name and parameters of the definition of PASS.
+        metrics: More similarities of the attempts, by the names of their columns.
         threshold: PASS from which on a flipped image is adversarial, tau.
         thresholds: All thresholds of Table 1.
-        training: Options of ``separate`` and ``moon``, those of `PAPER_TRAINING`.
         seed: Of everything random.
         attacks: Options of each attack by its name, where they matter.
     """
 
     dataset: str
     images: Mapping[str, int]
-    sample: int
-    attributes: tuple[str, ...]
-    moon_attributes: tuple[str, ...]
-    architecture: str = "vgg16"
-    width: float = 1.0
-    network: Mapping[str, Any] = field(default_factory=lambda: PAPER_NETWORK)
-    input_width: int = 178
-    input_height: int = 218
+    sample: Mapping[str, Any]
+    attacked: tuple[str, ...]
+    networks: tuple[RunNetwork, ...]
+    attack_list: tuple[RunAttack, ...]
+    input_width: int = WIDTH
+    input_height: int = HEIGHT
     color: str = PAPER_COLOR
     definition: Mapping[str, Any] = field(default_factory=lambda: PAPER_PASS)
+    metrics: tuple[str, ...] = ()
     threshold: float = PAPER_THRESHOLD
     thresholds: tuple[float, ...] = (0.0, 0.9, 0.95, 0.99)
-    training: Mapping[str, Mapping[str, Any]] = field(
-        default_factory=lambda: {"separate": PAPER_TRAINING, "moon": PAPER_TRAINING}
-    )
     seed: int = 0
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def early_epoch(self) -> int:
-        """Epoch of the early checkpoint."""
-        return self.training["separate"]["early_epoch"]
-
-    def option(self, attack: str, name: str) -> Any:
-        """Return an option of an attack, by default as this project reads the paper."""
-        return self.attacks.get(attack, {}).get(name, PAPER_ATTACKS[name])
 
     @property
     def synthetic(self) -> bool:
         """Whether the faces were drawn."""
         return self.dataset == "synthetic"
 
+    @cached_property
+    def _by_name(self) -> dict[str, RunNetwork]:
+        return {network.name: network for network in self.networks}
+
+    @property
+    def network_names(self) -> list[str]:
+        """Names of the networks, in order."""
+        return list(self._by_name)
+
+    def network(self, name: str) -> RunNetwork:
+        """Return a network by its name."""
+        return self._by_name[name]
+
+    def attack(self, name: str) -> RunAttack:
+        """Return an attack by its name; one that the run does not list is a method of its own."""
+        return next((attack for attack in self.attack_list if attack.name == name), RunAttack(name, name, LINE))
+
+    @property
+    def separate(self) -> list[RunNetwork]:
+        """The networks that are one for each attribute."""
+        return [network for network in self.networks if not network.joint]
+
+    @property
+    def joint(self) -> list[RunNetwork]:
+        """The networks that are one for all attributes."""
+        return [network for network in self.networks if network.joint]
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Names of all checkpoints, ``converged`` first, then the earliest first."""
+        names = dict.fromkeys(name for network in self.networks for name in network.checkpoints)
+        return [CONVERGED, *(name for name in names if name != CONVERGED)]
+
+    @property
+    def learned(self) -> list[str]:
+        """The attributes that some network decides on, in the official order."""
+        known = {name for network in self.networks for name in network.attributes}
+        return [name for name in ATTRIBUTES if name in known] + sorted(known.difference(ATTRIBUTES))
+
+    def paper_network(self, role: str) -> RunNetwork | None:
+        """Return the network that stands for one of the paper's: ``euclidean``, ``softmax`` or ``moon``."""
+        loss, joint = PAPER_ROLES[role]
+        return next((each for each in self.networks if (each.loss, each.joint) == (loss, joint)), None)
+
+    def method_name(self, network: str, method: str) -> str:
+        """Return an attack's name in tables, such as ``MFFA``: methods of few letters in capitals."""
+        return self.network(network).mark + (method.upper() if len(method) <= 4 else method)
+
+    def option(self, attack: str, name: str) -> Any:
+        """Return an option of an attack, by default as this project reads the paper."""
+        return self.attacks.get(attack, {}).get(name, AttackOptions.model_fields[name].default)
+
     @property
     def line(self) -> str:
         """One sentence, and on drawn faces a first one that says so."""
-        images = " / ".join(f"{self.images[split]:,}" for split in ("train", "validation", "test"))
-        width = "" if self.width == 1 else f" at {self.width:g} of its width"
-        name = "VGG-16" if self.architecture == "vgg16" else self.architecture
-        network = f"{name}{width}, {self.input_width} x {self.input_height} pixels"
+        images = " / ".join(f"{self.images[split]:,}" for split in SPLITS)
         grey = " of grey images" if self.color == "gray" else ""
-        moon = f" and MOON for {len(self.moon_attributes)}" if self.moon_attributes else ""
+        attacked = quantity(self.sample["images"], f"{self.sample['split']}ing image".replace("testing", "test"))
         return (
             ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
             + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
-            + f"{network}; separate networks for {quantity(len(self.attributes), 'attribute')}{moon}; "
-            + f"{quantity(self.sample, 'training image')} attacked; adversarial from PASS {self.threshold:g}{grey} on."
+            + f"{self._architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
+            + f"{attacked} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
+
+    @property
+    def _architectures(self) -> str:
+        return ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
+
+    @property
+    def _kinds(self) -> str:
+        """Say which networks there are; those for one attribute each are counted once."""
+        parts = []
+        if self.separate:
+            most = max(len(network.attributes) for network in self.separate)
+            parts.append(f"separate networks for {quantity(most, 'attribute')}")
+        parts += [f"{network.title} for {len(network.attributes)}" for network in self.joint]
+        return " and ".join(parts)
 
     def not_of_paper(self, *aspects: str) -> Iterator[str]:
         """Yield why numbers that depend on some aspects cannot be compared with the paper's.
@@ -156,27 +243,25 @@ class RunDescription:
                 yield "synthetic faces"
             elif dict(self.images) != SPLIT_SIZES:
                 yield f"{sum(self.images.values()):,} of CelebA's {sum(SPLIT_SIZES.values()):,} images"
-        if "attributes" in aspects and len(self.attributes) != PAPER_ATTRIBUTES:
-            yield f"{len(self.attributes)} of {PAPER_ATTRIBUTES} attributes"
+        if "attributes" in aspects and len(self.attacked) != len(ATTRIBUTES):
+            yield f"{len(self.attacked)} of {len(ATTRIBUTES)} attributes"
         if "network" in aspects:
-            if self.architecture != "vgg16":
-                yield f"network {self.architecture} instead of VGG-16"
-            else:
-                for name, paper in PAPER_NETWORK.items():
-                    if self.network[name] != paper:
-                        yield f"network with {name} {self.network[name]} instead of {paper}"
-            if self.width != 1:
-                yield f"network at {self.width:g} of the width"
-            if (self.input_width, self.input_height) != (178, 218):
-                yield f"input of {self.input_width} x {self.input_height} instead of 178 x 218 pixels"
-            yield from self._training_departures()
-        if "sample" in aspects and self.sample != PAPER_SAMPLE:
-            yield f"{self.sample:,} instead of {PAPER_SAMPLE:,} attacked images"
+            yield from self._network_departures()
+        if "sample" in aspects:
+            for name, paper in PAPER_SAMPLE.items():
+                if self.sample[name] != paper:
+                    yield f"a sample with {name} {_number(self.sample[name])} instead of {_number(paper)}"
         if "attacks" in aspects:
             for attack, options in self.attacks.items():
                 for name, value in options.items():
-                    if PAPER_ATTACKS.get(name, value) != value:
-                        yield f"{attack} with {name} {value}"
+                    if name not in ("direction", "search") and AttackOptions.model_fields[name].default != value:
+                        yield (
+                            f"{attack} with {name} {value:g}"
+                            if isinstance(value, float)
+                            else f"{attack} with {name} {value}"
+                        )
+                if options.get("search", "doubling") != "doubling":
+                    yield f"{attack} with search {options['search']}"
         if "similarity" in aspects:
             if self.color != PAPER_COLOR:
                 yield f"PASS of {self.color} instead of {PAPER_COLOR} images"
@@ -187,13 +272,22 @@ class RunDescription:
         if "threshold" in aspects and self.threshold != PAPER_THRESHOLD:
             yield f"adversarial from PASS {self.threshold:g} instead of {PAPER_THRESHOLD:g} on"
 
-    def _training_departures(self) -> Iterator[str]:
-        for name, paper in PAPER_TRAINING.items():
-            separate, moon = (self.training[kind][name] for kind in ("separate", "moon"))
-            if separate == moon != paper:
-                yield f"training with {name} {separate} instead of {paper}"
-            elif (separate, moon) != (paper, paper):
-                yield f"training with {name} {separate} (separate networks) and {moon} (MOON) instead of {paper}"
+    def _network_departures(self) -> Iterator[str]:
+        """Yield what differs from the paper in architecture, input and training of the networks that stand for its own."""
+        networks = [each for each in map(self.paper_network, PAPER_ROLES) if each] or list(self.networks)
+        for group, paper in (("architecture", ArchitectureOptions()), ("training", TrainingOptions())):
+            departures: dict[str, list[str]] = {}
+            for network in networks:
+                options = type(paper)(**getattr(network, group))
+                for name, (ours, theirs) in options.differences(paper).items():
+                    text = (
+                        f"{'network' if group == 'architecture' else 'training'} with {name} {ours} instead of {theirs}"
+                    )
+                    departures.setdefault(text, []).append(network.short)
+            for text, shorts in departures.items():
+                yield text if len(shorts) == len(networks) else f"{text} ({', '.join(shorts)})"
+            if group == "architecture" and (self.input_width, self.input_height) != (WIDTH, HEIGHT):
+                yield f"input of {self.input_width} x {self.input_height} instead of {WIDTH} x {HEIGHT} pixels"
 
     def to_json(self) -> str:
         """Return JSON for `from_json`."""
@@ -208,50 +302,49 @@ class RunDescription:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            lists = {name: tuple(value) for name, value in content.items() if isinstance(value, list)}
-            return cls(**{**content, **lists})
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+            networks = tuple(RunNetwork(**_tuples(each)) for each in content.pop("networks"))
+            attacks = tuple(RunAttack(**each) for each in content.pop("attack_list"))
+            return cls(**_tuples(content), networks=networks, attack_list=attacks)
+        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
             names = ", ".join(each.name for each in fields(cls))
             raise UserError(
                 f"{path}: no description of a run ({error}); its keys are {names}; delete it and run again"
             ) from error
 
 
-def describe(
-    manifest: Mapping[str, Any],
-    *,
-    seed: int,
-    sample: Mapping[str, Any],
-    attributes: str | Sequence[str],
-    networks: Sequence[str],
-    network: Mapping[str, Any],
-    training: Mapping[str, Mapping[str, Any]],
-    similarity: Mapping[str, Any],
-    analysis: Mapping[str, Any],
-) -> RunDescription:
-    """Describe a run by its dataset's manifest and the sections of its configuration of these names.
+def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
 
-    The attacks' options are left out: a change of one attack must not touch what hangs on others only. `networks` are
-    the kinds that were trained; MOON among them has outputs for all attributes. The definition of PASS is that of the
-    installed code, which scores the run.
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _architecture(options: Mapping[str, Any]) -> str:
+    """Return an architecture in words."""
+    if options["name"] != "vgg16":
+        return str(options["name"])
+    return "VGG-16" if options["width"] == 1 else f"VGG-16 at {options['width']:g} of its width"
+
+
+def describe(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> RunDescription:
+    """Describe a run by its dataset's manifest and what `faceflip.workflow.plan.Plan.description` says of the rest.
+
+    The attacks' options are left out: a change of one attack must not touch what hangs on others only. The definition
+    of PASS is that of the installed code, which scores the run.
     """
     from faceflip.similarity.definition import parameters
 
+    rest = dict(plan)
+    networks = tuple(RunNetwork(**_tuples(each)) for each in rest.pop("networks"))
+    attacks = tuple(RunAttack(**each) for each in rest.pop("attacks"))
     return RunDescription(
         dataset=manifest["source"],
         images=manifest["images"],
-        sample=sample["images"],
-        attributes=ATTRIBUTES if attributes == "all" else tuple(attributes),
-        moon_attributes=ATTRIBUTES if "moon" in networks else (),
-        architecture=network["architecture"],
-        width=network["width"] if network["architecture"] == "vgg16" else 1.0,
-        network={name: network[name] for name in PAPER_NETWORK},
+        networks=networks,
+        attack_list=attacks,
         input_width=manifest["width"],
         input_height=manifest["height"],
-        color=similarity["color"],
         definition=parameters(),
-        threshold=analysis["threshold"],
-        thresholds=tuple(analysis["thresholds"]),
-        training={kind: {name: training[kind][name] for name in PAPER_TRAINING} for kind in ("separate", "moon")},
-        seed=seed,
+        **_tuples(rest),
     )

@@ -14,7 +14,7 @@ import pandas as pd
 
 from faceflip.analysis.frames import PREDICTIONS
 from faceflip.analysis.run import RunDescription
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.outcomes import Outcome
 
 ATTACKS = {

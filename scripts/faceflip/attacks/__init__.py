@@ -1,11 +1,25 @@
 """Adversarial attacks that flip one attribute: FGS and FFA, by line search and iteratively.
 
-`attack` and `iterate` run an attack of `ATTACKS` on a batch of images of any size; `Options` has all that can be set.
+`attack` and `iterate` run an attack of `faceflip.catalogue.ATTACKS`, or one's own, on images of any size;
+`AttackOptions` has all that can be set.
 """
 
-from faceflip.attacks.engine import attack, iterate
-from faceflip.attacks.options import Options
-from faceflip.attacks.registry import ATTACKS, Attack, find
-from faceflip.attacks.results import AttackResult
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ATTACKS", "Attack", "AttackResult", "Options", "attack", "find", "iterate"]
+if TYPE_CHECKING:
+    from faceflip.attacks.engine import attack, iterate
+    from faceflip.attacks.options import AttackOptions
+    from faceflip.attacks.results import AttackResult
+
+__all__ = ["AttackOptions", "AttackResult", "attack", "iterate"]
+
+_PLACES = {"AttackOptions": "options", "AttackResult": "results", "attack": "engine", "iterate": "engine"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for; the options are read while the Snakefile is parsed, which must not import PyTorch."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"faceflip.attacks.{_PLACES[name]}"), name)

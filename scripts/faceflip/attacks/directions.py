@@ -1,18 +1,18 @@
 """Directions of attack: gradients with respect to the image, FGS and FFA.
 
-A direction is asked twice. Given the scores of a forward pass it names the *seeds*: the gradient with respect to the
-scores that is propagated back to the image. Given what arrives at the image it makes the direction in which pixel
-values change. Both matter up to a positive factor only, so seeds are scaled to a largest absolute value of one: a loss
-that is almost flat (a sure softmax decision, a score near zero) does not underflow on its way to the image.
+The engine calls a direction twice. Given the scores of a forward pass it returns the *output gradient*: the gradient
+with respect to the scores that is propagated back to the image. Given what arrives at the image it makes the direction
+in which pixel values change. Both matter up to a positive factor only, so output gradients are scaled to a largest
+absolute value of one: a loss that is almost flat (a sure softmax decision, a score near zero) does not underflow on its
+way to the image.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from faceflip.attacks.options import Options
+from faceflip.attacks.options import AttackOptions
 from faceflip.errors import UserError
 from faceflip.networks.objectives import Objective, decisions
 
@@ -34,57 +34,76 @@ class Attempts:
     scores: Tensor
 
 
-class Direction(Protocol):
-    """A way to turn a gradient pass into a change of pixel values.
+class Direction:
+    """A way to turn a gradient pass into a change of pixel values; derive from it, or from FGS or FFA, for another.
 
     Attributes:
         whole: Whether directions are -1, 0 and +1 alone, so that a whole epsilon gives whole pixel values.
     """
 
-    whole: bool
+    whole: bool = False
 
-    def check(self, objective: Objective, options: Options, labelled: bool) -> None:
-        """Raise `UserError` where the direction does not apply."""
-        ...
+    def check(self, objective: Objective, options: AttackOptions, labelled: bool) -> None:
+        """Raise `UserError` where options and arguments do not go together; called before any pass."""
 
-    def seeds(self, scores: Tensor, attempts: Attempts, objective: Objective, options: Options) -> Tensor:
+    def check_network(self, objective: Objective, options: AttackOptions, attributes: int) -> None:
+        """Raise `UserError` where the direction does not apply to a network that decides on so many attributes."""
+
+    def output_gradient(
+        self, scores: Tensor, attempts: Attempts, objective: Objective, options: AttackOptions
+    ) -> Tensor:
         """Return the gradient (N, M) to propagate back from scores (N, M), any positive scale."""
-        ...
+        raise NotImplementedError
 
     def scale(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Make directions of gradients (N, P), in place.
+        """Make directions of gradients (N, P), in place; here by dividing by the largest absolute value.
 
         Returns:
             Directions (N, P) with a largest absolute value of one; and the slopes (N,) along them, the gradients'
             products with them: where that is zero there is no direction, and the row is zeros.
         """
-        ...
+        # On a CPU amax and amin together take a fifteenth of the time of aminmax or of an infinity norm.
+        largest = torch.maximum(gradient.amax(dim=1), -gradient.amin(dim=1))
+        directions = gradient.div_(largest.where(largest > 0, 1.0)[:, None])
+        return directions, directions.square().sum(dim=1) * largest
 
 
-@dataclass(frozen=True)
-class FGS:
+class FGS(Direction):
     """Fast gradient sign (eq. (7)): sign(grad J(x, y)), so that a whole epsilon gives whole pixel values.
 
     y is the current decision: raising its loss means leaving it, whether it is right or wrong. The options
-    ``annotated`` and ``opposite`` take the annotated label, or lower the loss of the other label.
+    ``annotated`` and ``opposite`` take the annotated label, or lower the loss of the other label. The paper's J is the
+    loss of the whole network, which must decide on one attribute; with ``fgs_scope: attribute`` it is the part of the
+    loss that the attacked attribute has.
     """
 
-    whole: bool = True
+    whole = True
 
-    def check(self, objective: Objective, options: Options, labelled: bool) -> None:
-        """FGS raises the loss of a whole network, and may need annotated labels."""
-        if objective.name == "moon":
-            raise UserError(
-                "FGS does not apply to MOON: it raises the loss of all attributes at once and cannot pick one; use FFA"
-            )
+    def check(self, objective: Objective, options: AttackOptions, labelled: bool) -> None:
+        """FGS may need annotated labels, and a loss that is a sum over attributes."""
         if options.fgs_label == "annotated" and not labelled:
             raise UserError("option fgs_label: 'annotated' needs the images' labels (argument labels, or --label)")
+        if options.fgs_scope == "attribute" and not objective.separable:
+            raise UserError(f"option fgs_scope: the loss {objective.name} has no part of one attribute")
 
-    def seeds(self, scores: Tensor, attempts: Attempts, objective: Objective, options: Options) -> Tensor:
+    def check_network(self, objective: Objective, options: AttackOptions, attributes: int) -> None:
+        """FGS raises the loss of a whole network."""
+        if attributes > 1 and options.fgs_scope == "network":
+            raise UserError(
+                f"FGS raises the loss of all {attributes} attributes of this network at once and cannot pick one; use "
+                "FFA, or the option fgs_scope: attribute"
+            )
+
+    def output_gradient(
+        self, scores: Tensor, attempts: Attempts, objective: Objective, options: AttackOptions
+    ) -> Tensor:
         """Return dJ/dscores, in float64 because a sure decision's loss is flat; negated for ``opposite``."""
         label = attempts.label if options.fgs_label == "annotated" else attempts.decision
         sign = -1 if options.fgs_label == "opposite" else 1
-        return sign * objective.loss_gradient(scores.double(), (sign * label)[:, None])
+        attributes = scores.shape[1] // objective.scores_an_attribute
+        labels = (sign * label)[:, None].expand(-1, attributes)
+        gradient = sign * objective.loss_gradient(scores.double(), labels)
+        return gradient * objective.of_attribute(attempts.attribute, scores.shape[1]) if attributes > 1 else gradient
 
     def scale(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Take the sign."""
@@ -92,13 +111,12 @@ class FGS:
         return gradient.sign_(), slope
 
 
-@dataclass(frozen=True)
-class FFA:
+class FFA(Direction):
     """Fast flipping attribute (eqs. (8) and (9)): descend 1/2 ||t - f(x)||^2, where t zeroes the attacked score.
 
     The gradient with respect to the scores is f - t; t differs from f only in the score that carries the decision: the
-    attribute's own, or the larger logit of a softmax network. The direction is scaled to a largest absolute value of
-    one, so that epsilon is in pixel values.
+    attribute's own, or the larger of its two logits. The direction is scaled to a largest absolute value of one, so
+    that epsilon is in pixel values.
 
     In an iterative attack the unrounded temporary image may have crossed the boundary while the rounded image, on
     which the verdict is taken, has not. The decision still standing is then the one to change: the score that carries
@@ -107,23 +125,19 @@ class FFA:
     not apply.
     """
 
-    whole: bool = False
-
-    def check(self, objective: Objective, options: Options, labelled: bool) -> None:
-        """FFA needs scores only."""
-
-    def seeds(self, scores: Tensor, attempts: Attempts, objective: Objective, options: Options) -> Tensor:
+    def output_gradient(
+        self, scores: Tensor, attempts: Attempts, objective: Objective, options: AttackOptions
+    ) -> Tensor:
         """Return t - f, the descent in the scores."""
         anew = options.ffa_target == "current"
-        if objective.name == "softmax" and options.ffa_objective == "margin":
-            value = objective.decision_values(scores)
-            absent_present = torch.tensor([[-1.0, 1.0]], device=scores.device)
-            return self._to_zero(value, attempts.decision[:, None], anew) * absent_present
+        if objective.two_logits and options.ffa_objective == "margin":
+            value = objective.decision_values(scores).gather(1, attempts.attribute[:, None])
+            towards = self._to_zero(value, attempts.decision[:, None], anew)
+            return towards * objective.value_gradient(attempts.attribute, scores.shape[1])
         target = scores if anew else attempts.scores
-        if objective.name == "softmax":
-            carrier = (attempts.decision[:, None] > 0).long()
+        carrier = objective.carrier(attempts.attribute, attempts.decision)[:, None]
+        if objective.two_logits:
             return target.scatter(1, carrier, 0.0) - scores
-        carrier = attempts.attribute[:, None]
         towards = self._to_zero(scores.gather(1, carrier), attempts.decision[:, None], anew)
         return (target - scores).scatter(1, carrier, towards)
 
@@ -132,15 +146,8 @@ class FFA:
         crossed = decisions(value) != decision
         return torch.where(crossed & anew, -decision.to(value.dtype), -value)
 
-    def scale(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Divide by the largest absolute value."""
-        # On a CPU amax and amin together take a fifteenth of the time of aminmax or of an infinity norm.
-        largest = torch.maximum(gradient.amax(dim=1), -gradient.amin(dim=1))
-        directions = gradient.div_(largest.where(largest > 0, 1.0)[:, None])
-        return directions, directions.square().sum(dim=1) * largest
 
-
-def unit_seeds(seeds: Tensor) -> Tensor:
-    """Scale seeds (N, M) to a largest absolute value of one, leaving rows of zeros, and return them as float32."""
-    largest = seeds.abs().amax(dim=1, keepdim=True)
-    return (seeds / largest.where(largest > 0, 1.0)).float()
+def unit_scaled(gradients: Tensor) -> Tensor:
+    """Scale output gradients (N, M) to a largest absolute value of one, zeros as they are; return float32."""
+    largest = gradients.abs().amax(dim=1, keepdim=True)
+    return (gradients / largest.where(largest > 0, 1.0)).float()

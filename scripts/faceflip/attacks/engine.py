@@ -5,8 +5,9 @@ do not, images enter until enough wait for a gradient pass. Either way a pass is
 What an attempt comes to does not depend on what else is under way (see `passes`), so the order makes no difference.
 """
 
+import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,18 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from faceflip.attacks.options import Options
+from faceflip.attacks.directions import Direction
+from faceflip.attacks.options import AttackOptions
 from faceflip.attacks.passes import SMALL, Passes, prepared
-from faceflip.attacks.registry import Attack, find
 from faceflip.attacks.results import AttackResult
-from faceflip.attacks.slots import Slots, Wants
-from faceflip.errors import UserError, did_you_mean
-from faceflip.networks.objectives import OBJECTIVES, Objective
+from faceflip.attacks.searches import Search
+from faceflip.attacks.slots import Slots, SlotState
+from faceflip.catalogue import find_direction, find_search
+from faceflip.errors import UserError
+from faceflip.networks.objectives import Objective, objective_of
 from faceflip.outcomes import Outcome
-from faceflip.progress import Progress
-
-Report = Callable[[int, int, str], None]
-"""Is told the attempts done, their total, and how many flipped."""
+from faceflip.registry import load
+from faceflip.runtime.progress import Progress, ReportedProgress
 
 
 class ImageRows(Protocol):
@@ -41,48 +42,6 @@ class ImageRows(Protocol):
         ...
 
 
-def attack(
-    network: nn.Module,
-    images: np.ndarray | Tensor | ImageRows,
-    attack: str = "ffa-line",
-    attribute: int | np.ndarray | Tensor = 0,
-    objective: str = "euclidean",
-    labels: np.ndarray | Tensor | None = None,
-    *,
-    device: str | torch.device | None = None,
-    progress: bool | Report = False,
-    **options: Any,
-) -> AttackResult:
-    """Attack each image and return all results, in the order of the images.
-
-    On NVIDIA GPUs PyTorch convolves with TF32 unless it is told otherwise; `faceflip.device.prepare` tells it, as every
-    job of the workflow does.
-
-    Args:
-        network: any module from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in evaluation
-            mode and left as it was.
-        images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
-        attack: a name of `faceflip.attacks.ATTACKS`.
-        attribute: the attacked column of the decision values, one for all images or one each.
-        objective: ``euclidean`` (one score), ``softmax`` (two logits) or ``moon`` (a score for each attribute).
-        labels: annotated labels, N values of -1 or +1; only needed where an option says so.
-        device: where to run; the network's own device by default, else the network is copied there.
-        progress: True shows progress on standard error; a function is called with the attempts done, their
-            total and a note, as `faceflip.progress.Progress` is.
-        **options: fields of `faceflip.attacks.Options`.
-
-    Raises:
-        UserError: an argument or option is wrong, or does not go with the attack or the network.
-    """
-    blocks = iterate(network, images, attack, attribute, objective, labels, device=device, progress=progress, **options)
-    whole = None
-    for block in blocks:
-        if whole is None:
-            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin)
-        whole.put(block.index, block)
-    return AttackResult.blank(0, images.shape[1:3], 0.0) if whole is None else whole
-
-
 def iterate(
     network: nn.Module,
     images: np.ndarray | Tensor | ImageRows,
@@ -92,27 +51,66 @@ def iterate(
     labels: np.ndarray | Tensor | None = None,
     *,
     device: str | torch.device | None = None,
-    progress: bool | Report = False,
+    progress: bool | ReportedProgress = False,
     **options: Any,
 ) -> Iterator[AttackResult]:
     """Attack each image and yield blocks of finished attempts, in the order in which they finish.
 
-    Takes the arguments of `attack`; `AttackResult.index` says which images a block holds. The order is the same every
-    time. Memory is bounded by the options batch_size and block_size, not by the number of images. Until the iterator
-    is exhausted or closed, the network stays in evaluation mode with frozen parameters.
+    `AttackResult.index` says which images a block holds. The order is the same every time. Memory is bounded by the
+    options batch_size and block_size, not by the number of images. Until the iterator is exhausted or closed, the
+    network stays in evaluation mode with frozen parameters.
+
+    On NVIDIA GPUs PyTorch convolves with TF32 by default; `faceflip.runtime.device.prepare` turns that off, as every
+    job of the workflow does.
+
+    Args:
+        network: any module from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in evaluation
+            mode and left as it was.
+        images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
+        attack: a name of `faceflip.catalogue.ATTACKS`, or any with the options direction and search.
+        attribute: the attacked column of the decision values, one for all images or one each.
+        objective: the loss that the network was trained for: ``euclidean`` or ``bce`` (a score for each attribute),
+            ``softmax`` (two logits for each), or a reference to one's own.
+        labels: annotated labels, N values of -1 or +1; only needed where an option says so.
+        device: where to run; the network's own device by default, else the network is copied there.
+        progress: True shows progress on standard error; a function is called with the attempts done, their
+            total and a note, as `faceflip.runtime.progress.Progress` is.
+        **options: fields of `faceflip.attacks.AttackOptions`.
+
+    Raises:
+        UserError: an argument or option is wrong, or does not go with the attack or the network.
     """
-    checked = Options.of(options)
-    declared = find(attack)
-    if objective not in OBJECTIVES:
-        hint = did_you_mean(objective, OBJECTIVES, otherwise="; there are ")
-        raise UserError(f"there is no objective {objective!r}{hint}")
+    checked = AttackOptions.of(options)
+    entry = checked.attack(attack)
+    checked = checked.model_copy(update={"search": entry.search})
+    direction = load(find_direction(entry.direction).target)()
+    search = load(find_search(entry.search).target)
+    trained_for = objective_of(objective)
     count = _checked_shape(images)
     attributes = _attributes(attribute, count)
     signs = _signs(labels, count)
-    declared.direction.check(OBJECTIVES[objective], checked, labels is not None)
+    direction.check(trained_for, checked, labels is not None)
     report = Progress(f"attack {attack}", "attempts") if progress is True else progress or None
     inputs = _Inputs(images, attributes, signs)
-    return _blocks(network, declared, OBJECTIVES[objective], inputs, device, report, checked)
+    return _blocks(network, direction, search, trained_for, inputs, device, report, checked)
+
+
+def attack(
+    network: nn.Module, images: np.ndarray | Tensor | ImageRows, *arguments: Any, **options: Any
+) -> AttackResult:
+    """Attack each image and return all results, in the order of the images.
+
+    Takes the arguments of `iterate`, and raises what it raises.
+    """
+    whole = None
+    for block in iterate(network, images, *arguments, **options):
+        if whole is None:
+            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin)
+        whole.put(block.index, block)
+    return AttackResult.blank(0, images.shape[1:3], 0.0) if whole is None else whole
+
+
+attack.__signature__ = inspect.signature(iterate).replace(return_annotation=AttackResult)  # for help() and editors
 
 
 @dataclass(frozen=True)
@@ -134,18 +132,19 @@ class _Inputs:
 
 def _blocks(
     network: nn.Module,
-    declared: Attack,
+    direction: Direction,
+    search: type[Search],
     objective: Objective,
     inputs: _Inputs,
     device: str | torch.device | None,
-    report: Report | None,
-    options: Options,
+    report: ReportedProgress | None,
+    options: AttackOptions,
 ) -> Iterator[AttackResult]:
     """Do what `iterate` says, with checked arguments."""
     if not len(inputs):
         return
     with prepared(network, device) as (module, place):
-        run = _Run(module, declared, objective, inputs, place, options)
+        run = _Run(module, direction, search, objective, inputs, place, options)
         done = flipped = filled = 0
         block = None
         while done < len(inputs):
@@ -173,19 +172,20 @@ class _Run:
     def __init__(
         self,
         network: nn.Module,
-        declared: Attack,
+        direction: Direction,
+        search: type[Search],
         objective: Objective,
         inputs: _Inputs,
         device: torch.device,
-        options: Options,
+        options: AttackOptions,
     ) -> None:
         self.inputs = inputs
         # No more rows than images, up to the finest shape that a pass may have.
         self.rows = min(options.batch_size, -(-len(inputs) // SMALL[-1]) * SMALL[-1])
         self.passes = Passes(network, objective, device, inputs.size, self.rows, options.margin)
         columns = int(inputs.attribute.max()) + 1
-        self.slots = Slots(2 * self.rows, self.passes, declared.direction, options, columns)
-        self.search = declared.search(self.slots)
+        self.slots = Slots(2 * self.rows, self.passes, direction, options, columns)
+        self.search = search(self.slots)
         self.entered = 0
 
     @property
@@ -197,25 +197,25 @@ class _Run:
     def step(self) -> np.ndarray:
         """Make one pass, and return the slots whose attempts have ended."""
         slots = self.slots
-        judging = slots.oldest(Wants.FORWARD)
+        judging = slots.oldest(SlotState.FORWARD)
         if len(judging) < self.rows and self.search.settle():
-            judging = slots.oldest(Wants.FORWARD)
+            judging = slots.oldest(SlotState.FORWARD)
         if len(judging) >= self.rows or self._rather_judge(len(judging)):
             self.search.forward(judging[: self.rows])
         else:
-            self._enter(self.rows - slots.count(Wants.GRADIENT))
-            moving = slots.oldest(Wants.GRADIENT)[: self.rows]
+            self._enter(self.rows - slots.count(SlotState.GRADIENT))
+            moving = slots.oldest(SlotState.GRADIENT)[: self.rows]
             if len(moving):  # else choosing probes has just ended the attempts that were left
                 self.search.gradient(moving)
-        return slots.oldest(Wants.COLLECTION)
+        return slots.oldest(SlotState.COLLECTION)
 
     def _rather_judge(self, judging: int) -> bool:
         """Return whether a forward pass fills more rows than a gradient pass, now that no image is left to enter."""
-        return self.entered == len(self.inputs) and 0 < judging >= self.slots.count(Wants.GRADIENT)
+        return self.entered == len(self.inputs) and 0 < judging >= self.slots.count(SlotState.GRADIENT)
 
     def _enter(self, room: int) -> None:
         """Load the next images, as many as there is room for in the next gradient pass."""
-        free = np.flatnonzero(self.slots.wants == Wants.IMAGE)
+        free = np.flatnonzero(self.slots.state == SlotState.IMAGE)
         free = free[: max(0, min(room, len(self.inputs) - self.entered))]
         count = len(free)
         if not count:
@@ -233,7 +233,7 @@ class _Run:
     def take(self, rows: np.ndarray) -> AttackResult:
         """Return the results of ended attempts and free their slots."""
         slots = self.slots
-        slots.wants[rows] = Wants.IMAGE
+        slots.state[rows] = SlotState.IMAGE
         flipped = slots.outcome[rows] == Outcome.FLIPPED
         perturbation = np.zeros((len(rows), *self.inputs.size, 3), np.int16)
         if flipped.any():
@@ -269,7 +269,7 @@ def _attributes(values: int | np.ndarray | Tensor, count: int) -> Tensor:
     if isinstance(values, str):
         raise UserError(
             f"attribute: expected the number of a column, counted from 0, not {values!r}; of a network of all "
-            "attributes it is faceflip.celeba.ATTRIBUTES.index(name)"
+            "attributes it is faceflip.data.celeba.ATTRIBUTES.index(name)"
         )
     columns = _whole_numbers(values, count, "attribute", "the number of a column, counted from 0")
     if (columns < 0).any():

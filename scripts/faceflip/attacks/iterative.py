@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceflip.attacks.slots import GradientPass, Slots, Wants
+from faceflip.attacks.slots import GradientPass, Slots, SlotState
 from faceflip.outcomes import Outcome
 
 _GOING = -1
@@ -25,7 +25,7 @@ class IterativeSearch:
         self.slots = slots
         self._state = torch.zeros(slots.image.shape, device=slots.image.device)
         self._image = torch.zeros_like(slots.image)
-        count = len(slots.wants)
+        count = len(slots.state)
         self.stepped = np.zeros(count, np.int32)
         self.stuck = np.zeros(count, np.int8)
         self.hopeful = np.zeros(count, bool)
@@ -42,14 +42,14 @@ class IterativeSearch:
             at = slots.on_device(fresh)
             self._state.index_copy_(0, at, slots.image.index_select(0, at).float())
         images = self._state.index_select(0, index)
-        told = slots.gradient(rows, images)
-        values = told.values
+        passed = slots.gradient(rows, images)
+        values = passed.values
 
         slots.steps[rows] = self.stepped[rows]
         started = self.stepped[rows] > 0
-        stepped = told.directions.add_(images).clamp_(0, 255)
+        stepped = passed.directions.add_(images).clamp_(0, 255)
         changed = (images.sub_(stepped).abs_().amax(dim=1) > 0).cpu().numpy()
-        self.stuck[rows] = np.where(told.moving, np.where(changed, _GOING, Outcome.SATURATED), Outcome.ZERO_GRADIENT)
+        self.stuck[rows] = np.where(passed.moving, np.where(changed, _GOING, Outcome.SATURATED), Outcome.ZERO_GRADIENT)
         judged = started & slots.flipped(rows, values) & slots.direction.whole
         perhaps = slots.crossed(rows, values) | (self.stuck[rows] != _GOING)
         doubtful = started & perhaps & (not slots.direction.whole)
@@ -58,17 +58,17 @@ class IterativeSearch:
 
         self._state.index_copy_(0, index, stepped)
         self.stepped[rows] += 1
-        self.hopeful[rows] = slots.direction.whole & self._expected(rows, told)
-        slots.wants[rows[doubtful]] = Wants.FORWARD
+        self.hopeful[rows] = slots.direction.whole & self._expected(rows, passed)
+        slots.state[rows[doubtful]] = SlotState.FORWARD
         self._go_on(rows[~judged & ~doubtful])
 
-    def _expected(self, rows: np.ndarray, told: GradientPass) -> np.ndarray:
+    def _expected(self, rows: np.ndarray, passed: GradientPass) -> np.ndarray:
         """Return which slots should cross zero by the next step, if the slope holds as far as it did in the last."""
         began = self.stepped[rows] == 1
         with np.errstate(divide="ignore", invalid="ignore"):
-            held = (told.values - self.value[rows]) / self.slope[rows]
-        self.value[rows], self.slope[rows] = told.values, told.slopes
-        return self.slots.crossed(rows, told.values + np.where(began, 1.0, held) * told.slopes)
+            held = (passed.values - self.value[rows]) / self.slope[rows]
+        self.value[rows], self.slope[rows] = passed.values, passed.slopes
+        return self.slots.crossed(rows, passed.values + np.where(began, 1.0, held) * passed.slopes)
 
     def forward(self, rows: np.ndarray) -> None:
         """Judge the rounded images of these slots."""
@@ -104,10 +104,10 @@ class IterativeSearch:
         rows = rows[~over]
         ahead = self.stepped[rows] > slots.steps[rows]
         last = rows[ahead & (self.hopeful[rows] | (self.stepped[rows] == slots.options.max_steps))]
-        slots.wants[rows] = Wants.GRADIENT
+        slots.state[rows] = SlotState.GRADIENT
         self._round(last)
         slots.steps[last] = self.stepped[last]
-        slots.wants[last] = Wants.FORWARD
+        slots.state[last] = SlotState.FORWARD
 
     def _round(self, rows: np.ndarray) -> None:
         """Put the rounded states of these slots up for judgement."""

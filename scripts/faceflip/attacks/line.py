@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from faceflip.attacks.rays import Rays
-from faceflip.attacks.slots import Slots, Wants
+from faceflip.attacks.slots import Slots, SlotState
 from faceflip.outcomes import Outcome
+
+SCAN = "scan"
+"""The name of the search that tries every whole epsilon."""
 
 
 class LineSearch:
@@ -25,7 +28,7 @@ class LineSearch:
         self.whole = slots.direction.whole
         limit = slots.options.max_epsilon
         self.limit = float(np.floor(limit)) if self.whole else float(limit)
-        count = len(slots.wants)
+        count = len(slots.state)
         self.low = np.zeros(count)
         self.high = np.zeros(count)
         self.probe = np.zeros(count)
@@ -40,13 +43,13 @@ class LineSearch:
         slots = self.slots
         index = slots.on_device(rows)
         images = slots.image.index_select(0, index)
-        told = slots.gradient(rows, images)
-        self._rays.directions.index_copy_(0, index, told.directions)
+        passed = slots.gradient(rows, images)
+        self._rays.directions.index_copy_(0, index, passed.directions)
         slots.steps[rows] = 1
         self.low[rows] = self.change_low[rows] = 0
         self.high[rows] = self.change_high[rows] = np.inf
-        slots.finish(rows[~told.moving], Outcome.ZERO_GRADIENT)
-        slots.wants[rows[told.moving]] = Wants.PROBE
+        slots.finish(rows[~passed.moving], Outcome.ZERO_GRADIENT)
+        slots.state[rows[passed.moving]] = SlotState.PROBE
         self._advance()
 
     def forward(self, rows: np.ndarray) -> None:
@@ -72,14 +75,14 @@ class LineSearch:
     def settle(self) -> bool:
         """Choose probes until none is left to choose."""
         settled = False
-        while self.slots.count(Wants.PROBE):
+        while self.slots.count(SlotState.PROBE):
             self._advance()
             settled = True
         return settled
 
     def _wanted(self, row: int) -> tuple[int, float] | None:
         """Return the slot and the epsilon whose verdict it waits for, None if it has ended."""
-        return (int(row), self.probe[row]) if self.slots.wants[row] == Wants.FORWARD else None
+        return (int(row), self.probe[row]) if self.slots.state[row] == SlotState.FORWARD else None
 
     def perturbation(self, rows: np.ndarray) -> Tensor:
         """Return the integers (N, P) int16 added to the images of flipped slots."""
@@ -96,7 +99,7 @@ class LineSearch:
         self._move(rows, flipped)
 
     def _move(self, rows: np.ndarray, flipped: np.ndarray) -> None:
-        self.slots.wants[rows] = Wants.PROBE
+        self.slots.state[rows] = SlotState.PROBE
         up, down = rows[~flipped], rows[flipped]
         self.low[up], self.change_low[up] = self.probe[up], self.change_probe[up]
         self.high[down], self.change_high[down] = self.probe[down], self.change_probe[down]
@@ -108,7 +111,7 @@ class LineSearch:
         gets that with the probes of the next pass, which costs less than a round of its own.
         """
         slots = self.slots
-        rows = slots.oldest(Wants.PROBE)
+        rows = slots.oldest(SlotState.PROBE)
         low, high = self.low[rows], self.high[rows]
         growing = np.isinf(high)
         probe = np.where(growing, self._grown(low), self._middle(low, high))
@@ -122,7 +125,7 @@ class LineSearch:
         rows, probe, growing = rows[going], probe[going], growing[going]
         change = self._rays.write(rows, probe, self._image, rows)
         self.probe[rows], self.change_probe[rows] = probe, change
-        slots.wants[rows] = Wants.FORWARD
+        slots.state[rows] = SlotState.FORWARD
         as_low, as_high = change == self.change_low[rows], change == self.change_high[rows]
         self._move(rows[as_low | as_high], as_high[as_low | as_high])
         stalled = rows[growing & as_low]
@@ -130,7 +133,7 @@ class LineSearch:
 
     def _grown(self, low: np.ndarray) -> np.ndarray:
         """Return the epsilon after `low` while nothing flips: 1, 3, 7, ... or 1, 2, 3, ..., up to the limit."""
-        grown = low + 1 if self.slots.options.search == "scan" else 2 * low + 1
+        grown = low + 1 if self.slots.options.search == SCAN else 2 * low + 1
         return np.minimum(grown, self.limit)
 
     def _middle(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -1,87 +1,114 @@
-"""The options of an attack: defaults, allowed values, and what is said when one is wrong."""
+"""The options of an attack: `attacks` in the configuration, and the keyword arguments of the library's `attack`."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+from pydantic import Field, ValidationError
 
+from faceflip.catalogue import Attack, find_attack, find_direction, find_search
 from faceflip.errors import UserError, did_you_mean
-
-CHOICES = {
-    "search": ("doubling", "scan"),
-    "fgs_label": ("current", "annotated", "opposite"),
-    "ffa_target": ("current", "original"),
-    "ffa_objective": ("scores", "margin"),
-}
-"""The allowed words of every option that takes one."""
+from faceflip.typed import Declared, faults_of
 
 
-@dataclass(frozen=True)
-class Options:
-    """How an attack is carried out; an option that an attack has no use for is ignored by it.
+class AttackSettings(Declared):
+    """What an attack is: the options that the configuration gives it.
 
-    Building one checks every value and raises one `UserError` that names each fault.
+    The defaults are this project's reading of the paper. This module imports no PyTorch, because the configuration is
+    checked while the Snakefile is parsed.
     """
 
-    batch_size: int = 32
-    """Images in a full pass; memory grows with it, results do not depend on it beyond floating-point rounding."""
-    block_size: int = 256
-    """Finished attempts handed over together by `iterate`."""
-    search: str = "doubling"
-    """Line attacks: ``doubling`` widens each section twofold until the decision changes, ``scan`` tries every whole
-    epsilon from 1 on."""
-    max_epsilon: float = 255.0
-    """Line attacks: the largest epsilon tried, in pixel values (FGS: its whole part)."""
-    epsilon_tolerance: float = 0.0
-    """Line attacks along FFA: end once the ends of the section are this close; 0 ends at one pixel value."""
-    max_steps: int = 100
-    """Iterative attacks: the most steps of one pixel value."""
-    fgs_label: str = "current"
-    """FGS: the label whose loss is raised (``current`` decision or ``annotated`` label), or ``opposite``: the loss of
-    the label other than the current decision is lowered."""
-    ffa_target: str = "current"
-    """FFA, iterative: take the target scores anew from every temporary image, or keep the ``original`` image's."""
-    ffa_objective: str = "scores"
-    """FFA: descend on the ``scores`` (of a softmax network the larger logit), or on the decision value, which for a
-    softmax network is the ``margin`` between its logits."""
-    margin: float | None = None
-    """How far past zero a decision value must be to count as flipped; None measures the network's own rounding."""
+    direction: str | None = Field(
+        None, description="where to go: `fgs`, `ffa`, or `FILE.py:CLASS` of one's own; by default the attack's own"
+    )
+    search: str | None = Field(
+        None,
+        description="how far: `doubling` widens each section of a line twofold until the decision changes and bisects "
+        "the last one, `scan` tries every whole epsilon, `iterative` makes steps of one pixel value; or "
+        "`FILE.py:CLASS` of one's own; by default the attack's own",
+    )
+    max_epsilon: float = Field(
+        255,
+        ge=1,
+        le=65_535,
+        description="line searches: the largest epsilon tried, in pixel values (FGS: its whole part)",
+    )
+    epsilon_tolerance: float = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="line searches along FFA end once the ends are this close; 0: at one pixel value",
+    )
+    max_steps: int = Field(100, ge=1, le=1_000_000, description="iterative searches: the most steps of one pixel value")
+    fgs_label: Literal["current", "annotated", "opposite"] = Field(
+        "current",
+        description="FGS: the label whose loss is raised (the `current` decision or the `annotated` label), or "
+        "`opposite`: the loss of the label other than the current decision is lowered",
+    )
+    fgs_scope: Literal["network", "attribute"] = Field(
+        "network",
+        description="FGS: raise the loss of the whole network, which must decide on one attribute, as in the paper; or "
+        "that of the attacked `attribute` alone",
+    )
+    ffa_target: Literal["current", "original"] = Field(
+        "current", description="FFA, iterative: target scores from every temporary image, or those of the original"
+    )
+    ffa_objective: Literal["scores", "margin"] = Field(
+        "scores",
+        description="FFA: descend on the `scores` (of two logits the larger one), or on the decision value, which of "
+        "two logits is their `margin`",
+    )
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if isinstance(value := getattr(self, field.name), np.generic):
-                object.__setattr__(self, field.name, value.item())  # NumPy's numbers are as good as Python's
-        faults = [fault for field in fields(self) if (fault := _fault(field.name, getattr(self, field.name)))]
-        if faults:
-            raise UserError("\n".join(faults))
+    def attack(self, name: str) -> Attack:
+        """Return the entry of an attack with these options.
+
+        Raises:
+            UserError: There is no attack, direction or search of that name, or the search is of another kind than the
+                attack's name says.
+        """
+        entry = find_attack(name, self.direction, self.search)
+        find_direction(entry.direction)
+        kind = find_search(entry.search).kind
+        own = find_search(find_attack(name).search).kind if self.search and not self.direction else kind
+        if kind != own:
+            raise UserError(f"option search: {self.search} is no {own} search, as {name} is")
+        return entry
+
+
+class AttackOptions(AttackSettings):
+    """How an attack is carried out; an option that an attack has no use for is ignored by it."""
+
+    batch_size: int = Field(
+        32, ge=1, le=65_536, description="images in a full pass; results depend on it by floating-point rounding alone"
+    )
+    block_size: int = Field(256, ge=1, le=65_536, description="finished attempts handed over together")
+    margin: float | None = Field(
+        None,
+        ge=0,
+        description="how far past zero a decision value must be to count as flipped; by default the network's own "
+        "rounding, measured",
+    )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> "Options":
-        """Build options from names and values; an unknown name is answered with the near ones."""
-        known = [field.name for field in fields(cls)]
+    def of(cls, values: Mapping[str, Any]) -> "AttackOptions":
+        """Build options from names and values; NumPy's numbers are as good as Python's.
+
+        Raises:
+            UserError: Names each option that is unknown or has a wrong value.
+        """
+        plain = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
         unknown = [
-            f"there is no attack option {name!r}{did_you_mean(name, known, otherwise='; there are ')}"
-            for name in values
-            if name not in known
+            f"there is no attack option {name!r}{did_you_mean(name, cls.model_fields, otherwise='; there are ')}"
+            for name in plain
+            if name not in cls.model_fields
         ]
         if unknown:
             raise UserError("\n".join(unknown))
-        return cls(**values)
+        try:
+            return cls(**plain)
+        except ValidationError as error:
+            raise UserError("\n".join(f"option {fault}" for fault in faults_of(error))) from None
 
 
-def _fault(name: str, value: object) -> str | None:
-    """Return what is wrong with an option's value, or None."""
-    if name in CHOICES:
-        if value in CHOICES[name]:
-            return None
-        return f"option {name}: no value {value!r}{did_you_mean(value, CHOICES[name], otherwise='; there are ')}"
-    if name in ("batch_size", "block_size", "max_steps"):
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        return None if whole else f"option {name}: expected a whole number from 1 on, not {value!r}"
-    if name == "margin" and value is None:
-        return None
-    lowest = 1 if name == "max_epsilon" else 0
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return None if number and value >= lowest else f"option {name}: expected a number from {lowest} on, not {value!r}"
+def options_of(entry: Attack) -> set[str]:
+    """Return the names of the options that an attack heeds, of those that the configuration sets."""
+    return {"direction", "search", *find_direction(entry.direction).takes, *find_search(entry.search).takes}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from faceflip.device import existing
 from faceflip.errors import UserError
 from faceflip.networks.objectives import Objective
+from faceflip.runtime.device import existing
 
 SMALL = (16, 8, 4)
 """Rows of the shapes that the last images of a run take, where they give the same bits as the full shape."""
@@ -27,7 +27,7 @@ MEASURED = 8
 HEADROOM = 32.0
 """The margin is this many times the largest difference between batch shapes seen on few images."""
 
-Seeds = Callable[[Tensor, slice], Tensor]
+OutputGradients = Callable[[Tensor, slice], Tensor]
 """Given the scores of some of a pass's images, and which ones these are, the gradient with respect to these scores."""
 
 
@@ -61,10 +61,10 @@ def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[
 
 @dataclass(frozen=True)
 class _Sample:
-    """A run's first images (n, P) with their seeds (n, M), scores (n, M) and gradients (n, P) in the full shape."""
+    """A run's first images (n, P), their output gradients and scores (n, M) and gradients (n, P) in the full shape."""
 
     images: Tensor
-    seeds: Tensor
+    output_gradients: Tensor
     scores: Tensor
     gradients: Tensor
 
@@ -113,32 +113,34 @@ class Passes:
         with torch.inference_mode():
             return self._in_shapes(images, lambda batch, _: (self.network(batch),), backward=False)[0]
 
-    def gradient(self, images: Tensor, seeds: Seeds) -> tuple[Tensor, Tensor]:
-        """Return scores (N, M) and the gradients (N, P) of seeds . scores with respect to the images (N, P).
+    def gradient(self, images: Tensor, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
+        """Return scores (N, M) and the gradients (N, P) of output gradients . scores with respect to the images (N, P).
 
         The first gradient pass of a run also keeps some of its images to measure rounding with, and settles the margin.
         """
 
         def run(batch: Tensor, part: slice) -> tuple[Tensor, Tensor]:
-            return self._backward(batch, part, seeds)
+            return self._backward(batch, part, output_gradients)
 
         scores, gradients = self._in_shapes(images, run, backward=True)
         if self._sample is None:
             few = slice(0, min(len(images), SMALL[0]))
             kept = images[few].to(torch.float32, copy=True)
-            self._sample = _Sample(kept, seeds(scores[few], few), scores[few].clone(), gradients[few].clone())
+            self._sample = _Sample(
+                kept, output_gradients(scores[few], few), scores[few].clone(), gradients[few].clone()
+            )
             if self.margin is None:
                 self.margin = HEADROOM * self._largest_difference(self._sample)
         return scores, gradients
 
-    def _backward(self, batch: Tensor, part: slice, seeds: Seeds) -> tuple[Tensor, Tensor]:
+    def _backward(self, batch: Tensor, part: slice, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
         """Return scores and gradients of a batch N x 3 x height x width whose first rows are the images of `part`."""
         batch = batch.detach().requires_grad_()
         with torch.enable_grad():
             scores = self.network(batch)
         known = part.stop - part.start
         wanted = torch.zeros_like(scores)
-        wanted[:known] = seeds(scores.detach()[:known], part)
+        wanted[:known] = output_gradients(scores.detach()[:known], part)
         (gradient,) = torch.autograd.grad(scores, batch, wanted)
         # The gradient of a plain sum is one number shown everywhere; directions are made of it in place.
         return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1).contiguous()
@@ -162,7 +164,7 @@ class Passes:
         if not backward:
             with torch.inference_mode():
                 return torch.equal(self.network(batch), sample.scores[part])
-        scores, gradients = self._backward(batch, part, lambda _, part: sample.seeds[part])
+        scores, gradients = self._backward(batch, part, lambda _, part: sample.output_gradients[part])
         return torch.equal(scores, sample.scores[part]) and torch.equal(gradients, sample.gradients[part])
 
     def _largest_difference(self, sample: _Sample) -> float:

@@ -1,6 +1,6 @@
 """Images along rays, compiled: one pass over the pixels where tensor operations need ten.
 
-Import this through `faceflip.compiled`, which decides where the compiled code is kept.
+Import this through `faceflip.runtime.compiled`, which decides where the compiled code is kept.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceflip import compiled
+from faceflip.runtime import compiled
 
 
 class Rays:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from faceflip.attempt import FOUND
+
 
 @dataclass(frozen=True)
 class AttackResult:
@@ -43,19 +45,15 @@ class AttackResult:
     @classmethod
     def blank(cls, count: int, size: tuple[int, int], margin: float) -> "AttackResult":
         """Make room for `count` attempts on images of `size` (height, width)."""
-        return cls(
-            index=np.zeros(count, np.int64),
-            perturbation=np.zeros((count, *size, 3), np.int16),
-            flipped=np.zeros(count, bool),
-            outcome=np.zeros(count, np.int8),
-            epsilon=np.full(count, np.nan),
-            steps=np.zeros(count, np.int32),
-            score_before=np.full(count, np.nan),
-            score_after=np.full(count, np.nan),
-            gradient_passes=np.zeros(count, np.int32),
-            forward_passes=np.zeros(count, np.int32),
-            margin=margin,
-        )
+        found = {
+            field.name: np.full(count, field.missing if field.missing != -1 else 0, field.dtype) for field in FOUND
+        }
+        perturbation = np.zeros((count, *size, 3), np.int16)
+        return cls(index=np.zeros(count, np.int64), perturbation=perturbation, **found, margin=margin)
+
+    def found(self) -> dict[str, np.ndarray]:
+        """Return what the attack found of each attempt, by the names of `faceflip.attempt.FOUND`."""
+        return {field.name: getattr(self, field.name) for field in FOUND}
 
     def put(self, rows: np.ndarray | slice, other: "AttackResult") -> None:
         """Copy the attempts of another result into these rows."""

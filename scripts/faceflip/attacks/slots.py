@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceflip.attacks.directions import Attempts, Direction, unit_seeds
-from faceflip.attacks.options import Options
+from faceflip.attacks.directions import Attempts, Direction, unit_scaled
+from faceflip.attacks.options import AttackOptions
 from faceflip.attacks.passes import Passes
 from faceflip.errors import UserError
 from faceflip.networks.objectives import decisions
 from faceflip.outcomes import Outcome
 
 
-class Wants(IntEnum):
+class SlotState(IntEnum):
     """What a slot is waiting for."""
 
     IMAGE = 0
@@ -28,7 +28,7 @@ class Wants(IntEnum):
 
 @dataclass(frozen=True)
 class GradientPass:
-    """What a gradient pass tells about N images.
+    """What a gradient pass finds of N images.
 
     Attributes:
         values: (N,) float64, decision values.
@@ -47,7 +47,7 @@ class Slots:
     """State that every search needs, for `count` attempts at once.
 
     Attributes:
-        wants: `Wants` of each slot.
+        state: `SlotState` of each slot.
         position: place of the attempt's image in the run's input.
         image: (slots, P) uint8, the unperturbed images.
         attribute: the attacked column of the decision values.
@@ -56,13 +56,13 @@ class Slots:
         gradients, forwards: passes made for this attempt.
     """
 
-    def __init__(self, count: int, passes: Passes, direction: Direction, options: Options, columns: int) -> None:
+    def __init__(self, count: int, passes: Passes, direction: Direction, options: AttackOptions, columns: int) -> None:
         """Make `count` empty slots for attributes below `columns`."""
         self.columns = columns
         self.passes = passes
         self.direction = direction
         self.options = options
-        self.wants = np.full(count, Wants.IMAGE, np.int8)
+        self.state = np.full(count, SlotState.IMAGE, np.int8)
         self.position = np.zeros(count, np.int64)
         self.before = np.zeros(count)
         self.after = np.zeros(count)
@@ -79,14 +79,14 @@ class Slots:
         self._decision = torch.zeros(count, dtype=torch.int8, device=device)
         self._scores: Tensor | None = None
 
-    def oldest(self, wants: Wants) -> np.ndarray:
+    def oldest(self, state: SlotState) -> np.ndarray:
         """Return the slots that want this, in the order in which their images entered."""
-        rows = np.flatnonzero(self.wants == wants)
+        rows = np.flatnonzero(self.state == state)
         return rows[np.argsort(self.position[rows])]
 
-    def count(self, wants: Wants) -> int:
+    def count(self, state: SlotState) -> int:
         """Return how many slots want this."""
-        return int(np.count_nonzero(self.wants == wants))
+        return int(np.count_nonzero(self.state == state))
 
     def on_device(self, array: np.ndarray) -> Tensor:
         """Return an array, such as slot numbers, as a tensor on the device."""
@@ -102,7 +102,7 @@ class Slots:
         self.after[rows] = np.nan
         self.epsilon[rows] = np.nan
         self.steps[rows] = self.gradients[rows] = self.forwards[rows] = 0
-        self.wants[rows] = Wants.GRADIENT
+        self.state[rows] = SlotState.GRADIENT
 
     def gradient(self, rows: np.ndarray, images: Tensor) -> GradientPass:
         """Make a gradient pass at images (N, P) of these slots."""
@@ -110,19 +110,19 @@ class Slots:
         fresh = self.gradients[rows] == 0
         upwards = torch.zeros(len(rows), device=self.passes.device)
 
-        def seeds(scores: Tensor, part: slice) -> Tensor:
+        def output_gradients(scores: Tensor, part: slice) -> Tensor:
             some = index[part]
             self._begin(scores, some, fresh[part])
             attempts = Attempts(self._attribute[some], self._decision[some], self._label[some], self._scores[some])
-            unit = unit_seeds(self.direction.seeds(scores, attempts, self.passes.objective, self.options))
+            unit = unit_scaled(self.direction.output_gradient(scores, attempts, self.passes.objective, self.options))
             upwards[part] = self._values(unit, some)
             return unit
 
-        scores, gradients = self.passes.gradient(images, seeds)
+        scores, gradients = self.passes.gradient(images, output_gradients)
         directions, slope = self.direction.scale(gradients)
         # One transfer for everything that the bookkeeping needs.
-        told = torch.stack([self._values(scores, index), self._decision[index], slope, upwards])
-        values, decision, slope, upwards = told.double().cpu().numpy()
+        passed = torch.stack([self._values(scores, index), self._decision[index], slope, upwards])
+        values, decision, slope, upwards = passed.double().cpu().numpy()
         self._check_finite(rows, values, "score")
         self._check_finite(rows, slope, "gradient")
         self.before[rows[fresh]] = values[fresh]
@@ -134,7 +134,7 @@ class Slots:
         """Keep the scores of unperturbed images, and the decisions on them."""
         if self._scores is None:
             self._check_outputs(scores)
-            self._scores = scores.new_zeros(len(self.wants), scores.shape[1])
+            self._scores = scores.new_zeros(len(self.state), scores.shape[1])
         if not fresh.any():
             return
         if not fresh.all():
@@ -159,7 +159,7 @@ class Slots:
     def finish(self, rows: np.ndarray, outcome: Outcome | np.ndarray) -> None:
         """End attempts; those of outcome FLIPPED need `after`, `epsilon` and `steps` set beside."""
         self.outcome[rows] = outcome
-        self.wants[rows] = Wants.COLLECTION
+        self.state[rows] = SlotState.COLLECTION
 
     def _values(self, scores: Tensor, index: Tensor) -> Tensor:
         values = self.passes.objective.decision_values(scores)
@@ -168,15 +168,16 @@ class Slots:
         return values.gather(1, self._attribute[index][:, None]).squeeze(1)
 
     def _check_outputs(self, scores: Tensor) -> None:
-        """Raise `UserError` where the network's scores do not go with the objective or the attributes."""
+        """Raise `UserError` where the network's scores do not go with objective, attributes or direction."""
         objective = self.passes.objective
-        expected = objective.outputs(1) if objective.separate else scores.shape[-1]
-        if scores.ndim != 2 or scores.shape[1] != expected:
+        if scores.ndim != 2 or scores.shape[1] == 0 or scores.shape[1] % objective.scores_an_attribute:
+            expected = "N x 2 for each attribute" if objective.two_logits else "N x 1 for each attribute"
             shape = " x ".join(map(str, scores.shape))
-            raise UserError(f"objective {objective.name}: expected scores N x {expected} of the network, not {shape}")
+            raise UserError(f"objective {objective.name}: expected scores {expected} of the network, not {shape}")
         decided = objective.decision_values(scores).shape[1]
         if self.columns > decided:
             raise UserError(f"attribute {self.columns - 1}: the network decides on {decided}, counted from 0")
+        self.direction.check_network(objective, self.options, decided)
 
     def _check_finite(self, rows: np.ndarray, values: np.ndarray, what: str) -> None:
         if not np.isfinite(values).all():

@@ -48,9 +48,9 @@ def flip(
 
     from faceflip.attacks import Options
     from faceflip.attacks import attack as run
-    from faceflip.device import prepare
-    from faceflip.files import telling_disk_errors
+    from faceflip.io.files import telling_disk_errors
     from faceflip.networks.checkpoint import load_checkpoint
+    from faceflip.runtime.device import prepare
     from faceflip.similarity import pass_scores
 
     options = _options(option or [])
@@ -169,7 +169,7 @@ def _write(
     """Write the flipped images as lossless PNG and return their paths; images of one name are told apart by number."""
     from PIL import Image
 
-    from faceflip.files import replacing
+    from faceflip.io.files import replacing
 
     stems = [path.stem for path in paths]
     files: list[Path | None] = []

@@ -26,11 +26,11 @@ def labels(
     """
     from rich.console import Console
 
-    from faceflip.analysis.labels import label_correlations, label_statistics
-    from faceflip.celeba import SPLITS, official
-    from faceflip.celeba.labels import read_labels
-    from faceflip.celeba.layout import find
-    from faceflip.files import replacing
+    from faceflip.analysis.label_statistics import label_correlations, label_statistics
+    from faceflip.data.celeba import SPLITS, official
+    from faceflip.data.celeba.finding import find
+    from faceflip.data.celeba.labels import read_labels
+    from faceflip.io.files import replacing
 
     layout = find(folder, images=False)
     layout.require(images=False)
@@ -64,8 +64,8 @@ def _attributes(statistics: "pd.DataFrame") -> "Table":
     """Lay the statistics out with a row per attribute, in percent."""
     from rich.table import Table
 
-    from faceflip.analysis.labels import MEAN
-    from faceflip.celeba import SPLITS
+    from faceflip.analysis.label_statistics import MEAN
+    from faceflip.data.celeba import SPLITS
 
     shares = [*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]
     table = Table(box=None, pad_edge=False)

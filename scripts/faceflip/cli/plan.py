@@ -10,7 +10,7 @@ import typer
 from faceflip.errors import UserError
 
 if TYPE_CHECKING:
-    from faceflip.estimate import Estimate
+    from faceflip.workflow.estimate import Estimate
 
 
 def plan(
@@ -33,10 +33,10 @@ def plan(
 
     Example: faceflip plan --configfile workflow/presets/paper.yaml --tflops 40
     """
-    from faceflip.config import read_config
-    from faceflip.estimate import Estimate
-    from faceflip.estimate import as_json as to_json
-    from faceflip.plan import SEPARATE
+    from faceflip.workflow.config import read_config
+    from faceflip.workflow.estimate import Estimate
+    from faceflip.workflow.estimate import as_json as to_json
+    from faceflip.workflow.plan import SEPARATE
 
     for option, speed in {"--tflops": tflops, "--images-per-second": images_per_second}.items():
         if speed is not None and not 0 < speed < math.inf:
@@ -66,7 +66,7 @@ def _project(given: Path | None) -> Path:
 
 
 def _probed(estimate: "Estimate", network: str) -> float:
-    from faceflip.device import computing_on
+    from faceflip.runtime.device import computing_on
     from faceflip.training.probe import images_per_second
 
     compute, options = estimate.config["compute"], estimate.options(network)

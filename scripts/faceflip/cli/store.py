@@ -16,7 +16,7 @@ from faceflip.wording import quantity
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from faceflip.dataset import Dataset
+    from faceflip.data.packed import Dataset
     from faceflip.store import Store
 
 DATASET = Path("dataset", "celeba.h5")
@@ -88,7 +88,7 @@ def show(
 
     Example: faceflip show results/attacks/euclidean/converged/ffa-line.h5 --attribute Smiling --best 6
     """
-    from faceflip.files import replacing
+    from faceflip.io.files import replacing
     from faceflip.store import open_store
     from faceflip.store.panels import best_rows, draw_sheet
     from faceflip.store.terminal import picture_escape
@@ -135,8 +135,8 @@ def check(
 
     Example: faceflip check results
     """
-    from faceflip.dataset import open_dataset
-    from faceflip.inventory import SNAKEMAKE, find_damage, repair, results_folder
+    from faceflip.data.packed import open_dataset
+    from faceflip.io.inventory import SNAKEMAKE, find_damage, repair, results_folder
     from faceflip.store.check import Report, may_be_store
     from faceflip.store.check import check as check_stores
     from faceflip.store.remedies import target
@@ -247,7 +247,7 @@ def diff(
 
 def _why_not_covered(path: Path) -> str:
     """Say why a file or folder cannot be compared with inventories."""
-    from faceflip.inventory import SNAKEMAKE, results_folder
+    from faceflip.io.inventory import SNAKEMAKE, results_folder
 
     if not path.exists():
         return "no such file or folder"
@@ -265,7 +265,7 @@ def _as_given(file: Path, path: Path) -> Path:
 
 def _left_out(path: Path, checked: list[Path]) -> list[str]:
     """Return the files and folders right below a folder with files that nothing was compared with."""
-    from faceflip.inventory import uncovered
+    from faceflip.io.inventory import uncovered
 
     files = [file.relative_to(path) for file in uncovered(path) if file not in checked] if path.is_dir() else []
     names = dict.fromkeys(f"{path / file.parts[0]}{'/' if len(file.parts) > 1 else ''}" for file in files)
@@ -370,7 +370,7 @@ def _dataset_around(store: "Store") -> Path | None:
 
 def _dataset_of(store: "Store", given: Path | None) -> "Dataset":
     """Open the dataset that was attacked: the given one, else that of the results folder around the store."""
-    from faceflip.dataset import open_dataset
+    from faceflip.data.packed import open_dataset
 
     path = given or _dataset_around(store)
     if path is None:

@@ -19,8 +19,8 @@ def synthesize(
 
     Example: faceflip synthesize faces --train 20000 --workers 8
     """
-    from faceflip.progress import Progress
-    from faceflip.synthetic import write_celeba
+    from faceflip.data.synthetic import write_celeba
+    from faceflip.runtime.progress import Progress
 
     write_celeba(
         folder,

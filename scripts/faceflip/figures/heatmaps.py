@@ -10,10 +10,10 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
+from faceflip.analysis.matrices import matrix
 from faceflip.analysis.names import display_name
-from faceflip.analysis.ordering import clustered
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.transfers import matrix
+from faceflip.analysis.statistics.ordering import clustered
 from faceflip.figures.style import DPI, GREY, MM, NORMAL, PAGE, note_height, nothing, with_note
 
 GAP, RIGHT, TOP, BAR = 3.0, 1.0, 11.0, 11.0

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from faceflip.analysis.run import RunDescription
-from faceflip.files import replacing
+from faceflip.io.files import replacing
 
 MM = 1 / 25.4
 """A millimetre in inches."""

@@ -10,11 +10,13 @@ import torch
 
 import faceflip
 from faceflip.errors import UserError
-from faceflip.files import replacing
+from faceflip.io.files import replacing
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
 from faceflip.networks.torch_file import read_torch_file
 
-FORMAT, VERSION = "faceflip-checkpoint", 2
+FORMAT, VERSION = "faceflip-checkpoint", 3
+OLDER = {2: "0.1"}
+"""Earlier versions that are read, and the faceflip that wrote them."""
 
 REMEDY = "is the path right? If the workflow made it, delete it and run again"
 """What to do about a file that is no sound checkpoint; it may be one that the workflow knows nothing of."""
@@ -25,12 +27,16 @@ class CheckpointInfo:
     """What a checkpoint says of itself.
 
     Attributes:
+        network: Name of the network in the configuration that trained it.
+        member: The attribute that it decides on, or ``all``.
         epoch: The number of epochs trained.
         metrics: Row of the training history at that epoch.
         training: The training options and the seed.
         dataset_fingerprint: Of the dataset it was trained on.
     """
 
+    network: str
+    member: str
     epoch: int
     metrics: dict[str, float]
     training: dict[str, Any]
@@ -43,7 +49,7 @@ def save_checkpoint(path: Path | str, network: AttributeNetwork, info: Checkpoin
         "format": FORMAT,
         "version": VERSION,
         "software": {"faceflip": faceflip.__version__, "torch": str(torch.__version__)},
-        "network": network.spec.to_dict(),
+        "spec": network.spec.to_dict(),
         "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
         **vars(info),
     }
@@ -56,7 +62,7 @@ def save_checkpoint(path: Path | str, network: AttributeNetwork, info: Checkpoin
 def load_checkpoint(
     path: Path | str,
     device: torch.device | str = "cpu",
-    objective: str | None = None,
+    loss: str | None = None,
     attributes: Sequence[str] | None = None,
 ) -> tuple[AttributeNetwork, CheckpointInfo]:
     """Read a checkpoint and return its network, in evaluation mode on `device`, and what it says of itself.
@@ -64,7 +70,7 @@ def load_checkpoint(
     Args:
         path: The file.
         device: Where the network shall lie.
-        objective: The kind of network that is expected; None accepts any.
+        loss: The loss that it is expected to be trained for; None accepts any.
         attributes: The attributes that it is expected to decide on, in this order; None accepts any.
 
     Raises:
@@ -74,18 +80,20 @@ def load_checkpoint(
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = f"its format entry is {content.get('format')!r}" if isinstance(content, dict) else "no format entry"
         raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); {REMEDY}")
-    if (version := content.get("version")) != VERSION:
+    version = content.get("version")
+    if version != VERSION and version not in OLDER:
         newer = isinstance(version, int) and version > VERSION
         remedy = "a newer faceflip wrote it: update this one" if newer else REMEDY
         raise UserError(f"{path}: checkpoint version {version!r}, but this program reads version {VERSION}; {remedy}")
     try:
-        spec = NetworkSpec.from_dict(content["network"])
+        content = _upgraded(content) if version in OLDER else content
+        spec = NetworkSpec.from_dict(content["spec"])
         network = build(spec)
         network.load_state_dict(content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
-    _require(path, "a network of kind", spec.objective, objective)
+    _require(path, "a network of loss", spec.loss, loss)
     _require(path, "a network for", spec.attributes, attributes and tuple(attributes))
     return network.eval().to(device), info
 
@@ -98,6 +106,17 @@ def _read(path: Path) -> Any:
     except Exception as error:  # an unpickler raises whatever the damaged bytes lead it to
         reason = str(error).partition("\n")[0]
         raise UserError(f"{path}: not a readable checkpoint ({reason}); {REMEDY}") from error
+
+
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a checkpoint of version 2 in today's terms."""
+    old = dict(content["network"])
+    kind, name = old.pop("objective"), old.pop("architecture")
+    identity = {key: old.pop(key) for key in ("attributes", "image_size")}
+    architecture = {"name": name if name == "vgg16" else f"torchvision/{name}", **old}
+    spec = {"loss": "euclidean" if kind == "moon" else kind, **identity, "architecture": architecture}
+    member = "all" if kind == "moon" else identity["attributes"][0]
+    return {**content, "spec": spec, "network": kind, "member": member}
 
 
 def _require(path: Path | str, what: str, found: Any, expected: Any) -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from faceflip.errors import UserError
-from faceflip.progress import MoreDone
+from faceflip.runtime.progress import MoreDone
 
 
 def to_input(images: np.ndarray, device: torch.device | str = "cpu") -> Tensor:

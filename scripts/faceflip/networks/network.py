@@ -1,15 +1,17 @@
 """A network as the rest of faceflip sees it: from pixels to scores, built from a specification."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from faceflip.architecture_names import ARCHITECTURE_NAMES, VGG16
-from faceflip.errors import UserError, did_you_mean
+from faceflip.catalogue import find_architecture
+from faceflip.errors import UserError
+from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.initialisation import initialise
-from faceflip.networks.objectives import OBJECTIVES, Objective
+from faceflip.networks.objectives import Objective, objective_of
+from faceflip.registry import is_reference, load
 
 
 @dataclass(frozen=True)
@@ -17,41 +19,33 @@ class NetworkSpec:
     """Everything that is needed to build a network, and nothing about how it was trained.
 
     Attributes:
-        objective: A key of `OBJECTIVES`.
+        loss: In the registry of losses, or a reference to one's own.
         attributes: The attributes it decides on, in the order of its decision values.
         image_size: Width and height of its images in pixels.
-        architecture: ``vgg16``, or the name of a classification model of torchvision that takes images of that size.
-        width: Multiplier of the channels (``vgg16`` only).
-        dropout: Probability of dropping a hidden unit in training (``vgg16`` only).
-        input_mean: Subtracted from the red, green and blue pixel values (0-255).
-        input_scale: Multiplies the pixel values after that.
-        initialisation: A key of `faceflip.networks.initialisation.FILLERS`.
-        pooling: Whether pools round their size up, as Caffe's do (``ceil``), or down (``floor``; ``vgg16`` only).
+        architecture: Its layers and normalisation.
     """
 
-    objective: str
+    loss: str
     attributes: tuple[str, ...]
     image_size: tuple[int, int]
-    architecture: str = VGG16
-    width: float = 1.0
-    dropout: float = 0.5
-    input_mean: tuple[float, float, float] = (129.1863, 104.7624, 93.5940)
-    input_scale: float = 1.0
-    initialisation: str = "xavier"
-    pooling: str = "ceil"
+    architecture: ArchitectureOptions = field(default_factory=ArchitectureOptions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as they go into checkpoints and JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            "loss": self.loss,
+            "attributes": list(self.attributes),
+            "image_size": list(self.image_size),
+            "architecture": self.architecture.model_dump(),
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NetworkSpec":
-        """Build a specification from plain values; unknown and missing keys raise TypeError."""
-        tuples = {"attributes", "image_size", "input_mean"}
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise TypeError(f"unknown keys {sorted(unknown)}")
-        return cls(**{key: tuple(value) if key in tuples else value for key, value in values.items()})
+        """Build a specification from plain values; unknown and missing keys raise TypeError or ValueError."""
+        values = dict(values)
+        architecture = ArchitectureOptions(**values.pop("architecture", {}))
+        tuples = {name: tuple(values.pop(name)) for name in ("attributes", "image_size") if name in values}
+        return cls(**values, **tuples, architecture=architecture)
 
 
 class AttributeNetwork(nn.Module):
@@ -61,18 +55,19 @@ class AttributeNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         outputs = self.objective.outputs(len(spec.attributes))
-        self.layers = _layers(spec, outputs)
-        self.register_buffer("input_mean", torch.tensor(spec.input_mean).view(1, 3, 1, 1), persistent=False)
-        initialise(self.layers, spec.initialisation)
+        self.layers = _layers(spec.architecture, outputs, spec.image_size)
+        mean = torch.tensor(tuple(spec.architecture.input_mean)).view(1, 3, 1, 1)
+        self.register_buffer("input_mean", mean, persistent=False)
+        initialise(self.layers, spec.architecture.initialisation)
 
     @property
     def objective(self) -> Objective:
         """The objective that the scores belong to."""
-        return OBJECTIVES[self.spec.objective]
+        return objective_of(self.spec.loss)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores, shape (N, outputs), of float RGB images, shape (N, 3, H, W), values 0-255."""
-        return self.layers((images - self.input_mean) * self.spec.input_scale)
+        return self.layers((images - self.input_mean) * self.spec.architecture.input_scale)
 
 
 def build(spec: NetworkSpec, seed: int | None = None) -> AttributeNetwork:
@@ -81,7 +76,7 @@ def build(spec: NetworkSpec, seed: int | None = None) -> AttributeNetwork:
     The network lies in memory as channels-last, in which convolutions are fastest on CPUs and GPUs alike.
 
     Raises:
-        UserError: There is no architecture of that name.
+        UserError: There is no architecture or loss of that name.
     """
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
@@ -102,7 +97,7 @@ def outline(spec: NetworkSpec) -> AttributeNetwork:
         network = build(spec).to("meta")
     width, height = spec.image_size
     expected = (2, network.objective.outputs(len(spec.attributes)))
-    where = f"network.architecture: {spec.architecture}"
+    where = f"architecture.name: {spec.architecture.name}"
     for training in (True, False):
         try:
             scores = network.train(training)(torch.empty(2, 3, height, width, device="meta"))
@@ -118,16 +113,12 @@ def outline(spec: NetworkSpec) -> AttributeNetwork:
     return network
 
 
-def _layers(spec: NetworkSpec, outputs: int) -> nn.Module:
-    if spec.architecture == VGG16:
-        from faceflip.networks.vgg import vgg16
-
-        return vgg16(outputs, spec.image_size, spec.width, spec.dropout, spec.pooling)
-    if spec.architecture not in ARCHITECTURE_NAMES:
-        hint = did_you_mean(spec.architecture, ARCHITECTURE_NAMES)
-        raise UserError(f"network.architecture: there is no network {spec.architecture!r}{hint}")
-    from torchvision.models import get_model  # takes seconds to import, so only where it is asked for
-
-    # These two have further classifiers half-way, whose scores would come beside the network's own in training.
-    plain = {"aux_logits": False, "init_weights": False} if spec.architecture in ("googlenet", "inception_v3") else {}
-    return get_model(spec.architecture, weights=None, num_classes=outputs, **plain)
+def _layers(architecture: ArchitectureOptions, outputs: int, image_size: tuple[int, int]) -> nn.Module:
+    entry = find_architecture(architecture.name)
+    options = {name: getattr(architecture, name) for name in entry.takes} | architecture.options
+    _, slash, name = architecture.name.partition("/")
+    within = () if is_reference(architecture.name) or not slash else (name,)
+    try:
+        return load(entry.target)(*within, outputs, image_size, **options)
+    except TypeError as error:
+        raise UserError(f"architecture.name: {architecture.name} cannot be built ({error})") from error

@@ -1,93 +1,100 @@
 """What a network is trained for, and how its scores are read as decisions.
 
 Labels are -1 (absent) and +1 (present) throughout; a decision is +1 where the decision value is above zero, else -1, so
-that a value of exactly zero counts as absent (eq. (2) of Rozsa et al. 2018).
+that a value of exactly zero counts as absent (eq. (2) of Rozsa et al. 2018). Every objective serves networks of one
+attribute and of many: the loss of an image is the sum over its attributes. What the paper calls MOON is `Euclidean` for
+all attributes in one network.
+
+To add a loss, derive from `Objective` and write `loss`; the other methods are those of one score an attribute.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from faceflip.catalogue import find_loss
+from faceflip.registry import load
 
-class Objective(Protocol):
-    """A loss over scores together with the reading of the scores.
+
+class Objective:
+    """A loss over scores together with the reading of the scores; here each attribute has one score.
 
     Attributes:
-        name: Its key in `OBJECTIVES`.
-        separate: Whether a network of it decides on one attribute alone.
+        name: In the registry of losses, or the reference to one's own.
+        separable: Whether the loss is a sum over attributes, so that one attribute's part of it can be taken alone.
+        two_logits: Whether an attribute has two scores, absent and present, and its decision value is their difference.
     """
 
-    name: str
-    separate: bool
+    separable: bool = True
+    two_logits: bool = False
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    @property
+    def scores_an_attribute(self) -> int:
+        """How many scores each attribute has."""
+        return 2 if self.two_logits else 1
 
     def outputs(self, attributes: int) -> int:
         """Return how many scores the network gives for this many attributes."""
-        ...
+        return attributes * self.scores_an_attribute
 
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each image, shape (N,), of scores (N, outputs) and labels (N, attributes) in {-1, +1}."""
-        ...
+        raise NotImplementedError
 
     def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Return the derivative of each image's loss by its scores, shape (N, outputs), with no precision lost."""
-        ...
+        """Return the derivative of each image's loss by its scores, shape (N, outputs).
+
+        Override it where automatic differentiation loses precision, such as on the flat side of a loss.
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            scores = scores.detach().clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.loss(scores, labels).sum(), scores)
+        return gradient
 
     def decision_values(self, scores: Tensor) -> Tensor:
         """Return signed decision values, shape (N, attributes); above zero means present."""
-        ...
+        return scores
+
+    def carrier(self, attribute: Tensor, decision: Tensor) -> Tensor:
+        """Return which score carries the decisions on attributes (N,), as int64 (N,)."""
+        return attribute
+
+    def of_attribute(self, attribute: Tensor, outputs: int) -> Tensor:
+        """Return which of so many scores are those of the attributes (N,), as bool (N, outputs)."""
+        owner = torch.arange(outputs, device=attribute.device) // self.scores_an_attribute
+        return owner == attribute[:, None]
+
+    def value_gradient(self, attribute: Tensor, outputs: int) -> Tensor:
+        """Return the derivative of the decision values on attributes (N,) by so many scores, shape (N, outputs)."""
+        return self.of_attribute(attribute, outputs).float()
 
 
-@dataclass(frozen=True)
-class Euclidean:
-    """One score f for one attribute, J = (f - y)^2 (eq. (1))."""
-
-    name: str = "euclidean"
-    separate: bool = True
-
-    def outputs(self, attributes: int) -> int:
-        """Return the number of scores: one an attribute."""
-        return attributes
+class Euclidean(Objective):
+    """One score f for each attribute, J = sum of (f - y)^2 (eqs. (1) and (4))."""
 
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Return the squared distance to the label, summed over the attributes (one, or all of MOON's; eq. (4))."""
+        """Return the squared distance to the labels."""
         return (scores - labels).square().sum(dim=1)
 
     def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return 2 (f - y)."""
         return 2 * (scores - labels)
 
-    def decision_values(self, scores: Tensor) -> Tensor:
-        """Return the scores themselves."""
-        return scores
 
+class Softmax(Objective):
+    """Two logits (absent, present) for each attribute and the sum of their cross-entropies."""
 
-@dataclass(frozen=True)
-class Moon(Euclidean):
-    """All attributes in one network, J = sum over attributes of (f_i - y_i)^2 (eq. (4))."""
-
-    name: str = "moon"
-    separate: bool = False
-
-
-@dataclass(frozen=True)
-class Softmax:
-    """Two logits (absent, present) for one attribute and their cross-entropy."""
-
-    name: str = "softmax"
-    separate: bool = True
-
-    def outputs(self, attributes: int) -> int:
-        """Return the number of scores: the two logits of the one attribute."""
-        if attributes != 1:
-            raise ValueError(f"a softmax network has one attribute, not {attributes}")
-        return 2
+    two_logits = True
 
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy of the two logits."""
-        return functional.cross_entropy(scores, (labels[:, 0] > 0).long(), reduction="none")
+        """Return the cross-entropy of the attributes' two logits."""
+        each = functional.cross_entropy(scores.reshape(-1, 2), (labels > 0).long().reshape(-1), reduction="none")
+        return each.view(len(scores), -1).sum(dim=1)
 
     def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the wrong label's probability, positive at its logit and negative at the label's own.
@@ -96,14 +103,44 @@ class Softmax:
         decision.
         """
         rise = labels * torch.sigmoid(-labels * self.decision_values(scores))
-        return torch.cat([rise, -rise], dim=1)
+        return torch.stack([rise, -rise], dim=2).flatten(1)
 
     def decision_values(self, scores: Tensor) -> Tensor:
-        """Return present minus absent, shape (N, 1): a tie counts as absent."""
-        return scores[:, 1:2] - scores[:, 0:1]
+        """Return present minus absent: a tie counts as absent."""
+        return scores[:, 1::2] - scores[:, 0::2]
+
+    def carrier(self, attribute: Tensor, decision: Tensor) -> Tensor:
+        """Return the larger logit: that of the decision."""
+        return 2 * attribute + (decision > 0)
+
+    def value_gradient(self, attribute: Tensor, outputs: int) -> Tensor:
+        """Return -1 at absent and +1 at present."""
+        signs = torch.tensor([-1.0, 1.0], device=attribute.device).repeat(outputs // 2)
+        return self.of_attribute(attribute, outputs) * signs
 
 
-OBJECTIVES: dict[str, Objective] = {each.name: each for each in (Euclidean(), Softmax(), Moon())}
+class BinaryCrossEntropy(Objective):
+    """One score f for each attribute, its sigmoid the probability of *present*, and the sum of cross-entropies."""
+
+    def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the sum of log(1 + exp(-y f))."""
+        return functional.softplus(-labels * scores).sum(dim=1)
+
+    def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return -y times the wrong label's probability."""
+        return -labels * torch.sigmoid(-labels * scores)
+
+
+@cache
+def objective_of(name: str) -> Objective:
+    """Return the objective of a loss's name or reference.
+
+    Raises:
+        UserError: There is no such loss.
+    """
+    made = load(find_loss(name).target)()
+    made.name = name
+    return made
 
 
 def decisions(values: Tensor) -> Tensor:

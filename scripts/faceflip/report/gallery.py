@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceflip.analysis.names import NETWORKS, ordered
-from faceflip.plan import CHECKPOINTS
 from faceflip.store.panels import LEAST_PANEL_WIDTH, visible
+from faceflip.workflow.plan import CHECKPOINTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def draw_gallery(pictures: Sequence[Picture], dataset: Path, stores: Sequence[Pa
     """
     from PIL import Image
 
-    from faceflip.dataset import open_dataset
+    from faceflip.data.packed import open_dataset
     from faceflip.store import open_store
 
     folder.mkdir(parents=True, exist_ok=True)

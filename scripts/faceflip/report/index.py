@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from faceflip.analysis.html import environment, sheets_of
+from faceflip.analysis.make import TABLES
+from faceflip.analysis.make import reading_of as reading_of_table
 from faceflip.analysis.names import NETWORK_NAMES, display_name, ordered
 from faceflip.analysis.pages import Sheet
-from faceflip.analysis.product import PARTS, Product, Reading
-from faceflip.analysis.registry import TABLES
-from faceflip.analysis.registry import reading_of as reading_of_table
 from faceflip.analysis.run import RunDescription
-from faceflip.figures.registry import FIGURES
-from faceflip.figures.registry import reading_of as reading_of_figure
+from faceflip.figures.make import FIGURES
+from faceflip.figures.make import reading_of as reading_of_figure
 from faceflip.report.gallery import Picture
+from faceflip.workflow.products import PARTS, Product, Reading
 
 MATRICES = ("portability", "correlation")
 """Tables that are heat maps."""

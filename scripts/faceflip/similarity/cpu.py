@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 
-from faceflip import compiled
+from faceflip.runtime import compiled
 from faceflip.similarity.definition import PassScores
 
 # A group shares the preparation of its original; more pairs would gain nothing and make threads wait for the last

@@ -1,6 +1,6 @@
 """The compiled CPU engine of PASS: everything for one pair, on one thread.
 
-Import this through `faceflip.compiled`, which decides where the compiled code is kept. All functions stand
+Import this through `faceflip.runtime.compiled`, which decides where the compiled code is kept. All functions stand
 in this one file because numba's cache notices a change only in the file of the function that is called.
 
 Arithmetic is float32 on pixels and float64 on sums over rows, matrices and coordinates of rows. Sums within a row may

@@ -141,7 +141,7 @@ def pass_scores(
     chosen = choose_engine(engine, device, originals, perturbed)
     options = {"channels": _CHANNELS[color], "align": align, "unaligned": unaligned, "progress": progress}
     if chosen == "torch":
-        from faceflip.device import existing
+        from faceflip.runtime.device import existing
         from faceflip.similarity import batched
 
         device = None if device is None else existing(device)

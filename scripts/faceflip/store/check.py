@@ -10,12 +10,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from faceflip.dataset import Dataset
+from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
-from faceflip.files import LEFTOVER, sha256
-from faceflip.inventory import SNAKEMAKE
+from faceflip.io.files import LEFTOVER, sha256
+from faceflip.io.inventory import SNAKEMAKE
+from faceflip.io.paths import CHECKPOINT, NETWORKS
 from faceflip.outcomes import Outcome
-from faceflip.store import layout
+from faceflip.pixels import perturbed
+from faceflip.store import schema
 from faceflip.store.compression import COMPRESSIONS
 from faceflip.store.header import StoreHeader
 from faceflip.store.reader import JoinedStore, Shard, SourcesError, Store, open_store
@@ -41,7 +43,7 @@ class Fault:
 
 
 @dataclass
-class Report:
+class Findings:
     """The faults found, and the stores that were checked."""
 
     faults: list[Fault] = field(default_factory=list)
@@ -62,7 +64,7 @@ def check(
     dataset: Dataset | None = None,
     networks: str | os.PathLike | None = None,
     deep: bool = False,
-) -> Report:
+) -> Findings:
     """Check one store, a joined view with its shards, or every store below a folder.
 
     Each byte is compared with the seal, and the content with the format's rules. Of a folder, shards are also compared
@@ -93,7 +95,7 @@ class _Checker:
         self.dataset = dataset
         self.networks = networks
         self.deep = deep
-        self.report = Report()
+        self.report = Findings()
         self._digests: dict[Path, str | None] = {}
         self._told: set[str] = set()
 
@@ -141,7 +143,7 @@ class _Checker:
 
     def _scores(self, shard: Shard) -> None:
         """Check the scores of a shard, if they are where a run has them."""
-        file = scores_path(shard.path)
+        file = scores_path(shard)
         if file is not None and file.exists():
             try:
                 read_scores_of(shard, file)
@@ -188,18 +190,23 @@ class _Checker:
         if self.networks is None:
             return
         for name, recorded in store.header.checkpoint_sha256.items():
-            places = _checkpoint_places(self.networks, store.header, name)
-            found = next(filter(None, map(self._digest, places)), None)
+            place = self._checkpoint(store.header, name)
+            found = self._digest(place)
             if found is None:
                 yield (
                     f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}; "
-                    f"give the networks that were attacked by --networks; if it is these, {make(places[0])}"
+                    f"give the networks that were attacked by --networks; if it is these, {make(place)}"
                 )
             elif found != recorded:
                 yield (
                     f"the {store.header.checkpoint} checkpoint of {name} is not the one that was attacked; give the "
                     f"networks that were by --networks; if it is these, the checkpoint has changed since"
                 )
+
+    def _checkpoint(self, header: StoreHeader, member: str) -> Path:
+        """Return where the folder of checkpoints has that of a member."""
+        place = CHECKPOINT.of(network=header.network, member=member, checkpoint=header.checkpoint)
+        return self.networks / Path(place).relative_to(NETWORKS)
 
     def _digest(self, path: Path) -> str | None:
         if path not in self._digests:
@@ -235,12 +242,6 @@ def may_be_store(path: Path) -> bool:
         return file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE
 
 
-def _checkpoint_places(networks: Path, header: StoreHeader, name: str) -> list[Path]:
-    """Return where a checkpoint may be: separate networks lie below their kind, MOON at the top."""
-    stems = [name] if name == header.network else [f"{header.network}/{name}", name]
-    return [networks / stem / f"{header.checkpoint}.pt" for stem in stems]
-
-
 def _format_problems(store: Store) -> Iterator[str]:
     yield from _attribute_problems(store)
     if isinstance(store, Shard):
@@ -264,7 +265,7 @@ def _locate_damage(store: Store) -> str:
 
 def _attribute_problems(store: Store) -> Iterator[str]:
     attributes = store._file.attrs
-    expected = {"format": layout.FORMAT, "version": layout.VERSION}
+    expected = {"format": schema.FORMAT, "version": store.version}
     if isinstance(store, Shard):
         expected["shard"] = store.header.shard
     for name, value in expected.items():
@@ -275,7 +276,7 @@ def _attribute_problems(store: Store) -> Iterator[str]:
 
 
 def _column_problems(store: Shard) -> Iterator[str]:
-    for column in layout.COLUMNS:
+    for column in schema.COLUMNS:
         dtype = store._file[column.name].dtype
         if column.is_text:
             info = h5py.check_string_dtype(dtype)
@@ -300,7 +301,7 @@ def _column_problems(store: Shard) -> Iterator[str]:
 
 
 def _perturbation_problems(store: Shard) -> Iterator[str]:
-    dataset = store._file[layout.PERTURBATION]
+    dataset = store._file[schema.PERTURBATION]
     if dataset.dtype != np.dtype("<i2") or dataset.chunks != (1, *dataset.shape[1:]):
         yield "/perturbation must be int16 with one image a chunk"
         return
@@ -325,15 +326,16 @@ def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
             except ValueError as fault:
                 yield f"/perturbation[{row}] {fault}; {remake(store.path)}"
             if images is not None:
-                pixels = images[rows_of_images[row]] + perturbation
-                if pixels.min() < 0 or pixels.max() > 255:
-                    image = rows_of_images[row]
+                image = rows_of_images[row]
+                try:
+                    perturbed(images[image], perturbation)
+                except ValueError:
                     yield f"/perturbation[{row}] leaves 0..255 on the dataset's image {image}; {ANOTHER_DATASET}"
 
 
 def _view_problems(store: JoinedStore) -> Iterator[str]:
     """Compare what HDF5 shows through the view with the shards."""
-    for column in layout.COLUMNS:
+    for column in schema.COLUMNS:
         shown = store._file[column.name][:]
         if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == np.float64):
             yield f"/{column.name} does not show what the shards hold"

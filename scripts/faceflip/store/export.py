@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.files import name_beside, replacing, telling_disk_errors
+from faceflip.io.files import name_beside, replacing, telling_disk_errors
 from faceflip.store.header import canonical_json
 from faceflip.store.reader import Store
 

@@ -12,8 +12,11 @@ import h5py
 import numpy as np
 
 import faceflip
-from faceflip.attack_names import split_attack
+from faceflip.attempt import Experiment
+from faceflip.catalogue import find_attack, find_search
+from faceflip.errors import UserError
 
+SAMPLE_OF_VERSION_1 = "paper"
 RECORDED_PACKAGES = ("numpy", "h5py", "torch")
 
 
@@ -22,12 +25,13 @@ class StoreHeader:
     """Identity of the attempts in a store.
 
     Args:
-        network: kind of network, such as ``euclidean``.
-        checkpoint: ``epoch2`` or ``converged``.
+        sample: name of the sample whose images were attacked; ``paper`` in stores of faceflip 0.1, which had one.
+        network: name of the network, such as ``euclidean``.
+        checkpoint: ``converged`` or ``epochN``.
         attack: name of the attack, such as ``ffa-line``.
         parameters: all parameters of the attack; values that JSON can hold.
-        checkpoint_sha256: hexadecimal SHA-256 of each checkpoint file that was attacked, by the name of the folder that
-            the checkpoint lies in (the attribute, or ``moon``).
+        checkpoint_sha256: hexadecimal SHA-256 of each checkpoint file that was attacked, by the member of the network
+            (the attribute, or ``all``).
         dataset_fingerprint: fingerprint of the dataset whose rows the column ``image`` counts.
         seed: seed of the run.
         shard: number of this shard among those of its network, checkpoint and attack; None for a joined view.
@@ -36,6 +40,7 @@ class StoreHeader:
             measured by each run of an attack, hence empty for a joined view (and where it was not recorded).
     """
 
+    sample: str
     network: str
     checkpoint: str
     attack: str
@@ -48,14 +53,24 @@ class StoreHeader:
     margins: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def experiment(self) -> Experiment:
+        """Sample, network, checkpoint and attack."""
+        return Experiment(self.sample, self.network, self.checkpoint, self.attack)
+
+    @property
     def iterative(self) -> bool:
         """Whether the attack goes by steps, so that the column `epsilon` counts them."""
-        return split_attack(self.attack)[1] == "iterative"
+        try:
+            search = find_attack(self.attack, self.parameters.get("direction"), self.parameters.get("search")).search
+            return find_search(search).epsilon == "steps"
+        except UserError:  # an attack that this program does not know
+            return False
 
     @property
     def run(self) -> dict[str, Any]:
         """What all shards of one joined view have in common, by the attribute's name in the file."""
         return {
+            "sample": self.sample,
             "network": self.network,
             "checkpoint": self.checkpoint,
             "attack": self.attack,
@@ -82,6 +97,7 @@ class StoreHeader:
     def from_attributes(cls, attributes: Mapping[str, Any]) -> "StoreHeader":
         """Read the header back; raises KeyError, naming the attribute, where one is missing."""
         return cls(
+            sample=str(attributes.get("sample", SAMPLE_OF_VERSION_1)),
             network=str(attributes["network"]),
             checkpoint=str(attributes["checkpoint"]),
             attack=str(attributes["attack"]),

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.errors import UserError
+from faceflip.pixels import enlarged, triptych
 from faceflip.store.reader import Store
 from faceflip.store.scores import read_scores
 
 if TYPE_CHECKING:
     from PIL import Image
 
-GAIN, GREY = 10, 128
 MARGIN, CAPTION_HEIGHT, FONT_SIZE = 6, 18, 12
 LEAST_PANEL_WIDTH = 170
 """Smaller images are enlarged by a whole number, pixel by pixel."""
@@ -35,11 +35,6 @@ def best_rows(store: Store, count: int, attribute: str | Sequence[str] | None = 
     return ranked.sort_values(["pass", "epsilon", "row"], ascending=[False, True, True])["row"].to_numpy()[:count]
 
 
-def visible(perturbation: np.ndarray) -> np.ndarray:
-    """Return a perturbation as uint8 picture: ten times as large, around grey, clipped."""
-    return np.clip(GREY + GAIN * perturbation.astype(np.int32), 0, 255).astype(np.uint8)
-
-
 def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "Image.Image":
     """Return a picture with one line per attempt: original, perturbation, adversarial image, and a caption.
 
@@ -58,15 +53,13 @@ def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "
     scores = read_scores(store)
     passes = {} if scores is None else dict(zip(scores["row"], scores["pass"], strict=True))
     for line, row in enumerate(rows):
-        adversarial = store.adversarial(row, images)
-        if adversarial is None:
+        if store.adversarial(row, images) is None:  # or says that the images are others
             raise UserError(f"{store.path}: attempt {row} did not flip, there is nothing to show")
         attempt = store.attempts.iloc[row]
-        panels = (images[attempt["image"]], visible(store.perturbation(row)), adversarial)
         top = MARGIN + line * line_height
-        for number, panel in enumerate(panels):
-            enlarged = np.asarray(panel).repeat(zoom, axis=0).repeat(zoom, axis=1)
-            sheet.paste(Image.fromarray(enlarged), (MARGIN + number * (width * zoom + MARGIN), top))
+        for number, panel in enumerate(triptych(images[attempt["image"]], store.perturbation(row))):
+            picture = Image.fromarray(enlarged(panel, LEAST_PANEL_WIDTH))
+            sheet.paste(picture, (MARGIN + number * (width * zoom + MARGIN), top))
         caption = _caption(attempt, passes.get(row), store.header.iterative)
         pen.text((MARGIN, top + height * zoom + 2), caption, fill="black", font=font)
     return sheet

@@ -15,7 +15,8 @@ import numpy as np
 
 from faceflip.errors import UserError, did_you_mean
 from faceflip.outcomes import Outcome
-from faceflip.store import layout
+from faceflip.pixels import perturbed
+from faceflip.store import schema
 from faceflip.store.compression import require_filter
 from faceflip.store.header import StoreHeader
 from faceflip.store.remedies import remake
@@ -69,7 +70,7 @@ class Source(NamedTuple):
             return False
         try:
             return os.fstat(descriptor).st_size == self.bytes and self.sha256.encode() in os.read(
-                descriptor, layout.USER_BLOCK
+                descriptor, schema.USER_BLOCK
             )
         except OSError:
             return False
@@ -84,6 +85,7 @@ class Store(ABC):
         path: the file.
         header: what made the attempts.
         software: versions of the software that wrote the file.
+        version: of the format.
         image_shape: height and width in pixels.
         seal: size and digests of the file.
     """
@@ -97,6 +99,7 @@ class Store(ABC):
             complete = attributes["complete"] == 1
             self.header = StoreHeader.from_attributes(attributes)
             self.software: dict[str, str] = json.loads(attributes["software"])
+            self.version = int(attributes["version"])
             self.image_shape = (int(attributes["height"]), int(attributes["width"]))
             self._length = int(attributes["attempts"])
         except (KeyError, ValueError) as error:
@@ -121,7 +124,7 @@ class Store(ABC):
 
     @abstractmethod
     def column(self, name: str) -> np.ndarray:
-        """Return one column as (n,) array of the stored type, texts as bytes; see `faceflip.store.layout.COLUMNS`."""
+        """Return one column as (n,) array of the stored type, texts as bytes; see `faceflip.store.schema.COLUMNS`."""
 
     @abstractmethod
     def shards(self) -> "Iterator[Shard]":
@@ -145,7 +148,7 @@ class Store(ABC):
         import pandas as pd
 
         table: dict[str, Any] = {"row": np.arange(len(self), dtype=np.int64)}
-        for column in layout.COLUMNS:
+        for column in schema.COLUMNS:
             values = self.column(column.name)
             table[column.name] = np.char.decode(values, "utf-8") if column.is_text else values
         labels = np.full(256, "unknown", dtype=object)
@@ -217,13 +220,13 @@ class Store(ABC):
                 f"{self.path}: /image[{row}] is image {image} of {self.image_shape[1]} x {self.image_shape[0]} pixels, "
                 "the dataset has no such image; give the dataset that was attacked"
             )
-        pixels = images[image] + perturbation
-        if pixels.min() < 0 or pixels.max() > 255:
+        try:
+            return perturbed(images[image], perturbation)
+        except ValueError as error:
             raise UserError(
-                f"{self.path}: /perturbation[{row}] does not fit image {image} (pixels leave 0..255); "
+                f"{self.path}: /perturbation[{row}] does not fit image {image} ({error}); "
                 "give the dataset that was attacked"
-            )
-        return np.asarray(pixels, dtype=np.uint8)
+            ) from None
 
     def blocks(self, rows: Sequence[int] | np.ndarray | None = None, size: int = 256) -> Iterator[Block]:
         """Iterate over the perturbations of flipped attempts, ascending, at most `size` at a time.
@@ -275,7 +278,7 @@ class Shard(Store):
 
     @cached_property
     def _perturbations(self) -> h5py.Dataset:
-        return self._dataset(layout.PERTURBATION, (len(self), *self.image_shape, 3))
+        return self._dataset(schema.PERTURBATION, (len(self), *self.image_shape, 3))
 
     def column(self, name: str) -> np.ndarray:
         """Return one column; see `Store.column`."""
@@ -340,7 +343,7 @@ class JoinedStore(Store):
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        parts: dict[str, list[np.ndarray]] = {column.name: [] for column in layout.COLUMNS}
+        parts: dict[str, list[np.ndarray]] = {column.name: [] for column in schema.COLUMNS}
         for number in range(len(self.sources)):
             shard = self.shard(number)
             for name, arrays in parts.items():
@@ -388,9 +391,9 @@ def open_store(path: str | os.PathLike) -> Store:
             file = stack.enter_context(_opened(path))
             if read_seal(path) != seal:  # Replaced in the meantime.
                 continue
-            kind = {layout.SHARD: Shard, layout.VIEW: JoinedStore}.get(file.attrs.get("kind"))
+            kind = {schema.SHARD: Shard, schema.VIEW: JoinedStore}.get(file.attrs.get("kind"))
             if kind is None:
-                raise UserError(f"{path}: attribute 'kind' is neither {layout.SHARD} nor {layout.VIEW}; {remake(path)}")
+                raise UserError(f"{path}: attribute 'kind' is neither {schema.SHARD} nor {schema.VIEW}; {remake(path)}")
             store = kind(path, seal, file)
             stack.pop_all()
             return store
@@ -406,7 +409,7 @@ def _opened(path: Path) -> h5py.File:
 
 def read_sources(path: Path, file: h5py.File) -> list[Source]:
     """Return the shards of a joined view, in order."""
-    group = file[layout.SOURCES]
+    group = file[schema.SOURCES]
     files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
     numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
     folder = os.fspath(path.parent)

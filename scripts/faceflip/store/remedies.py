@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from faceflip.inventory import RESULTS, SNAKEMAKE
+from faceflip.io.inventory import SNAKEMAKE
+from faceflip.io.paths import RESULTS
 
 
 def target(path: str | os.PathLike) -> str | None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceflip.errors import UserError
+from faceflip.io.paths import SCORES, STORE, root_of, shard_name
+from faceflip.io.tables import read_table
 from faceflip.store.reader import Shard, Store
 from faceflip.store.remedies import remake
-from faceflip.tables import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,13 +18,11 @@ STORE_SHA256 = "store_sha256"
 """Attribute of a table of scores: the digest in the seal of the store whose attempts were scored."""
 
 
-def scores_path(shard: Path) -> Path | None:
-    """Return where the scores of a shard are: ``results/attacks/...h5`` has ``results/scores/...parquet``."""
-    parts = list(shard.parts if "attacks" in shard.parts else shard.absolute().parts)
-    if "attacks" not in parts:
-        return None
-    parts[len(parts) - 1 - parts[::-1].index("attacks")] = "scores"
-    return Path(*parts).with_suffix(".parquet")
+def scores_path(shard: Shard) -> Path | None:
+    """Return where a run keeps the scores of a shard, or None where the shard does not lie in a run's results."""
+    place = {**vars(shard.header.experiment), "shard": shard_name(shard.header.shard)}
+    root = root_of(shard.path, STORE.of(**place))
+    return None if root is None else root / SCORES.of(**place)
 
 
 def read_scores_of(shard: Shard, file: Path | str) -> "pd.DataFrame":
@@ -70,7 +69,7 @@ def read_scores(store: Store) -> "pd.DataFrame | None":
 
     tables, first = [], 0
     for shard in store.shards():
-        file = scores_path(shard.path)
+        file = scores_path(shard)
         if file is not None and file.exists():
             table = read_scores_of(shard, file)
             tables.append(table.assign(row=table["row"] + first))

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from faceflip.errors import UserError
-from faceflip.store.layout import FORMAT, USER_BLOCK, VERSION
 from faceflip.store.remedies import make, remake
+from faceflip.store.schema import FORMAT, USER_BLOCK, VERSION
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READ_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.outcomes import Outcome
-from faceflip.store import layout
+from faceflip.store import schema
 from faceflip.store.reader import JoinedStore, Store
 from faceflip.store.scores import read_scores
 
@@ -29,8 +29,8 @@ def summarise(store: Store) -> dict[str, Any]:
     passes = None if scores is None else scores.set_index("row")["pass"].reindex(flipped["row"])
     return {
         "file": str(store.path),
-        "kind": layout.VIEW if isinstance(store, JoinedStore) else layout.SHARD,
-        "version": layout.VERSION,
+        "kind": schema.VIEW if isinstance(store, JoinedStore) else schema.SHARD,
+        "version": store.version,
         "header": vars(store.header),
         "iterative": store.header.iterative,
         "software": store.software,

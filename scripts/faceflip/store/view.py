@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.files import replacing
-from faceflip.store import layout
-from faceflip.store.header import StoreHeader
+from faceflip.io.files import replacing
+from faceflip.store import schema
 from faceflip.store.reader import Shard, open_store
 from faceflip.store.remedies import remake
 from faceflip.store.seal import is_intact, write_seal
@@ -44,8 +44,8 @@ def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.Pa
             raise UserError("\n".join([f"{path}: cannot be joined from {len(shard_paths)} shards", *faults]))
         with replacing(path) as beside:
             image = hdf5_image(lambda file: _write(file, path.parent, shards))
-            beside.write_bytes(bytes(layout.USER_BLOCK) + image)
-            write_seal(beside, layout.USER_BLOCK + len(image))
+            beside.write_bytes(bytes(schema.USER_BLOCK) + image)
+            write_seal(beside, schema.USER_BLOCK + len(image))
     finally:
         for shard in shards:
             shard.close()
@@ -103,51 +103,42 @@ def _write(file: h5py.File, folder: Path, shards: Sequence[Shard]) -> None:
     first = shards[0]
     attempts = sum(len(shard) for shard in shards)
     checkpoints = {name: digest for shard in shards for name, digest in shard.header.checkpoint_sha256.items()}
-    header = StoreHeader(
-        first.header.network,
-        first.header.checkpoint,
-        first.header.attack,
-        first.header.parameters,
-        checkpoints,
-        first.header.dataset_fingerprint,
-        first.header.seed,
-        shard=None,
-    )
-    write_attributes(file, layout.VIEW, header, attempts, first.image_shape)
+    header = replace(first.header, checkpoint_sha256=checkpoints, shard=None, first_attempt=0, margins={})
+    write_attributes(file, schema.VIEW, header, attempts, first.image_shape)
     _write_sources(file, names, shards)
-    for column in layout.COLUMNS:
+    for column in schema.COLUMNS:
         dtype = _text_dtype(column.name, shards) if column.is_text else column.dtype
         missing = None if column.is_text else column.missing
         _join(file, column.name, dtype, (), missing, names, shards, column.description)
     _join(
         file,
-        layout.PERTURBATION,
+        schema.PERTURBATION,
         np.dtype("<i2"),
         (*first.image_shape, 3),
-        layout.MISSING_PIXEL,
+        schema.MISSING_PIXEL,
         names,
         shards,
-        layout.PERTURBATION_DESCRIPTION,
+        schema.PERTURBATION_DESCRIPTION,
     )
     file.attrs.modify("complete", np.uint8(1))
 
 
 def _write_sources(file: h5py.File, names: Sequence[str], shards: Sequence[Shard]) -> None:
     encoded = [name.encode() for name in names]
-    group = file.create_group(layout.SOURCES)
+    group = file.create_group(schema.SOURCES)
     columns = {
-        "file": np.array(encoded, dtype=layout.text_dtype(max(map(len, encoded)))),
+        "file": np.array(encoded, dtype=schema.text_dtype(max(map(len, encoded)))),
         "first_attempt": np.array([shard.header.first_attempt for shard in shards], dtype="<i8"),
         "attempts": np.array([len(shard) for shard in shards], dtype="<i8"),
         "bytes": np.array([shard.seal.bytes for shard in shards], dtype="<i8"),
-        "sha256": np.array([shard.seal.sha256.encode() for shard in shards], dtype=layout.text_dtype(64)),
+        "sha256": np.array([shard.seal.sha256.encode() for shard in shards], dtype=schema.text_dtype(64)),
     }
     for name, values in columns.items():
         group.create_dataset(name, data=values, track_times=False)
 
 
 def _text_dtype(name: str, shards: Sequence[Shard]) -> np.dtype:
-    return layout.text_dtype(max(shard.column(name).dtype.itemsize for shard in shards))
+    return schema.text_dtype(max(shard.column(name).dtype.itemsize for shard in shards))
 
 
 def _join(

@@ -14,9 +14,9 @@ from typing import IO, Any, Self
 import h5py
 import numpy as np
 
-from faceflip.files import replacing, telling_disk_errors
+from faceflip.io.files import replacing, telling_disk_errors
 from faceflip.outcomes import Outcome
-from faceflip.store import layout
+from faceflip.store import schema
 from faceflip.store.compression import PACKAGES, filters
 from faceflip.store.header import StoreHeader, canonical_json, software_versions
 from faceflip.store.seal import write_seal
@@ -142,7 +142,7 @@ class StoreWriter:
         self._written = np.zeros(rows, dtype=bool)
         self._columns = {
             column.name: np.full(rows, column.missing, dtype=object if column.is_text else column.dtype)
-            for column in layout.COLUMNS
+            for column in schema.COLUMNS
         }
         self._resources = contextlib.ExitStack()
 
@@ -227,12 +227,12 @@ class StoreWriter:
                 f"perturbation must be integers of shape {(len(rows), *self.image_shape, 3)}, "
                 f"not {perturbation.dtype} of shape {perturbation.shape}"
             )
-        given = {column.name for column in layout.COLUMNS if column.given}
+        given = {column.name for column in schema.COLUMNS if column.given}
         if given != columns.keys():
             missing, unknown = sorted(given - columns.keys()), sorted(columns.keys() - given)
             raise ValueError(f"columns missing: {missing}, unknown: {unknown}")
         values = {}
-        for column in layout.COLUMNS:
+        for column in schema.COLUMNS:
             if column.given:
                 dtype = object if column.is_text else column.dtype
                 values[column.name] = np.broadcast_to(np.asarray(columns[column.name]).astype(dtype), len(rows)).copy()
@@ -247,17 +247,17 @@ class StoreWriter:
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
         self._wait()
         with replacing(self.path) as beside:
-            beside.write_bytes(bytes(layout.USER_BLOCK) + hdf5_image(self._write_columns))
+            beside.write_bytes(bytes(schema.USER_BLOCK) + hdf5_image(self._write_columns))
             write_seal(beside, self._write_perturbations(beside))
 
     def _write_columns(self, file: h5py.File) -> None:
-        write_attributes(file, layout.SHARD, self.header, self.rows, self.image_shape, PACKAGES[self.compression])
+        write_attributes(file, schema.SHARD, self.header, self.rows, self.image_shape, PACKAGES[self.compression])
         file.attrs["compression"] = self.compression
-        for column in layout.COLUMNS:
+        for column in schema.COLUMNS:
             values = self._columns[column.name]
             if column.is_text:
                 encoded = [text.encode() for text in values]
-                values = np.array(encoded, dtype=layout.text_dtype(max(map(len, encoded))))
+                values = np.array(encoded, dtype=schema.text_dtype(max(map(len, encoded))))
             dataset = file.create_dataset(column.name, data=values, track_times=False)
             dataset.attrs["description"] = column.description
 
@@ -273,9 +273,9 @@ class StoreWriter:
         sizes = self._spool.sizes()
         gaps = sum(SMALL_DATA_BYTES for size in sizes.values() if size < SMALL_DATA_BYTES)
         _reserve(path, metadata_bytes + sum(sizes.values()) + gaps)
-        with h5py.File(path, "r+", libver=layout.LIBVER, locking=False, meta_block_size=metadata_bytes) as file:
+        with h5py.File(path, "r+", libver=schema.LIBVER, locking=False, meta_block_size=metadata_bytes) as file:
             dataset = file.create_dataset(
-                layout.PERTURBATION,
+                schema.PERTURBATION,
                 shape,
                 "<i2",
                 chunks=(1, *shape[1:]),
@@ -283,7 +283,7 @@ class StoreWriter:
                 track_times=False,
                 **filters(self.compression),
             )
-            dataset.attrs["description"] = layout.PERTURBATION_DESCRIPTION
+            dataset.attrs["description"] = schema.PERTURBATION_DESCRIPTION
             for row in sizes:
                 dataset.id.write_direct_chunk((row, 0, 0, 0), self._spool.get(row))
             offsets: list[int] = []
@@ -299,8 +299,8 @@ def hdf5_image(fill: Callable[[h5py.File], None]) -> bytes:
         "w",
         driver="core",
         backing_store=False,
-        libver=layout.LIBVER,
-        userblock_size=layout.USER_BLOCK,
+        libver=schema.LIBVER,
+        userblock_size=schema.USER_BLOCK,
     ) as file:
         fill(file)
         file.flush()
@@ -325,8 +325,8 @@ def write_attributes(
 ) -> None:
     """Write the root attributes of a store that is not complete yet; `packages` had a part in it, too."""
     attributes = {
-        "format": layout.FORMAT,
-        "version": np.int64(layout.VERSION),
+        "format": schema.FORMAT,
+        "version": np.int64(schema.VERSION),
         "kind": kind,
         **header.to_attributes(),
         "attempts": np.int64(attempts),

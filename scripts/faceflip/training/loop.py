@@ -13,10 +13,10 @@ from torch import Tensor
 from faceflip.errors import UserError
 from faceflip.networks import AttributeNetwork, decisions
 from faceflip.networks.inference import scores
-from faceflip.progress import NotedProgress
-from faceflip.training.data import Feed, LabelledImages
-from faceflip.training.options import TrainingOptions
-from faceflip.training.rmsprop import RMSProp
+from faceflip.runtime.progress import NotedProgress
+from faceflip.training.feed import Feed, LabelledImages
+from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.training.optimiser import RMSProp
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ import time
 import numpy as np
 import torch
 
-from faceflip.celeba import ATTRIBUTES
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 from faceflip.networks import NetworkSpec, build
-from faceflip.training.data import Feed, LabelledImages
+from faceflip.training.feed import Feed, LabelledImages
+from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import Training
-from faceflip.training.options import TrainingOptions
 
 
 def images_per_second(

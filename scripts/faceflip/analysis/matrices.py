@@ -1,0 +1,183 @@
+"""What adversarial images of one attribute do to the decisions of others: the matrices of Figs. 4 and 5."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
+from faceflip.analysis.names import display_name
+from faceflip.analysis.pages import Column, Heat, Sheet, percent
+from faceflip.analysis.run import RunDescription
+from faceflip.analysis.statistics.ordering import clustered
+from faceflip.errors import UserError
+
+TRANSFERS = ("network", "checkpoint", "attack", "attribute", "image", "target", "changed")
+"""The columns of the transfers table that the matrices need."""
+
+
+def read_transfers(path: Path) -> pd.DataFrame:
+    """Read the columns of the transfers table that the matrices need."""
+    return read_parquet(path, TRANSFERS)
+
+
+Experiment = tuple[str, str, str]
+"""Network, checkpoint and attack."""
+
+
+def _of(table: pd.DataFrame, experiment: Experiment) -> pd.Series:
+    network, checkpoint, attack = experiment
+    return (table["network"] == network) & (table["checkpoint"] == checkpoint) & (table["attack"] == attack)
+
+
+def was_run(attempts: pd.DataFrame, experiment: Experiment) -> bool:
+    """Return whether the run has attempts of an experiment."""
+    return bool(_of(attempts, experiment).any())
+
+
+def transfer_rates(
+    attempts: pd.DataFrame, transfers: pd.DataFrame, experiment: Experiment, threshold: float, targets: Sequence[str]
+) -> pd.DataFrame:
+    """Count the adversarial images of each attribute that change the decision on each target.
+
+    Args:
+        attempts: The attempts table; it says which images are adversarial.
+        transfers: The transfers table; it says which decisions they change.
+        experiment: Whose adversarial images.
+        threshold: Least PASS.
+        targets: Attributes whose decisions were taken.
+
+    Returns:
+        One row per attacked attribute and target: source, target, images (adversarial ones of the source, both signs),
+        changed, rate (NaN where there is no adversarial image), low, high; both in the order of `targets`.
+
+    Raises:
+        UserError: Some adversarial image was not tested on some target.
+    """
+    attempts = attempts[_of(attempts, experiment)]
+    sources = [name for name in targets if name in set(attempts["attribute"].unique())]
+    images = attempts[adversarial(attempts, threshold)]
+    place = {name: number for number, name in enumerate(targets)}
+    tested = transfers[_of(transfers, experiment)]
+    tested = tested[tested["target"].isin(targets)]
+    tested = tested[np.isin(_keys(tested, place), _keys(images, place))]
+
+    size = (len(targets), len(targets))
+    cell = np.ravel_multi_index((_places(tested["attribute"], place), _places(tested["target"], place)), size)
+    counts = np.bincount(cell, minlength=size[0] * size[1]).reshape(size)
+    changed = np.bincount(cell[tested["changed"].to_numpy(bool)], minlength=size[0] * size[1]).reshape(size)
+    per_source = np.bincount(_places(images["attribute"], place), minlength=len(targets))
+    rows = [place[name] for name in sources]
+    if (counts[rows] != per_source[rows, None]).any():
+        raise UserError(
+            f"transfers of {'/'.join(experiment)} hold {counts[rows].sum():,} tests instead of "
+            f"{per_source[rows].sum() * len(targets):,} ({per_source[rows].sum():,} images with PASS of at least "
+            f"{threshold:g}, {len(targets)} targets); make the transfers anew with this threshold"
+        )
+    frame = pd.DataFrame(
+        {
+            "source": np.repeat(sources, len(targets)),
+            "target": np.tile(np.array(targets), len(sources)),
+            "images": np.repeat(per_source[rows], len(targets)),
+            "changed": changed[rows].ravel(),
+        }
+    )
+    return with_rate(frame, "changed", "images")
+
+
+def rates_of(
+    experiments: Mapping[str, Experiment],
+    by: str,
+    attempts: pd.DataFrame,
+    transfers: pd.DataFrame,
+    threshold: float,
+    targets: Sequence[str],
+) -> pd.DataFrame:
+    """Put the `transfer_rates` of several experiments under each other.
+
+    Args:
+        experiments: By the name that tells them apart; what the run does not have is left out.
+        by: The column of these names, the first one.
+        attempts: The attempts table.
+        transfers: The transfers table.
+        threshold: Least PASS.
+        targets: Attributes whose decisions were taken.
+    """
+    columns = [by, "source", "target", "images", "changed", "rate", "low", "high"]
+    parts = [
+        transfer_rates(attempts, transfers, experiment, threshold, targets).assign(**{by: name})
+        for name, experiment in experiments.items()
+        if was_run(attempts, experiment)
+    ]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def _places(column: pd.Series, place: dict[str, int]) -> np.ndarray:
+    categories = column.astype("category")
+    lookup = np.array([place.get(name, -1) for name in categories.cat.categories], dtype=np.int64)
+    return lookup[categories.cat.codes.to_numpy()] if len(lookup) else np.zeros(0, np.int64)
+
+
+def _keys(table: pd.DataFrame, place: dict[str, int]) -> np.ndarray:
+    """Return one number for each pair of attribute and image."""
+    return table["image"].to_numpy(np.int64) * len(place) + _places(table["attribute"], place)
+
+
+def matrix(rates: pd.DataFrame, column: str = "rate") -> pd.DataFrame:
+    """Return the rates as a matrix with a row per target and a column per source, in order of appearance."""
+    return wide(rates, "target", "source", column).reindex(
+        index=rates["target"].unique(), columns=rates["source"].unique()
+    )
+
+
+def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
+    """Lay a matrix out with numbered columns, so that forty of them fit."""
+    cells = matrix(rates)
+    images = rates.drop_duplicates("source").set_index("source")["images"]
+    place = {name: number for number, name in enumerate(cells.index, start=1)}
+    heads = [Column("", align="r"), Column("target", align="l")]
+    heads += [Column(str(place[name]), name=display_name(name)) for name in cells.columns]
+    hints = matrix(rates.assign(hint=_hints(rates)), "hint")
+    rows = [["", "adversarial images", *(f"{images[name]:,}" for name in cells.columns)]]
+    for target, values in cells.iterrows():
+        said = hints.loc[target]
+        shown = (Heat(percent(value, 0), value, hint) for value, hint in zip(values, said, strict=True))
+        rows.append([str(place[target]), display_name(target), *shown])
+    notes = [
+        "Percent of the adversarial images of the column's attribute that change the decision on the row's attribute. "
+        "Columns have the numbers of the rows; a column without adversarial images is empty."
+    ]
+    related = [display_name(name) for name in clustered([cells])]
+    return Sheet(f"{title}, PASS of at least {run.threshold:g}", heads, rows, notes, frozenset({1}), related)
+
+
+def _hints(rates: pd.DataFrame) -> list[str]:
+    """Return what each rate says when pointed at."""
+    hints = []
+    for row in rates.to_dict("records"):
+        pair = f"{display_name(row['source'])} → {display_name(row['target'])}: "
+        if not row["images"]:
+            hints.append(pair + "no adversarial image")
+            continue
+        interval = f", 95 % interval {percent(row['low'])} to {percent(row['high'])} %" if "low" in row else ""
+        hints.append(f"{pair}{percent(row['rate'])} % ({row['changed']:,} of {row['images']:,}){interval}")
+    return hints
+
+
+def summary(rates: pd.DataFrame) -> dict[str, float]:
+    """Summarise a matrix: means over its cells that have images, on the diagonal and off it.
+
+    Returns:
+        `columns` (sources with adversarial images), `empty` (without), `diagonal` and `others` (mean rates as
+        fractions), `diagonal_least`.
+    """
+    own = rates["source"] == rates["target"]
+    filled = rates[own & (rates["images"] > 0)]
+    return {
+        "columns": int((rates.loc[own, "images"] > 0).sum()),
+        "empty": int((rates.loc[own, "images"] == 0).sum()),
+        "diagonal": float(filled["rate"].mean()),
+        "diagonal_least": float(filled["rate"].min()),
+        "others": float(rates.loc[~own, "rate"].mean()),
+    }

@@ -1,0 +1,196 @@
+"""Classification error (Fig. 2): how often each attribute is wrong on the test split.
+
+Trivial gives every image the majority class, once the training split's (what the paper's text says) and once the test
+split's (what the paper's 19.96 % is). A network that does not beat Trivial has learned nothing about its attribute.
+FaceTracer and LNets+ANet are published errors on CelebA (Liu et al. 2015). So are those of the column MOON, published
+(Rudd et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes, 9.06 %, is in
+print. Published errors are no measure of a run on other images. The first mean is over the attributes that have
+separate networks; a second one, where there are more, is over all of MOON's, for the methods that have them all. (The
+CSV calls the rows of means `mean` and `mean_all`, and the methods by short names.)
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
+from faceflip.analysis.names import display_name, ordered
+from faceflip.analysis.pages import Column, Sheet, marked, percent_cell
+from faceflip.analysis.run import RunDescription
+from faceflip.errors import UserError
+
+METHODS = {
+    "trivial_train": "Trivial, train majority",
+    "trivial_test": "Trivial, test majority",
+    "facetracer": "FaceTracer",
+    "lnets_anet": "LNets+ANet",
+    "moon_published": "MOON, published",
+    "euclidean": "Euclidean",
+    "softmax": "softmax",
+    "moon": "MOON",
+    "euclidean_epoch2": "Euclidean, early",
+    "softmax_epoch2": "softmax, early",
+    "moon_epoch2": "MOON, early",
+}
+"""The columns of Fig. 2 and their headings."""
+
+PUBLISHED = {
+    "facetracer": ("facetracer", "published, Liu et al. 2015, CelebA"),
+    "lnets_anet": ("lnets_anet", "published, Liu et al. 2015, CelebA"),
+    "moon_published": ("moon", "Rudd et al. 2016, CelebA, cells unconfirmed"),
+}
+MEAN, MEAN_ALL = "mean", "mean_all"
+UNCONFIRMED = "†"
+"""Marks what rests on single published cells that nobody has confirmed."""
+UNCONFIRMED_NOTE = f"{UNCONFIRMED} From unconfirmed cells: of MOON's only the mean of all 40 attributes is in print."
+CONFIRMED_MEAN = 40
+"""Attributes in the published mean that is confirmed."""
+
+
+def unconfirmed(method: str, attributes: int = 1) -> str:
+    """Return the mark that the error of a method needs, or nothing.
+
+    Args:
+        method: In `METHODS`.
+        attributes: How many attributes it is the mean of.
+    """
+    return UNCONFIRMED if method == "moon_published" and attributes != CONFIRMED_MEAN else ""
+
+
+def published_errors() -> pd.DataFrame:
+    """Return the published errors on CelebA: columns method, attribute, error (fraction), origin."""
+    with resources.files("faceflip.analysis").joinpath("reference/reference_errors.csv").open(encoding="utf-8") as file:
+        table = pd.read_csv(file)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {"method": method, "attribute": table["attribute"], "error": table[column] / 100, "origin": origin}
+            )
+            for method, (column, origin) in PUBLISHED.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def trivial_errors(labels: pd.DataFrame) -> pd.DataFrame:
+    """Return the test errors of the majority class; without a majority that is *absent*, as for a score of zero.
+
+    Args:
+        labels: Columns attribute, split (``train``, ``test``), images, positives.
+
+    Returns:
+        Columns method, attribute, wrong, images.
+    """
+    counts = wide(labels, "attribute", "split", ["images", "positives"])
+    images, positives = counts["images", "test"], counts["positives", "test"]
+    errors = []
+    for split in ("train", "test"):
+        present = 2 * counts["positives", split] > counts["images", split]
+        wrong = np.where(present, images - positives, positives)
+        counted = {"attribute": counts.index, "wrong": wrong, "images": images.array}
+        errors.append(pd.DataFrame(counted).assign(method=f"trivial_{split}"))
+    return pd.concat(errors, ignore_index=True)
+
+
+def measured_errors(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the test errors of the networks.
+
+    Args:
+        predictions: Columns network, checkpoint, attribute, split, label, score.
+
+    Returns:
+        Columns method (the network, with ``_epoch2`` at the early checkpoint), attribute, wrong, images.
+    """
+    test = predictions[predictions["split"] == "test"]
+    wrong = (test["score"] > 0) != (test["label"] > 0)
+    keys = ["network", "checkpoint", "attribute"]
+    counted = test[keys].assign(wrong=wrong).groupby(keys, observed=True)["wrong"].agg(["sum", "size"]).reset_index()
+    early = counted["checkpoint"].astype("str").map({"epoch2": "_epoch2", "converged": ""})
+    return pd.DataFrame(
+        {
+            "method": counted["network"].astype("str") + early,
+            "attribute": counted["attribute"].astype("str"),
+            "wrong": counted["sum"],
+            "images": counted["size"],
+        }
+    )
+
+
+def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+    """Gather the errors of all methods on all attributes that some network of the run predicts.
+
+    Args:
+        predictions: As for `measured_errors`.
+        labels: As for `trivial_errors`.
+        attributes: Those with separate networks, over which the row `mean` is taken.
+
+    Returns:
+        Columns method, attribute, wrong, images, error (fraction), low, high, origin; for published errors and means
+        there are no counts.
+
+    Raises:
+        UserError: The label counts lack a predicted attribute.
+    """
+    measured = measured_errors(predictions)
+    everything = ordered(measured["attribute"])
+    missing = sorted(set(everything).difference(labels["attribute"]))
+    if missing:
+        raise UserError(f"the label counts lack {', '.join(missing)}; make them anew for the whole dataset")
+    counted = pd.concat([trivial_errors(labels), measured], ignore_index=True)
+    counted = with_rate(counted, "wrong", "images").rename(columns={"rate": "error"}).assign(origin="this run")
+    frame = pd.concat([counted, published_errors()], ignore_index=True)
+    frame = frame[frame["attribute"].isin(everything)]
+    frame = pd.concat([frame, _means(frame, attributes, MEAN)], ignore_index=True)
+    if set(everything) != set(attributes):
+        frame = pd.concat([frame, _means(frame, everything, MEAN_ALL)], ignore_index=True)
+    frame = in_order(frame, {"method": list(METHODS), "attribute": [*everything, MEAN, MEAN_ALL]})
+    columns = ["method", "attribute", "wrong", "images", "error", "low", "high", "origin"]
+    return frame[columns].astype({"wrong": "Int64", "images": "Int64"})
+
+
+def _means(frame: pd.DataFrame, attributes: Sequence[str], name: str) -> pd.DataFrame:
+    """Return the mean errors of the methods that have all the attributes."""
+    errors = wide(frame[frame["attribute"].isin(attributes)], "attribute", "method", "error")
+    complete = errors.reindex(list(attributes)).dropna(axis="columns")
+    origin = frame.drop_duplicates("method").set_index("method")["origin"]
+    return pd.DataFrame(
+        {
+            "method": complete.columns,
+            "attribute": name,
+            "error": complete.mean().to_numpy(),
+            "origin": origin[complete.columns].to_numpy(),
+        }
+    )
+
+
+def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
+    """Return `classification_error` of the run."""
+    predictions = read_parquet(inputs["predictions"], ["network", "checkpoint", "attribute", "split", "label", "score"])
+    return classification_error(predictions, read_csv(inputs["labels"]), run.attributes)
+
+
+def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
+    """Lay the errors out with a row per attribute."""
+    methods = [name for name in METHODS if name in set(frame["method"])]
+    cells = {(row["method"], row["attribute"]): {**row, "rate": row["error"]} for row in frame.to_dict("records")}
+    names = {MEAN: f"mean of {len(run.attributes)}", MEAN_ALL: f"mean of {len(run.moon_attributes)}"}
+    rows = []
+    for attribute in frame["attribute"].unique():
+        over = {MEAN: len(run.attributes), MEAN_ALL: len(run.moon_attributes)}.get(attribute, 1)
+        found = [
+            marked(percent_cell(cells.get((method, attribute), {"rate": np.nan})), unconfirmed(method, over))
+            for method in methods
+        ]
+        rows.append([names.get(attribute, display_name(attribute)), *found])
+    means = int(frame["attribute"].drop_duplicates().isin(names).sum())
+    notes = [
+        "FaceTracer, LNets+ANet: published errors on CelebA (Liu et al. 2015). MOON, published: Rudd et al. 2016 on "
+        f"CelebA. Early: after epoch {run.early_epoch}.",
+        UNCONFIRMED_NOTE,
+    ]
+    columns = [Column("attribute", align="l"), *(Column(METHODS[method]) for method in methods)]
+    return [
+        Sheet("Classification error on the test split, percent", columns, rows, notes, frozenset({len(rows) - means}))
+    ]

@@ -1,0 +1,74 @@
+"""What the line search missed, by trying every whole epsilon on some images of the sample.
+
+The doubling search steps from 1 to 3, 7, 15 and so on until the decision changes, and bisects the last step. The
+decision may change and change back within an earlier step. `missed` counts the attempts that only the scan flipped,
+`longer` those that both flipped, the line search with a larger perturbation; the factors say by how much. A few percent
+are to be expected where networks are far from linear along the ray; an attempt that only the line search flips would be
+a fault.
+"""
+
+import pandas as pd
+
+from faceflip.analysis.frames import Inputs, in_order
+from faceflip.analysis.names import NETWORK_NAMES, NETWORKS
+from faceflip.analysis.pages import Column, Sheet, number, percent
+from faceflip.analysis.run import RunDescription
+from faceflip.io.tables import read_table
+from faceflip.workflow.plan import CHECKPOINTS
+
+KEYS = ["network", "checkpoint", "attack"]
+
+
+def line_search(scans: pd.DataFrame) -> pd.DataFrame:
+    """Count where doubling and scan differ.
+
+    Args:
+        scans: The table of `faceflip.stages.scan.scan_shard`.
+
+    Returns:
+        Columns network, checkpoint, attack, attempts, flipped, scan_flipped, missed, longer (counts), and
+        factor_median and factor_largest: the line search's epsilon by the scan's, over the attempts counted as longer.
+    """
+    both = scans["flipped"].astype(bool) & scans["scan_flipped"].astype(bool)
+    longer = both & ~scans["same"].astype(bool) & (scans["epsilon"] > scans["scan_epsilon"])
+    frame = scans[KEYS].assign(
+        attempts=1,
+        flipped=scans["flipped"].astype(int),
+        scan_flipped=scans["scan_flipped"].astype(int),
+        missed=(scans["scan_flipped"].astype(bool) & ~scans["flipped"].astype(bool)).astype(int),
+        longer=longer.astype(int),
+    )
+    factor = (scans["epsilon"] / scans["scan_epsilon"]).where(longer).astype(float)
+    grouped = frame.assign(factor=factor).groupby(KEYS)
+    counted = grouped[["attempts", "flipped", "scan_flipped", "missed", "longer"]].sum()
+    counted["factor_median"] = grouped["factor"].median()
+    counted["factor_largest"] = grouped["factor"].max()
+    orders = {"network": NETWORKS, "checkpoint": CHECKPOINTS[::-1], "attack": sorted(set(scans["attack"]))}
+    return in_order(counted.reset_index(), orders)
+
+
+def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
+    """Return `line_search` of the run."""
+    return line_search(read_table(inputs["scans"]))
+
+
+def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
+    """Lay the counts out as percent of the attempts."""
+    rows = [
+        [
+            NETWORK_NAMES[row["network"]],
+            row["checkpoint"],
+            row["attack"],
+            f"{row['attempts']:,}",
+            *(percent(row[name] / row["attempts"]) for name in ("flipped", "scan_flipped", "missed", "longer")),
+            number(row["factor_median"]),
+            number(row["factor_largest"]),
+        ]
+        for row in frame.to_dict("records")
+    ]
+    heads = [Column(name, align="l") for name in ("network", "checkpoint", "attack")] + [Column("attempts")]
+    heads += [Column("line search", "flipped, percent"), Column("scan", "flipped, percent")]
+    heads += [Column("only by scan", "missed, percent"), Column("larger ε", "missed, percent")]
+    heads += [Column("median", "ε by scan's ε, where larger"), Column("largest", "ε by scan's ε, where larger")]
+    notes = [] if rows else ["No line search was repeated: analysis.scan_images is 0, or no line attack was run."]
+    return [Sheet("What the line search missed", heads, rows, notes)]

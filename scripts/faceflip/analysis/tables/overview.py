@@ -1,0 +1,76 @@
+"""What every attack did and cost: outcomes, alignments and passes through the network.
+
+A row is one attack on one kind of network at one checkpoint. `flipped` and the other outcomes add up to the attempts.
+Attempts without a gradient tell of a dead or saturated network; a large share at the largest epsilon or the last step
+says that the cap, not the network, ended the search. The alignments of nearly all flipped images should have converged.
+Passes are what the attack cost; epsilon (line search: pixel values along the ray, iterative: number of steps) and PASS
+are medians over the flipped attempts.
+"""
+
+import pandas as pd
+
+from faceflip.analysis.frames import Inputs, in_order, read_attempts
+from faceflip.analysis.names import NETWORK_NAMES, NETWORKS
+from faceflip.analysis.pages import Column, Sheet, number, percent
+from faceflip.analysis.run import RunDescription
+from faceflip.outcomes import Outcome
+from faceflip.workflow.plan import CHECKPOINTS
+
+ALIGNMENTS = ("identical", "converged", "not_converged", "failed", "implausible")
+
+
+def overview(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the attempts of each network, checkpoint and attack.
+
+    Args:
+        attempts: The attempts table with outcome, alignment, epsilon and the passes.
+
+    Returns:
+        Columns network, checkpoint, attack, attempts, one per `Outcome` and one per alignment (counts, the latter with
+        the prefix ``aligned_``), gradient_passes and forward_passes (means), epsilon and pass (medians of the flipped).
+    """
+    keys = ["network", "checkpoint", "attack"]
+    counts = {outcome.label: attempts["outcome"] == outcome.label for outcome in Outcome}
+    counts |= {f"aligned_{name}": attempts["alignment"] == name for name in ALIGNMENTS}
+    grouped = attempts[keys].assign(**counts).groupby(keys, observed=True)
+    frame = pd.concat([grouped.size().rename("attempts"), grouped[list(counts)].sum()], axis=1)
+    passes = ["gradient_passes", "forward_passes"]
+    frame[passes] = attempts.groupby(keys, observed=True)[passes].mean()
+    sizes = ["epsilon", "pass"]
+    frame[sizes] = attempts[attempts["flipped"]].groupby(keys, observed=True)[sizes].median()
+    frame = frame.reset_index().astype(dict.fromkeys(keys, "str"))
+    orders = {"network": NETWORKS, "checkpoint": CHECKPOINTS[::-1], "attack": sorted(set(frame["attack"]))}
+    return in_order(frame, orders)
+
+
+def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
+    """Return `overview` of the run's attempts."""
+    more = ("outcome", "alignment", "epsilon", "gradient_passes", "forward_passes")
+    return overview(read_attempts(inputs["attempts"], *more))
+
+
+def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
+    """Lay the outcomes out as percent of the attempts, the alignments as percent of the flipped."""
+    outcomes = {outcome.label: outcome.label.replace("_", " ") for outcome in Outcome}
+    rows = []
+    for row in frame.to_dict("records"):
+        unaligned = sum(row[f"aligned_{name}"] for name in ("not_converged", "failed", "implausible"))
+        rows.append(
+            [
+                NETWORK_NAMES[row["network"]],
+                row["checkpoint"],
+                row["attack"],
+                f"{row['attempts']:,}",
+                *(percent(row[name] / row["attempts"]) for name in outcomes),
+                percent(unaligned / row["flipped"] if row["flipped"] else float("nan"), 2),
+                f"{row['gradient_passes']:.1f}",
+                f"{row['forward_passes']:.1f}",
+                number(row["epsilon"]),
+                number(row["pass"], 4),
+            ]
+        )
+    heads = [Column(name, align="l") for name in ("network", "checkpoint", "attack")] + [Column("attempts")]
+    heads += [Column(name, "outcome, percent") for name in outcomes.values()]
+    heads += [Column("not aligned, percent"), Column("gradients", "mean passes"), Column("forward", "mean passes")]
+    heads += [Column("ε", "median of flipped"), Column("PASS", "median of flipped")]
+    return [Sheet("What the attacks did and cost", heads, rows)]

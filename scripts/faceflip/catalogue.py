@@ -1,0 +1,234 @@
+"""What can be named in a configuration: losses, architectures, directions, searches, attacks, similarities, readers.
+
+An entry says where the code is and what others need to know of it, so that nobody imports the code to plan or to check
+a run, and nobody guesses from a name. Wherever a name of a registry is expected, a reference to code of one's own does
+as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures are listed in
+`faceflip.workflow.products`.
+"""
+
+from dataclasses import dataclass
+
+from faceflip.registry import is_reference, label_of, look_up
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss with the reading of its scores (`faceflip.networks.objectives.Objective`).
+
+    Attributes:
+        target: The class.
+        title: What tables and figures call it.
+        colors: Of networks for one attribute, and of those for all; None takes the next free one.
+    """
+
+    target: str
+    title: str
+    colors: tuple[str | None, str | None] = (None, None)
+
+
+# Of the palette of Okabe and Ito, which people with any colour vision can tell apart.
+ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILION, PURPLE, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
+
+LOSSES = {
+    "euclidean": Loss("faceflip.networks.objectives:Euclidean", "Euclidean", (BLUE, GREEN)),
+    "softmax": Loss("faceflip.networks.objectives:Softmax", "softmax", (VERMILION, ORANGE)),
+    "bce": Loss("faceflip.networks.objectives:BinaryCrossEntropy", "BCE", (PURPLE, SKY)),
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Layers from normalised images to scores: called with outputs, image size (width, height) and keyword options.
+
+    Attributes:
+        target: The function or class.
+        takes: The keys of `architecture` that it is given; all have `options`.
+        any_size: Whether every image size will do; others are tried out before a run spends anything.
+    """
+
+    target: str
+    takes: tuple[str, ...] = ()
+    any_size: bool = False
+
+
+ARCHITECTURES = {
+    "vgg16": Architecture("faceflip.networks.vgg:vgg16", ("width", "dropout", "pooling"), any_size=True),
+}
+ZOOS = {
+    "torchvision": Architecture("faceflip.networks.zoos:torchvision_model"),
+    "timm": Architecture("faceflip.networks.zoos:timm_model"),
+}
+"""Collections of architectures; ``torchvision/resnet18`` names one of torchvision's."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where an attack goes (`faceflip.attacks.directions.Direction`).
+
+    Attributes:
+        target: The class.
+        takes: The options of attacks that it heeds.
+        whole_loss: Whether it raises the loss of all attributes of a network at once, unless `fgs_scope` limits it.
+    """
+
+    target: str
+    takes: tuple[str, ...] = ("fgs_label", "fgs_scope", "ffa_target", "ffa_objective")
+    whole_loss: bool = False
+
+
+DIRECTIONS = {
+    "fgs": Direction("faceflip.attacks.directions:FGS", ("fgs_label", "fgs_scope"), whole_loss=True),
+    "ffa": Direction("faceflip.attacks.directions:FFA", ("ffa_target", "ffa_objective")),
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """How far an attack goes (`faceflip.attacks.searches.Search`).
+
+    Attributes:
+        target: The class.
+        kind: What tables group it under.
+        takes: The options of attacks that it heeds.
+        epsilon: What the column epsilon of its attempts counts.
+    """
+
+    target: str
+    kind: str
+    takes: tuple[str, ...] = ("max_epsilon", "epsilon_tolerance", "max_steps")
+    epsilon: str = "pixel values"
+
+
+LINE, ITERATIVE = "line", "iterative"
+"""Kinds of searches: along one ray, and step by step."""
+
+SEARCHES = {
+    "doubling": Search("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
+    "scan": Search("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
+    "iterative": Search("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
+}
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A way to attack: where to go and how far.
+
+    Attributes:
+        direction: In `DIRECTIONS`, or a reference.
+        search: In `SEARCHES`, or a reference.
+        title: What it does, in a line.
+        gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from the means of narrow networks
+            (docs/attacks.md, docs/questions.md); by default the most that any attack here takes, and so below.
+        forwards: Forward passes an attempt.
+        share_of_raw: Bytes of a stored perturbation for each pixel value, with gzip (docs/store.md).
+    """
+
+    direction: str
+    search: str
+    title: str = "of one's own"
+    gradients: int = 14
+    forwards: int = 16
+    share_of_raw: float = 0.70
+
+
+ATTACKS = {
+    "fgs-line": Attack("fgs", "doubling", "smallest whole epsilon along the sign of the loss gradient", 1, 9, 0.30),
+    "fgs-iterative": Attack(
+        "fgs", "iterative", "steps of one pixel value along the sign of the loss gradient", 11, 2, 0.44
+    ),
+    "ffa-line": Attack(
+        "ffa", "doubling", "smallest epsilon along the gradient that moves one score to zero", 1, 16, 0.63
+    ),
+    "ffa-iterative": Attack(
+        "ffa", "iterative", "steps of one pixel value at most that move one score to zero", 14, 4, 0.70
+    ),
+}
+"""In the order of the paper's tables."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How like two images are: called with originals and perturbed images, each (N, H, W, 3) uint8.
+
+    Attributes:
+        target: A function that returns a table with the columns, or for one column an array (N,).
+        columns: Of the table of scores.
+    """
+
+    target: str
+    columns: tuple[str, ...]
+
+
+SIMILARITIES = {
+    "pass-1": Similarity(
+        "faceflip.similarity.scoring:score_table",
+        ("pass", "ssim", "pass_gray", "ssim_gray", "ecc", "iterations", "alignment"),
+    ),
+}
+"""The definition of PASS comes with three more similarities that it computes on the way."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Where faces and labels come from.
+
+    Attributes:
+        target: The class that reads them.
+    """
+
+    target: str
+
+
+READERS = {"celeba": Reader("faceflip.data.celeba.source:CelebA")}
+"""Drawn faces are written as a CelebA and read as one."""
+
+
+def find_loss(name: str) -> Loss:
+    """Return the entry of a loss; raises `UserError` with the near names."""
+    return Loss(name, label_of(name)) if is_reference(name) else look_up(LOSSES, name, "loss")
+
+
+def find_architecture(name: str) -> Architecture:
+    """Return the entry of an architecture; raises `UserError` with the near names."""
+    if is_reference(name):
+        return Architecture(name)
+    zoo, slash, _ = name.partition("/")
+    return look_up(ZOOS, zoo, "collection of architectures") if slash else look_up(ARCHITECTURES, name, "architecture")
+
+
+def find_direction(name: str) -> Direction:
+    """Return the entry of a direction; raises `UserError` with the near names."""
+    return Direction(name) if is_reference(name) else look_up(DIRECTIONS, name, "direction")
+
+
+def find_search(name: str) -> Search:
+    """Return the entry of a search; raises `UserError` with the near names. One's own is a kind of its own."""
+    return Search(name, label_of(name)) if is_reference(name) else look_up(SEARCHES, name, "search")
+
+
+def find_attack(name: str, direction: str | None = None, search: str | None = None) -> Attack:
+    """Return the entry of an attack.
+
+    Args:
+        name: In `ATTACKS`, or any where direction and search are given.
+        direction: Instead of the entry's own.
+        search: Instead of the entry's own.
+
+    Raises:
+        UserError: There is no such attack; names the nearest ones.
+    """
+    if name not in ATTACKS and direction and search:
+        return Attack(direction, search)
+    known = look_up(ATTACKS, name, "attack")
+    if direction in (None, known.direction) and search in (None, known.search):
+        return known
+    return Attack(direction or known.direction, search or known.search, known.title)
+
+
+def parts_of(attack: str, kind: str) -> tuple[str, str]:
+    """Return what tables call an attack: its method and the kind of its search, such as ``ffa`` and ``line``.
+
+    The method is the attack's name without the kind of search that it ends in.
+    """
+    return attack.removesuffix(f"-{kind}"), kind

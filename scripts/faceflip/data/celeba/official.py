@@ -1,0 +1,93 @@
+"""The official download: what to fetch by hand, and whether a file is one of it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceflip.data.celeba import ANNOTATIONS, PARTITION
+from faceflip.data.celeba.contents import Place, read_needed, size
+from faceflip.errors import UserError
+
+SIZES = {ANNOTATIONS: 26_721_026, PARTITION: 2_836_386, "img_align_celeba.zip": 1_443_490_838}
+"""Bytes of the official files."""
+
+FETCH = (
+    "Nothing is downloaded for you: CelebA's terms are to be read and accepted by people. Fetch by hand, from the "
+    "Google Drive of\nhttps://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (folders Anno, Eval and Img/):\n"
+    + "".join(f"  {name:<23}{bytes_:>15,} bytes\n" for name, bytes_ in SIZES.items())
+    + "or all of it in one archive, https://www.kaggle.com/datasets/jessicali9530/celeba-dataset. Archives need not be "
+    "unpacked.\nThe forms that are understood: docs/dataset.md"
+)
+"""What to fetch by hand, from where."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a file is the official one.
+
+    Attributes:
+        name: The file's name.
+        bytes: Its size.
+        official: Whether size and MD5 sum are those of the official download.
+        expected: The official file's size; None where there is no official file of that name.
+    """
+
+    name: str
+    bytes: int
+    official: bool
+    expected: int | None
+
+    def warning(self) -> str | None:
+        """Return what to say of a file that is not the official one."""
+        if self.official:
+            return None
+        if self.expected is None:
+            return f"{self.name} is a derived file: there is no official sum to check it by"
+        return (
+            f"{self.name} has {self.bytes:,} bytes, the official file {self.expected:,}: it is taken for a subset or "
+            "another derived file and cannot be checked by its sum"
+        )
+
+
+def check(places: list[Place]) -> list[Verdict]:
+    """Compare files with the official ones of the same name, by size and, where that is equal, by MD5 sum.
+
+    Raises:
+        UserError: Files have the official size and another sum (all are told), or cannot be read.
+    """
+    verdicts = [_compare(place) for place in places]
+    changed = [place for place, verdict in zip(places, verdicts, strict=True) if verdict is None]
+    if changed:
+        raise UserError(
+            "the size is that of the official file, but the MD5 sum is not:\n"
+            + "".join(f"  {place}\n" for place in changed)
+            + "Fetch it again: it was damaged on its way. If it was changed on purpose, append an empty line, so that "
+            "it no longer passes for the official file."
+        )
+    return verdicts
+
+
+def _compare(place: Place) -> Verdict | None:
+    """Return the verdict, None for a file that has the official size and another sum."""
+    bytes_, expected = size(place), SIZES.get(place.name)
+    if bytes_ != expected:
+        return Verdict(place.name, bytes_, False, expected)
+    return Verdict(place.name, bytes_, True, expected) if _has_official_sum(place) else None
+
+
+def _has_official_sum(place: Place) -> bool:
+    # torchvision keeps the list of sums. Importing it takes seconds: only here, where a file may be official.
+    from torchvision.datasets import CelebA
+
+    sums = {name: md5 for _, md5, name in CelebA.file_list}
+    return _md5(place) == sums[place.name]
+
+
+def _md5(place: Place) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(place, Path):
+        with place.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    else:
+        digest.update(read_needed(place, SIZES[place.name]))
+    return digest.hexdigest()

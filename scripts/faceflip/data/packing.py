@@ -1,0 +1,377 @@
+"""Packing a CelebA: every image is decoded, checked and written once, by several threads, in flat memory."""
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from faceflip.data import celeba
+from faceflip.data.celeba import official
+from faceflip.data.celeba.contents import Place, UnreadableError, read_needed
+from faceflip.data.celeba.finding import Layout, find
+from faceflip.data.celeba.images import ImageFolder, decode_into, decoders
+from faceflip.data.celeba.labels import TEXT_LIMIT, read_labels
+from faceflip.data.packed import FORMAT, VERSION
+from faceflip.errors import UserError
+from faceflip.io.files import replacing, write_at, write_text
+from faceflip.runtime.progress import ProgressCallback, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PORTION = 8
+"""Images that a thread decodes and writes in one go: little enough to stay in a core's cache meanwhile."""
+
+WAITING = 3
+"""Portions a thread may be ahead of what is hashed."""
+
+MOST_LEFT_OUT = 500
+"""More bad images than that are not single accidents: something is wrong with the whole."""
+
+MISSING = "is missing"
+"""What is wrong with an annotated image that has no file."""
+
+SHOWN = 20
+"""So many bad images are told by name in an error; the log has all."""
+
+Faults = dict[str, str]
+"""What is wrong with images, by the name of the file or of the annotated image."""
+
+
+def pack_dataset(
+    folder: Path | str,
+    output: Path,
+    image_size: tuple[int, int] | None = None,
+    threads: int = 1,
+    leave_out_bad_images: bool = False,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Any]:
+    """Decode all images of a CelebA into one file, together with labels and splits.
+
+    Where bad images end it, all of them are printed to stdout, a line each, and some are told in the error.
+
+    Args:
+        folder: A folder or zip archive of CelebA, in any form that `celeba.layout` knows.
+        output: The HDF5 file to write: `images` (N, H, W, 3) uint8 RGB, `labels` (N, 40) int8 in {-1, +1}, `split` (N,)
+            uint8 as index into `celeba.SPLITS`, `file_name` (N,), attribute `manifest` (JSON).
+        image_size: Width and height to resize to (area interpolation); None keeps the images as they are.
+        threads: Decoding threads.
+        leave_out_bad_images: Do without images that are missing or cannot be used, and name them in the manifest; else
+            they are an error.
+        progress: Called with the numbers of images done and in all.
+
+    Returns:
+        The manifest, which identifies the content: its `fingerprint` is the SHA-256 over pixels, labels, splits, names.
+
+    Raises:
+        UserError: Labels cannot be read, a split is empty, official files are damaged, images are missing or cannot be
+            used (all are looked at before), or the disk has too little space.
+    """
+    layout = find(folder)
+    layout.require()
+    origin = _origin(layout)
+    labels = read_labels(layout)
+    source = ImageFolder(layout.images)
+    files = source.files(labels.table["file_name"])
+    size = image_size or (celeba.WIDTH, celeba.HEIGHT)
+    _require_space(output, len(files), size)
+
+    bad = {name: MISSING for name, file in files.items() if file is None}
+    if not _may_be_left_out(bad, len(files), leave_out_bad_images):
+        # Missing images are told together with those that cannot be used.
+        there = [file for file in files.values() if file is not None]
+        whole = _Images(source.read, there, (celeba.WIDTH, celeba.HEIGHT), threads)
+        bad |= _by_name(whole.decode(progress), files)
+        raise _refusal(layout, bad, len(files), leave_out_bad_images)
+    while True:
+        table = labels.table[~labels.table["file_name"].isin(bad)]
+        _require_splits(layout, table)
+        images = _Images(source.read, [files[name] for name in table["file_name"]], size, threads)
+        about = {
+            **origin,
+            "notes": [*origin["notes"], *labels.notes, *_extra(source, files)],
+            "left_out": _by_reason(bad),
+        }
+        try:
+            with replacing(output) as beside:
+                return _write(beside, table, images, progress, about)
+        except _BadImagesError as error:
+            # An array of fixed size was begun for images that cannot fill it: begin again without them.
+            bad |= _by_name(error.faults, files)
+            if not _may_be_left_out(bad, len(files), leave_out_bad_images):
+                raise _refusal(layout, bad, len(files), leave_out_bad_images) from None
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest beside the dataset, for people and for stages that do not open it."""
+    write_text(path, json.dumps(manifest, indent=2) + "\n")
+
+
+class _BadImagesError(Exception):
+    """Images cannot be used."""
+
+    def __init__(self, faults: Faults) -> None:
+        super().__init__(f"{len(faults)} images cannot be used")
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images to be decoded, in order.
+
+    Attributes:
+        read: Returns the content of a file.
+        files: Their file names.
+        size: Width and height to give them.
+        threads: How many to decode at a time.
+    """
+
+    read: Callable[[str], bytes]
+    files: Sequence[str]
+    size: tuple[int, int]
+    threads: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of all images together."""
+        return len(self.files), self.size[1], self.size[0], 3
+
+    @property
+    def resized(self) -> bool:
+        """Whether the images are to have another size than CelebA's."""
+        return self.size != (celeba.WIDTH, celeba.HEIGHT)
+
+    def decode(
+        self,
+        progress: ProgressCallback | None,
+        use: Callable[[np.ndarray], None] | None = None,
+        path: Path | None = None,
+        offset: int = 0,
+    ) -> Faults:
+        """Decode all images and return what is wrong with them.
+
+        Args:
+            progress: Called with the numbers of images done and in all.
+            use: Called with their pixels, some at a time, in the order of the files.
+            path: Where given, the pixels are written to this file, one image after the other from `offset` on, as far
+                as there is nothing wrong with them.
+            offset: In bytes.
+        """
+        faults: Faults = {}
+        more = counted(progress, len(self.files))
+        for pixels, part_faults in self._portions(path, offset):
+            faults |= part_faults
+            if use:
+                use(pixels)
+            more(len(pixels))
+        return faults
+
+    def _portions(self, path: Path | None, offset: int) -> Iterator[tuple[np.ndarray, Faults]]:
+        """Decode in several threads.
+
+        Each thread decodes some, and writes them while they are in its core's cache. HDF5 is passed by: it would hold
+        up all threads meanwhile.
+
+        Yields:
+            Pixels in the order of the files, and what is wrong with images among them. The pixels are overwritten
+            later: they are to be used before the next are asked for.
+        """
+        portions = [slice(start, start + PORTION) for start in range(0, len(self.files), PORTION)]
+        buffers = np.empty((WAITING * self.threads, PORTION, *self.shape[1:]), "uint8")
+        waiting: deque[Future[tuple[np.ndarray, Faults]]] = deque()
+        with path.open("r+b") if path else nullcontext() as file, ThreadPoolExecutor(self.threads) as pool:
+            descriptor = file.fileno() if file else None
+            try:
+                for portion, buffer in zip(portions, itertools.cycle(buffers)):
+                    if len(waiting) == len(buffers):
+                        yield waiting.popleft().result()
+                    waiting.append(pool.submit(self._decode_portion, portion, buffer, descriptor, offset))
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _decode_portion(
+        self, portion: slice, buffer: np.ndarray, descriptor: int | None, offset: int
+    ) -> tuple[np.ndarray, Faults]:
+        files = self.files[portion]
+        pixels = buffer[: len(files)]
+        faults = self._decode_into(files, pixels)
+        if descriptor is not None and not faults:
+            write_at(descriptor, pixels.data, offset + portion.start * pixels[0].nbytes)
+        return pixels, faults
+
+    def _decode_into(self, files: Sequence[str], pixels: np.ndarray) -> Faults:
+        """Decode some files, each into its place, and return what is wrong with them."""
+        import cv2
+
+        faults = {}
+        whole = np.empty((celeba.HEIGHT, celeba.WIDTH, 3), "uint8") if self.resized else None
+        for file, place in zip(files, pixels, strict=True):
+            try:
+                decode_into(whole if self.resized else place, self.read(file))
+            except UnreadableError as error:
+                faults[file] = str(error)
+                continue
+            if self.resized:
+                cv2.resize(whole, self.size, dst=place, interpolation=cv2.INTER_AREA)
+        return faults
+
+
+def _write(
+    path: Path, table: "pd.DataFrame", images: _Images, progress: ProgressCallback | None, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the file and return its manifest; raises `_BadImagesError` after a look at all images."""
+    labels = table[list(celeba.ATTRIBUTES)].to_numpy("int8")
+    split = table["split"].map(celeba.SPLITS.index).to_numpy("uint8")
+    with h5py.File(path, "w", track_order=False, locking=False) as file:
+        pixels = file.create_dataset("images", images.shape, "uint8")
+        pixels[0] = np.zeros(images.shape[1:], "uint8")  # gives the array its place in the file
+        file["labels"], file["split"] = labels, split
+        file["file_name"] = np.array(table["file_name"].tolist(), dtype="S")
+        offset = pixels.id.get_offset()
+    digest = hashlib.sha256()
+    if faults := images.decode(progress, digest.update, path, offset):
+        raise _BadImagesError(faults)
+    pixel_sha256 = digest.hexdigest()
+    for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
+        digest.update(part)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "fingerprint": digest.hexdigest(),
+        "pixel_sha256": pixel_sha256,
+        "images": {name: int((split == number).sum()) for number, name in enumerate(celeba.SPLITS)},
+        **_processing(images),
+        **about,
+    }
+    with h5py.File(path, "r+", locking=False) as file:
+        file.attrs["manifest"] = json.dumps(manifest)
+    return manifest
+
+
+def _processing(images: _Images) -> dict[str, Any]:
+    """Describe what was done to the pixels, and by what."""
+    import cv2
+
+    formats = {"PNG" if file.lower().endswith(".png") else "JPEG" for file in images.files}
+    return {
+        "width": images.size[0],
+        "height": images.size[1],
+        "resized": images.resized,
+        "resizer": f"OpenCV {cv2.__version__}" if images.resized else None,
+        "decoder": ", ".join(decoders()[name] for name in sorted(formats)),
+    }
+
+
+def _origin(layout: Layout) -> dict[str, Any]:
+    """Describe where labels and images come from, and compare with the official files."""
+    archive = None if isinstance(layout.images, Path) else Path(layout.images.root.filename)
+    texts = {"annotations": layout.annotations, "partition": layout.partition}
+    verdicts = official.check([*texts.values(), *([archive] if archive else [])])
+    drawn = layout.provenance is not None
+    return {
+        "source": "synthetic" if drawn else "celeba",
+        "provenance": _provenance(layout.provenance) if drawn else None,
+        "files": [
+            {"name": layout.name(place), "bytes": verdict.bytes, "official": verdict.official}
+            for place, verdict in zip((*texts.values(), *([archive] if archive else [])), verdicts, strict=True)
+        ],
+        "images_from": layout.name(layout.images),
+        "notes": [] if drawn else [warning for verdict in verdicts if (warning := verdict.warning())],
+        **{f"{name}_sha256": _sha256(place) for name, place in texts.items()},
+    }
+
+
+def _sha256(place: Place) -> str:
+    return hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
+
+
+def _provenance(place: Place) -> Any:
+    """Return what was noted beside drawn faces."""
+    try:
+        return json.loads(read_needed(place, TEXT_LIMIT))
+    except ValueError as error:
+        raise UserError(
+            f"{place} is not JSON ({error}); it comes with drawn faces: draw them anew, or remove it if they are others"
+        ) from None
+
+
+def _extra(source: ImageFolder, files: Mapping[str, str | None]) -> list[str]:
+    extra = source.others(files.values())
+    if not extra:
+        return []
+    if len(extra) == 1:
+        return [f"one image has no annotation and is left out: {extra[0]}"]
+    return [f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"]
+
+
+def _by_reason(bad: Faults) -> dict[str, list[str]]:
+    """Return the names of the bad images by what is wrong with them."""
+    return {reason: sorted(name for name in bad if bad[name] == reason) for reason in sorted(set(bad.values()))}
+
+
+def _by_name(faults: Faults, files: Mapping[str, str | None]) -> Faults:
+    """Return what is wrong with files by the names of the annotated images that they hold."""
+    return {name: faults[file] for name, file in files.items() if file in faults}
+
+
+def _may_be_left_out(bad: Faults, total: int, leave_out: bool) -> bool:
+    return not bad or (leave_out and len(bad) <= min(MOST_LEFT_OUT, total - 1))
+
+
+def _refusal(layout: Layout, bad: Faults, total: int, leave_out: bool) -> UserError:
+    """Print all bad images, for the log, and return the error that tells some of them."""
+    for name in sorted(bad):
+        print(f"{name} {bad[name]}")
+    missing = [name for name, reason in bad.items() if reason == MISSING]
+    unusable = {name: reason for name, reason in bad.items() if reason != MISSING}
+    parts = []
+    if missing:
+        parts.append(
+            f"{len(missing):,} of {total:,} annotated images are missing in {layout.name(layout.images)}, such as "
+            f"{', '.join(missing[:3])}; unpack the archive again, or cut the annotation file to the images there are"
+        )
+    if unusable:
+        shown = [f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN]]
+        parts.append(f"{len(unusable):,} of {total:,} images cannot be used; fetch them again:{''.join(shown)}")
+    message = f"{layout.root}: " + "; ".join(parts)
+    if len(missing) > 3 or len(unusable) > SHOWN:
+        message += f"\nThe log lists all {len(bad):,} of them."
+    if leave_out or len(bad) > MOST_LEFT_OUT:
+        message += f"\nMore than {MOST_LEFT_OUT} images, or all, are not left out: something is wrong with the whole."
+    else:
+        message += "\nTo go on without them set dataset.leave_out_bad_images to true; the manifest then names them."
+    return UserError(message)
+
+
+def _require_splits(layout: Layout, table: "pd.DataFrame") -> None:
+    """Check that there is something to learn from, to stop by and to judge on: CelebA begins with one split alone."""
+    empty = [split for split in celeba.SPLITS if not (table["split"] == split).any()]
+    if empty:
+        raise UserError(
+            f"{layout.root}: no image is of the {' or the '.join(empty)} split; networks are trained on one split, "
+            "stopped by another and judged on the third: let the annotation file name images of all three"
+        )
+
+
+def _require_space(output: Path, count: int, size: tuple[int, int]) -> None:
+    """Check that the images will fit on the disk before the work begins."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = count * size[0] * size[1] * 3, shutil.disk_usage(output.parent).free
+    if needed > free:
+        raise UserError(
+            f"{output.parent}: no space left on device for {count:,} images of {size[0]} x {size[1]} pixels, which "
+            f"need {needed / 1e9:,.1f} GB where {free / 1e9:,.1f} GB are free; free some space and run again, or run "
+            "with --directory on another disk"
+        )

@@ -1,0 +1,71 @@
+"""Samples: the images that are attacked, drawn once and the same in every experiment on the sample."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceflip.data.packed import Dataset
+from faceflip.errors import UserError
+from faceflip.io.files import replacing
+from faceflip.seeds import derive
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAPER = "paper"
+"""The sample of the paper; its draw is that of faceflip 0.1, which had no other."""
+
+
+def draw_sample(dataset: Dataset, name: str, split: str, count: int, seed: int) -> "pd.DataFrame":
+    """Draw the images of a sample from a split, without replacement and in random order.
+
+    Args:
+        dataset: The packed dataset.
+        name: Of the sample; it decides the draw beside the seed.
+        split: Where the images are drawn from.
+        count: How many.
+        seed: Of the run.
+
+    Returns:
+        Columns `image` (row of the dataset) and `file_name`.
+
+    Raises:
+        UserError: The split has fewer images than asked for.
+    """
+    import pandas as pd
+
+    rows = dataset.rows(split)
+    if count > len(rows):
+        raise UserError(f"samples.{name}.images is {count}, but the {split} split has {len(rows)} images")
+    own_seed = derive(seed, "sample") if name == PAPER else derive(seed, "sample", name)
+    drawn = np.random.default_rng(own_seed).permutation(rows)[:count]
+    return pd.DataFrame({"image": drawn, "file_name": dataset.file_names[drawn]})
+
+
+def write_sample(path: Path | str, sample: "pd.DataFrame") -> None:
+    """Write a sample as CSV, whole or not at all."""
+    with replacing(path) as beside:
+        sample.to_csv(beside, index=False, lineterminator="\n")
+
+
+def read_sample(path: Path | str, dataset: Dataset) -> np.ndarray:
+    """Return the rows of the dataset (N,) that a sample names, in its order.
+
+    Raises:
+        UserError: The file is missing, no sample, or the sample of another dataset.
+    """
+    import pandas as pd
+
+    try:
+        sample = pd.read_csv(path, dtype={"image": np.int64, "file_name": str})
+        rows, names = sample["image"].to_numpy(), sample["file_name"].to_numpy()
+        known = np.array_equal(dataset.file_names[rows], names)
+    except (OSError, ValueError, KeyError, IndexError):
+        known = False
+    if not known:
+        raise UserError(
+            f"{path}: expected columns image and file_name, rows of the packed dataset and the names there; draw the "
+            "sample anew: delete the file and run again"
+        )
+    return rows

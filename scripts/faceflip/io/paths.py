@@ -1,0 +1,78 @@
+"""Where the files of a run are. Everybody asks this module, and nobody takes it apart again: files say what they are.
+
+All paths are seen from the folder in which the workflow runs.
+"""
+
+from pathlib import Path
+
+
+class Pattern(str):
+    """A path with wildcards in braces, as Snakemake reads them."""
+
+    __slots__ = ()
+
+    def of(self, **wildcards: str) -> str:
+        """Return the path with these values in place of the wildcards."""
+        return self.format(**wildcards)
+
+
+RESULTS = "results"
+"""The folder that a run writes to."""
+LOGS = "logs"
+
+SYNTHETIC = f"{RESULTS}/synthetic"
+"""Where drawn faces are written, in CelebA's layout."""
+
+DATASET = f"{RESULTS}/dataset/celeba.h5"
+MANIFEST = f"{RESULTS}/dataset/manifest.json"
+LABELS = f"{RESULTS}/dataset/labels.csv"
+SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")
+
+NETWORKS = f"{RESULTS}/networks"
+CHECKPOINT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/{{checkpoint}}.pt")
+HISTORY = Pattern(f"{NETWORKS}/{{network}}/{{member}}/history.csv")
+MEMBER_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{member}}.parquet")
+
+_EXPERIMENT = "{sample}/{network}/{checkpoint}/{attack}"
+STORE = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}/{{shard}}.h5")
+VIEW = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}.h5")
+SCORES = Pattern(f"{RESULTS}/scores/{_EXPERIMENT}/{{shard}}.parquet")
+SHARD_TRANSFERS = Pattern(f"{RESULTS}/transfers/{_EXPERIMENT}/{{shard}}.parquet")
+
+ATTEMPTS = f"{RESULTS}/attempts.parquet"
+PREDICTIONS = f"{RESULTS}/predictions.parquet"
+TRANSFERS = f"{RESULTS}/transfers.parquet"
+SCANS = f"{RESULTS}/scans.parquet"
+RUN = f"{RESULTS}/run.json"
+
+TABLE = Pattern(f"{RESULTS}/tables/{{table}}.{{format}}")
+FIGURE = Pattern(f"{RESULTS}/figures/{{figure}}.{{format}}")
+PAPER = f"{RESULTS}/paper"
+"""Links by the paper's own names of its tables and figures."""
+GALLERY = f"{RESULTS}/gallery"
+README = f"{RESULTS}/README.md"
+INDEX = f"{RESULTS}/index.html"
+RUNTIME = f"{RESULTS}/runtime.html"
+INVENTORY = Pattern(f"{RESULTS}/inventory/{{part}}.json")
+BENCHMARKS = f"{RESULTS}/benchmarks"
+
+UNFINISHED = "unfinished"
+"""Folder beside the results of a training that has not ended."""
+
+
+def shard_name(number: int) -> str:
+    """Return the name of a shard's files."""
+    return f"{number:03d}"
+
+
+def root_of(file: Path, place: str) -> Path | None:
+    """Return the folder in which a run's file has this place, or None where the file lies elsewhere.
+
+    Args:
+        file: Where the file is.
+        place: Where a run keeps it, such as ``results/attacks/.../000.h5``.
+    """
+    file, depth = file.absolute(), len(Path(place).parts)
+    if file.parts[-depth:] != Path(place).parts:
+        return None
+    return Path(*file.parts[:-depth])

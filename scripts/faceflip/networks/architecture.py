@@ -1,0 +1,36 @@
+"""What a network is built of: the options of `architecture` in the configuration."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from faceflip.typed import Declared
+
+
+class ArchitectureOptions(Declared):
+    """Architecture and normalisation of a network; the defaults are the paper's, or Caffe's where the paper is silent.
+
+    This module imports no PyTorch, because the configuration is checked while the Snakefile is parsed.
+    """
+
+    name: str = Field(
+        "vgg16",
+        min_length=1,
+        description="`vgg16`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of one's own",
+    )
+    width: float = Field(1.0, gt=0, le=16, description="multiplies the channels and hidden units (`vgg16`)")
+    dropout: float = Field(0.5, ge=0, lt=1, description="probability of dropping a unit of fc6 and fc7 (`vgg16`)")
+    pooling: Literal["ceil", "floor"] = Field(
+        "ceil", description="pools round their size up, as Caffe's do, or down (`vgg16`)"
+    )
+    input_mean: list[float] = Field(
+        [129.1863, 104.7624, 93.5940],
+        min_length=3,
+        max_length=3,
+        description="subtracted from R, G, B (0-255), inside the network",
+    )
+    input_scale: float = Field(1.0, gt=0, description="multiplies the pixel values after that")
+    initialisation: Literal["msra", "xavier", "gaussian"] = Field(
+        "xavier", description="Caffe's filler of the weights; `gaussian` has a standard deviation of 0.01"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture's builder")

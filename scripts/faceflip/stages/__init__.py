@@ -1,0 +1,1 @@
+"""One module a stage of the workflow: what its job computes, from files to files."""

@@ -1,0 +1,64 @@
+"""The attempts table: one row an attempt, from which every table and figure is computed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from faceflip.attempt import FIELDS, Experiment
+from faceflip.errors import UserError
+from faceflip.store import open_store
+from faceflip.store.remedies import remake
+from faceflip.store.scores import read_scores_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY = tuple(field.name for field in fields(Experiment))
+SIMILARITIES = ("pass", "ssim", "pass_gray", "ssim_gray", "alignment")
+COLUMNS = (*IDENTITY, *(field.name for field in FIELDS), "correct", *SIMILARITIES)
+
+
+def collect_attempts(pairs: Iterable[tuple[Path | str, Path | str]], metrics: Sequence[str] = ()) -> "pd.DataFrame":
+    """Put the attempts of all shards and their scores into one table.
+
+    Args:
+        pairs: For each shard, its perturbation store and its table of scores.
+        metrics: Names of more similarities in the tables of scores.
+
+    Returns:
+        The columns `COLUMNS` and `metrics`: `correct` tells whether the unperturbed image was classified as its label
+        says; epsilon, score_after and the similarities are NaN, and alignment is empty, where the attempt did not flip.
+        The frame's `attrs`, which go to the file with it, hold the parameters of the similarities as `similarity`.
+
+    Raises:
+        UserError: A file cannot be read, scores are not those of their store, or the scores of some shards were made by
+            another definition of the similarity.
+    """
+    import pandas as pd
+
+    pairs = list(pairs)
+    tables = [_shard(store, scores, metrics) for store, scores in pairs]
+    if not tables:
+        return pd.DataFrame(columns=[*COLUMNS, *metrics])
+    definitions = [table.attrs.get("similarity") for table in tables]
+    others = [str(scores) for (_, scores), used in zip(pairs, definitions, strict=True) if used != definitions[0]]
+    if others:
+        raise UserError(
+            f"{', '.join(others)}: scored by another definition of the similarity than {pairs[0][1]}; {remake(*others)}"
+        )
+    attempts = pd.concat(tables, ignore_index=True)
+    attempts.attrs = {"similarity": definitions[0]}
+    return attempts
+
+
+def _shard(path: Path | str, scores_path: Path | str, metrics: Sequence[str]) -> "pd.DataFrame":
+    with open_store(path) as store:
+        table, header = store.attempts, store.header
+        scores = read_scores_of(store, scores_path)
+    table = table.merge(scores, on="row", validate="one_to_one")
+    decision = (table["score_before"] > 0) * 2 - 1
+    identity = {name: getattr(header, name) for name in IDENTITY}
+    table = table.assign(**identity, correct=decision == table["label"])[[*COLUMNS, *metrics]]
+    table.attrs = {"similarity": scores.attrs.get("similarity")}
+    return table

@@ -1,0 +1,79 @@
+"""What the networks say of the test split and of the samples, as a tidy table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from faceflip.data.packed import Dataset
+from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.runtime.progress import ProgressCallback, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    dataset: Dataset,
+    samples: Mapping[str, np.ndarray],
+    checkpoints: Mapping[str, Path | str],
+    network: str,
+    attributes: Sequence[str],
+    device: torch.device,
+    batch_size: int,
+    progress: ProgressCallback | None = None,
+) -> "pd.DataFrame":
+    """Run the checkpoints of one network.
+
+    Args:
+        dataset: The packed dataset.
+        samples: Rows of the attacked images by the name of their sample.
+        checkpoints: Path of each checkpoint by its name, such as ``converged``.
+        network: The network's name in the configuration.
+        attributes: The attributes that its checkpoints must decide on.
+        device: Where to compute.
+        batch_size: Images a pass.
+        progress: Called with (images done, images in all), of all checkpoints together.
+
+    Returns:
+        One row per checkpoint, split (``test`` or ``sample``), sample ("" for the test split), attribute and image:
+        network, checkpoint, attribute, split, sample, image (row of the dataset), label, score (the decision value),
+        logit_absent and logit_present (NaN where an attribute has one score).
+
+    Raises:
+        UserError: A checkpoint cannot be read, or is of another network.
+    """
+    import pandas as pd
+
+    parts = {("test", ""): dataset.rows("test"), **{("sample", name): rows for name, rows in samples.items()}}
+    more = counted(progress, len(checkpoints) * sum(map(len, parts.values())))
+    tables = []
+    for checkpoint, path in checkpoints.items():
+        loaded, _ = load_checkpoint(path, device, attributes=attributes)
+        spec, objective = loaded.spec, loaded.objective
+        for (split, sample), rows in parts.items():
+            outputs = scores(loaded, dataset.images, rows, batch_size, more)
+            values = objective.decision_values(torch.from_numpy(outputs)).numpy()
+            labels = dataset.labels_of(spec.attributes)[rows]
+            logits = outputs if objective.two_logits else np.full((len(rows), 2 * len(spec.attributes)), np.nan)
+            tables += [
+                pd.DataFrame(
+                    {
+                        "network": network,
+                        "checkpoint": checkpoint,
+                        "attribute": attribute,
+                        "split": split,
+                        "sample": sample,
+                        "image": rows,
+                        "label": labels[:, column],
+                        "score": values[:, column].astype("float64"),
+                        "logit_absent": logits[:, 2 * column].astype("float64"),
+                        "logit_present": logits[:, 2 * column + 1].astype("float64"),
+                    }
+                )
+                for column, attribute in enumerate(spec.attributes)
+            ]
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,102 @@
+"""How a person would see the attempts of a shard: PASS and plain SSIM of every flipped image."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faceflip.data.packed import Dataset
+from faceflip.errors import UserError
+from faceflip.pixels import perturbed
+from faceflip.registry import load
+from faceflip.runtime.progress import ProgressCallback, counted
+from faceflip.similarity import pairs_a_call, parameters, score_table
+from faceflip.store import Store, open_store
+from faceflip.store.scores import STORE_SHA256
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def adversarial_blocks(
+    store: Store, dataset: Dataset, rows: np.ndarray | None = None, size: int = 256
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (rows, image rows of the dataset, adversarial images uint8) of flipped attempts, a block at a time."""
+    images = store.column("image")
+    for block in store.blocks(rows, size):
+        originals = images[block.rows]
+        yield block.rows, originals, perturbed(np.take(dataset.images, originals, axis=0), block.perturbations)
+
+
+def score_shard(
+    path: Path | str,
+    dataset: Dataset,
+    color: str,
+    engine: str = "auto",
+    threads: int = 1,
+    device: object = None,
+    metrics: Mapping[str, str] | None = None,
+    progress: ProgressCallback | None = None,
+) -> "pd.DataFrame":
+    """Score all attempts of a store.
+
+    Args:
+        path: The perturbation store.
+        dataset: The dataset that was attacked.
+        color: ``rgb`` or ``gray``: which of the two scores the column `pass` holds.
+        engine: ``cpu``, ``torch`` or ``auto``.
+        threads: Of the CPU engine.
+        device: Of the torch engine.
+        metrics: References to functions of more similarities by the names of their columns; each is called with
+            originals and perturbed images, (N, H, W, 3) uint8, and returns N numbers.
+        progress: Called with (pairs of images done, pairs in all).
+
+    Returns:
+        One row an attempt: row (in the store), pass, ssim, pass_gray, ssim_gray, ecc (NaN where not flipped),
+        iterations, alignment ("" where not flipped), and the columns of `metrics`. The frame's `attrs`, which go to the
+        file with it, hold the definition's parameters as `similarity` and the digest in the store's seal as
+        `store_sha256`.
+
+    Raises:
+        UserError: The store cannot be read, or belongs to another dataset.
+    """
+    with open_store(path) as store:
+        store.require_dataset(dataset.fingerprint)
+        digest = store.seal.sha256
+        more = counted(progress, int((store.column("flipped") == 1).sum()))
+        tables = [_unscored(len(store), metrics or ())]
+        for rows, images, adversarial in adversarial_blocks(store, dataset, size=pairs_a_call(engine, device)):
+            unique, index = np.unique(images, return_inverse=True)
+            originals = np.take(dataset.images, unique, axis=0)
+            table = score_table(
+                originals, adversarial, original_index=index, engine=engine, threads=threads, device=device
+            )
+            for name, reference in (metrics or {}).items():
+                table[name] = _measured(name, reference, originals[index], adversarial)
+            tables.append(table.set_axis(rows))
+            more(len(rows))
+    scores = tables[0]
+    for table in tables[1:]:
+        scores.loc[table.index, table.columns] = table
+    if color == "gray":
+        scores["pass"], scores["ssim"] = scores["pass_gray"], scores["ssim_gray"]
+    scores.insert(0, "row", np.arange(len(scores)))
+    scores.attrs.update({"similarity": {**parameters(), "color": color}, STORE_SHA256: digest})
+    return scores
+
+
+def _measured(name: str, reference: str, originals: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
+    """Return a similarity of one's own, (N,) float64."""
+    values = np.asarray(load(reference)(originals, adversarial), dtype=np.float64)
+    if values.shape != (len(originals),):
+        raise UserError(f"similarity.metrics.{name}: {reference} gives shape {values.shape} for {len(originals)} pairs")
+    return values
+
+
+def _unscored(attempts: int, metrics: Iterable[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray", "ecc", *metrics), np.nan)
+    table = pd.DataFrame(similarities, index=range(attempts))
+    return table.assign(iterations=np.int32(0), alignment="")

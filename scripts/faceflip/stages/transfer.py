@@ -1,0 +1,115 @@
+"""What adversarial images of one attribute do to the decisions on others: transferability and correlation."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from faceflip.data.packed import Dataset
+from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.networks.inference import scores
+from faceflip.networks.network import AttributeNetwork
+from faceflip.runtime.progress import MoreDone, ProgressCallback, counted
+from faceflip.stages.score import adversarial_blocks
+from faceflip.store import Store, open_store
+from faceflip.store.scores import read_scores_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def transfer_shard(
+    path: Path | str,
+    scores_path: Path | str,
+    targets: Sequence[Path | str],
+    dataset: Dataset,
+    threshold: float,
+    device: torch.device,
+    batch_size: int,
+    progress: ProgressCallback | None = None,
+) -> "pd.DataFrame":
+    """Show the adversarial images of a shard to the target networks.
+
+    Memory is bounded by the batch: between one target and the next the images lie in a temporary file.
+
+    Args:
+        path: The perturbation store of the shard.
+        scores_path: Its table of scores.
+        targets: Checkpoints whose decisions are watched, on all attributes that they have.
+        dataset: The dataset that was attacked.
+        threshold: Least PASS of an adversarial image.
+        device: Where to compute.
+        batch_size: Images a pass.
+        progress: Called with the numbers of images done and in all, each once for every target.
+
+    Returns:
+        One row an adversarial image and target attribute: network, checkpoint, attack, attribute (attacked), image,
+        correct (of the attacked attribute), target, score_before, score_after (decision values of the target), changed.
+        The frame's `attrs`, which go to the file with it, hold `threshold` and the parameters of PASS as `similarity`.
+
+    Raises:
+        UserError: A file cannot be read, the store belongs to another dataset, or the scores to another store.
+    """
+    import pandas as pd
+
+    with open_store(path) as store:
+        store.require_dataset(dataset.fingerprint)
+        attempts, header = store.attempts, store.header
+        similarities = read_scores_of(store, scores_path)
+        rows = np.flatnonzero((similarities["pass"] >= threshold).to_numpy())
+        sources = attempts.iloc[rows]
+        unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
+        more = counted(progress, len(targets) * (len(unique) + len(rows)))
+        tables = []
+        with _spooled(store, dataset, rows, batch_size) as perturbed:
+            for checkpoint in targets:
+                network, _ = load_checkpoint(checkpoint, device)
+                before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
+                after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size, more)
+                for column, target in enumerate(network.spec.attributes):
+                    tables.append(
+                        pd.DataFrame(
+                            {
+                                "network": header.network,
+                                "checkpoint": header.checkpoint,
+                                "attack": header.attack,
+                                "attribute": sources["attribute"].to_numpy(),
+                                "image": sources["image"].to_numpy(),
+                                "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
+                                "target": target,
+                                "score_before": before[:, column],
+                                "score_after": after[:, column],
+                                "changed": (before[:, column] > 0) != (after[:, column] > 0),
+                            }
+                        )
+                    )
+    transfers = pd.concat(tables, ignore_index=True)
+    transfers.attrs = {"similarity": similarities.attrs.get("similarity"), "threshold": threshold}
+    return transfers
+
+
+@contextmanager
+def _spooled(store: Store, dataset: Dataset, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Decode the adversarial images of these attempts, `size` at a time, into a mapped file (N, H, W, 3) uint8."""
+    shape = (len(rows), *dataset.images.shape[1:])
+    if not len(rows):
+        yield np.empty(shape, np.uint8)
+        return
+    with tempfile.TemporaryFile() as file:
+        for _, _, images in adversarial_blocks(store, dataset, rows, size):
+            images.tofile(file)
+        file.flush()
+        yield np.memmap(file, np.uint8, "r", shape=shape)
+
+
+def _decision_values(
+    network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int, more: MoreDone
+) -> np.ndarray:
+    if len(rows) == 0:
+        return np.empty((0, len(network.spec.attributes)))
+    values = network.objective.decision_values(torch.from_numpy(scores(network, images, rows, batch_size, more)))
+    return values.numpy().astype("float64")

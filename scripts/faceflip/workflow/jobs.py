@@ -1,0 +1,182 @@
+"""The rules of the workflow: which files each makes, and for which wildcards.
+
+The Snakefile takes the outputs of its rules from here, the inventories their contents, and the estimate its counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from string import Formatter
+
+from faceflip.attempt import Experiment
+from faceflip.data.celeba import ANNOTATIONS, IMAGES, PARTITION, PROVENANCE
+from faceflip.io import paths
+from faceflip.io.paths import Pattern
+from faceflip.workflow.plan import Plan
+from faceflip.workflow.products import Product
+from faceflip.workflow.settings import epoch_name
+
+Wildcards = Mapping[str, str]
+ONCE: tuple[Wildcards, ...] = ({},)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the workflow.
+
+    Attributes:
+        name: As in the Snakefile.
+        outputs: Patterns of its outputs by their names.
+        jobs: The wildcards of each of its jobs.
+        part: The inventory that lists its outputs; None for what differs from run to run.
+    """
+
+    name: str
+    outputs: Mapping[str, str]
+    jobs: Sequence[Wildcards] = field(default=ONCE)
+    part: str | None = None
+
+    @cached_property
+    def wildcards(self) -> tuple[str, ...]:
+        """The names of its wildcards."""
+        pattern = next(iter(self.outputs.values()))
+        return tuple(name for _, name, _, _ in Formatter().parse(pattern) if name)
+
+    @property
+    def log(self) -> Pattern:
+        """Where a job's log is."""
+        return self._own(paths.LOGS, "log")
+
+    @property
+    def benchmark(self) -> Pattern:
+        """Where Snakemake writes what a job took."""
+        return self._own(paths.BENCHMARKS, "tsv")
+
+    def _own(self, folder: str, suffix: str) -> Pattern:
+        return Pattern("/".join([folder, self.name, *(f"{{{name}}}" for name in self.wildcards)]) + f".{suffix}")
+
+    def output(self, name: str) -> list[str]:
+        """Return the files of one of its outputs, of all jobs."""
+        return [self.outputs[name].format(**wildcards) for wildcards in self.jobs]
+
+    @property
+    def files(self) -> list[str]:
+        """All its outputs of all jobs."""
+        return [pattern.format(**wildcards) for wildcards in self.jobs for pattern in self.outputs.values()]
+
+
+def rules_of(plan: Plan) -> dict[str, Rule]:
+    """Return the rules of a run by name, in the order of its stages."""
+    drawn = plan.settings.dataset.celeba is None
+    members = [
+        {"network": network.name, "member": member} for network in plan.networks.values() for member in network.members
+    ]
+    experiments = [vars(experiment) for experiment in plan.experiments]
+    shards, transfers = _shards(plan, plan.experiments), _shards(plan, plan.transfers)
+    epochs = [epoch_name(epoch) for epoch in sorted(plan.settings.training.checkpoints)]
+    rules = [
+        Rule(
+            "synthesize_faces",
+            {
+                "annotations": f"{paths.SYNTHETIC}/{ANNOTATIONS}",
+                "images": f"{paths.SYNTHETIC}/{IMAGES}",
+                "partition": f"{paths.SYNTHETIC}/{PARTITION}",
+                "provenance": f"{paths.SYNTHETIC}/{PROVENANCE}",
+            },
+            ONCE if drawn else (),
+            "synthetic",
+        ),
+        Rule(
+            "pack_dataset",
+            {"dataset": paths.DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS},
+            part="dataset",
+        ),
+        Rule("draw_sample", {"sample": paths.SAMPLE}, [{"sample": name} for name in plan.settings.samples], "dataset"),
+        Rule(
+            "train_network",
+            {
+                "converged": Pattern(paths.CHECKPOINT.replace("{checkpoint}", "converged")),
+                **{name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in epochs},
+                "history": paths.HISTORY,
+            },
+            members,
+            "networks",
+        ),
+        Rule("predict_network", {"predictions": paths.MEMBER_PREDICTIONS}, members, "predictions"),
+        Rule("attack_shard", {"store": paths.STORE}, shards, "attacks"),
+        Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
+        Rule("score_shard", {"scores": paths.SCORES}, shards, "scores"),
+        Rule("transfer_shard", {"transfers": paths.SHARD_TRANSFERS}, transfers, "transfers"),
+        Rule("scan_lines", {"scans": paths.SCANS}, part="transfers"),
+        Rule("collect_attempts", {"attempts": paths.ATTEMPTS}, part="scores"),
+        Rule("collect_predictions", {"table": paths.PREDICTIONS}, part="predictions"),
+        Rule("collect_transfers", {"table": paths.TRANSFERS}, part="transfers"),
+        Rule("describe_run", {"run": paths.RUN}, part="pages"),
+        Rule(
+            "make_table",
+            {kind: Pattern(paths.TABLE.replace("{format}", kind)) for kind in ("csv", "md", "tex", "html")},
+            [{"table": name} for name in plan.tables],
+            "pages",
+        ),
+        Rule(
+            "make_figure",
+            {
+                "pdf": Pattern(paths.FIGURE.replace("{format}", "pdf")),
+                "png": Pattern(paths.FIGURE.replace("{format}", "png")),
+                "caption": Pattern(paths.FIGURE.replace("{format}", "txt")),
+            },
+            [{"figure": name} for name in plan.figures],
+            "pages",
+        ),
+        Rule("draw_gallery", {"folder": paths.GALLERY}, part="pages"),
+        Rule("write_readme", {"page": paths.README}, part="pages"),
+        # By the paper's names; links to what the inventories list already.
+        Rule("link_paper_names", {"folder": paths.PAPER}),
+        # The pages tell what the jobs took, which differs from run to run; Snakemake makes them when they are missing.
+        Rule("write_index", {"page": paths.INDEX, "runtime": paths.RUNTIME}),
+    ]
+    parts = dict.fromkeys(rule.part for rule in rules if rule.part and rule.jobs)
+    rules.append(Rule("take_inventory", {"inventory": paths.INVENTORY}, [{"part": part} for part in parts]))
+    return {rule.name: rule for rule in rules}
+
+
+def _shards(plan: Plan, experiments: Sequence[Experiment]) -> list[Wildcards]:
+    return [{**vars(each), "shard": shard} for each in experiments for shard in plan.shards(each)]
+
+
+def files_of_part(rules: Mapping[str, Rule], part: str) -> dict[str, list[str]]:
+    """Return the files that an inventory lists, by the rule that makes them."""
+    return {name: rule.files for name, rule in rules.items() if rule.part == part and rule.jobs}
+
+
+def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | list[str]]:
+    """Return the files that a table or figure is made from, by the roles that it speaks of; other roles are tables."""
+    files = {
+        "attempts": paths.ATTEMPTS,
+        "predictions": paths.PREDICTIONS,
+        "transfers": paths.TRANSFERS,
+        "scans": paths.SCANS,
+        "labels": paths.LABELS,
+        "dataset": paths.DATASET,
+        "stores": rules["join_shards"].files,
+        "histories": rules["train_network"].output("history"),
+    }
+    found = {role: files[role] if role in files else paths.TABLE.of(table=role, format="csv") for role in product.inputs}
+    return found | ({"code": product.module} if product.module.endswith(".py") else {})
+
+
+def paper_links(plan: Plan, rules: Mapping[str, Rule]) -> dict[str, str]:
+    """Return the files of the paper's tables and figures by the paper's own names of them, such as ``table1.csv``."""
+    links = {}
+    for rule, wildcard, products in (("make_table", "table", plan.tables), ("make_figure", "figure", plan.figures)):
+        for name, product in products.items():
+            for pattern in rules[rule].outputs.values() if product.paper else ():
+                file = pattern.format(**{wildcard: name})
+                links[f"{product.paper_name}.{file.rpartition('.')[2]}"] = file
+    return links
+
+
+def targets(rules: Mapping[str, Rule]) -> list[str]:
+    """Return the files that a whole run is asked for."""
+    wanted = ("take_inventory", "write_index", "link_paper_names")
+    return [file for name in wanted for file in rules[name].files]

@@ -1,0 +1,370 @@
+"""What a configuration asks for: networks and their members, attacks, experiments, and the shards of their attempts.
+
+Imported while the Snakefile is parsed, so it must stay light.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import cycle
+from math import ceil
+from typing import Any
+
+from faceflip.attempt import Experiment
+from faceflip.catalogue import (
+    BLACK,
+    BLUE,
+    GREEN,
+    LINE,
+    ORANGE,
+    PURPLE,
+    SEARCHES,
+    SKY,
+    VERMILION,
+    Attack,
+    find_loss,
+    find_search,
+    parts_of,
+)
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
+from faceflip.io.paths import shard_name
+from faceflip.registry import own_files
+from faceflip.workflow.products import FIGURES, TABLES, Product
+from faceflip.workflow.settings import (
+    CONVERGED,
+    PRIMARY_SAMPLE,
+    AttackSettings,
+    NetworkSettings,
+    ProductSettings,
+    Settings,
+    checkpoint_names,
+)
+
+ALL = "all"
+"""The member of a network that decides on all attributes."""
+
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+"""Of networks whose loss has none of its own, or one that is taken."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A contiguous part of the sample, to be attacked for one attribute on one member of a network."""
+
+    attribute: str
+    member: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A network of the configuration: one for each of its attributes, or one for all.
+
+    Attributes:
+        name: In the configuration.
+        settings: What the configuration says of it.
+        attributes: It decides on these.
+        attacked: Those of them that are attacked, in the order in which their attempts are numbered.
+        title: Its name on pages.
+        short: Its name in figures.
+        color: Its colour in figures.
+    """
+
+    name: str
+    settings: NetworkSettings
+    attributes: tuple[str, ...]
+    attacked: tuple[str, ...]
+    title: str
+    short: str
+    color: str
+
+    @property
+    def joint(self) -> bool:
+        """Whether it is one network of all its attributes."""
+        return self.settings.per == ALL
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The networks that are trained: one an attribute, or `ALL`."""
+        return (ALL,) if self.joint else self.attributes
+
+    def member_of(self, attribute: str) -> str:
+        """Return the member that decides on an attribute."""
+        return ALL if self.joint else attribute
+
+    def attributes_of(self, member: str) -> tuple[str, ...]:
+        """Return the attributes that a member decides on."""
+        return self.attributes if member == ALL else (member,)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The names of its checkpoints, the earliest first."""
+        return checkpoint_names(self.settings.training)
+
+    @property
+    def own_files(self) -> list[str]:
+        """The user's files that its networks are built from."""
+        return own_files([self.settings.loss, self.settings.architecture.name])
+
+    def description(self) -> dict[str, Any]:
+        """Return what tables and figures need to know of it, as plain values."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "short": self.short,
+            "color": self.color,
+            "loss": self.settings.loss,
+            "joint": self.joint,
+            "attributes": list(self.attributes),
+            "attacked": list(self.attacked),
+            "checkpoints": self.checkpoints,
+            "architecture": self.settings.architecture.model_dump(),
+            "training": self.settings.training.model_dump(),
+        }
+
+
+@dataclass(frozen=True)
+class PlannedAttack:
+    """An attack of the configuration.
+
+    Attributes:
+        name: In the configuration.
+        settings: Its options.
+    """
+
+    name: str
+    settings: AttackSettings
+
+    @cached_property
+    def entry(self) -> Attack:
+        """Direction, search and cost."""
+        return self.settings.attack(self.name)
+
+    @cached_property
+    def parts(self) -> tuple[str, str]:
+        """Method and kind of search, as tables call them."""
+        return parts_of(self.name, find_search(self.entry.search).kind)
+
+    @property
+    def own_files(self) -> list[str]:
+        """The user's files that it is made of."""
+        return own_files([self.entry.direction, self.entry.search])
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that were set or have defaults, without those that the attack does not heed."""
+        from faceflip.attacks.options import options_of
+
+        known = options_of(self.entry)
+        return {key: value for key, value in self.settings.model_dump(exclude_none=True).items() if key in known}
+
+    def description(self) -> dict[str, str]:
+        """Return what tables and figures need to know of it, as plain values."""
+        method, kind = self.parts
+        return {"name": self.name, "method": method, "search": kind, "epsilon": find_search(self.entry.search).epsilon}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The attempts of a run, numbered attribute by attribute and image by image, and cut into shards of equal size.
+
+    Attributes:
+        settings: The configuration.
+    """
+
+    settings: Settings
+
+    @cached_property
+    def networks(self) -> dict[str, PlannedNetwork]:
+        """The networks by name, in the order of the configuration."""
+        titles = {name: _titles(each) for name, each in self.settings.networks.items()}
+        shorts = [short for _, short in titles.values()]
+        colors = _colors(self.settings.networks)
+        made = {}
+        for name, each in self.settings.networks.items():
+            attacked = self.settings.attacked
+            attributes = tuple(each.attributes or (ATTRIBUTES if each.per == ALL else attacked))
+            title, short = titles[name]
+            if each.title is None and shorts.count(short) > 1:  # several of one loss: their names tell them apart
+                title, short = f"{title} ({name})", name
+            shared = tuple(attribute for attribute in attacked if attribute in attributes)
+            made[name] = PlannedNetwork(name, each, attributes, shared, title, short, colors[name])
+        return made
+
+    @cached_property
+    def attacks(self) -> dict[str, PlannedAttack]:
+        """The attacks by name, in the order of the configuration."""
+        return {name: PlannedAttack(name, each) for name, each in self.settings.attacks.items()}
+
+    @cached_property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """All attacks to be run."""
+        return tuple(
+            Experiment(sample, network, checkpoint, attack)
+            for sample, networks in self.settings.experiments.items()
+            for network, checkpoints in networks.items()
+            for checkpoint, attacks in checkpoints.items()
+            for attack in attacks
+            if self.networks[network].attacked
+        )
+
+    @property
+    def sample(self) -> str:
+        """The sample that tables and figures are about, unless they say otherwise."""
+        samples = self.settings.samples
+        return PRIMARY_SAMPLE if PRIMARY_SAMPLE in samples else next(iter(samples))
+
+    def samples_of(self, network: str) -> tuple[str, ...]:
+        """Return the samples that a network is shown: those it is attacked on, and the primary one."""
+        attacked = (each.sample for each in self.experiments if each.network == network)
+        return tuple(dict.fromkeys([self.sample, *attacked]))
+
+    def attempts_of(self, experiment: Experiment) -> int:
+        """Return the number of attempts of an experiment."""
+        return len(self.networks[experiment.network].attacked) * self.settings.samples[experiment.sample].images
+
+    def shards(self, experiment: Experiment) -> tuple[str, ...]:
+        """Return the names of the shards of an experiment."""
+        return tuple(map(shard_name, range(ceil(self.attempts_of(experiment) / self.settings.compute.shard_size))))
+
+    def parts(self, experiment: Experiment, shard: str) -> list[Part]:
+        """Return the parts of a shard, one an attribute that it touches."""
+        network, images = self.networks[experiment.network], self.settings.samples[experiment.sample].images
+        first = self.first_attempt(shard)
+        last = min(first + self.settings.compute.shard_size, self.attempts_of(experiment))
+        return [
+            Part(
+                attribute,
+                network.member_of(attribute),
+                max(first - number * images, 0),
+                min(last - number * images, images),
+            )
+            for number, attribute in enumerate(network.attacked)
+            if first // images <= number <= (last - 1) // images
+        ]
+
+    def first_attempt(self, shard: str) -> int:
+        """Return the number of a shard's first attempt."""
+        return int(shard) * self.settings.compute.shard_size
+
+    def members_of_shard(self, experiment: Experiment, shard: str) -> list[str]:
+        """Return the members of the network that a shard's attempts go against, in order."""
+        return list(dict.fromkeys(part.member for part in self.parts(experiment, shard)))
+
+    @cached_property
+    def transfers(self) -> tuple[Experiment, ...]:
+        """Experiments whose adversarial images are shown to other members of their network, or to its other outputs.
+
+        Of networks for one attribute those of line searches (Fig. 4), of networks for all those on the converged ones
+        (Fig. 5), both by FFA where it was run.
+        """
+        chosen = []
+        for experiment in self.experiments:
+            network, (method, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
+            if experiment.sample != self.sample or experiment.network not in self._transferred:
+                continue
+            if method != self.lead_method(experiment.network):
+                continue
+            if experiment.checkpoint == CONVERGED if network.joint else kind == LINE:
+                chosen.append(experiment)
+        return tuple(chosen)
+
+    @cached_property
+    def _transferred(self) -> set[str]:
+        attacked = [self.networks[name] for name in dict.fromkeys(each.network for each in self.experiments)]
+        if self.settings.analysis.transfer == "all":
+            return {network.name for network in attacked}
+        in_order = [network for network in self.networks.values() if network in attacked]
+        return {
+            next(each for each in in_order if each.joint == joint).name for joint in {each.joint for each in in_order}
+        }
+
+    def lead_method(self, network: str) -> str | None:
+        """Return the method whose adversarial images of a network are looked at closer: FFA, else the first."""
+        methods = [self.attacks[each.attack].parts[0] for each in self.experiments if each.network == network]
+        return "ffa" if "ffa" in methods else next(iter(methods), None)
+
+    @cached_property
+    def scanned(self) -> tuple[Experiment, ...]:
+        """Line searches on converged networks, of which some attempts are repeated by trying every whole epsilon."""
+        if not self.settings.analysis.scan_images:
+            return ()
+        line = SEARCHES["doubling"].target
+        return tuple(
+            experiment
+            for experiment in self.experiments
+            if (experiment.sample, experiment.checkpoint) == (self.sample, CONVERGED)
+            and (search := self.attacks[experiment.attack].entry.search) != "scan"
+            and find_search(search).target == line
+        )
+
+    @cached_property
+    def tables(self) -> dict[str, Product]:
+        """All tables by name, those of one's own last."""
+        return {**TABLES, **_own(self.settings.tables)}
+
+    @cached_property
+    def figures(self) -> dict[str, Product]:
+        """All figures by name, those of one's own last."""
+        return {**FIGURES, **_own(self.settings.figures)}
+
+    @property
+    def line(self) -> str:
+        """One sentence on the run for the captions of Snakemake's report, before the images are counted."""
+        settings, synthetic = self.settings, self.settings.synthetic
+        images = f"the images of {settings.dataset.celeba}"
+        if settings.dataset.celeba is None:
+            images = f"{synthetic.train:,} / {synthetic.validation:,} / {synthetic.test:,} drawn faces"
+        width, height = settings.dataset.image_size or (WIDTH, HEIGHT)
+        sample = settings.samples[self.sample]
+        return (
+            f"Run with seed {settings.seed}: {images} to train, validate and test, {width} x {height} pixels; networks "
+            f"{', '.join(network.title for network in self.networks.values())}; {len(settings.attacked)} attributes "
+            f"attacked on {sample.images:,} images of the {sample.split} split; adversarial from PASS "
+            f"{settings.analysis.threshold:g} on{', of grey images' * (settings.similarity.color == 'gray')}."
+        )
+
+    def description(self) -> dict[str, Any]:
+        """Return what decides what a run's numbers mean, as plain values, without the attacks' options."""
+        settings = self.settings
+        sample = settings.samples[self.sample]
+        return {
+            "seed": settings.seed,
+            "sample": {"name": self.sample, **sample.model_dump()},
+            "attacked": list(settings.attacked),
+            "networks": [network.description() for network in self.networks.values()],
+            "attacks": [attack.description() for attack in self.attacks.values()],
+            "color": settings.similarity.color,
+            "metrics": list(settings.similarity.metrics),
+            "threshold": settings.analysis.threshold,
+            "thresholds": list(settings.analysis.thresholds),
+        }
+
+
+def _own(products: Mapping[str, ProductSettings]) -> dict[str, Product]:
+    return {
+        name: Product(each.title, tuple(each.inputs), each.file, each.part, options=True)
+        for name, each in products.items()
+    }
+
+
+def _titles(network: NetworkSettings) -> tuple[str, str]:
+    """Return the name of a network on pages and in figures."""
+    if network.title:
+        return network.title, network.title
+    loss = find_loss(network.loss).title
+    if network.per == ALL:
+        return f"one network, {loss} loss", f"{loss}, joint"
+    return f"separate networks, {loss} loss", loss
+
+
+def _colors(networks: Mapping[str, NetworkSettings]) -> dict[str, str]:
+    """Return a colour for each network: that of its loss where it is free, else the next free one."""
+    chosen: dict[str, str] = {}
+    for name, each in networks.items():
+        own = find_loss(each.loss).colors[each.per == ALL]
+        if own and own not in chosen.values():
+            chosen[name] = own
+    free = cycle([color for color in COLORS if color not in chosen.values()] or COLORS)
+    return {name: chosen.get(name) or next(free) for name in networks}

@@ -1,0 +1,36 @@
+"""Trying out the networks that a configuration names, before anything is spent on them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from faceflip.catalogue import find_architecture
+from faceflip.data.celeba import HEIGHT, WIDTH
+from faceflip.errors import UserError
+from faceflip.registry import own_file
+from faceflip.workflow.plan import Plan
+from faceflip.workflow.settings import Settings
+
+
+def require_networks(config: Mapping[str, Any]) -> None:
+    """Check that each configured network can be built and takes images of the configured size.
+
+    For our own architecture and losses this does not import PyTorch (seconds).
+
+    Raises:
+        UserError: Names each that cannot, or does not.
+    """
+    plan = Plan(Settings.of(config))
+    size = tuple(plan.settings.dataset.image_size or (WIDTH, HEIGHT))
+    faults = {}
+    for network in plan.networks.values():
+        architecture, loss = network.settings.architecture, network.settings.loss
+        if find_architecture(architecture.name).any_size and not own_file(loss):
+            continue
+        from faceflip.networks.network import NetworkSpec, outline
+
+        try:
+            outline(NetworkSpec(loss, network.attributes_of(network.members[0]), size, architecture))
+        except UserError as error:
+            faults.setdefault(str(error), []).append(network.name)
+    if faults:
+        raise UserError("\n".join(f"network {', '.join(names)}: {fault}" for fault, names in faults.items()))

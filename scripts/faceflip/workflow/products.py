@@ -1,0 +1,207 @@
+"""The tables and figures by name: what they are made from, where they stand in the report, how to read them.
+
+An entry names the module that makes it, which is imported when it is made. Another one is a module in
+`faceflip.analysis.tables` or `faceflip.figures` and an entry here; or, in a run of one's own, a file and a line of
+configuration (docs/extending.md).
+"""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+PARTS = ("Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
+"""The parts of the report, in the order of its pages."""
+
+INPUTS = ("attempts", "predictions", "transfers", "scans", "labels", "dataset", "stores", "histories")
+"""Roles of what products are made from; the others are tables by name."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Something that the workflow makes from tidy tables.
+
+    Attributes:
+        title: A few words.
+        inputs: Roles of what it is made from, see `INPUTS`.
+        module: Where it is made: a module, or the path of a file of one's own.
+        part: The part of the report that it belongs to, one of `PARTS`.
+        experiment: The checkpoints that it is about; this and what follows in few letters, for the report's lists.
+        network: The networks.
+        attack: The attacks; empty where it is about none.
+        attribute: The attributes; ``{attacked}`` stands for how many are attacked.
+        paper: What the paper calls it, such as ``Table 1``; empty for what the paper does not have.
+        options: Whether it depends on the attacks' options, and not only on what the attacks found.
+    """
+
+    title: str
+    inputs: tuple[str, ...]
+    module: str
+    part: str
+    experiment: str = "converged"
+    network: str = "all"
+    attack: str = "all"
+    attribute: str = "{attacked}"
+    paper: str = ""
+    options: bool = False
+
+    @property
+    def heading(self) -> str:
+        """The title with the paper's name of it."""
+        return f"{self.title} ({self.paper})" if self.paper else self.title
+
+    @property
+    def paper_name(self) -> str:
+        """The paper's name as that of a file: ``table1``."""
+        return self.paper.lower().replace("fig. ", "figure").replace(" ", "")
+
+    @property
+    def reading(self) -> "Reading":
+        """How to read it."""
+        return reading(self.module)
+
+    def labels(self, attacked: str) -> dict[str, str]:
+        """Return what the report lists beside it; `attacked` says how many attributes of how many are attacked."""
+        about = {"experiment": self.experiment, "network": self.network, "attack": self.attack}
+        return {"item": self.heading, **about, "attribute": self.attribute.format(attacked=attacked)}
+
+
+def _table(name: str, title: str, inputs: tuple[str, ...], part: str, **more: str | bool) -> Product:
+    return Product(title, inputs, f"faceflip.analysis.tables.{name}", part, **more)
+
+
+TABLES: Mapping[str, Product] = {
+    name: _table(name, *entry[:3], **entry[3])
+    for name, entry in {
+        "classification_error": (
+            "Classification error",
+            ("predictions", "labels"),
+            "Accuracy",
+            {"experiment": "all", "attack": "", "attribute": "all learned"},
+        ),
+        "flippability": ("Flipped attributes by PASS", ("attempts",), "Adversarial images", {"paper": "Table 1"}),
+        "success": ("Success per attribute", ("attempts",), "Adversarial images", {}),
+        "overview": ("What the attacks did and cost", ("attempts",), "Adversarial images", {"experiment": "all"}),
+        "line_search": (
+            "What the line search missed",
+            ("scans",),
+            "Adversarial images",
+            {"attack": "line searches"},
+        ),
+        "transferability": (
+            "Transfer to the networks of other attributes",
+            ("attempts", "transfers"),
+            "Transfer",
+            {"experiment": "all, to converged", "network": "one attribute each"},
+        ),
+        "correlation": (
+            "Correlation of attributes within a network",
+            ("attempts", "transfers"),
+            "Transfer",
+            {"network": "all attributes", "attribute": "{attacked}, to all"},
+        ),
+        "checkpoint_overlap": (
+            "Adversarial images at two checkpoints",
+            ("attempts",),
+            "Progress of training",
+            {"experiment": "all", "attack": "line searches", "paper": "Table 2"},
+        ),
+        "statistics": (
+            "The numbers of the text",
+            ("attempts", "predictions", "labels", "transferability", "correlation"),
+            "Beside the paper",
+            {"experiment": "all", "options": True},
+        ),
+        "paper_comparison": (
+            "Every number of the paper",
+            ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation"),
+            "Beside the paper",
+            {"experiment": "all", "options": True},
+        ),
+    }.items()
+}
+"""A table's module has `compute(inputs, run)`, which returns the tidy data frame, and `sheets(frame, run)`, which lays
+it out for people; its docstring says how to read it. Tables that others are made from come first."""
+
+
+def _figure(name: str, title: str, inputs: tuple[str, ...], part: str, **more: str | bool) -> Product:
+    return Product(title, inputs, f"faceflip.figures.{name}", part, **more)
+
+
+FIGURES: Mapping[str, Product] = {
+    name: _figure(name, *entry[:3], **entry[3])
+    for name, entry in {
+        "examples": (
+            "Adversarial images",
+            ("attempts", "transfers", "dataset", "stores"),
+            "Adversarial images",
+            {"paper": "Fig. 1"},
+        ),
+        "classification_error": (
+            "Classification error",
+            ("classification_error",),
+            "Accuracy",
+            {"attack": "", "attribute": "all learned", "paper": "Fig. 2"},
+        ),
+        "success": ("Success per attribute", ("success",), "Adversarial images", {"paper": "Fig. 3"}),
+        "transferability": (
+            "Transfer to the networks of other attributes",
+            ("transferability",),
+            "Transfer",
+            {"experiment": "all, to converged", "network": "one attribute each", "paper": "Fig. 4"},
+        ),
+        "correlation": (
+            "Correlation of attributes within a network",
+            ("correlation",),
+            "Transfer",
+            {"network": "all attributes", "attribute": "{attacked}, to all", "paper": "Fig. 5"},
+        ),
+        "success_intervals": (
+            "Success per attribute with intervals",
+            ("success",),
+            "Adversarial images",
+            {"attack": "line searches"},
+        ),
+        "pass_distribution": ("PASS of the flipped attempts", ("attempts",), "Adversarial images", {}),
+        "epsilon_distribution": ("Epsilon of the flipped attempts", ("attempts",), "Adversarial images", {}),
+        "training_curves": (
+            "Training curves",
+            ("histories",),
+            "Progress of training",
+            {"experiment": "every epoch", "attack": ""},
+        ),
+    }.items()
+}
+"""A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How to read a product.
+
+    Attributes:
+        summary: One sentence, or the beginning of one.
+        paragraphs: What the rows, columns and marks are, and what would be surprising.
+    """
+
+    summary: str
+    paragraphs: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All of it, paragraphs apart."""
+        return "\n\n".join((self.summary, *self.paragraphs))
+
+
+@cache
+def reading(module: str) -> Reading:
+    """Return how to read a product: the docstring of the module, or file, that makes it.
+
+    The module is not imported, so that the workflow can ask while it is parsed.
+    """
+    origin = module if module.endswith(".py") else find_spec(module).origin
+    docstring = ast.get_docstring(ast.parse(Path(origin).read_text(encoding="utf-8"))) or "No docstring explains this."
+    summary, *paragraphs = (" ".join(block.split()) for block in docstring.split("\n\n"))
+    return Reading(summary, tuple(paragraphs))

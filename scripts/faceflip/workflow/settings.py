@@ -1,0 +1,471 @@
+"""The configuration: what can be set, with types, ranges, defaults and meanings; and checking one.
+
+The defaults are the paper's, or this project's reading of it. config.yaml sets what makes the embedded default small.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from faceflip.attacks.options import AttackSettings, options_of
+from faceflip.catalogue import find_architecture, find_direction, find_loss
+from faceflip.data.celeba import ATTRIBUTES, SPLITS
+from faceflip.errors import UserError, did_you_mean
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.registry import own_file
+from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.typed import Declared, faults_of
+from faceflip.workflow.migration import text_for_today
+from faceflip.workflow.products import FIGURES, PARTS, TABLES
+
+CONVERGED = "converged"
+"""The checkpoint with the lowest validation error."""
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
+"""Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
+PRIMARY_SAMPLE = "paper"
+
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Side = Annotated[int, Field(ge=32, le=1024)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+
+
+class DatasetSettings(Declared):
+    """Faces and labels."""
+
+    celeba: str | None = Field(
+        None,
+        min_length=1,
+        description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
+    )
+    leave_out_bad_images: bool = Field(
+        False, description="do without images that are missing or damaged, and name them in the manifest"
+    )
+    image_size: list[Side] | None = Field(
+        None, min_length=2, max_length=2, description="width and height to resize to; null keeps CelebA's 178 x 218"
+    )
+
+
+class SyntheticSettings(Declared):
+    """The look-alike that is drawn where `dataset.celeba` is null: 40 visible attributes, distributed as in CelebA."""
+
+    train: Count = Field(1600, description="images of the training split")
+    validation: Count = Field(300, description="images of the validation split")
+    test: Count = Field(400, description="images of the test split")
+    mislabelled: float = Field(
+        0.04, ge=0, le=0.5, description="share of the rarer class (and as many of the other) that is annotated wrongly"
+    )
+
+
+class SampleSettings(Declared):
+    """A seeded draw of images that are attacked."""
+
+    split: Literal[SPLITS] = Field("train", description="where the images are drawn from")
+    images: Count = Field(1000, description="how many")
+
+
+class NetworkSettings(Declared):
+    """A network, or one for each attribute; what it does not say of architecture and training stands above."""
+
+    loss: str = Field(description="`euclidean`, `softmax`, `bce`, or `FILE.py:CLASS` of one's own")
+    per: Literal["attribute", "all"] = Field(
+        "attribute", description="a network for each `attribute`, or one for `all` (the paper's MOON: euclidean, all)"
+    )
+    title: str | None = Field(None, min_length=1, description="its name on pages; by default from loss and per")
+    attributes: list[str] | None = Field(
+        None, min_length=1, description="those it decides on; by default `attributes`, or with `per: all` the dataset's"
+    )
+    architecture: ArchitectureOptions = Field(
+        default_factory=ArchitectureOptions, description="keys of `architecture` that differ for this network"
+    )
+    training: TrainingOptions = Field(
+        default_factory=TrainingOptions, description="keys of `training` that differ for this network"
+    )
+
+
+class ThreadSettings(Declared):
+    """CPU threads of the jobs of a kind; what they compute may differ in the last bits."""
+
+    pack: Threads = Field(2, description="drawing and decoding images, inventories")
+    train: Threads = Field(1, description="training")
+    attack: Threads = Field(1, description="attacks, predictions, transfers, scans")
+    score: Threads = Field(1, description="PASS")
+
+
+class ComputeSettings(Declared):
+    """Where and how jobs compute."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: a GPU where there is one")
+    shard_size: Count = Field(1000, description="attempts (attribute x image) an attack job")
+    batch_size: int = Field(
+        32, ge=1, le=65_536, description="images a pass in attacks and predictions; decides last bits of a score"
+    )
+    threads: ThreadSettings = Field(default_factory=ThreadSettings, description="CPU threads of jobs")
+    jobs_per_gpu: int = Field(1, ge=1, le=64, description="jobs on the same GPU at a time; changes no result")
+    save_every: float = Field(
+        300, ge=0, le=1e9, description="seconds of training after which its state is saved; changes no result"
+    )
+    training_images: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="in the GPU's memory: `auto` if they fit into half of what is free; changes no result",
+    )
+
+
+class StoreSettings(Declared):
+    """Perturbation stores."""
+
+    compression: Literal["gzip", "blosc"] = Field(
+        "gzip", description="`gzip`: any HDF5 tool reads it; `blosc`: faster, needs the package hdf5plugin"
+    )
+
+
+class SimilaritySettings(Declared):
+    """How like the perturbed image is to the original."""
+
+    color: Literal["rgb", "gray"] = Field("rgb", description="PASS of these images decides; both are stored")
+    engine: Literal["auto", "cpu", "torch"] = Field(
+        "auto", description="`cpu` (numba), `torch`, or `auto`: torch where there is a GPU"
+    )
+    metrics: dict[str, str] = Field(
+        default_factory=dict, description="more similarities: column of the attempts -> `FILE.py:FUNCTION`"
+    )
+
+
+class AnalysisSettings(Declared):
+    """Tables and figures."""
+
+    thresholds: list[Share] = Field(
+        [0, 0.9, 0.95, 0.99], min_length=1, description="of PASS, in the table of flips by PASS (Table 1)"
+    )
+    threshold: Share = Field(0.95, description="of PASS, from which on a flipped image counts as adversarial")
+    intervals: bool = Field(True, description="Wilson 95 % intervals in the tables")
+    scan_images: int = Field(
+        100, ge=0, le=1_000_000_000, description="line searches are repeated on so many with every whole epsilon"
+    )
+    order: Literal["official", "clustered"] = Field(
+        "official", description="of the attributes in matrices: official, or related ones side by side"
+    )
+    transfer: Literal["first", "all"] = Field(
+        "first", description="networks whose adversarial images are shown to others: the first of each `per`, or all"
+    )
+
+
+class ProductSettings(Declared):
+    """A table or figure of one's own; see docs/extending.md."""
+
+    file: str = Field(pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)")
+    title: str = Field(min_length=1, description="a few words")
+    inputs: list[str] = Field(
+        min_length=1, description="what it is made from: `attempts`, `predictions`, ..., or tables"
+    )
+    part: Literal[PARTS] = Field("Adversarial images", description="part of the report")
+
+
+Names = list[str]
+
+
+class Settings(Declared):
+    """A configuration. Null takes the default; in the lists of named things it removes the entry."""
+
+    seed: int = Field(2018, ge=0, le=2**63 - 1, description="everything random follows from it")
+    dataset: DatasetSettings = Field(default_factory=DatasetSettings, description="faces and labels")
+    synthetic: SyntheticSettings = Field(
+        default_factory=SyntheticSettings, description="the look-alike, used where `dataset.celeba` is null"
+    )
+    samples: dict[str, SampleSettings] = Field(default_factory=dict, description="named draws that are attacked")
+    attributes: str | list[str] = Field(
+        "all", description="those that are attacked, and have networks of their own: `all`, or a list"
+    )
+    architecture: ArchitectureOptions = Field(
+        default_factory=ArchitectureOptions, description="of all networks, unless they say otherwise"
+    )
+    training: TrainingOptions = Field(
+        default_factory=TrainingOptions, description="of all networks, unless they say otherwise"
+    )
+    networks: dict[str, NetworkSettings] = Field(default_factory=dict, description="named networks")
+    attacks: dict[str, AttackSettings] = Field(default_factory=dict, description="named attacks with their options")
+    experiments: dict[str, dict[str, dict[str, Names]]] = Field(
+        default_factory=dict, description="sample -> network -> checkpoint (`converged`, `epochN`) -> attacks"
+    )
+    compute: ComputeSettings = Field(default_factory=ComputeSettings, description="where and how jobs compute")
+    store: StoreSettings = Field(default_factory=StoreSettings, description="perturbation stores")
+    similarity: SimilaritySettings = Field(default_factory=SimilaritySettings, description="PASS and others")
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings, description="tables and figures")
+    tables: dict[str, ProductSettings] = Field(default_factory=dict, description="tables of one's own")
+    figures: dict[str, ProductSettings] = Field(default_factory=dict, description="figures of one's own")
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Settings":
+        """Check a configuration as Snakemake or `read_config` merged it.
+
+        Raises:
+            UserError: Lists every fault, each with the path of its key.
+        """
+        if text := text_for_today(config):
+            raise UserError(
+                "the configuration has keys of faceflip 0.1. Put this in their place (CHANGELOG.md says why):\n\n"
+                + text
+            )
+        cleaned = _without_nulls(config)
+        overrides = {
+            name: each for name, each in _mapping(cleaned.get("networks")).items() if isinstance(each, Mapping)
+        }
+        try:
+            settings = cls(**_with_defaults_of_networks(cleaned, overrides))
+            faults = []
+        except ValidationError as error:
+            settings = None
+            faults = list(_reported(error, overrides))
+        faults = [*faults, *_faults_of_overrides(overrides)]
+        if settings and not faults:
+            faults = list(settings._contradictions())
+        if faults:
+            raise UserError(
+                "the configuration has faults (docs/configuration.md explains every key):\n  " + "\n  ".join(faults)
+            )
+        return settings
+
+    @property
+    def attacked(self) -> tuple[str, ...]:
+        """The attributes that are attacked, in the order in which their attempts are numbered."""
+        return ATTRIBUTES if self.attributes == "all" else tuple(self.attributes)
+
+    def files_of_own(self) -> Iterator[tuple[str, str]]:
+        """Yield the key and the path of each file of the user's that the configuration names."""
+        references = {f"similarity.metrics.{name}": each for name, each in self.similarity.metrics.items()}
+        for name, network in self.networks.items():
+            references |= {f"networks.{name}.loss": network.loss}
+            references |= {f"networks.{name}.architecture.name": network.architecture.name}
+        for name, attack in self.attacks.items():
+            references |= {f"attacks.{name}.direction": attack.direction, f"attacks.{name}.search": attack.search}
+        for key, reference in references.items():
+            if reference and (file := own_file(reference)):
+                yield key, str(file)
+        for kind, products in (("tables", self.tables), ("figures", self.figures)):
+            yield from ((f"{kind}.{name}.file", product.file) for name, product in products.items())
+
+    def _contradictions(self) -> Iterator[str]:
+        """Yield faults that lie in several keys, in names, or in what there is."""
+        yield from self._faults_of_names()
+        yield from self._faults_of_attributes()
+        for name, network in self.networks.items():
+            yield from _unless_found(f"networks.{name}.loss", find_loss, network.loss)
+            yield from _unless_found(f"networks.{name}.architecture.name", find_architecture, network.architecture.name)
+        yield from self._faults_of_attacks()
+        yield from self._faults_of_experiments()
+        for key, file in self.files_of_own():
+            if not Path(file).is_file():
+                yield f"{key}: {file}: no such file; paths are seen from {Path.cwd()}"
+        if self.dataset.celeba is None:
+            yield from self._faults_of_sizes()
+        if self.analysis.threshold not in self.analysis.thresholds:
+            yield f"analysis.threshold: {self.analysis.threshold:g} must be one of analysis.thresholds"
+        if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
+            yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
+        for kind, products, known in (("tables", self.tables, TABLES), ("figures", self.figures, FIGURES)):
+            yield from (
+                f"{kind}.{name}: there is one of this name already; call it otherwise"
+                for name in products
+                if name in known
+            )
+
+    def _faults_of_names(self) -> Iterator[str]:
+        for kind in ("samples", "networks", "attacks", "tables", "figures"):
+            for name in getattr(self, kind):
+                if not NAME.fullmatch(name):
+                    yield f"{kind}.{name}: a name begins with a letter and has letters, digits and . _ + - alone"
+        if not self.samples:
+            yield "samples: there is none; name one, such as paper: {images: 100}"
+        if not self.networks:
+            yield "networks: there is none; name one, such as moon: {loss: euclidean, per: all}"
+
+    def _faults_of_attributes(self) -> Iterator[str]:
+        if isinstance(self.attributes, str) and self.attributes != "all":
+            yield f"attributes: expected `all` or a list of attributes, found {self.attributes!r}"
+            return
+        lists = {"attributes": self.attacked}
+        lists |= {f"networks.{name}.attributes": each.attributes or () for name, each in self.networks.items()}
+        for key, names in lists.items():
+            for position, name in enumerate(names):
+                if name not in ATTRIBUTES:
+                    yield f"{key}[{position}]: {name!r} is not an attribute of CelebA{did_you_mean(name, ATTRIBUTES)}"
+            if len(set(names)) != len(names):
+                yield f"{key}: {list(names)} names one twice"
+        if not self.attacked:
+            yield "attributes: the list is empty"
+
+    def _faults_of_attacks(self) -> Iterator[str]:
+        for name, attack in self.attacks.items():
+            try:
+                known = options_of(attack.attack(name))
+            except UserError as error:
+                yield f"attacks.{name}: {str(error).removeprefix('option ')}"
+                continue
+            for key in attack.model_fields_set - known:
+                yield f"attacks.{name}.{key}: unknown key{did_you_mean(key, known)}"
+
+    def _faults_of_experiments(self) -> Iterator[str]:
+        for sample, networks in self.experiments.items():
+            if sample not in self.samples:
+                yield f"experiments.{sample}: {_no_such('sample', sample, self.samples)}"
+            for network, checkpoints in networks.items():
+                if network not in self.networks:
+                    yield f"experiments.{sample}.{network}: {_no_such('network', network, self.networks)}"
+                    continue
+                known = checkpoint_names(self.networks[network].training)
+                for checkpoint, attacks in checkpoints.items():
+                    key = f"experiments.{sample}.{network}.{checkpoint}"
+                    if checkpoint not in known:
+                        listed = "see training.checkpoints"
+                        yield f"{key}: {network} keeps no such checkpoint, it has {', '.join(known)} ({listed})"
+                    yield from self._faults_of_experiment(key, self.networks[network], attacks)
+
+    def _faults_of_experiment(self, key: str, network: NetworkSettings, attacks: Sequence[str]) -> Iterator[str]:
+        for position, name in enumerate(attacks):
+            if name not in self.attacks:
+                known = ", ".join(self.attacks)
+                yield f"{key}[{position}]: {name!r} is none of {known}, see attacks{did_you_mean(name, self.attacks)}"
+                continue
+            attack = self.attacks[name]
+            whole = find_direction(attack.attack(name).direction).whole_loss
+            if network.per == "all" and whole and attack.fgs_scope == "network":
+                yield (
+                    f"{key}: {name} raises the loss of all attributes of the network and cannot pick one; use another "
+                    f"attack, or attacks.{name}: {{fgs_scope: attribute}}"
+                )
+        if len(set(attacks)) != len(attacks):
+            yield f"{key}: {list(attacks)} names an attack twice"
+
+    def _faults_of_sizes(self) -> Iterator[str]:
+        for name, sample in self.samples.items():
+            available = getattr(self.synthetic, sample.split)
+            if sample.images > available:
+                yield f"samples.{name}.images: {sample.images} is more than synthetic.{sample.split}, {available}"
+        for name, network in self.networks.items():
+            if (size := network.training.batch_size) > self.synthetic.train:
+                key = f"networks.{name}.training.batch_size"
+                yield f"{key}: {size} is more than synthetic.train, {self.synthetic.train}"
+
+
+def checkpoint_names(training: TrainingOptions) -> list[str]:
+    """Return the names of the checkpoints that a training keeps, the earliest first."""
+    return [*(epoch_name(epoch) for epoch in sorted(training.checkpoints)), CONVERGED]
+
+
+def epoch_name(epoch: int) -> str:
+    """Return the name of the checkpoint of an epoch."""
+    return f"epoch{epoch}"
+
+
+def read_config(project: Path, overlays: Sequence[Path] = ()) -> dict[str, Any]:
+    """Read the configuration as Snakemake does: config.yaml, and what is laid over it with --configfile.
+
+    Args:
+        project: Folder of the Snakefile.
+        overlays: Later ones win; mappings merge key by key, lists replace.
+
+    Raises:
+        UserError: A file cannot be read, or holds no mapping.
+    """
+    import yaml
+
+    config: dict[str, Any] = {}
+    for path in (project / "config.yaml", *overlays):
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UserError(f"{path}: cannot be read as YAML ({error})") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
+        config = merged(config, content)
+    return config
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Lay one value over another: mappings merge key by key, everything else replaces."""
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in below | above}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop all keys that are null, and from the experiments what is removed elsewhere."""
+    cleaned = _dropped(config)
+    removed = {
+        kind: {name for name, value in _mapping(config.get(kind)).items() if value is None}
+        for kind in ("samples", "networks", "attacks")
+    }
+    experiments = cleaned.get("experiments")
+    if isinstance(experiments, Mapping):
+        cleaned["experiments"] = {
+            sample: {
+                network: {
+                    checkpoint: [name for name in attacks if name not in removed["attacks"]]
+                    if isinstance(attacks, list)
+                    else attacks
+                    for checkpoint, attacks in checkpoints.items()
+                }
+                if isinstance(checkpoints, Mapping)
+                else checkpoints
+                for network, checkpoints in networks.items()
+                if network not in removed["networks"]
+            }
+            if isinstance(networks, Mapping)
+            else networks
+            for sample, networks in experiments.items()
+            if sample not in removed["samples"]
+        }
+    return cleaned
+
+
+def _dropped(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _dropped(each) for key, each in value.items() if each is not None}
+
+
+INHERITED = ("architecture", "training")
+
+
+def _with_defaults_of_networks(config: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay what networks say of architecture and training over what is said of all."""
+    networks = {
+        name: {**each, **{group: merged(config.get(group, {}), each.get(group, {})) for group in INHERITED}}
+        for name, each in overrides.items()
+    }
+    return {**config, "networks": {**_mapping(config.get("networks")), **networks}} if networks else config
+
+
+def _reported(error: ValidationError, overrides: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the faults, those that networks inherit once."""
+    for each, fault in zip(error.errors(include_url=False), faults_of(error, Settings), strict=True):
+        place = each["loc"]
+        if len(place) > 2 and place[0] == "networks" and place[2] in INHERITED:
+            own = _mapping(_mapping(overrides.get(place[1])).get(place[2]))
+            if not own or (len(place) > 3 and place[3] not in own):
+                continue
+        yield fault
+
+
+def _faults_of_overrides(overrides: Mapping[str, Any]) -> Iterator[str]:
+    for name, network in overrides.items():
+        if "checkpoints" in _mapping(network.get("training")):
+            yield f"networks.{name}.training.checkpoints: all networks keep the same; set training.checkpoints"
+
+
+def _unless_found(key: str, find: Any, name: str) -> Iterator[str]:
+    try:
+        find(name)
+    except UserError as error:
+        yield f"{key}: {error}"
+
+
+def _no_such(kind: str, name: str, known: Mapping[str, Any]) -> str:
+    return f"there is no {kind} {name!r}{did_you_mean(name, known, otherwise='; there are ')}"
