@@ -29,7 +29,7 @@ import simplejpeg
 from faceflip.data.celeba import ANNOTATIONS, HEIGHT, IMAGES, PARTITION, WIDTH
 from faceflip.data.celeba.images import decoders
 from faceflip.data.packing import pack_dataset
-from faceflip.data.synthetic.geometry import attribute_text, draw_image, encode, file_name, partition_text
+from faceflip.data.synthetic.folder import attribute_text, draw_image, encode, file_name, partition_text
 
 FACES = 100
 """Different faces among the images."""

@@ -12,4 +12,4 @@ with job(snakemake) as run:
     described = RunDescription.from_json(snakemake.input.run)
     attempts = read_attempts(Path(snakemake.input.attempts), described, "file_name", "score_before", "epsilon", "linf")
     pictures = choose(attempts, described)
-    draw_gallery(pictures, Path(snakemake.input.dataset), run.files("stores"), Path(snakemake.output.folder))
+    draw_gallery(pictures, described, Path(snakemake.input.dataset), run.files("stores"), Path(snakemake.output.folder))

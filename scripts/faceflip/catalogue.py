@@ -8,11 +8,12 @@ as well (`faceflip.registry`); it then has the properties of a bare entry. Table
 
 from dataclasses import dataclass
 
+from faceflip.errors import UserError
 from faceflip.registry import is_reference, label_of, look_up
 
 
 @dataclass(frozen=True)
-class Loss:
+class LossEntry:
     """A loss with the reading of its scores (`faceflip.networks.objectives.Objective`).
 
     Attributes:
@@ -31,14 +32,14 @@ ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
 
 LOSSES = {
-    "euclidean": Loss("faceflip.networks.objectives:Euclidean", "Euclidean", (BLUE, GREEN)),
-    "softmax": Loss("faceflip.networks.objectives:Softmax", "softmax", (VERMILION, ORANGE)),
-    "bce": Loss("faceflip.networks.objectives:BinaryCrossEntropy", "BCE", (PURPLE, SKY)),
+    "euclidean": LossEntry("faceflip.networks.objectives:Euclidean", "Euclidean", (BLUE, GREEN)),
+    "softmax": LossEntry("faceflip.networks.objectives:Softmax", "softmax", (VERMILION, ORANGE)),
+    "bce": LossEntry("faceflip.networks.objectives:BinaryCrossEntropy", "BCE", (PURPLE, SKY)),
 }
 
 
 @dataclass(frozen=True)
-class Architecture:
+class ArchitectureEntry:
     """Layers from normalised images to scores: called with outputs, image size (width, height) and keyword options.
 
     Attributes:
@@ -53,17 +54,17 @@ class Architecture:
 
 
 ARCHITECTURES = {
-    "vgg16": Architecture("faceflip.networks.vgg:vgg16", ("width", "dropout", "pooling"), any_size=True),
+    "vgg16": ArchitectureEntry("faceflip.networks.vgg:vgg16", ("width", "dropout", "pooling"), any_size=True),
 }
 ZOOS = {
-    "torchvision": Architecture("faceflip.networks.zoos:torchvision_model"),
-    "timm": Architecture("faceflip.networks.zoos:timm_model"),
+    "torchvision": ArchitectureEntry("faceflip.networks.zoos:torchvision_model"),
+    "timm": ArchitectureEntry("faceflip.networks.zoos:timm_model"),
 }
 """Collections of architectures; ``torchvision/resnet18`` names one of torchvision's."""
 
 
 @dataclass(frozen=True)
-class Direction:
+class DirectionEntry:
     """Where an attack goes (`faceflip.attacks.directions.Direction`).
 
     Attributes:
@@ -78,13 +79,13 @@ class Direction:
 
 
 DIRECTIONS = {
-    "fgs": Direction("faceflip.attacks.directions:FGS", ("fgs_label", "fgs_scope"), whole_loss=True),
-    "ffa": Direction("faceflip.attacks.directions:FFA", ("ffa_target", "ffa_objective")),
+    "fgs": DirectionEntry("faceflip.attacks.directions:FGS", ("fgs_label", "fgs_scope"), whole_loss=True),
+    "ffa": DirectionEntry("faceflip.attacks.directions:FFA", ("ffa_target", "ffa_objective")),
 }
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchEntry:
     """How far an attack goes (`faceflip.attacks.searches.Search`).
 
     Attributes:
@@ -104,14 +105,14 @@ LINE, ITERATIVE = "line", "iterative"
 """Kinds of searches: along one ray, and step by step."""
 
 SEARCHES = {
-    "doubling": Search("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
-    "scan": Search("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
-    "iterative": Search("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
+    "doubling": SearchEntry("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
+    "scan": SearchEntry("faceflip.attacks.line:Scan", LINE, ("max_epsilon", "epsilon_tolerance")),
+    "iterative": SearchEntry("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
 }
 
 
 @dataclass(frozen=True)
-class Attack:
+class AttackEntry:
     """A way to attack: where to go and how far.
 
     Attributes:
@@ -133,14 +134,16 @@ class Attack:
 
 
 ATTACKS = {
-    "fgs-line": Attack("fgs", "doubling", "smallest whole epsilon along the sign of the loss gradient", 1, 9, 0.30),
-    "fgs-iterative": Attack(
+    "fgs-line": AttackEntry(
+        "fgs", "doubling", "smallest whole epsilon along the sign of the loss gradient", 1, 9, 0.30
+    ),
+    "fgs-iterative": AttackEntry(
         "fgs", "iterative", "steps of one pixel value along the sign of the loss gradient", 11, 2, 0.44
     ),
-    "ffa-line": Attack(
+    "ffa-line": AttackEntry(
         "ffa", "doubling", "smallest epsilon along the gradient that moves one score to zero", 1, 16, 0.63
     ),
-    "ffa-iterative": Attack(
+    "ffa-iterative": AttackEntry(
         "ffa", "iterative", "steps of one pixel value at most that move one score to zero", 14, 4, 0.70
     ),
 }
@@ -148,7 +151,7 @@ ATTACKS = {
 
 
 @dataclass(frozen=True)
-class Similarity:
+class SimilarityEntry:
     """How like two images are: called with originals and perturbed images, each (N, H, W, 3) uint8.
 
     Attributes:
@@ -161,7 +164,7 @@ class Similarity:
 
 
 SIMILARITIES = {
-    "pass-1": Similarity(
+    "pass-1": SimilarityEntry(
         "faceflip.similarity.scoring:score_table",
         ("pass", "ssim", "pass_gray", "ssim_gray", "ecc", "iterations", "alignment"),
     ),
@@ -170,7 +173,7 @@ SIMILARITIES = {
 
 
 @dataclass(frozen=True)
-class Reader:
+class ReaderEntry:
     """Where faces and labels come from.
 
     Attributes:
@@ -180,34 +183,34 @@ class Reader:
     target: str
 
 
-READERS = {"celeba": Reader("faceflip.data.celeba.source:CelebA")}
+READERS = {"celeba": ReaderEntry("faceflip.data.celeba.source:CelebA")}
 """Drawn faces are written as a CelebA and read as one."""
 
 
-def find_loss(name: str) -> Loss:
+def find_loss(name: str) -> LossEntry:
     """Return the entry of a loss; raises `UserError` with the near names."""
-    return Loss(name, label_of(name)) if is_reference(name) else look_up(LOSSES, name, "loss")
+    return LossEntry(name, label_of(name)) if is_reference(name) else look_up(LOSSES, name, "loss")
 
 
-def find_architecture(name: str) -> Architecture:
+def find_architecture(name: str) -> ArchitectureEntry:
     """Return the entry of an architecture; raises `UserError` with the near names."""
     if is_reference(name):
-        return Architecture(name)
+        return ArchitectureEntry(name)
     zoo, slash, _ = name.partition("/")
     return look_up(ZOOS, zoo, "collection of architectures") if slash else look_up(ARCHITECTURES, name, "architecture")
 
 
-def find_direction(name: str) -> Direction:
+def find_direction(name: str) -> DirectionEntry:
     """Return the entry of a direction; raises `UserError` with the near names."""
-    return Direction(name) if is_reference(name) else look_up(DIRECTIONS, name, "direction")
+    return DirectionEntry(name) if is_reference(name) else look_up(DIRECTIONS, name, "direction")
 
 
-def find_search(name: str) -> Search:
+def find_search(name: str) -> SearchEntry:
     """Return the entry of a search; raises `UserError` with the near names. One's own is a kind of its own."""
-    return Search(name, label_of(name)) if is_reference(name) else look_up(SEARCHES, name, "search")
+    return SearchEntry(name, label_of(name)) if is_reference(name) else look_up(SEARCHES, name, "search")
 
 
-def find_attack(name: str, direction: str | None = None, search: str | None = None) -> Attack:
+def find_attack(name: str, direction: str | None = None, search: str | None = None) -> AttackEntry:
     """Return the entry of an attack.
 
     Args:
@@ -216,14 +219,17 @@ def find_attack(name: str, direction: str | None = None, search: str | None = No
         search: Instead of the entry's own.
 
     Raises:
-        UserError: There is no such attack; names the nearest ones.
+        UserError: There is no such attack, or only half of a new one is given; names the nearest ones.
     """
     if name not in ATTACKS and direction and search:
-        return Attack(direction, search)
+        return AttackEntry(direction, search)
+    if name not in ATTACKS and (direction or search):
+        missing = "search" if direction else "direction"
+        raise UserError(f"attack {name!r} also needs the option {missing}, as it is none of {', '.join(ATTACKS)}")
     known = look_up(ATTACKS, name, "attack")
     if direction in (None, known.direction) and search in (None, known.search):
         return known
-    return Attack(direction or known.direction, search or known.search, known.title)
+    return AttackEntry(direction or known.direction, search or known.search, known.title)
 
 
 def parts_of(attack: str, kind: str) -> tuple[str, str]:

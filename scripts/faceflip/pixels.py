@@ -18,8 +18,12 @@ def perturbed(images: np.ndarray, perturbations: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: The sum leaves 0-255, so these are not the images that were attacked.
+        TypeError: The perturbations are not whole numbers.
     """
-    total = np.add(images, perturbations, dtype=np.int16)
+    wide = np.promote_types(perturbations.dtype, np.int16)  # what leaves it is far below 0 then
+    if wide.kind != "i":
+        raise TypeError(f"perturbations must be whole numbers, not {perturbations.dtype}")
+    total = np.add(images, perturbations, dtype=wide)
     if total.size and (total.min() < 0 or total.max() > 255):
         raise ValueError("pixels leave 0..255")
     return total.astype(np.uint8)
@@ -35,7 +39,12 @@ def triptych(image: np.ndarray, perturbation: np.ndarray) -> tuple[np.ndarray, n
     return np.asarray(image), magnified(perturbation), perturbed(image, perturbation)
 
 
-def enlarged(picture: np.ndarray, width: int) -> np.ndarray:
-    """Return a picture (H, W, 3) enlarged by a whole number, pixel by pixel, so that it is at least so wide."""
-    zoom = max(1, -(-width // picture.shape[1]))
+def enlargement(width: int, least: int) -> int:
+    """Return the whole number by which a picture is enlarged, so that its width is at least `least` pixels."""
+    return max(1, -(-least // width))
+
+
+def enlarged(picture: np.ndarray, least: int) -> np.ndarray:
+    """Return a picture (H, W, 3) enlarged pixel by pixel, so that its width is at least `least` pixels."""
+    zoom = enlargement(picture.shape[1], least)
     return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)

@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -19,9 +18,9 @@ from faceflip.errors import UserError, did_you_mean
 Entry = TypeVar("Entry")
 
 
-def is_reference(name: str) -> bool:
+def is_reference(name: object) -> bool:
     """Return whether a name is a reference, and not one of a registry."""
-    return ":" in name
+    return isinstance(name, str) and ":" in name
 
 
 def own_file(reference: str) -> Path | None:
@@ -57,7 +56,6 @@ def look_up(registry: Mapping[str, Entry], name: str, what: str) -> Entry:
     return registry[name]
 
 
-@cache
 def load(reference: str) -> Any:
     """Return the object that a reference names.
 
@@ -76,11 +74,25 @@ def load(reference: str) -> Any:
         raise UserError(f"{reference}: {place} has no {name!r}{did_you_mean(name, public)}") from None
 
 
+def load_class(reference: str, base: type) -> type:
+    """Return the class that a reference names, which must derive from `base` (or have the methods of a protocol).
+
+    Raises:
+        UserError: As `load` does, or it is something else.
+    """
+    found = load(reference)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UserError(f"{reference}: expected a class like {base.__module__}.{base.__name__}, found {found!r}")
+    return found
+
+
 def _imported_module(name: str, reference: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise UserError(f"{reference}: {name} cannot be imported ({error}); is it installed?") from error
+    except Exception as error:
+        raise UserError(f"{reference}: {name} cannot be imported ({type(error).__name__}: {error})") from error
 
 
 def _imported_file(path: Path, reference: str) -> ModuleType:

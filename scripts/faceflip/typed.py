@@ -64,6 +64,9 @@ def _fault(each: Mapping[str, Any], model: type[BaseModel] | None) -> str:
     path, found, kind = path_of(each["loc"]), each["input"], each["type"]
     if kind == "extra_forbidden":
         return f"{path}: unknown key{did_you_mean(str(each['loc'][-1]), _known(model, each['loc'][:-1]))}"
+    if kind == "invalid_key" or each["loc"][-1:] == ("[key]",):
+        place = each["loc"][: -1 if kind == "invalid_key" else -2]
+        return f"{path_of(place)}: the key {found!r} is no text; put it into quotes"
     if kind == "missing":
         return f"{path}: missing"
     if kind == "literal_error":
@@ -79,7 +82,8 @@ def _fault(each: Mapping[str, Any], model: type[BaseModel] | None) -> str:
         most = each["ctx"].get("max_length", each["ctx"].get("min_length"))
         return f"{path}: {found!r} is too {'long' if kind == 'too_long' else 'short'}, expected {most} entries"
     if kind in _EXPECTED:
-        hint = _hint_at_text(found, kind) if model and isinstance(found, str) else ""
+        group = kind in ("dict_type", "model_type", "model_attributes_type")
+        hint = _hint_at_text(found, kind) if model and isinstance(found, str) and not group else ""
         return f"{path}: expected {_EXPECTED[kind]}, found {found!r}{hint}"
     return f"{path}: {each['msg'][0].lower()}{each['msg'][1:]}, found {found!r}"
 

@@ -76,6 +76,19 @@ class _Centre(nn.Module):
         return (images - 128) / 64
 
 
+class Padded(nn.Module):
+    """A network that sees every image in a batch of so many rows, the others black, as the engine's passes are."""
+
+    def __init__(self, network: nn.Module, rows: int) -> None:
+        super().__init__()
+        self.network, self.rows = network, rows
+
+    def forward(self, images: Tensor) -> Tensor:
+        _, channels, height, width = images.shape
+        others = torch.zeros(self.rows - len(images), height, width, channels).permute(0, 3, 1, 2)
+        return self.network(torch.cat([images, others]))[: len(images)]
+
+
 def noise_images(count: int, seed: int, size: tuple[int, int] = (12, 10)) -> np.ndarray:
     """Return uint8 images (count, height, width, 3), a third of their pixel values at 0 or 255."""
     random = np.random.default_rng(seed)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from attack_networks import Linear, Ridge
-from attack_reference import Setting, at, decide, ffa_seeds, fgs_seeds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from faceflip.attacks import attack
+from faceflip.attacks import AttackOptions, attack, plain
+from faceflip.attacks.plain import along
 from faceflip.outcomes import Outcome
 
 SHAPE = (2, 2, 3)
@@ -59,16 +59,10 @@ def scores(network: nn.Module, several: np.ndarray) -> np.ndarray:
         return network(batch)[:, 0].numpy()
 
 
-def direction(network: nn.Module, image: np.ndarray, seeds, whole: bool, **options) -> np.ndarray:
+def direction(network: nn.Module, image: np.ndarray, name: str, **options) -> np.ndarray:
     """Return the direction by the plain formula."""
-    leaf = torch.from_numpy(image.reshape(1, *SHAPE)).float().permute(0, 3, 1, 2).requires_grad_()
-    value = network(leaf)
-    plain = value.detach().numpy()[0]
-    seed = torch.as_tensor(np.asarray(seeds(Setting(**options), plain, decide(plain[0]), plain)), dtype=torch.float32)
-    (gradient,) = torch.autograd.grad(value, leaf, seed[None])
-    gradient = gradient.permute(0, 2, 3, 1).numpy().ravel()
-    largest = np.abs(gradient).max()
-    return np.sign(gradient) if whole else gradient / (largest or 1)
+    method = plain.Method(network, image.reshape(SHAPE), 0, "euclidean", 0, name, AttackOptions.of(options))
+    return method.gradient(method.image)[1]
 
 
 def distinct(image: np.ndarray, ray: np.ndarray, low: float, high: float) -> list[tuple[float, np.ndarray]]:
@@ -101,7 +95,7 @@ def test_ffa_on_a_linear_network_is_the_closed_form(case):
         assert Outcome(result.outcome[0]) == Outcome.ZERO_GRADIENT
         return
     # Every value moves against the score; value i changes for the k-th time at (k + 1/2) / |d_i|.
-    ray = direction(network, image, ffa_seeds, whole=False)
+    ray = direction(network, image, "ffa")
     changes = sorted(
         (Fraction(2 * k + 1, 2) / Fraction(abs(float(ray[i]))), i)
         for i in np.flatnonzero(ray)
@@ -160,12 +154,13 @@ def test_fgs_on_a_linear_network_is_the_closed_form(case, label, power):
         np.testing.assert_array_equal(result.perturbation.ravel(), changes[flipping[0]])
 
 
-def certify(network, image, name, whole, seeds, search="doubling", limit=255.0, **options):
+def certify(network, image, name, search="doubling", limit=255.0, **options):
     """Check the result against every distinct image of the ray's last section, and every end of a section before."""
+    whole = name == "fgs-line"
     result = attack(network, image.reshape(1, *SHAPE), name, search=search, max_epsilon=limit, **options)
     assert result.margin == 0
     present = score(network, image) > 0
-    ray = direction(network, image, seeds, whole, **options)
+    ray = direction(network, image, name.removesuffix("-line"), **options)
     outcome = Outcome(result.outcome[0])
     if not ray.any():
         assert outcome == Outcome.ZERO_GRADIENT
@@ -174,7 +169,7 @@ def certify(network, image, name, whole, seeds, search="doubling", limit=255.0, 
     while epsilon < limit:
         epsilon = min(epsilon + 1 if search == "scan" else 2 * epsilon + 1, np.floor(limit) if whole else limit)
         ends.append(epsilon)
-    at_ends = (scores(network, np.stack([at(image, ray, end) for end in ends])) > 0) != present
+    at_ends = (scores(network, np.stack([along(image, ray, end) for end in ends])) > 0) != present
     assert result.flipped[0] == at_ends.any()
     if not at_ends.any():
         assert outcome in (Outcome.MAX_EPSILON, Outcome.SATURATED)
@@ -185,12 +180,12 @@ def certify(network, image, name, whole, seeds, search="doubling", limit=255.0, 
     epsilon = result.epsilon[0]
     assert low < epsilon <= high
     found = image + result.perturbation.ravel()
-    np.testing.assert_array_equal(found, at(image, ray, epsilon))
+    np.testing.assert_array_equal(found, along(image, ray, epsilon))
     assert (score(network, found) > 0) != present
     assert result.score_after[0] == score(network, found)
     if whole:
         assert epsilon == round(epsilon)
-        assert (score(network, at(image, ray, epsilon - 1)) > 0) == present or epsilon - 1 == low == 0
+        assert (score(network, along(image, ray, epsilon - 1)) > 0) == present or epsilon - 1 == low == 0
     else:
         every = distinct(image, ray, low, high)
         place = [(picture == found).all() for _, picture in every].index(True)
@@ -202,38 +197,37 @@ def certify(network, image, name, whole, seeds, search="doubling", limit=255.0, 
 @given(linear_networks(), st.sampled_from(["current", "opposite"]))
 @checked
 def test_fgs_certificate_on_linear_networks(case, label):
-    certify(*case, "fgs-line", True, fgs_seeds, fgs_label=label)
+    certify(*case, "fgs-line", fgs_label=label)
 
 
 @given(linear_networks())
 @checked
 def test_ffa_certificate_on_linear_networks(case):
-    certify(*case, "ffa-line", False, ffa_seeds)
+    certify(*case, "ffa-line")
 
 
 @given(ridges(), st.sampled_from(["current", "opposite"]))
 @checked
 def test_fgs_certificate_where_rays_are_not_monotone(case, label):
-    certify(*case, "fgs-line", True, fgs_seeds, fgs_label=label)
+    certify(*case, "fgs-line", fgs_label=label)
 
 
 @given(ridges(), st.sampled_from([255.0, 7.0, 20.3]))
 @checked
 def test_ffa_certificate_where_rays_are_not_monotone(case, limit):
-    certify(*case, "ffa-line", False, ffa_seeds, limit=limit)
+    certify(*case, "ffa-line", limit=limit)
 
 
 @given(ridges(), st.sampled_from(["fgs-line", "ffa-line"]))
 @checked
 def test_scan_misses_no_whole_epsilon(case, name):
     network, image = case
-    whole, seeds = (True, fgs_seeds) if name == "fgs-line" else (False, ffa_seeds)
-    scan, ray = certify(network, image, name, whole, seeds, search="scan")
+    scan, ray = certify(network, image, name, search="scan")
     line = attack(network, image.reshape(1, *SHAPE), name)
     if not ray.any():
         return
     present = score(network, image) > 0
-    every = (scores(network, np.stack([at(image, ray, epsilon) for epsilon in range(1, 256)])) > 0) != present
+    every = (scores(network, np.stack([along(image, ray, epsilon) for epsilon in range(1, 256)])) > 0) != present
     assert scan.flipped[0] == every.any()
     assert scan.flipped[0] >= line.flipped[0]
     if scan.flipped[0]:
@@ -279,8 +273,8 @@ def test_epsilon_tolerance_ends_the_search_early():
     random = np.random.default_rng(3)
     network = Linear(random.integers(-2000, 2000, (1, 12)), 0.0)
     image = random.integers(60, 200, (20, *SHAPE), dtype=np.uint8)
-    exact = attack(network, image, "ffa-line", max_epsilon=100000)
-    near = attack(network, image, "ffa-line", max_epsilon=100000, epsilon_tolerance=0.25)
+    exact = attack(network, image, "ffa-line", max_epsilon=65_535)
+    near = attack(network, image, "ffa-line", max_epsilon=65_535, epsilon_tolerance=0.25)
     assert exact.flipped.all()
     assert (near.epsilon >= exact.epsilon).all()
     assert (near.epsilon - exact.epsilon <= 0.25).all()

@@ -1,82 +1,121 @@
-"""Options say what is wrong with them, and the registry lists what there is."""
-
-from dataclasses import FrozenInstanceError, fields
+"""Options say what is wrong with them, and the catalogue lists what attacks there are."""
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
-from faceflip.attacks import ATTACKS, Options, find
+from faceflip.attacks import AttackOptions
+from faceflip.attacks.options import AttackSettings, options_of
+from faceflip.catalogue import ATTACKS, find_attack, find_search, parts_of
 from faceflip.errors import UserError
 
 
 def test_attacks_are_found_by_name():
-    for name, attack in ATTACKS.items():
-        assert find(name) is attack
-        assert attack.name == name
+    for name, entry in ATTACKS.items():
+        assert find_attack(name) is entry
+        assert AttackOptions().attack(name) is entry
+        assert parts_of(name, find_search(entry.search).kind) == tuple(name.split("-"))
     with pytest.raises(UserError, match="no attack 'fga-line'; did you mean fgs-line or ffa-line"):
-        find("fga-line")
+        find_attack("fga-line")
     with pytest.raises(UserError, match=f"no attack 'pgd'; there are {', '.join(ATTACKS)}"):
-        find("pgd")
+        find_attack("pgd")
 
 
 def test_options_are_frozen_and_documented_defaults():
-    options = Options()
-    with pytest.raises(FrozenInstanceError):
+    options = AttackOptions()
+    with pytest.raises(ValidationError, match="frozen"):
         options.batch_size = 3
-    assert {field.name: getattr(options, field.name) for field in fields(options)} == {
-        "batch_size": 32,
-        "block_size": 256,
-        "search": "doubling",
+    assert options.model_dump() == {
+        "direction": None,
+        "search": None,
         "max_epsilon": 255,
         "epsilon_tolerance": 0,
         "max_steps": 100,
         "fgs_label": "current",
+        "fgs_scope": "network",
         "ffa_target": "current",
         "ffa_objective": "scores",
+        "batch_size": 32,
+        "block_size": 256,
         "margin": None,
     }
+    assert all(field.description for field in AttackOptions.model_fields.values())
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"batch_size": 0}, "option batch_size: expected a whole number from 1 on, not 0"),
-        ({"batch_size": 8.0}, "option batch_size: expected a whole number"),
-        ({"batch_size": np.float64(8)}, "option batch_size: expected a whole number from 1 on, not 8.0"),
-        ({"max_steps": np.bool_(True)}, "option max_steps: expected a whole number from 1 on, not True"),
-        ({"max_steps": True}, "option max_steps: expected a whole number"),
-        ({"block_size": "many"}, "option block_size: expected a whole number"),
-        ({"max_epsilon": 0.5}, "option max_epsilon: expected a number from 1 on, not 0.5"),
-        ({"max_epsilon": float("inf")}, "option max_epsilon: expected a number"),
-        ({"epsilon_tolerance": -1}, "option epsilon_tolerance: expected a number from 0 on, not -1"),
-        ({"margin": float("nan")}, "option margin: expected a number"),
-        ({"search": "Scan"}, "option search: no value 'Scan'; did you mean scan"),
-        ({"fgs_label": "anotated"}, "option fgs_label: no value 'anotated'; did you mean annotated"),
-        ({"ffa_target": 3}, "option ffa_target: no value 3; there are current, original"),
-        ({"ffa_objective": ["scores"]}, "option ffa_objective: no value"),
+        ({"batch_size": 0}, "option batch_size: expected a number from 1 on, found 0"),
+        ({"batch_size": 8.0}, "option batch_size: expected a whole number, found 8.0"),
+        ({"batch_size": np.float64(8)}, "option batch_size: expected a whole number, found 8.0"),
+        ({"max_steps": np.bool_(True)}, "option max_steps: expected a whole number, found True"),
+        ({"max_steps": True}, "option max_steps: expected a whole number, found True"),
+        ({"block_size": "many"}, "option block_size: expected a whole number, found 'many'"),
+        ({"max_epsilon": 0.5}, "option max_epsilon: expected a number from 1.0 on, found 0.5"),
+        ({"max_epsilon": float("inf")}, "option max_epsilon: expected a finite number, found inf"),
+        ({"epsilon_tolerance": -1}, "option epsilon_tolerance: expected a number from 0.0 on, found -1"),
+        ({"margin": float("nan")}, "option margin: expected a finite number, found nan"),
+        ({"fgs_label": "anotated"}, "option fgs_label: 'anotated' is none of current, annotated, opposite; did you me"),
+        ({"fgs_scope": "one"}, "option fgs_scope: 'one' is none of network, attribute"),
+        ({"ffa_target": 3}, "option ffa_target: 3 is none of current, original"),
+        ({"ffa_objective": ["scores"]}, "option ffa_objective: ['scores'] is none of scores, margin"),
         ({"max_eps": 3}, "no attack option 'max_eps'; did you mean max_steps or max_epsilon"),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_allowed(values, message):
     with pytest.raises(UserError) as error:
-        Options.of(values)
+        AttackOptions.of(values)
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("ffa-line", {"search": "Scan"}, "no search 'Scan'; did you mean scan"),
+        ("ffa-line", {"direction": "fgd"}, "no direction 'fgd'; did you mean fgs"),
+        ("ffa-iterative", {"search": "scan"}, "option search: scan is no iterative search, as ffa-iterative is"),
+        ("mine", {"direction": "ffa"}, "attack 'mine' also needs the option search, as it is none of fgs-line, fgs-it"),
+        ("mine", {"search": "scan"}, "attack 'mine' also needs the option direction"),
+        ("mine", {"direction": "ffa", "search": "doubl"}, "no search 'doubl'; did you mean doubling"),
+    ],
+)
+def test_directions_and_searches_go_with_the_attack(name, values, message):
+    with pytest.raises(UserError) as error:
+        AttackOptions.of(values).attack(name)
+    assert message in str(error.value)
+
+
+def test_an_attack_is_put_together_of_a_direction_and_a_search():
+    entry = AttackOptions(direction="fgs", search="iterative").attack("mine")
+    assert (entry.direction, entry.search) == ("fgs", "iterative")
+    assert AttackOptions(search="scan").attack("fgs-line").direction == "fgs"
+    own = AttackOptions(direction="mine.py:Mine").attack("ffa-line")
+    assert (own.direction, own.search) == ("mine.py:Mine", "doubling")
+
+
+def test_an_attack_heeds_the_options_of_its_direction_and_its_search():
+    heeded = {name: options_of(entry) - {"direction", "search"} for name, entry in ATTACKS.items()}
+    assert heeded["fgs-iterative"] == {"fgs_label", "fgs_scope", "max_steps"}
+    assert heeded["ffa-line"] == {"ffa_target", "ffa_objective", "max_epsilon", "epsilon_tolerance"}
+    assert set().union(*heeded.values()) | {"direction", "search"} == set(AttackSettings.model_fields)
+    own = find_attack("mine", "mine.py:Mine", "mine.py:Search")
+    assert options_of(own) == set(AttackSettings.model_fields), "an own direction may heed any"
+
+
 def test_numbers_of_numpy_are_numbers():
-    options = Options.of({"batch_size": np.uint8(3), "max_steps": np.int64(5), "max_epsilon": np.float32(30.5)})
-    assert options == Options(batch_size=3, max_steps=5, max_epsilon=30.5)
+    options = AttackOptions.of({"batch_size": np.uint8(3), "max_steps": np.int64(5), "max_epsilon": np.float32(30.5)})
+    assert options == AttackOptions(batch_size=3, max_steps=5, max_epsilon=30.5)
     assert {type(options.batch_size), type(options.max_steps)} == {int}
     assert type(options.max_epsilon) is float
 
 
 def test_all_faults_are_told_at_once():
     with pytest.raises(UserError) as error:
-        Options(batch_size=-1, max_steps=0, fgs_label="x")
-    assert [line.split(":")[0] for line in str(error.value).splitlines()] == [
+        AttackOptions.of({"batch_size": -1, "max_steps": 0, "fgs_label": "x"})
+    assert {line.split(":")[0] for line in str(error.value).splitlines()} == {
         "option batch_size",
         "option max_steps",
         "option fgs_label",
-    ]
+    }
     with pytest.raises(UserError, match=r"'a'.*\n.*'b'"):
-        Options.of({"a": 1, "b": 2})
+        AttackOptions.of({"a": 1, "b": 2})

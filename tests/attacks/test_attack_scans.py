@@ -1,5 +1,7 @@
 """Where the line search steps over a section in which the decision had changed, the scan finds it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,15 +9,17 @@ from torch import nn
 
 from faceflip.analysis.tables.line_search import line_search
 from faceflip.attacks import attack
+from faceflip.attempt import Experiment
 from faceflip.data.packed import open_dataset
 from faceflip.data.packing import pack_dataset
 from faceflip.data.synthetic import write_celeba
 from faceflip.errors import UserError
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
-from faceflip.stages.attack import attack_shard
-from faceflip.stages.scan import scan_shard
-from faceflip.workflow.plan import Attempts, Experiment
+from faceflip.networks.network import NetworkSpec, build
+from faceflip.stages.attack import ShardOfAttempts, attack_shard
+from faceflip.stages.scan import scan_shards
+from faceflip.workflow.plan import Part
 
 ATTRIBUTES = ("Male", "Smiling")
 
@@ -57,32 +61,29 @@ def shard(tmp_path_factory):
     pack_dataset(folder / "faces", folder / "d.h5", (32, 36))
     dataset = open_dataset(folder / "d.h5")
     networks = {}
+    architecture = ArchitectureOptions(width=0.0625, initialisation="msra", input_scale=1 / 64)
     for number, name in enumerate(ATTRIBUTES):
-        spec = NetworkSpec("euclidean", (name,), (32, 36), width=0.0625, initialisation="msra", input_scale=1 / 64)
+        spec = NetworkSpec("euclidean", (name,), (32, 36), architecture)
         networks[name] = folder / name / "converged.pt"
         networks[name].parent.mkdir()
-        save_checkpoint(networks[name], build(spec, seed=number), CheckpointInfo(1, {}, {}, dataset.fingerprint))
+        info = CheckpointInfo("euclidean", name, 1, {}, {}, dataset.fingerprint)
+        save_checkpoint(networks[name], build(spec, seed=number), info)
     sample, path = dataset.rows("train"), folder / "000.h5"
-    attack_shard(
-        path,
-        Experiment("euclidean", "converged", "fgs-line"),
-        0,
-        0,
-        [Attempts(name, 0, len(sample)) for name in ATTRIBUTES],
-        list(networks.values()),
-        dataset,
-        sample,
-        {"max_epsilon": 40},
-        8,
-        torch.device("cpu"),
-        1,
+    attempts = ShardOfAttempts(
+        Experiment("paper", "euclidean", "converged", "fgs-line"),
+        number=0,
+        first_attempt=0,
+        parts=[Part(name, name, 0, len(sample)) for name in ATTRIBUTES],
+        options={"max_epsilon": 40, "batch_size": 8},
+        seed=1,
     )
+    attack_shard(path, attempts, networks, dataset, sample, torch.device("cpu"))
     return path, networks, sample, dataset
 
 
 def test_a_shards_attempts_are_repeated_as_they_were_made(shard):
     path, networks, sample, dataset = shard
-    scans = scan_shard(path, networks, sample[:5], dataset, torch.device("cpu"))
+    scans = scan_shards([path], list(networks.values()), sample[:5], dataset, torch.device("cpu"))
     assert len(scans) == 10
     assert set(scans["image"]) == set(sample[:5])
     assert set(scans["attribute"]) == set(ATTRIBUTES)
@@ -91,12 +92,12 @@ def test_a_shards_attempts_are_repeated_as_they_were_made(shard):
     both = scans[scans["flipped"]]
     assert (both["scan_epsilon"] <= both["epsilon"]).all()
     assert ((both["scan_epsilon"] == both["epsilon"]) == both["same"]).all()
-    counted = line_search(scans)
+    counted = line_search(scans, SimpleNamespace(network_names=["euclidean"], checkpoints=["converged"]))
     assert counted["attempts"].tolist() == [10]
     assert counted["missed"].tolist() == [int((scans["scan_flipped"] & ~scans["flipped"]).sum())]
 
 
 def test_a_missing_checkpoint_is_told(shard):
     path, networks, sample, dataset = shard
-    with pytest.raises(UserError, match="no checkpoint is given for Smiling"):
-        scan_shard(path, {"Male": networks["Male"]}, sample, dataset, torch.device("cpu"))
+    with pytest.raises(UserError, match=r"000\.h5: no checkpoint of Smiling is given with the digest"):
+        scan_shards([path], [networks["Male"]], sample, dataset, torch.device("cpu"))

@@ -159,11 +159,11 @@ def test_ffa_target_original_on_softmax_goes_no_further_than_the_target():
 
 
 @pytest.mark.parametrize("name", ["ffa-line", "ffa-iterative"])
-def test_ffa_on_moon_touches_one_attribute_only(name):
+def test_ffa_on_several_attributes_touches_one_only(name):
     weights = np.array([[8, 0, 0, 0, 0, 0], [0, 8, 0, 0, 0, 0], [0, 0, 0, 0, 8, 8]])
     network = Linear(weights, [-780, -850, -1500])  # values 20, -50, 100
     images = np.repeat(image(100, 100, 100, 100, 100, 100), 3, axis=0)
-    result = attack(network, images, name, np.arange(3), "moon")
+    result = attack(network, images, name, np.arange(3))
     assert result.score_before.tolist() == [20, -50, 100]
     assert result.perturbation.reshape(3, -1).tolist() == [
         [-3, 0, 0, 0, 0, 0],
@@ -173,11 +173,11 @@ def test_ffa_on_moon_touches_one_attribute_only(name):
     assert result.flipped.all()
 
 
-def test_ffa_target_original_on_moon_holds_the_other_scores():
+def test_ffa_target_original_on_several_attributes_holds_the_other_scores():
     # Moving attribute 0 moves attribute 1 as well; the original target takes part of that back in later steps.
     network = Linear([[8, 0, 0], [8, 8, 0]], [-780, -1500])
-    anew, _ = run(network, image(100, 100), "ffa-iterative", objective="moon")
-    kept, _ = run(network, image(100, 100), "ffa-iterative", objective="moon", ffa_target="original")
+    anew, _ = run(network, image(100, 100), "ffa-iterative")
+    kept, _ = run(network, image(100, 100), "ffa-iterative", ffa_target="original")
     assert anew.perturbation.ravel().tolist() == [-3, 0, 0]
     assert kept.perturbation.ravel()[1] > 0
 

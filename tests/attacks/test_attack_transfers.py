@@ -9,9 +9,10 @@ import torch
 
 from faceflip.data.packed import Dataset
 from faceflip.io.tables import write_table
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
+from faceflip.networks.network import NetworkSpec, build
 from faceflip.outcomes import Outcome
 from faceflip.stages.transfer import transfer_shard
 from faceflip.store import StoreHeader, StoreWriter, open_store
@@ -39,6 +40,7 @@ def shard(tmp_path_factory):
     """A shard of which every third attempt failed, its scores (every seventh is too low), and two target networks."""
     folder = tmp_path_factory.mktemp("transfers")
     header = StoreHeader(
+        "paper",
         "euclidean",
         "converged",
         "ffa-line",
@@ -75,10 +77,12 @@ def shard(tmp_path_factory):
     with open_store(folder / "000.h5") as store:
         table.attrs = {"similarity": {"color": "rgb"}, "store_sha256": store.seal.sha256}
     write_table(folder / "000.parquet", table)
+    architecture = ArchitectureOptions(width=0.02, initialisation="msra", input_scale=1 / 64)
     for number, name in enumerate(TARGETS):
-        spec = NetworkSpec("euclidean", (name,), SIZE, width=0.02, initialisation="msra", input_scale=1 / 64)
+        spec = NetworkSpec("euclidean", (name,), SIZE, architecture)
         (folder / name).mkdir()
-        save_checkpoint(folder / name / "converged.pt", build(spec, number), CheckpointInfo(1, {}, {}, "5e" * 32))
+        info = CheckpointInfo("euclidean", name, 1, {}, {}, "5e" * 32)
+        save_checkpoint(folder / name / "converged.pt", build(spec, number), info)
     return folder
 
 

@@ -13,6 +13,7 @@ from faceflip.data.celeba.labels import read_labels
 from faceflip.data.packing import pack_dataset
 from faceflip.errors import UserError
 from faceflip.workflow.estimate import Estimate
+from faceflip.workflow.settings import DatasetSettings, Settings
 
 FACES = SmallCelebA()
 
@@ -80,10 +81,13 @@ def test_finding_files_is_quick_and_opens_no_archive(tmp_path):
     assert time.monotonic() - start < 10
 
 
+def images_of_plan(celeba):
+    return Estimate.of(Settings(dataset=DatasetSettings(celeba=str(celeba)))).images
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 def test_the_images_of_a_plan_are_counted_in_every_layout(layout, tmp_path):
-    config = {"dataset": {"celeba": str(layout(tmp_path / "data", FACES))}}
-    assert Estimate.of(config).images == {"train": 5, "validation": 2, "test": 2}
+    assert images_of_plan(layout(tmp_path / "data", FACES)) == {"train": 5, "validation": 2, "test": 2}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def test_the_images_of_a_plan_are_counted_in_every_layout(layout, tmp_path):
 def test_labels_need_no_images_however_broken_their_archive(images, tmp_path):
     put(tmp_path, {**FACES.texts, f"Img/{IMAGES}.zip": images})
     assert len(read_labels(tmp_path).table) == 9
-    assert Estimate.of({"dataset": {"celeba": str(tmp_path)}}).images == {"train": 5, "validation": 2, "test": 2}
+    assert images_of_plan(tmp_path) == {"train": 5, "validation": 2, "test": 2}
     with pytest.raises(UserError, match=rf"{IMAGES}\.zip: "):
         find(tmp_path)
 

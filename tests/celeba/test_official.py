@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, official
-from faceflip.data.synthetic.geometry import partition_text
+from faceflip.data.synthetic.folder import partition_text
 from faceflip.errors import UserError
 
 POSITIVES_OF_FIRST = 22_516

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from faceflip.attack_names import ATTACK_NAMES
-from faceflip.attacks import ATTACKS
 from faceflip.attacks import attack as attack_of_the_library
+from faceflip.catalogue import ATTACKS
 from faceflip.cli.app import app
 from faceflip.cli.flip import _options
 from faceflip.errors import UserError
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
+from faceflip.networks.network import NetworkSpec, build
 from faceflip.similarity import pass_score
 
 WIDTH, HEIGHT = 32, 36
@@ -29,9 +29,12 @@ def folder(tmp_path_factory):
     """Two checkpoints and three images: two of the networks' size, one that is larger."""
     folder = tmp_path_factory.mktemp("flip")
     torch.set_num_threads(1)
-    for objective, attributes in {"euclidean": ("Smiling",), "moon": ("Male", "Smiling", "Young")}.items():
-        spec = NetworkSpec(objective, attributes, (WIDTH, HEIGHT), width=0.0625, initialisation="msra")
-        save_checkpoint(folder / f"{objective}.pt", build(spec, seed=1), CheckpointInfo(1, {}, {}, ""))
+    small = ArchitectureOptions(width=0.0625, initialisation="msra")
+    networks = {"euclidean": ("euclidean", ("Smiling",)), "moon": ("euclidean", ("Male", "Smiling", "Young"))}
+    for name, (loss, attributes) in {**networks, "pairs": ("softmax", ("Male", "Smiling"))}.items():
+        spec = NetworkSpec(loss, attributes, (WIDTH, HEIGHT), small)
+        info = CheckpointInfo(name, attributes[0] if len(attributes) == 1 else "all", 1, {}, {}, "")
+        save_checkpoint(folder / f"{name}.pt", build(spec, seed=1), info)
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     for number, name in enumerate(("a", "b")):
         pattern = 127 + 60 * (np.sin(rows / 5 + number) + np.cos(columns / 3))
@@ -79,9 +82,57 @@ def test_options_reach_the_attack(flip, folder):
     assert told["images"][0]["steps"] == 1
 
 
+def test_fgs_on_a_network_of_several_attributes_needs_its_option(flip, folder):
+    call = partial(flip, folder / "pairs.pt", folder / "a.png", "--attribute", "Male", "--attack", "fgs-line")
+    with pytest.raises(UserError, match=r"all 2 attributes of this network at once.*fgs_scope: attribute"):
+        call()
+    assert call("--option", "fgs_scope=attribute")["images"][0]["outcome"] == "flipped"
+
+
+OWN = """
+from faceflip.attacks.directions import FFA
+from faceflip.attacks.line import LineSearch
+
+
+class Contrary(FFA):
+    def output_gradient(self, scores, attempts, objective, options):
+        return -super().output_gradient(scores, attempts, objective, options)
+
+
+class Quiet(LineSearch):
+    pass
+"""
+
+
+def test_directions_and_searches_of_ones_own(flip, folder, tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    call = partial(flip, folder / "moon.pt", folder / "a.png", "--attribute", "Male")
+    contrary, quiet = f"direction={tmp_path / 'own.py'}:Contrary", f"search={tmp_path / 'own.py'}:Quiet"
+    plain = call("--attack", "ffa-line")
+    named = call("--attack", "mine", "--option", "direction=ffa", "--option", "search=doubling")
+    assert named == {**plain, "attack": "mine"}
+    assert call("--attack", "mine", "--option", "direction=ffa", "--option", quiet)["images"] == plain["images"]
+    away = call("--option", contrary)["images"][0]
+    assert away["epsilon"] is None or away["epsilon"] > plain["images"][0]["epsilon"]
+    table = ["flip", str(folder / "moon.pt"), str(folder / "a.png"), "--attribute", "Male", "--attack", "mine"]
+    table += ["--option", contrary, "--option", "search=iterative", "--option", "max_steps=2"]
+    output = CliRunner().invoke(app, table, env={"COLUMNS": "160"}).output
+    assert "Male by mine" in output
+    assert "steps" in output
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1e-3", 1e-3), ("1E2", 100.0), ("40", 40), ("0.5", 0.5), ("null", None), ("true", True), ("scan", "scan")],
+    [
+        ("1e-3", 1e-3),
+        ("1E2", 100.0),
+        ("40", 40),
+        ("0.5", 0.5),
+        ("null", None),
+        ("true", True),
+        ("scan", "scan"),
+        ("[a] folder/own.py:Up", "[a] folder/own.py:Up"),
+    ],
 )
 def test_values_of_options(text, value):
     (read,) = _options([f"name={text}"]).values()
@@ -107,8 +158,8 @@ def test_labels_reach_the_attack(flip, folder, monkeypatch):
 
 def test_the_help_says_what_each_attack_does():
     output = " ".join(CliRunner().invoke(app, ["flip", "--help"], env={"COLUMNS": "160"}).output.split())
-    for name, line in ATTACK_NAMES.items():
-        assert f"{name}: {line}" in output
+    for name, entry in ATTACKS.items():
+        assert f"{name}: {entry.title}" in output
 
 
 def test_small_numbers_reach_the_attack(flip, folder):
@@ -132,12 +183,20 @@ def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
             ["moon.pt", "a.png", "--attribute", "Male", "--attack", "ffa"],
             "there is no attack 'ffa'; did you mean ffa-line",
         ),
-        (["moon.pt", "a.png", "--attribute", "Male", "--attack", "fgs-line"], "FGS does not apply to MOON"),
+        (
+            ["moon.pt", "a.png", "--attribute", "Male", "--attack", "fgs-line"],
+            "FGS raises the loss of all 3.*fgs_scope",
+        ),
+        (
+            ["moon.pt", "a.png", "--attribute", "Male", "--option", "direction=own.py:Up"],
+            "own.py:Up: no such file; paths are seen from",
+        ),
+        (["moon.pt", "a.png", "--attribute", "Male", "--option", "search=scam"], "there is no search 'scam'; did you"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "steps"], "expected NAME=VALUE"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_step=3"], "did you mean max_steps"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "search=["], r"--option search=\[: expected a number"),
         (["moon.pt", "a.png", "--attribute", "Male", "--option", "max_steps=1e1"], "expected a whole number"),
-        (["moon.pt", "a.png", "--option", "device=cuda"], "no attack option 'device'; there are batch_size"),
+        (["moon.pt", "a.png", "--option", "device=cuda"], "no attack option 'device'; there are direction"),
         (["moon.pt", "a.png", "--option", "objective=moon"], "no attack option 'objective'"),
         (["moon.pt", "a.png", "--option", "progress=true"], "no attack option 'progress'"),
         (["moon.pt", "a.png", "--option", "labels=1"], "no attack option 'labels'"),

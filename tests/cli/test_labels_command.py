@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from faceflip.cli.app import app
 from faceflip.data.celeba import ATTRIBUTES
-from faceflip.data.synthetic.geometry import attribute_text, partition_text
+from faceflip.data.synthetic.folder import attribute_text, partition_text
 from faceflip.data.synthetic.label_model import annotations
 from faceflip.errors import UserError
 

@@ -9,14 +9,20 @@ from faceflip.cli import plan as module
 from faceflip.cli.app import app
 from faceflip.data.celeba import SPLIT_SIZES
 from faceflip.errors import UserError
-from faceflip.networks import NetworkSpec
-from faceflip.training import TrainingOptions
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.network import NetworkSpec
+from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.probe import images_per_second
-from faceflip.workflow.config import read_config
-from faceflip.workflow.estimate import Cost, Estimate, cost_of
+from faceflip.workflow.estimate import Cost, Estimate, as_json, cost_of
+from faceflip.workflow.settings import Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
 PAPER = ROOT / "workflow/presets/paper.yaml"
+
+
+def estimated(overlay=None, *files):
+    """Estimate the default with something laid over it."""
+    return Estimate.of(Settings.of(merged(read_config(ROOT, files), overlay or {})))
 
 
 def planned(*arguments):
@@ -41,7 +47,7 @@ def test_cost_of_the_full_network_by_hand():
 
 
 def test_work_follows_the_written_formulas():
-    estimate = Estimate.of(read_config(ROOT, [PAPER]))
+    estimate = estimated(None, PAPER)
     assert estimate.images == SPLIT_SIZES
     cost, moon = estimate.costs["euclidean"], estimate.costs["moon"]
     work = estimate.multiply_adds()
@@ -49,13 +55,95 @@ def test_work_follows_the_written_formulas():
     assert work["training of MOON"] == 10 * (learned * moon.training + 19_867 * moon.forward)
     softmax = estimate.costs["softmax"]
     assert work["predictions"] == 2 * 20_962 * (40 * cost.forward + 40 * softmax.forward + moon.forward)
-    assert estimate.attempts == 40_000
+    separate = "training of separate networks, Euclidean loss"
+    assert work[separate] == 40 * 10 * (learned * cost.training + 19_867 * cost.forward)
+    experiment = estimate.plan.transfers[0]
+    assert estimate.plan.attempts_of(experiment) == 40_000
+    assert estimate.attack(experiment) == 40_000 * (cost.gradient + 16 * cost.forward), "of ffa-line"
+    scans = [
+        40 * 100 * (each.gradient + (255 + forwards) * each.forward)
+        for each, forwards in ((cost, 9), (cost, 16), (softmax, 9), (softmax, 16), (moon, 16))
+    ]
+    assert work["scans"] == sum(scans)
     # Four experiments; every target sees 40,000 adversarial images and, in each shard, 1,000 unperturbed ones.
-    shown = 40_000 + 1_000 * len(estimate.plan.shards)
+    shown = 40_000 + 1_000 * len(estimate.plan.shards(experiment))
     assert work["transfer"] == 2 * shown * 40 * cost.forward + 2 * shown * moon.forward
     disk = estimate.disk()
     assert disk["packed dataset"] == pytest.approx(202_599 * 178 * 218 * 3, rel=0.001)
     assert disk["checkpoints"] == pytest.approx(162 * 4 * 119_584_577, rel=0.001)
+    assert estimate.unfinished_bytes() == 7 * 4 * moon.parameters
+
+
+def test_the_numbers_of_0_1():
+    """The embedded default costs what it cost when networks, checkpoints and samples were no lists."""
+    estimate = as_json(estimated(), None)
+    assert estimate["bytes"] == {
+        "drawn faces": 25_300_000,
+        "packed dataset": 16_523_200,
+        "checkpoints": 85_236_544,
+        "perturbation stores": 41_798_592,
+        "tables": 3_120_000,
+    }
+    assert estimate["bytes_of_an_unfinished_training"] == 18_069_184
+    work = estimate["multiply_adds"]
+    separate = sum(count for stage, count in work.items() if "separate networks" in stage)
+    assert separate == 5_268_754_944_000
+    assert work["training of MOON"] == 527_679_744_000
+    assert work["predictions"] == 222_288_320_000
+    assert work["attacks"] == 2_908_584_857_600
+    assert work["scans"] == 1_413_535_872_000
+    assert work["transfer"] == 211_840_704_000
+
+
+def test_any_networks_checkpoints_and_samples_are_counted():
+    estimate = estimated(
+        {
+            "attributes": ["Smiling", "Male"],
+            "samples": {"few": {"images": 7}},
+            "training": {"checkpoints": [1, 2, 3]},
+            "networks": {
+                "euclidean": None,
+                "wide": {"loss": "bce", "per": "all", "architecture": {"width": 0.25}, "training": {"batch_size": 50}},
+                "pair": {"loss": "softmax", "per": "all", "attributes": ["Young", "Male"], "title": "Two"},
+            },
+            "experiments": {
+                "paper": {"softmax": {"epoch2": None}, "wide": {"epoch1": ["ffa-line"]}},
+                "few": {"pair": {"epoch3": ["ffa-line"]}},
+            },
+        }
+    )
+    costs, work, disk = estimate.costs, estimate.multiply_adds(), estimate.disk()
+    assert list(costs) == ["softmax", "moon", "wide", "pair"]
+    assert costs["wide"].forward > 2 * costs["moon"].forward
+    epoch = 1600 * costs["wide"].training + 300 * costs["wide"].forward
+    assert work["training of one network, BCE loss"] == 5 * epoch
+    assert work["training of Two"] == 5 * (1600 * costs["pair"].training + 300 * costs["pair"].forward)
+    # Four checkpoints each; only one network is attacked on the other sample.
+    of_all = sum((2 if name == "softmax" else 1) * cost.forward for name, cost in costs.items())
+    assert work["predictions"] == 4 * (500 * of_all + 7 * costs["pair"].forward)
+    weights = sum((2 if name == "softmax" else 1) * cost.parameters for name, cost in costs.items())
+    assert disk["checkpoints"] == 4 * 4 * weights
+    assert estimate.unfinished_bytes() == (4 + 5) * 4 * costs["wide"].parameters
+    few = next(each for each in estimate.plan.experiments if each.sample == "few")
+    assert estimate.attack(few) == 7 * (costs["pair"].gradient + 16 * costs["pair"].forward)
+    jobs = estimate.jobs()
+    assert jobs["train_network"] == jobs["predict_network"] == 5
+    assert jobs["draw_sample"] == 2
+
+
+def test_an_attack_of_ones_own_is_counted_at_the_most(tmp_path):
+    (tmp_path / "up.py").write_text("")
+    mine = {"direction": f"{tmp_path / 'up.py'}:Up", "search": "doubling"}
+    estimate = estimated({"attacks": {"up": mine}, "experiments": {"paper": {"moon": {"converged": ["up"]}}}})
+    cost = estimate.costs["moon"]
+    (experiment,) = (each for each in estimate.plan.experiments if each.attack == "up")
+    assert estimate.attack(experiment) == 800 * (14 * cost.gradient + 16 * cost.forward)
+
+
+def test_networks_of_one_title_do_not_hide_each_other():
+    names = {name: {"loss": "softmax", "training": {"max_epochs": 5 + number}} for number, name in enumerate("abc")}
+    work = estimated({"networks": names}).multiply_adds()
+    assert sum(stage.startswith("training of separate networks, softmax loss") for stage in work) == 4
 
 
 def test_hours_from_a_throughput():
@@ -65,7 +153,7 @@ def test_hours_from_a_throughput():
         assert by_tflops["hours"][stage] == pytest.approx(count / 5e12 / 3600)
     by_images = json.loads(planned("--configfile", PAPER, "--images-per-second", 100, "--json"))
     training = cost_of(NetworkSpec("euclidean", ("Smiling",), (178, 218))).training
-    assert by_images["multiply_adds_per_second"] == 100 * training
+    assert by_images["multiply_adds_per_second"] == 100 * training, "of the configuration's first network"
     neither = json.loads(planned("--json"))
     assert neither["hours"] is None
 
@@ -73,21 +161,31 @@ def test_hours_from_a_throughput():
 def test_the_page_for_people():
     page = planned("--configfile", PAPER, "--tflops", 10)
     assert "162,770 train" in page
-    for line in ("train_network 80", "checkpoints 77.49 GB", "scan_lines 1", "write_index 1"):
+    assert "samples: 1,000 paper" in page
+    for line in ("train_network 81", "checkpoints 77.49 GB", "scan_lines 1", "write_index 1"):
         assert line in " ".join(page.split())
     assert " h" in page
     assert "give --tflops or --images-per-second, or --probe" in planned()
 
 
-def test_a_probe(monkeypatch):
-    monkeypatch.setattr(module, "_probed", lambda estimate, network: 123.0)
-    result = json.loads(planned("--probe", "--json"))
-    estimate = Estimate.of(read_config(ROOT))
-    assert result["multiply_adds_per_second"] == 123 * estimate.costs["euclidean"].training
+@pytest.mark.parametrize("first", ["euclidean", "moon"])
+def test_a_probe_is_of_the_first_network(monkeypatch, tmp_path, first):
+    probed = []
+    monkeypatch.setattr(module, "_probed", lambda estimate, network: probed.append(network) or 123.0)
+    (tmp_path / "mine.yaml").write_text("networks: {euclidean: null, softmax: null}" if first == "moon" else "{}")
+    result = json.loads(planned("--probe", "--json", "--configfile", tmp_path / "mine.yaml"))
+    assert probed == [first]
+    assert result["multiply_adds_per_second"] == 123 * estimated().costs[first].training
+
+
+def test_what_a_probe_says(monkeypatch, capsys):
+    monkeypatch.setattr("faceflip.training.probe.images_per_second", lambda spec, options, device: 12.0)
+    assert module._probed(estimated({"compute": {"device": "cpu"}}), "moon") == 12.0
+    assert capsys.readouterr().err == "cpu (1 threads), network moon: 12.0 images/s in batches of 16\n"
 
 
 def test_probing_measures_training():
-    spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), width=0.0625)
+    spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), ArchitectureOptions(width=0.0625))
     assert 1 < images_per_second(spec, TrainingOptions(batch_size=4), torch.device("cpu"), seconds=0.1) < 1e6
 
 
@@ -109,14 +207,14 @@ def test_a_faulty_configuration(tmp_path, text, message):
 
 
 def test_a_network_that_will_not_do(tmp_path):
-    (tmp_path / "mine.yaml").write_text("network: {architecture: vit_b_16}")
-    with pytest.raises(UserError, match=r"network\.architecture: vit_b_16 takes no images of 44 x 54 pixels"):
+    (tmp_path / "mine.yaml").write_text("architecture: {name: torchvision/vit_b_16}")
+    with pytest.raises(UserError, match=r"architecture\.name: torchvision/vit_b_16 takes no images of 44 x 54 pixels"):
         planned("--configfile", tmp_path / "mine.yaml")
 
 
 @pytest.mark.parametrize("architecture", ["googlenet", "regnet_x_400mf"])
 def test_networks_of_torchvision_are_planned(tmp_path, architecture):
-    (tmp_path / "mine.yaml").write_text(f"network: {{architecture: {architecture}}}")
+    (tmp_path / "mine.yaml").write_text(f"architecture: {{name: torchvision/{architecture}}}")
     work = json.loads(planned("--configfile", tmp_path / "mine.yaml", "--json"))["multiply_adds"]
     assert all(count > 0 for count in work.values())
 

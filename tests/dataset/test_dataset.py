@@ -9,14 +9,19 @@ from collections import namedtuple
 import cv2
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
+from faceflip.catalogue import READERS
 from faceflip.data import celeba, packing
+from faceflip.data.celeba.contents import UnreadableError
 from faceflip.data.celeba.labels import read_labels
 from faceflip.data.packed import count_labels, open_dataset
 from faceflip.data.packing import pack_dataset
-from faceflip.data.sample import draw_sample
+from faceflip.data.sample import draw_sample, read_sample, write_sample
 from faceflip.errors import UserError
+from faceflip.registry import load
+from faceflip.seeds import derive
 
 COUNT = 9
 
@@ -244,17 +249,102 @@ def test_works_without_file_locks(folder, tmp_path, monkeypatch):
         assert open_dataset(tmp_path / "a.h5").images.any()
 
 
-def test_the_sample(folder, tmp_path):
+@pytest.fixture
+def dataset(folder, tmp_path):
     pack_dataset(folder, tmp_path / "d.h5")
-    dataset = open_dataset(tmp_path / "d.h5")
-    sample = draw_sample(dataset, 4, seed=1)
+    return open_dataset(tmp_path / "d.h5")
+
+
+def test_a_sample(dataset):
+    sample = draw_sample(dataset, "paper", "train", 4, seed=1)
     assert len(set(sample["image"])) == 4
     assert set(sample["image"]) <= set(dataset.rows("train"))
     assert sample["file_name"].tolist() == [f"{row + 1:06d}.jpg" for row in sample["image"]]
-    assert draw_sample(dataset, 4, seed=1).equals(sample)
-    assert not draw_sample(dataset, 4, seed=2).equals(sample)
-    with pytest.raises(UserError, match=r"sample\.images is 6, but the training split has 5"):
-        draw_sample(dataset, 6, seed=1)
+    assert draw_sample(dataset, "paper", "train", 4, seed=1).equals(sample)
+    assert not draw_sample(dataset, "paper", "train", 4, seed=2).equals(sample)
+    with pytest.raises(UserError, match=r"samples\.paper\.images is 6, but the train split has 5 images"):
+        draw_sample(dataset, "paper", "train", 6, seed=1)
+
+
+def test_samples_of_other_names_and_splits_are_other_draws(dataset):
+    seeds = range(20)
+    first, second = (
+        [draw_sample(dataset, name, "train", 5, seed)["image"].tolist() for seed in seeds] for name in ("one", "two")
+    )
+    assert sum(a == b for a, b in zip(first, second, strict=True)) < 5
+    assert set(draw_sample(dataset, "one", "validation", 2, seed=1)["image"]) == set(dataset.rows("validation"))
+    with pytest.raises(UserError, match=r"samples\.one\.images is 3, but the test split has 2 images"):
+        draw_sample(dataset, "one", "test", 3, seed=1)
+
+
+def test_the_papers_sample_is_the_one_that_faceflip_0_1_drew(dataset):
+    drawn = np.random.default_rng(derive(2018, "sample")).permutation(dataset.rows("train"))[:3]
+    assert draw_sample(dataset, "paper", "train", 3, seed=2018)["image"].tolist() == drawn.tolist()
+
+
+def test_a_sample_is_read_back_and_belongs_to_its_dataset(dataset, tmp_path):
+    path = tmp_path / "samples" / "paper.csv"
+    sample = draw_sample(dataset, "paper", "train", 4, seed=1)
+    write_sample(path, sample)
+    assert read_sample(path, dataset).tolist() == sample["image"].tolist()
+    message = r"paper\.csv: expected columns image and file_name, .* draw the sample anew"
+    for text in ("", "image,file_name\n0,000002.jpg\n", "image,file_name\n99,000001.jpg\n", "image\n0\n"):
+        path.write_text(text)
+        with pytest.raises(UserError, match=message):
+            read_sample(path, dataset)
+
+
+class OwnFaces:
+    """A reader of other faces, with attributes and splits of its own."""
+
+    name = "my faces"
+    attributes = ("Happy", "Tired")
+    splits = ("test", "train")
+
+    def __init__(self, folder, broken=()):
+        self.folder = folder
+        self.broken = broken
+        names = [f"face{number}" for number in range(4)]
+        self.files = {name: f"{number + 1:06d}.jpg" for number, name in enumerate(names)}
+        self.table = pd.DataFrame({"file_name": names, "split": ["train", "train", "test", "train"]})
+        self.table = self.table.assign(Happy=np.int8([1, -1, 1, 1]), Tired=np.int8([-1, -1, 1, -1]))
+
+    def read(self, file):
+        if file in self.broken:
+            raise UnreadableError("is out of reach")
+        return (self.folder / celeba.IMAGES / file).read_bytes()
+
+    def origin(self):
+        return {"source": "mine", "images_from": "a drawer", "notes": ["drawn by hand"], "drawer": 3}
+
+
+def test_a_reader_of_ones_own(folder, tmp_path):
+    manifest = pack_dataset(OwnFaces(folder), tmp_path / "d.h5", threads=2)
+    assert manifest["images"] == {"test": 1, "train": 3}
+    assert (manifest["source"], manifest["notes"], manifest["drawer"]) == ("mine", ["drawn by hand"], 3)
+    with h5py.File(tmp_path / "d.h5") as file:
+        assert file["labels"][:].tolist() == [[1, -1], [-1, -1], [1, 1], [1, -1]]
+        assert file["split"][:].tolist() == [1, 1, 0, 1]
+        assert file["file_name"][:].tolist() == [b"face0", b"face1", b"face2", b"face3"]
+        np.testing.assert_array_equal(file["images"][2], read_rgb(folder / celeba.IMAGES / "000003.jpg"))
+
+
+def test_faults_in_a_place_of_ones_own_name_it(folder, tmp_path):
+    reader = OwnFaces(folder, broken=("000002.jpg",))
+    reader.files["face3"] = None
+    message = r"^my faces: 1 of 4 annotated images are missing in a drawer, such as face3; (.|\n)*face1 is out of reach"
+    with pytest.raises(UserError, match=message):
+        pack_dataset(reader, tmp_path / "d.h5")
+    reader.table["split"] = "train"
+    with pytest.raises(UserError, match=r"^my faces: no image is of the test split"):
+        pack_dataset(reader, tmp_path / "d.h5", leave_out_bad_images=True)
+
+
+def test_a_folder_is_read_by_the_registered_reader(folder, tmp_path):
+    reader = load(READERS["celeba"].target)(folder)
+    assert pack_dataset(reader, tmp_path / "1.h5") == pack_dataset(str(folder), tmp_path / "2.h5")
+    assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
+    assert (reader.attributes, reader.splits) == (celeba.ATTRIBUTES, celeba.SPLITS)
 
 
 def test_label_counts(folder, tmp_path):

@@ -14,6 +14,7 @@ from faceflip.store.scores import scores_path
 HEIGHT, WIDTH = 12, 10
 ATTRIBUTES = ("Eyeglasses", "Smiling", "Young")
 FINGERPRINT = "5e" * 32
+STEM = "results/attacks/paper/euclidean/converged/ffa-line"
 CHECKPOINTS = {name: f"{number:02x}" * 32 for number, name in enumerate(ATTRIBUTES, start=1)}
 
 
@@ -58,10 +59,11 @@ class Builder:
     @staticmethod
     def header(shard=0, first=0, **changes):
         fields = {
+            "sample": "paper",
             "network": "euclidean",
             "checkpoint": "converged",
             "attack": "ffa-line",
-            "parameters": {"max_epsilon": 255, "search": "bisect"},
+            "parameters": {"max_epsilon": 255, "search": "doubling"},
             "checkpoint_sha256": CHECKPOINTS,
             "dataset_fingerprint": FINGERPRINT,
             "seed": 2018,
@@ -80,12 +82,12 @@ class Builder:
                 writer.write(part, **{name: np.asarray(values)[part] for name, values in vars(content).items()})
         return path
 
-    def shards(self, stem="results/attacks/euclidean/converged/ffa-line", count=3, rows=24, **options):
+    def shards(self, stem=STEM, count=3, rows=24, **options):
         return [
             self.shard(f"{stem}/{number:03d}.h5", number, number * rows, rows, **options) for number in range(count)
         ]
 
-    def view(self, stem="results/attacks/euclidean/converged/ffa-line", count=3, rows=24, **options):
+    def view(self, stem=STEM, count=3, rows=24, **options):
         path = self.folder / f"{stem}.h5"
         write_joined_view(path, self.shards(stem, count, rows, **options))
         return path
@@ -96,10 +98,9 @@ class Builder:
         with open_store(shard) as store:
             numbers = np.arange(len(store)) + store.header.first_attempt
             passes = np.where(store.column("flipped") == 1, numbers / 100, np.nan)
-            digest = store.seal.sha256
+            digest, path = store.seal.sha256, scores_path(store)
         similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray"), passes)
         table = pd.DataFrame({"row": np.arange(len(passes)), **similarities, "alignment": "converged", **columns})
         table.attrs = {"similarity": {"color": color}, "store_sha256": digest}
-        path = scores_path(shard)
         write_table(path, table)
         return path

@@ -9,35 +9,16 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import typer
 from PIL import Image
-from store_builder import FINGERPRINT
-from typer.testing import CliRunner
+from store_builder import FINGERPRINT, STEM
 
 from faceflip.cli import store as commands
 from faceflip.errors import UserError
 from faceflip.io.inventory import take_inventory, write_inventory
+from faceflip.pixels import magnified
 from faceflip.store import open_store
-from faceflip.store.panels import _caption, best_rows, visible
+from faceflip.store.panels import _caption, best_rows
 from faceflip.store.terminal import picture_escape
-
-STEM = "results/attacks/euclidean/converged/ffa-line"
-
-
-@pytest.fixture
-def call():
-    """Run a command; return its exit status and output, or raise what it raises."""
-    app = typer.Typer()
-    for command in (commands.inspect, commands.show, commands.check, commands.export, commands.diff):
-        app.command()(command)
-
-    def run(*arguments):
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result.exit_code, result.output
-
-    return run
 
 
 @pytest.fixture
@@ -63,7 +44,7 @@ def test_inspect(call, view):
     for expected in (
         "ffa-line on euclidean (converged), 3 joined shards",
         "ffa-line on euclidean (converged), shard 0",
-        '{"max_epsilon": 255, "search": "bisect"}',
+        '{"max_epsilon": 255, "search": "doubling"}',
         "72 from attempt 0, images of 10 x 12",
         "Smiling",
     ):
@@ -141,7 +122,7 @@ def test_show(call, view, build):
     originals = build.images()
     with open_store(view) as store:
         for line, row in enumerate((20, 21)):
-            panels = (originals[row], visible(store.perturbation(row)), store.adversarial(row, originals))
+            panels = (originals[row], magnified(store.perturbation(row)), store.adversarial(row, originals))
             for number, panel in enumerate(panels):
                 top, left = 6 + line * (12 * zoom + 24), 6 + number * (10 * zoom + 6)
                 found = sheet[top : top + 12 * zoom : zoom, left : left + 10 * zoom : zoom]
@@ -166,7 +147,7 @@ def test_show_chosen_rows(call, view):
 
 def test_iterative_attacks_have_steps(call, build):
     """The column `epsilon` counts them; that is not what it is called then."""
-    path = build.shard("a.h5", attack="ffa-iterative")
+    path = build.shard("a.h5", attack="ffa-iterative", parameters={"max_steps": 100})
     output = call("inspect", path)[1]
     assert re.search(r"^  steps +0%", output, re.MULTILINE)
     assert "median steps" in output
@@ -182,8 +163,8 @@ def test_what_did_not_flip_is_named(call, view, build):
         call("show", build.shard("results/a.h5", first=3, rows=1), "-a", "Eyeglasses")
 
 
-def test_visible_is_ten_times_around_grey():
-    shown = visible(np.array([-255, -13, -1, 0, 1, 12, 13, 255], np.int16))
+def test_perturbations_are_shown_ten_times_as_large_around_grey():
+    shown = magnified(np.array([-255, -13, -1, 0, 1, 12, 13, 255], np.int16))
     assert shown.tolist() == [0, 0, 118, 128, 138, 248, 255, 255]
 
 
@@ -237,11 +218,11 @@ def test_check_with_a_store_for_a_dataset(call, view):
         call("check", "results", "--dataset", view)
 
 
-def test_check_with_other_networks(call, view):
+def test_check_with_other_networks(call, view, build):
     with pytest.raises(UserError, match="nope: no such folder; give that of the run's checkpoints"):
         call("check", "results", "--networks", "nope")
-    (view.parents[4] / "results/networks/euclidean/Smiling").mkdir(parents=True)
-    (view.parents[4] / "results/networks/euclidean/Smiling/converged.pt").write_text("other weights")
+    (build.folder / "results/networks/euclidean/Smiling").mkdir(parents=True)
+    (build.folder / "results/networks/euclidean/Smiling/converged.pt").write_text("other weights")
     status, output = call("check", view, "--networks", "results/networks")
     assert status == 1
     assert "checkpoint of Smiling is not the one that was attacked; give the networks that were by --networks" in output
@@ -317,10 +298,10 @@ class TestInventories:
     def test_files_are_named_as_the_folder_was(self, call, results, absolute):
         given = results if absolute else "results"
         (results / "a.csv").write_text("b.csv")
-        (results / "attacks/euclidean/converged/ffa-line/002.h5").write_bytes(b"")
+        (results / "attacks/paper/euclidean/converged/ffa-line/002.h5").write_bytes(b"")
         said = call("check", given)[1]
         assert f"FAULT: {given}/a.csv: its bytes are not those that were written\n" in said
-        assert f"FAULT: {given}/attacks/euclidean/converged/ffa-line/002.h5: is empty" in said
+        assert f"FAULT: {given}/attacks/paper/euclidean/converged/ffa-line/002.h5: is empty" in said
         assert said.count("FAULT") == 2
 
 
@@ -356,12 +337,12 @@ def test_export_npz(call, view, build):
         assert json.loads(str(plain["header"]))["attack"] == "ffa-line"
 
 
-def test_exports_are_the_same_twice(call, view):
+def test_exports_are_the_same_twice(call, view, build):
     for kind in ("npz", "parquet", "csv"):
         for name in ("a", "b"):
             call("export", view, "--to", kind, "-o", f"{name}.{kind}")
         assert view.parent.exists()
-        files = [view.parents[4] / f"{name}.{kind}" for name in ("a", "b")]
+        files = [build.folder / f"{name}.{kind}" for name in ("a", "b")]
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -396,7 +377,7 @@ def test_diff(call, view, build):
     status, output = call("diff", "--json", first, build.shard("other.h5", rows=20, variant=1, parameters={}))
     found = json.loads(output)
     assert status == 1
-    assert found["header"]["parameters"] == [{"max_epsilon": 255, "search": "bisect"}, {}]
+    assert found["header"]["parameters"] == [{"max_epsilon": 255, "search": "doubling"}, {}]
     expected = {"only_in_a": 4, "only_in_b": 0, "in_both": 20, "flipped_in_both": 15, "same_outcome": 20}
     assert {name: found[name] for name in expected} == expected
     assert found["same_perturbation"] < 15

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from store_builder import STEM
 
 from faceflip.errors import UserError
 from faceflip.store import StoreWriter, open_store, write_joined_view
@@ -21,7 +22,6 @@ from faceflip.store.export import export_png
 from faceflip.store.seal import write_seal
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-STEM = "results/attacks/euclidean/converged/ffa-line"
 
 
 def read_everything(path):
@@ -199,8 +199,8 @@ def test_wrong_formats(build):
 
 def test_newer_version(build):
     path = build.shard("a.h5")
-    path.write_bytes(path.read_bytes().replace(b'"version": 1', b'"version": 2', 1))
-    with pytest.raises(UserError, match=r"version 2, this faceflip reads up to 1; install a newer faceflip"):
+    path.write_bytes(path.read_bytes().replace(b'"version": 2', b'"version": 3', 1))
+    with pytest.raises(UserError, match=r"version 3, this faceflip reads up to 2; install a newer faceflip"):
         open_store(path)
 
 
@@ -218,6 +218,8 @@ def resealed(path, change):
     [
         (lambda file: file.attrs.modify("complete", np.uint8(0)), "'complete' is not 1"),
         (lambda file: file.attrs.__delitem__("seed"), "attribute missing or malformed: .*seed"),
+        (lambda file: file.attrs.__delitem__("sample"), "attribute missing or malformed: .*sample"),
+        (lambda file: file.attrs.__delitem__("version"), "attribute missing or malformed: .*version"),
         (lambda file: file.attrs.modify("parameters", "{"), "attribute missing or malformed"),
         (lambda file: file.attrs.modify("kind", "shred"), "'kind' is neither shard nor view"),
         (lambda file: file.__delitem__("perturbation"), "/perturbation is missing"),
@@ -240,6 +242,7 @@ def test_sealed_but_not_conforming(build, change, message):
         (lambda file: file["linf"].__setitem__(4, 99), r"/perturbation\[4\] has other norms"),
         (lambda file: file["perturbation"].__setitem__(3, 1), "and no others"),
         (lambda file: file.attrs.modify("format", "x"), "attribute 'format' is 'x'"),
+        (lambda file: file.attrs.modify("version", np.int64(1)), "attribute 'version' is .*1.*, expected 2"),
         (lambda file: file.attrs.modify("compression", "x"), "attribute 'compression' is 'x'"),
     ],
 )
@@ -326,6 +329,7 @@ class TestViews:
             ({"parameters": {"max_epsilon": 31}}, "parameters is .*31.*, in .*000.h5 it is .*255"),
             ({"dataset_fingerprint": "00"}, "dataset_fingerprint is 00"),
             ({"network": "softmax"}, "network is softmax"),
+            ({"sample": "harden"}, "is of another run: sample is harden, in .*000.h5 it is paper"),
             ({"checkpoint_sha256": {"Smiling": "00"}}, "attacked another converged checkpoint of Smiling"),
             ({"size": (12, 11)}, r"image size is \(12, 11\)"),
             ({"shard": 2}, "is shard 2 from attempt 24, expected shard 1 from attempt 24"),
@@ -375,7 +379,7 @@ class TestFolders:
         assert fault.message.endswith(f"not joined yet: snakemake --cores all {STEM}.h5")
 
     def test_faulty_run(self, build):
-        other = "results/attacks/euclidean/converged/ffa-iterative"
+        other = STEM.replace("ffa-line", "ffa-iterative")
         build.view()
         build.view(other)
         build.shard(f"{STEM}/003.h5", 3, 72)
@@ -407,12 +411,12 @@ def test_checkpoints(build):
     networks = build.folder / "networks"
     (networks / "euclidean/Smiling").mkdir(parents=True)
     (networks / "euclidean/Smiling/converged.pt").write_bytes(b"weights")
-    (networks / "moon").mkdir()
-    (networks / "moon/converged.pt").write_bytes(b"moon")
+    (networks / "moon/all").mkdir(parents=True)
+    (networks / "moon/all/converged.pt").write_bytes(b"moon")
     right, moon = hashlib.sha256(b"weights").hexdigest(), hashlib.sha256(b"moon").hexdigest()
     sound = build.shard("a.h5", checkpoint_sha256={"Smiling": right})
     assert check(sound, networks=networks).sound
-    assert check(build.shard("m.h5", network="moon", checkpoint_sha256={"moon": moon}), networks=networks).sound
+    assert check(build.shard("m.h5", network="moon", checkpoint_sha256={"all": moon}), networks=networks).sound
     other = build.shard("b.h5", checkpoint_sha256={"Smiling": "00", "Young": "00"})
     messages = [fault.message for fault in check(other, networks=networks).faults]
     assert "converged checkpoint of Smiling is not the one that was attacked" in messages[0]

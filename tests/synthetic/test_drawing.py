@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from faceflip.data.celeba import ATTRIBUTES
-from faceflip.data.synthetic import geometry as layout
+from faceflip.data.synthetic import folder as layout
 from faceflip.data.synthetic.canvas import blob, curve, ellipse, loop, polygon, ribbon
 from faceflip.data.synthetic.draw import draw
 from faceflip.data.synthetic.face import Face, Identity, amounts, hue

@@ -13,8 +13,7 @@ pytestmark = pytest.mark.workflow
 
 def test_the_default_before_anything_exists(tmp_path):
     jobs = Workflow(tmp_path, []).planned()
-    assert jobs["train_network"] == 16
-    assert jobs["train_moon"] == 1
+    assert jobs["train_network"] == jobs["predict_network"] == 17
     assert jobs["attack_shard"] == jobs["join_shards"] == jobs["score_shard"] == 14
     assert jobs["synthesize_faces"] == 1
     assert list(tmp_path.glob("results/*")) == []
@@ -25,7 +24,7 @@ def test_the_papers_scale_before_any_data_exist(tmp_path):
     jobs = Workflow(tmp_path, [ROOT / "workflow/presets/paper.yaml"]).planned("--quiet", "rules")
     seconds = time.monotonic() - start
     jobs = jobs or Workflow(tmp_path, [ROOT / "workflow/presets/paper.yaml"]).planned()
-    assert jobs["train_network"] == 80
+    assert jobs["train_network"] == 81
     assert jobs["attack_shard"] == 14 * 4
     assert "synthesize_faces" not in jobs
     assert 300 < sum(jobs.values()) < 400
@@ -42,12 +41,32 @@ def test_a_single_target(tmp_path):
 
 def test_faults_in_the_configuration_are_told_together(tmp_path):
     overlay = tmp_path / "wrong.yaml"
-    overlay.write_text("smaple: {images: 3}\nattributes: [Smilling]\nnetwork: {width: 0}\n")
+    overlay.write_text("smaples: {paper: {images: 3}}\narchitecture: {width: 0}\nnetworks: {moon: {los: bce}}\n")
     workflow = Workflow(tmp_path, [overlay])
     assert workflow("--dry-run", check=False).returncode != 0
     said = workflow.said("--dry-run", check=False)
-    for message in ("smaple: unknown key; did you mean sample?", "network.width: 0 is less than or equal to"):
+    for message in (
+        "smaples: unknown key; did you mean samples?",
+        "architecture.width: expected a number above 0.0, found 0",
+        "networks.moon.los: unknown key; did you mean loss?",
+    ):
         assert message in said
+    assert "Traceback" not in said
+
+
+def test_a_configuration_of_0_1_is_told_what_to_write_instead(tmp_path):
+    overlay = tmp_path / "old.yaml"
+    overlay.write_text("sample: {images: 3}\ntraining: {separate: {max_epochs: 4}}\n")
+    said = Workflow(tmp_path, [overlay]).said("--dry-run", check=False)
+    for line in ("keys of faceflip 0.1", "paper: {images: 3}", "training: {max_epochs: 4}"):
+        assert line in said
+    assert "Traceback" not in said
+
+
+def test_results_of_0_1_are_not_mixed_with_those_of_today(tmp_path):
+    (tmp_path / "results/portability").mkdir(parents=True)
+    said = Workflow(tmp_path).said("--dry-run", check=False)
+    assert "results of faceflip 0.1" in said
     assert "Traceback" not in said
 
 

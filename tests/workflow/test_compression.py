@@ -9,7 +9,7 @@ from running import Workflow
 
 from faceflip.store import open_store
 
-VIEW = "results/attacks/euclidean/converged/ffa-line.h5"
+VIEW = "results/attacks/paper/euclidean/converged/ffa-line.h5"
 
 
 @pytest.mark.workflow

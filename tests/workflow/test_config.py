@@ -1,163 +1,406 @@
+"""What a configuration may say, and what is said of one that is wrong."""
+
+import math
+import subprocess
+import sys
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import pytest
-import torchvision
-import yaml
+from snakemake.utils import update_config
 
-from faceflip.attack_names import ATTACK_NAMES
-from faceflip.attacks import ATTACKS
+from faceflip.attacks.options import AttackSettings, options_of
+from faceflip.catalogue import LOSSES, find_attack
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
-from faceflip.networks.architectures import ARCHITECTURE_NAMES
-from faceflip.training import TrainingOptions
-from faceflip.workflow.config import attributes_of, validate
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.typed import Declared
+from faceflip.workflow.plan import Plan
+from faceflip.workflow.settings import Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+PRESETS = ROOT / "workflow/presets"
+DEFAULT = read_config(ROOT)
+EXAMPLES = {"samples": "paper", "networks": "moon", "attacks": "ffa-line"}
+"""An entry of each list of named things that the default has."""
 
 
-def default():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+def at(path, value):
+    """A configuration that has this value at a dotted path, and nothing else."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return value
 
 
-def merged(base, overlay):
-    """Merge as Snakemake merges --configfile."""
-    if not (isinstance(base, dict) and isinstance(overlay, dict)):
-        return overlay
-    return {key: merged(base.get(key), overlay[key]) if key in overlay else base[key] for key in base | overlay}
+def changed(*changes):
+    """The default with the values at dotted paths replaced: (path, value) pairs."""
+    config = DEFAULT
+    for path, value in changes:
+        config = merged(config, at(path, value))
+    return config
 
 
-def changed(path, value):
-    """The default with the value at a dotted path replaced."""
-    *parents, last = path.split(".")
-    overlay = {last: value}
-    for key in reversed(parents):
-        overlay = {key: overlay}
-    return merged(default(), overlay)
+def fault_of(config):
+    """What is said of a faulty configuration."""
+    with pytest.raises(UserError) as error:
+        Settings.of(config)
+    return str(error.value)
+
+
+def groups(model=Settings, path=""):
+    """Yield every group of options, with an example of its path."""
+    yield path, model
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        group = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Declared)), None)
+        if group:
+            example = f".{EXAMPLES[name]}" if name in EXAMPLES else ""
+            if name in ("tables", "figures"):
+                continue  # the default has none
+            yield from groups(group, f"{path}.{name}{example}".removeprefix("."))
+
+
+def numbers():
+    """Yield the path of every number in the configuration, or list of numbers, and whether it is a whole one."""
+    for path, model in groups():
+        for name, field in model.model_fields.items():
+            kinds = str(field.annotation)
+            if "int" in kinds or "float" in kinds:
+                if path.startswith("attacks."):  # named by one that heeds it
+                    heeding = [each for each in DEFAULT["attacks"] if name in options_of(find_attack(each))]
+                    yield f"attacks.{heeding[0]}.{name}", field, "int" in kinds
+                else:
+                    yield f"{path}.{name}".removeprefix("."), field, "int" in kinds
+
+
+def value_at(settings, path):
+    """The value at a dotted path."""
+    for key in path.split("."):
+        settings = settings[key] if isinstance(settings, dict) else getattr(settings, key)
+    return settings
+
+
+NUMBERS = {path: (field, whole) for path, field, whole in numbers()}
 
 
 def test_the_default_is_valid():
-    validate(default(), SCHEMA)
+    settings = Settings.of(DEFAULT)
+    assert list(settings.networks) == ["euclidean", "softmax", "moon"]
+    assert settings.networks["moon"].training.learning_rate == DEFAULT["training"]["learning_rate"]
+    assert settings.networks["moon"].training.max_epochs == 8
 
 
-@pytest.mark.parametrize("preset", sorted((ROOT / "workflow/presets").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_presets_are_valid(preset):
-    validate(merged(default(), yaml.safe_load(preset.read_text())), SCHEMA)
+    Settings.of(read_config(ROOT, [preset]))
 
 
 def test_the_paper_preset_is_the_papers_scale():
-    config = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
-    assert attributes_of(config) == ATTRIBUTES
-    assert config["sample"]["images"] == 1000
-    assert config["dataset"]["image_size"] is None
-    assert config["network"]["width"] == 1.0
-    for options in config["training"].values():
-        assert TrainingOptions(**options) == TrainingOptions(), "the defaults of the code are the paper's"
+    """And the defaults of the code are the paper's, so that neither repeats the other."""
+    settings = Settings.of(read_config(ROOT, [PRESETS / "paper.yaml"]))
+    assert settings.attacked == ATTRIBUTES
+    assert settings.samples["paper"].images == 1000
+    assert settings.samples["paper"].split == "train"
+    assert settings.dataset.image_size is None
+    for network in settings.networks.values():
+        assert network.architecture.differences(ArchitectureOptions()) == {}
+        assert network.training.differences(TrainingOptions()) == {}
+    for attack in settings.attacks.values():
+        assert attack.differences(AttackSettings()) == {}
+    assert ArchitectureOptions().width == 1.0
+    assert (TrainingOptions().batch_size, TrainingOptions().learning_rate) == (64, 1e-5)
 
 
-def objects(schema, path=""):
-    """Yield every mapping of the schema with its path."""
-    if isinstance(schema, dict):
-        if schema.get("type") == "object":
-            yield path, schema
-        for key, value in schema.items():
-            yield from objects(value, f"{path}/{key}")
+def test_overlays_merge_as_snakemake_merges_them(tmp_path):
+    overlays = ["networks: {moon: {training: {max_epochs: 3}}, euclidean: null}\nattributes: [Smiling]\n"]
+    overlays.append("networks: {moon: {title: null}}\ncompute: {threads: {pack: 4}}\nsynthetic: null\n")
+    expected, files = read_config(ROOT), []
+    for number, text in enumerate(overlays):
+        files.append(tmp_path / f"{number}.yaml")
+        files[-1].write_text(text)
+        update_config(expected, read_config_alone(files[-1]))
+    assert read_config(ROOT, files) == expected
 
 
-def test_unknown_keys_are_refused_everywhere():
-    found = list(objects(yaml.safe_load(SCHEMA.read_text())))
-    assert len(found) > 15
-    for path, schema in found:
-        other_attacks = {"$ref": "#/$defs/attack"}  # whose names the code checks, and whose options have defaults
-        assert schema["additionalProperties"] == (other_attacks if path == "/properties/attacks" else False), path
-        if path != "/$defs/attack":
-            assert set(schema["required"]) == set(schema["properties"]), f"{path}: config.yaml is complete"
+def read_config_alone(path):
+    """The content of one file."""
+    (folder := path.with_suffix("")).mkdir()
+    (folder / "config.yaml").write_text(path.read_text())
+    return read_config(folder)
 
 
-def test_the_names_that_need_no_pytorch_are_those_of_the_registry():
-    assert list(ATTACK_NAMES) == list(ATTACKS)
+@pytest.mark.parametrize("path", [path for path, _ in groups()])
+def test_unknown_keys_are_refused_everywhere(path):
+    for value in (3, None, {"a": 1}):
+        key = f"{path}.unheard_of".removeprefix(".")
+        assert f"{key}: unknown key" in fault_of(changed((key, value)))
 
 
-def test_the_architectures_are_those_of_torchvision():
-    assert sorted(ARCHITECTURE_NAMES) == torchvision.models.list_models(module=torchvision.models)
+def test_null_takes_the_default():
+    names = [name for name in Settings.model_fields if name not in ("samples", "networks", "attacks", "experiments")]
+    settings = Settings.of({**DEFAULT, **dict.fromkeys(names)})
+    assert settings.training == TrainingOptions()
+    assert settings.architecture == ArchitectureOptions()
+    assert settings.attacked == ATTRIBUTES
+    assert settings.compute == Settings().compute
+    assert settings.networks["moon"].training == TrainingOptions(max_epochs=8)
+    inherited = Settings.of(changed(("networks.moon.training", None), ("networks.moon.title", None)))
+    assert inherited.networks["moon"].training == inherited.training
+    assert Plan(inherited).networks["moon"].title == "one network, Euclidean loss"
 
 
-def test_attacks_beside_those_of_the_paper(monkeypatch):
-    """Need options, of which each has a default, and no other entry in the schema."""
-    monkeypatch.setattr("faceflip.workflow.config.ATTACK_NAMES", {**ATTACK_NAMES, "sffa-line": ""})
-    config = merged(
-        changed("attacks.sffa-line", {"max_epsilon": 9}), {"experiments": {"moon": {"epoch2": ["sffa-line"]}}}
-    )
-    validate(config, SCHEMA)
-    config["attacks"]["sffa-line"]["max_epsilom"] = 9
-    with pytest.raises(UserError, match=r"attacks\.sffa-line\.max_epsilom: unknown key; did you mean max_epsilon\?"):
-        validate(config, SCHEMA)
+def test_null_removes_an_entry_and_its_experiments():
+    settings = Settings.of(changed(("networks.softmax", None), ("attacks.fgs-line", None)))
+    assert list(settings.networks) == ["euclidean", "moon"]
+    assert list(settings.attacks) == ["fgs-iterative", "ffa-line", "ffa-iterative"]
+    assert settings.experiments == {
+        "paper": {
+            "euclidean": {"converged": ["fgs-iterative", "ffa-line", "ffa-iterative"], "epoch2": ["ffa-line"]},
+            "moon": {"converged": ["ffa-line", "ffa-iterative"]},
+        }
+    }
+    assert Settings.of({**DEFAULT, "attacks": None}).experiments["paper"]["moon"] == {"converged": []}
+    other = Settings.of(changed(("samples", {"paper": None, "few": {"images": 3}})))
+    assert other.experiments == {}
+    assert Plan(other).sample == "few"
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
         ("traning", {}, "traning: unknown key; did you mean training?"),
-        ("training.separate.bach_size", 3, "training.separate.bach_size: unknown key; did you mean batch_size?"),
-        ("attacks.ffa-lime", {}, "attacks.ffa-lime: there is no such attack; did you mean ffa-line?"),
-        (
-            "experiments.moon.converged",
-            ["moon-line"],
-            "'moon-line' is none of fgs-line, fgs-iterative, ffa-line, ffa-iter",
-        ),
+        ("training.bach_size", 3, "training.bach_size: unknown key; did you mean batch_size?"),
+        ("networks.moon.training.bach_size", 3, "networks.moon.training.bach_size: unknown key; did you mean batch_"),
+        ("networks.moon.los", "bce", "networks.moon.los: unknown key; did you mean loss?"),
+        ("compute.threads.pakc", 3, "compute.threads.pakc: unknown key; did you mean pack?"),
+        ("attacks.ffa-lime", {}, "attacks.ffa-lime: there is no attack 'ffa-lime'; did you mean ffa-line"),
         ("attacks.fgs-line.max_steps", 3, "attacks.fgs-line.max_steps: unknown key"),
-        ("seed", "7", "seed: expected integer, found '7' (from the command line"),
+        ("attacks.ffa-line.max_epsilom", 3, "attacks.ffa-line.max_epsilom: unknown key; did you mean max_epsilon?"),
+        ("attacks.ffa-line.search", "doubled", "attacks.ffa-line: there is no search 'doubled'; did you mean doubling"),
+        ("attacks.ffa-line.search", "iterative", "attacks.ffa-line: search: iterative is no line search, as ffa-line"),
+        ("attacks.mine", {"direction": "ffa"}, "attacks.mine: attack 'mine' also needs the option search"),
+        ("attacks.mine", {"direction": "no.py:D", "search": "scan"}, "attacks.mine.direction: no.py: no such file"),
+        ("seed", "7", "seed: expected a whole number, found '7' (from the command line"),
+        ("seed", True, "seed: expected a whole number, found True"),
+        ("seed", 2**63, "seed: expected a number up to 9223372036854775807, found 9223372036854775808"),
         (
-            "training.separate.learning_rate",
+            "training.learning_rate",
             "1e-5",
-            "training.separate.learning_rate: expected number, found '1e-5' (a string in YAML: write 1.0e-5)",
+            "training.learning_rate: expected a number, found '1e-5' (text in YAML: write 1.0e-5)",
         ),
-        (
-            "network.architecture",
-            "resnet1",
-            "network.architecture: there is no network 'resnet1'; did you mean resnet1",
-        ),
-        ("network.architecture", "fcn_resnet50", "network.architecture: there is no network 'fcn_resnet50'; did you"),
-        ("network.width", "2e30", "network.width: expected number, found '2e30' (a string in YAML: write 2.0e+30)"),
-        ("sample.images", "1e3", "sample.images: expected integer, found '1e3' (a string in YAML: write 1000)"),
-        ("network.width", "wide", "network.width: expected number, found 'wide' (from the command line"),
+        ("architecture.width", "2e30", "architecture.width: expected a number, found '2e30' (text in YAML: write 2.0"),
+        ("samples.paper.images", "1e3", "samples.paper.images: expected a whole number, found '1e3' (text in YAML: wr"),
+        ("architecture.width", "wide", "architecture.width: expected a number, found 'wide' (from the command line"),
+        ("architecture.dropout", 1.0, "architecture.dropout: expected a number below 1.0, found 1.0"),
+        ("architecture.name", "resnet18", "architecture.name: there is no architecture 'resnet18'; there are vgg16"),
+        ("architecture.name", "tv/resnet18", "architecture.name: there is no collection of architectures 'tv'"),
+        ("networks.moon.architecture", "vgg16", "networks.moon.architecture: expected a mapping of keys to values, f"),
+        ("networks.moon.training", 3, "networks.moon.training: expected a mapping of keys to values, found 3"),
+        ("networks.x", {}, "networks.x.loss: missing"),
+        ("networks.x", {"loss": "bse"}, "networks.x.loss: there is no loss 'bse'; did you mean bce?"),
+        ("networks.x", {"loss": "no.py:Loss"}, "networks.x.loss: no.py: no such file; paths are seen from"),
+        ("networks.x", {"loss": "bce", "per": "al"}, "networks.x.per: 'al' is none of attribute, all; did you mean al"),
+        ("networks.x", {"loss": "bce", "title": "MOON"}, "networks.x.title: 'MOON' is the title of moon already"),
+        ("networks.x", {"loss": "bce", "attributes": ["Bold"]}, "networks.x.attributes[0]: 'Bold' is not an attribute"),
+        ("networks", {"a/b": {"loss": "bce"}}, "networks.a/b: a name begins with a letter and has letters, digits"),
+        ("networks", {3: {"loss": "bce"}}, "networks: the key 3 is no text; put it into quotes"),
+        ("networks.moon", {3: 3}, "networks.moon: the key 3 is no text; put it into quotes"),
+        ("networks", None, "networks: there is none; name one, such as moon: {loss: euclidean, per: all}"),
+        ("samples", None, "samples: there is none; name one, such as paper: {images: 100}"),
+        ("samples.paper", 3, "samples.paper: expected a mapping of keys to values, found 3"),
+        ("samples.paper.split", "training", "samples.paper.split: 'training' is none of train, validation, test; did"),
+        ("samples.paper.images", 10**6, "samples.paper.images: 1000000 is more than synthetic.train, 1600"),
         ("compute.device", "gpu", "compute.device: 'gpu' is none of auto, cpu, cuda"),
-        ("dataset.image_size", [44, 2000], "dataset.image_size[1]: 2000 is greater than the maximum of 1024"),
+        ("dataset.image_size", [44, 2000], "dataset.image_size[1]: expected a number up to 1024, found 2000"),
+        ("dataset.image_size", [44], "dataset.image_size: [44] is too short, expected 2 entries"),
+        ("dataset.celeba", 3, "dataset.celeba: expected text, found 3"),
         ("attributes", ["Smilling"], "attributes[0]: 'Smilling' is not an attribute of CelebA; did you mean Smiling?"),
         ("attributes", "al", "attributes: expected `all` or a list of attributes, found 'al'"),
-        ("attributes", ["Male", "Male"], "attributes: ['Male', 'Male'] has non-unique elements"),
+        ("attributes", [3], "attributes: expected `all` or a list of attributes, found [3]"),
+        ("attributes", [], "attributes: the list is empty"),
+        ("attributes", ["Male", "Male"], "attributes: ['Male', 'Male'] names one twice"),
+        ("experiments", {"papre": {}}, "experiments.papre: there is no sample 'papre'; did you mean paper?"),
+        ("experiments.paper", {"mon": {}}, "experiments.paper.mon: there is no network 'mon'; did you mean moon?"),
         (
-            "attacks.ffa-line.search",
-            "doubled",
-            "attacks.ffa-line.search: 'doubled' is none of doubling, scan; did you mean doubling?",
+            "experiments.paper.moon.epoch3",
+            ["ffa-line"],
+            "experiments.paper.moon.epoch3: moon keeps no such checkpoint, it has epoch2, converged (see training",
         ),
-        ("experiments.moon.converged", ["fgs-line"], "experiments.moon.converged: fgs-line cannot pick one of MOON's"),
-        ("experiments.moon.converged", ["ffa"], "experiments.moon.converged[0]: 'ffa' is none of"),
-        ("dataset.image_size", [44], "dataset.image_size: [44] is too short"),
-        ("network.dropout", 1.0, "network.dropout: 1.0 is greater than or equal to the maximum of 1"),
-        ("sample.images", 10**6, "sample.images: 1000000 is more than synthetic.train"),
-        ("training.moon.max_epochs", 1, "training.moon.max_epochs: 1 is less than early_epoch, 2"),
-        ("training.separate.batch_size", 10**6, "training.separate.batch_size: 1000000 is more than synthetic.train"),
+        ("experiments.paper.moon.converged", ["ffa"], "experiments.paper.moon.converged[0]: 'ffa' is none of fgs-line"),
+        ("experiments.paper.moon.converged", [["ffa"]], "experiments.paper.moon.converged[0]: expected text, found ['"),
+        ("experiments.paper.moon.converged", [None], "experiments.paper.moon.converged[0]: expected text, found None"),
+        ("experiments.paper.moon.converged", "ffa-line", "experiments.paper.moon.converged: expected a list, found"),
+        ("experiments.paper.moon.converged", ["ffa-line"] * 2, "names an attack twice"),
+        (
+            "experiments.paper.moon.converged",
+            ["fgs-line"],
+            "experiments.paper.moon.converged: fgs-line raises the loss of all attributes of the network and cannot "
+            "pick one; use another attack, or attacks.fgs-line: {fgs_scope: attribute}",
+        ),
+        ("networks.moon.training.max_epochs", 1, "networks.moon.training.max_epochs: 1 is less than min_epochs, 2"),
+        ("training.max_epochs", 1, "training.max_epochs: 1 is less than min_epochs, 2"),
+        ("training.checkpoints", [2, 6], "training.max_epochs: 5 is less than the last of checkpoints, 6"),
+        ("training.checkpoints", [2, 2], "training.checkpoints: [2, 2] names an epoch twice"),
+        ("networks.moon.training.checkpoints", [3], "networks.moon.training.checkpoints: all networks keep the same"),
+        ("training.batch_size", 60_000, "networks.moon.training.batch_size: 60000 is more than synthetic.train, 1600"),
         ("analysis.threshold", 0.5, "analysis.threshold: 0.5 must be one of analysis.thresholds"),
-        ("dataset.celeba", 3, "dataset.celeba: expected string or null, found 3"),
+        ("analysis.thresholds", [0.95, 0.95], "analysis.thresholds: [0.95, 0.95] names one twice"),
+        ("similarity.metrics.lpips", "lpips", "similarity.metrics.lpips: expected FILE.py:FUNCTION, found 'lpips'"),
+        ("tables.mine", {"file": "t.py", "title": "T", "inputs": ["attempts"]}, "tables.mine.file: t.py: no such file"),
+        ("tables.mine", {"file": "t.py", "title": "T", "inputs": ["atempts"]}, "tables.mine.inputs[0]: 'atempts' is n"),
+        ("figures.success", {"file": "f.py", "title": "F", "inputs": ["success"]}, "figures.success: there is one of"),
     ],
 )
 def test_faults(path, value, message):
-    with pytest.raises(UserError) as error:
-        validate(changed(path, value), SCHEMA)
-    assert message in str(error.value)
+    assert message in fault_of(changed((path, value)))
+
+
+def test_a_key_of_the_whole_that_is_no_text():
+    assert "the key 3 is no text; put it into quotes" in fault_of({**DEFAULT, 3: {}})
 
 
 def test_all_faults_are_told_at_once():
-    config = changed("seed", -1)
-    config["sample"]["imags"] = 3
-    del config["sample"]["images"], config["network"]["width"]
-    with pytest.raises(UserError) as error:
-        validate(config, SCHEMA)
-    for message in (
-        "seed: -1",
-        "sample.imags: unknown key; did you mean images?",
-        "sample.images: missing",
-        "network.width: missing",
-    ):
-        assert message in str(error.value)
+    faults = fault_of(
+        changed(
+            ("seed", -1),
+            ("samples.paper.imags", 3),
+            ("networks.x", {"per": "all"}),
+            ("networks.moon.training.gamma", "high"),
+            ("training.power", -3),
+            ("attacks.ffa-line.max_epsilon", 0),
+            ("experiments.paper.moon.converged", 3),
+        )
+    ).splitlines()
+    expected = (
+        "seed: expected a number from 0 on, found -1",
+        "samples.paper.imags: unknown key; did you mean images?",
+        "networks.x.loss: missing",
+        "networks.moon.training.gamma: expected a number, found 'high'",
+        "training.power: expected a number from 0.0 on, found -3",
+        "attacks.ffa-line.max_epsilon: expected a number from 1.0 on, found 0",
+        "experiments.paper.moon.converged: expected a list, found 3",
+    )
+    assert faults[0].startswith("the configuration has faults")
+    assert len(faults) == 1 + len(expected), "what networks inherit is told once"
+    for message in expected:
+        assert any(fault.strip().startswith(message) for fault in faults), message
+
+
+def test_contradictions_are_told_at_once():
+    faults = fault_of(
+        changed(
+            ("attributes", ["Smilling", "Male"]),
+            ("attacks.ffa-line.search", "scna"),
+            ("analysis.threshold", 0.5),
+            ("experiments.paper.nobody", {}),
+            ("samples.9", {"images": 10**6}),
+        )
+    )
+    for start in ("attributes[0]: ", "attacks.ffa-line: ", "analysis.threshold: ", "experiments.paper.nobody: "):
+        assert f"\n  {start}" in faults
+    assert "samples.9: a name begins with a letter" in faults
+    assert "samples.9.images: 1000000 is more" in faults
+
+
+@pytest.mark.parametrize("value", [-1, 0, 1.0, 1e18, "abc", None, [], {}, math.nan, math.inf, True], ids=repr)
+@pytest.mark.parametrize("path", NUMBERS)
+def test_every_number_is_taken_as_it_is_or_refused_by_the_name_of_its_key(path, value):
+    field, whole = NUMBERS[path]
+    default = field.get_default(call_default_factory=True)
+    settings = fault = None
+    try:
+        settings = Settings.of(changed((path, value)))
+    except UserError as error:
+        fault = str(error)
+    if fault:
+        assert value is not None, "null takes the default"
+        assert path in fault
+        return
+    taken = value_at(settings, path)
+    if value is None:
+        inherited = path.removeprefix("networks.moon.")
+        assert taken == (default if inherited == path else value_at(settings, inherited))
+    elif isinstance(default, list) or path == "dataset.image_size":
+        assert value == taken == []
+    else:
+        assert type(taken) in ((int,) if whole else (int, float))
+        assert taken == value
+        assert math.isfinite(taken)
+        assert taken >= 0
+
+
+def test_all_numbers_were_found():
+    assert {"seed", "training.max_epochs", "networks.moon.training.max_epochs", "compute.threads.pack"} <= set(NUMBERS)
+    assert {"attacks.fgs-iterative.max_steps", "architecture.input_mean", "analysis.thresholds"} <= set(NUMBERS)
+    assert len(NUMBERS) > 45
+
+
+def test_numbers_keep_their_kind():
+    """1 may stand for 1.0, but 1.0 for no whole number."""
+    assert Settings.of(changed(("architecture.width", 1))).architecture.width == 1
+    assert "samples.paper.images: expected a whole number, found 1.0" in fault_of(
+        changed(("samples.paper.images", 1.0))
+    )
+
+
+SIX = {f"{loss}-{per}": {"loss": loss, "per": per} for loss, per in product(LOSSES, ("attribute", "all"))}
+
+
+def of_networks(networks, experiments, **more):
+    """The default with these networks and experiments alone."""
+    removed = dict.fromkeys(DEFAULT["networks"])
+    return merged(DEFAULT, {"networks": {**removed, **networks}, "experiments": {"paper": experiments}, **more})
+
+
+def test_six_kinds_of_networks():
+    attacks = ["fgs-line", "fgs-iterative", "ffa-line", "ffa-iterative"]
+    experiments = {name: {"converged": attacks, "epoch2": ["ffa-line"]} for name in SIX}
+    scoped = {name: {"fgs_scope": "attribute"} for name in attacks if name.startswith("fgs")}
+    plan = Plan(Settings.of(of_networks(SIX, experiments, attacks=scoped)))
+    assert len(plan.experiments) == 6 * 5
+    for what in ("title", "short", "color"):
+        assert len({getattr(network, what) for network in plan.networks.values()}) == 6
+    for name, network in plan.networks.items():
+        assert network.joint == name.endswith("-all")
+        assert network.members == (("all",) if network.joint else plan.settings.attacked)
+        assert network.attributes == (ATTRIBUTES if network.joint else plan.settings.attacked)
+        assert network.attacked == plan.settings.attacked
+    faults = fault_of(of_networks(SIX, experiments))
+    assert faults.count("{fgs_scope: attribute}") == 6
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_one_network_alone(name):
+    plan = Plan(Settings.of(of_networks({name: SIX[name]}, {name: {"converged": ["ffa-line"]}})))
+    assert [str(each) for each in plan.experiments] == [f"paper/{name}/converged/ffa-line"]
+    assert plan.transfers == plan.scanned == plan.experiments
+
+
+def test_a_network_of_other_attributes():
+    """What it decides on need not be attacked; what is attacked of it keeps the order of the attempts."""
+    networks = {"mine": {"loss": "bce", "per": "all", "attributes": ["Young", "Smiling", "Bangs"]}}
+    plan = Plan(Settings.of(of_networks(networks, {"mine": {"converged": ["ffa-line"]}})))
+    assert plan.networks["mine"].attacked == ("Bangs", "Smiling")
+    networks["mine"]["attributes"] = ["Young"]
+    assert Plan(Settings.of(of_networks(networks, {"mine": {"converged": ["ffa-line"]}}))).experiments == ()
+
+
+def test_an_attack_of_ones_own_has_the_options_of_its_parts(tmp_path):
+    file = tmp_path / "up.py"
+    file.write_text("")
+    mine = {"direction": f"{file}:Up", "search": "doubling", "max_epsilon": 9}
+    settings = Settings.of(changed(("attacks.up-line", mine), ("experiments.paper.moon.epoch2", ["up-line"])))
+    assert settings.attacks["up-line"].max_epsilon == 9
+    assert list(settings.files_of_own()) == [("attacks.up-line.direction", str(file))]
+    told = fault_of(changed(("attacks.up-line", {**mine, "max_epsilom": 9})))
+    assert "attacks.up-line.max_epsilom: unknown key; did you mean max_epsilon?" in told
+
+
+@pytest.mark.parametrize("module", ["settings", "plan", "jobs", "products", "migration"])
+def test_the_configuration_is_read_without_heavy_imports(module):
+    heavy = {"torch", "torchvision", "pandas", "numpy", "numba", "cv2", "matplotlib", "h5py", "scipy", "PIL"}
+    code = f"import sys; import faceflip.workflow.{module}; print(sorted({heavy} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "scripts")
+    assert result.stdout.strip() == "[]", result.stderr

@@ -1,61 +1,194 @@
+"""What a configuration comes to: attempts in shards, members of networks, what is shown to whom, jobs."""
+
+import json
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from faceflip.attempt import Experiment
 from faceflip.data.celeba import ATTRIBUTES
-from faceflip.workflow.plan import Experiment, Plan
+from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
+from faceflip.workflow.plan import Plan
+from faceflip.workflow.settings import Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
+DEFAULT = read_config(ROOT)
+ONLY = Experiment("paper", "euclidean", "converged", "ffa-line")
 
 
-@pytest.fixture
-def config():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+def planned(overlay):
+    """The plan of the default with something laid over it."""
+    return Plan(Settings.of(merged(DEFAULT, overlay)))
 
 
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 100))
-def test_shards_hold_every_attempt_once_and_in_order(attributes, images, shard_size):
-    plan = Plan(ATTRIBUTES[:attributes], images, shard_size, ())
+def of_size(attributes, images, shard_size, per="attribute"):
+    """The plan of one attack on one network."""
+    return Plan(
+        Settings.of(
+            {
+                "attributes": list(ATTRIBUTES[:attributes]),
+                "samples": {"paper": {"images": images}},
+                "networks": {"euclidean": {"loss": "euclidean", "per": per}},
+                "attacks": {"ffa-line": {}},
+                "experiments": {"paper": {"euclidean": {"converged": ["ffa-line"]}}},
+                "compute": {"shard_size": shard_size},
+            }
+        )
+    )
+
+
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 100), st.sampled_from(["attribute", "all"]))
+def test_shards_hold_every_attempt_once_and_in_order(attributes, images, shard_size, per):
+    plan = of_size(attributes, images, shard_size, per)
+    shards = plan.shards(ONLY)
+    parts = {shard: plan.parts(ONLY, shard) for shard in shards}
     attempts = [
-        (part.attribute, image)
-        for shard in plan.shards
-        for part in plan.attempts(shard)
-        for image in range(part.start, part.stop)
+        (part.attribute, image) for shard in shards for part in parts[shard] for image in range(part.start, part.stop)
     ]
-    assert attempts == [(attribute, image) for attribute in plan.attributes for image in range(images)]
-    sizes = [sum(part.stop - part.start for part in plan.attempts(shard)) for shard in plan.shards]
+    assert attempts == [(attribute, image) for attribute in ATTRIBUTES[:attributes] for image in range(images)]
+    assert plan.attempts_of(ONLY) == len(attempts)
+    sizes = [sum(part.stop - part.start for part in parts[shard]) for shard in shards]
     assert sizes[:-1] == [shard_size] * (len(sizes) - 1)
-    assert [plan.first_attempt(shard) for shard in plan.shards] == [sum(sizes[:k]) for k in range(len(sizes))]
+    assert [plan.first_attempt(shard) for shard in shards] == [sum(sizes[:k]) for k in range(len(sizes))]
+    for shard in shards:
+        members = ["all"] if per == "all" else [part.attribute for part in parts[shard]]
+        assert plan.members_of_shard(ONLY, shard) == members
+        assert {part.member for part in parts[shard]} == set(members)
 
 
 @pytest.mark.parametrize(("shard_size", "shards"), [(1000, 40), (10_000, 4), (100, 400)])
 def test_one_knob_cuts_the_papers_work(shard_size, shards):
-    plan = Plan(ATTRIBUTES, 1000, shard_size, ())
-    assert len(plan.shards) == shards
-    assert [part.attribute for part in plan.attempts("000")] == list(ATTRIBUTES[: max(shard_size // 1000, 1)])
+    plan = of_size(40, 1000, shard_size)
+    assert len(plan.shards(ONLY)) == shards
+    first = [part.attribute for part in plan.parts(ONLY, "000")]
+    assert first == list(ATTRIBUTES[: max(shard_size // 1000, 1)])
 
 
 @given(st.integers(1, 39), st.integers(1, 30), st.integers(1, 100))
 def test_an_attribute_at_the_end_leaves_full_shards_alone(attributes, images, shard_size):
-    before = Plan(ATTRIBUTES[:attributes], images, shard_size, ())
-    after = Plan(ATTRIBUTES[: attributes + 1], images, shard_size, ())
-    full = [shard for shard in before.shards if before.first_attempt(shard) + shard_size <= attributes * images]
-    assert [before.attempts(shard) for shard in full] == [after.attempts(shard) for shard in full]
+    before, after = (of_size(count, images, shard_size) for count in (attributes, attributes + 1))
+    last = attributes * images
+    full = [shard for shard in before.shards(ONLY) if before.first_attempt(shard) + shard_size <= last]
+    assert [before.parts(ONLY, shard) for shard in full] == [after.parts(ONLY, shard) for shard in full]
 
 
-def test_the_default_plan(config):
-    plan = Plan.from_config(config)
+def test_the_default_plan():
+    plan = planned({})
     assert len(plan.experiments) == 14
-    assert len(plan.attributes) >= 8
-    assert plan.images >= 100
-    assert set(plan.transfers) == {
-        Experiment("euclidean", "converged", "ffa-line"),
-        Experiment("euclidean", "epoch2", "ffa-line"),
-        Experiment("moon", "converged", "ffa-line"),
-        Experiment("moon", "converged", "ffa-iterative"),
+    assert len(plan.settings.attacked) >= 8
+    assert plan.settings.samples[plan.sample].images >= 100
+    assert {str(each) for each in plan.transfers} == {
+        "paper/euclidean/converged/ffa-line",
+        "paper/euclidean/epoch2/ffa-line",
+        "paper/moon/converged/ffa-line",
+        "paper/moon/converged/ffa-iterative",
     }
-    assert list(plan.members("moon")) == ["moon"]
-    assert list(plan.members("softmax")) == [f"softmax/{attribute}" for attribute in plan.attributes]
+    assert {str(each) for each in plan.scanned} == {
+        f"paper/{network}/converged/{method}-line"
+        for network, method in (("euclidean", "fgs"), ("euclidean", "ffa"), ("softmax", "fgs"), ("softmax", "ffa"))
+    } | {"paper/moon/converged/ffa-line"}
+    assert plan.networks["moon"].members == ("all",)
+    assert plan.networks["softmax"].members == plan.settings.attacked
+    assert plan.networks["softmax"].attributes_of("Male") == ("Male",)
+    assert plan.networks["moon"].attributes_of("all") == ATTRIBUTES
+    assert plan.networks["moon"].checkpoints == ["epoch2", "converged"]
+
+
+def test_networks_of_one_loss_are_told_apart():
+    networks = planned({"networks": {"wide": {"loss": "euclidean"}, "mine": {"loss": "bce", "title": "Ours"}}}).networks
+    assert networks["wide"].title == "separate networks, Euclidean loss (wide)"
+    assert networks["euclidean"].title == "separate networks, Euclidean loss (euclidean)"
+    assert (networks["wide"].short, networks["mine"].short) == ("wide", "Ours")
+    assert networks["softmax"].title == "separate networks, softmax loss"
+    colors = [network.color for network in networks.values()]
+    assert len(set(colors)) == len(colors)
+    assert networks["euclidean"].color == planned({}).networks["euclidean"].color
+
+
+def test_what_is_shown_to_others():
+    shown = {each.network for each in planned({"analysis": {"transfer": "all"}}).transfers}
+    assert shown == {"euclidean", "softmax", "moon"}
+    without = planned({"attacks": {"ffa-line": None, "ffa-iterative": None}})
+    assert {str(each) for each in without.transfers} == {
+        "paper/euclidean/converged/fgs-line",
+        "paper/euclidean/epoch2/fgs-line",
+    }
+    assert planned({"experiments": None}).transfers == ()
+
+
+def test_what_is_scanned():
+    assert planned({"analysis": {"scan_images": 0}}).scanned == ()
+    scanning = planned({"attacks": {"fgs-line": {"search": "scan"}}})
+    assert {each.attack for each in scanning.scanned} == {"ffa-line"}
+
+
+def test_samples():
+    more = {"samples": {"few": {"images": 7}}, "experiments": {"few": {"softmax": {"epoch2": ["ffa-line"]}}}}
+    plan = planned(more)
+    assert plan.sample == "paper"
+    assert plan.samples_of("softmax") == ("paper", "few")
+    assert plan.samples_of("moon") == ("paper",)
+    few = Experiment("few", "softmax", "epoch2", "ffa-line")
+    assert plan.attempts_of(few) == 7 * len(plan.settings.attacked)
+    assert few not in (*plan.transfers, *plan.scanned)
+
+
+def test_an_attack_is_named_by_method_and_search():
+    attacks = planned({"attacks": {"up": {"direction": "fgs", "search": "scan"}}}).attacks
+    assert attacks["ffa-iterative"].parts == ("ffa", "iterative")
+    assert attacks["up"].parts == ("up", "line")
+    assert attacks["ffa-iterative"].options == {
+        "max_steps": 40,
+        "ffa_target": "current",
+        "ffa_objective": "scores",
+    }
+    assert set(attacks["up"].options) == {
+        "direction",
+        "search",
+        "max_epsilon",
+        "epsilon_tolerance",
+        "fgs_label",
+        "fgs_scope",
+    }
+
+
+def test_a_description_is_plain():
+    description = planned({}).description()
+    assert json.loads(json.dumps(description)) == description
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        {},
+        {"experiments": None},
+        {"networks": {"euclidean": None, "softmax": None}},
+        {"networks": {"moon": None}, "training": {"checkpoints": [1, 2, 3], "max_epochs": 6}},
+        {"dataset": {"celeba": "elsewhere"}},
+    ],
+    ids=["default", "no attacks", "moon", "three epochs", "celeba"],
+)
+def test_jobs(overlay):
+    plan = planned(overlay)
+    rules = rules_of(plan)
+    files = [file for rule in rules.values() for file in rule.files]
+    assert len(set(files)) == len(files), "no file is made twice"
+    assert not any("{" in file for file in files)
+    for rule in rules.values():
+        for wildcards in rule.jobs:
+            assert sorted(rule.wildcards) == sorted(wildcards)
+    parts = [job["part"] for job in rules["take_inventory"].jobs]
+    listed = [file for part in parts for made in files_of_part(rules, part).values() for file in made]
+    beside = {file for name in ("take_inventory", "write_index", "link_paper_names") for file in rules[name].files}
+    assert sorted(listed) == sorted(set(files) - beside), "every other file is in one inventory"
+    assert set(targets(rules)) <= set(files)
+    for product in (*plan.tables.values(), *plan.figures.values()):
+        for found in inputs_of(product, rules).values():
+            assert set([found] if isinstance(found, str) else found) <= set(files)
+    links = paper_links(plan, rules)
+    assert set(links.values()) <= set(files)
+    assert {"table1.csv", "table2.tex", "figure1.pdf", "figure5.png"} <= set(links)
+    epochs = [f"epoch{epoch}" for epoch in plan.settings.training.checkpoints]
+    assert set(rules["train_network"].outputs) == {"converged", "history", *epochs}

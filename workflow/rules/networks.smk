@@ -11,8 +11,8 @@ rule train_network:
         RULES["train_network"].log,
     benchmark:
         RULES["train_network"].benchmark
-    # Networks of all attributes take the longest where they have more epochs: start them first, so that none is last.
-    priority: 0
+    # Networks of all attributes have more to learn and often more epochs: start them first, so that none is last.
+    priority: lambda wildcards: int(network_of(wildcards).joint)
     conda:
         ENVIRONMENT
     threads: COMPUTE.threads.train

@@ -1,19 +1,21 @@
 """Which adversarial images are shown (Fig. 1), chosen by rule.
 
-Two images are shown, each attacked by FFA with both searches: one that a separate network misclassifies and the
-perturbation corrects (a natural adversarial image), and one that MOON classifies correctly and the perturbation flips
-together with other attributes. Among all that qualify it is the one with the median PASS of the line search: a typical
-image, not the most pleasing one. Where nothing qualifies the rule is relaxed step by step, and the remark says so.
+Of each kind of network one image is shown, attacked by FFA with both searches: one that a separate network
+misclassifies and the perturbation corrects (a natural adversarial image), and one that a network of all attributes
+classifies correctly and the perturbation flips together with other attributes. Among all that qualify it is the one
+with the median PASS of the line search: a typical image, not the most pleasing one. Where nothing qualifies the rule is
+relaxed step by step, and the remark says so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import adversarial
-
-SEARCHES = ("line", "iterative")
+from faceflip.analysis.names import SEARCHES, ordered, search_name
+from faceflip.analysis.run import CONVERGED, RunAttack, RunDescription, RunNetwork
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class Example:
     """An attempt to show.
 
     Attributes:
-        network: Kind of network.
-        search: Of FFA.
+        network: Its name.
+        attack: Name of the attack.
+        search: Kind of its search.
         attribute: Attacked attribute.
         image: Row in the dataset.
         file_name: Of the image.
@@ -33,6 +36,7 @@ class Example:
     """
 
     network: str
+    attack: str
     search: str
     attribute: str
     image: int
@@ -45,92 +49,107 @@ class Example:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is shown of one kind of network: an example for each search, None where it did not flip the image."""
+    """What is shown of one network: an example for each search, None where it did not flip the image."""
 
-    network: str
-    examples: tuple[Example | None, Example | None]
+    network: RunNetwork
+    method: str
+    searches: tuple[str, ...]
+    examples: tuple[Example | None, ...]
     remark: str = ""
 
 
-def choose_examples(attempts: pd.DataFrame, transfers: pd.DataFrame, threshold: float) -> tuple[Choice, Choice]:
-    """Choose what Fig. 1 shows of the separate networks and of MOON.
+def choose_examples(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> tuple[Choice, ...]:
+    """Choose what is shown of the first network of each kind that is attacked: of one attribute, and of all.
 
     Args:
         attempts: The attempts table.
         transfers: The transfers table, with score_after.
-        threshold: Least PASS of an adversarial image.
+        run: What was run.
     """
-    return (
-        _choose(attempts, transfers, threshold, "euclidean", want_correct=False),
-        _choose(attempts, transfers, threshold, "moon", want_correct=True),
-    )
+    attacked = set(attempts.loc[attempts["checkpoint"] == CONVERGED, "network"].unique())
+    kinds = ([each for each in networks if each.name in attacked] for networks in (run.separate, run.joint))
+    return tuple(_choose(attempts, transfers, run, networks[0]) for networks in kinds if networks)
 
 
-def _choose(
-    attempts: pd.DataFrame, transfers: pd.DataFrame, threshold: float, network: str, want_correct: bool
-) -> Choice:
-    both = _side_by_side(attempts, network, threshold)
-    if both.empty or not both["flipped_line"].any():
-        return Choice(network, (None, None), "FFA with line search flipped no image of this network")
+def _choose(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription, network: RunNetwork) -> Choice:
+    chosen = attempts[(attempts["network"] == network.name) & (attempts["checkpoint"] == CONVERGED)]
+    attacks = _attacks(chosen, run)
+    method = next(iter(attacks.values())).method
+    both = _side_by_side(chosen, attacks, run.threshold)
+    flips = [f"flipped_{search}" for search in attacks]
+    first = next(iter(attacks))
+    if both.empty or not both[flips[0]].any():
+        remark = f"{method.upper()} with {search_name(first)} flipped no image of this network"
+        return Choice(network, method, tuple(attacks), (None,) * len(attacks), remark)
+    want_correct = network.joint
     kind = "correctly classified" if want_correct else "misclassified"
-    wanted = (both["correct"] == want_correct) & both["adversarial_line"]
-    everywhere = wanted & both["adversarial_iterative"]
+    right = both["correct"] == want_correct
+    wanted = right & both[f"adversarial_{first}"]
+    everywhere = right & both[[f"adversarial_{search}" for search in attacks]].all(axis=1)
     steps = [
         (everywhere, ""),
-        (wanted, f"no {kind} image is adversarial by both searches"),
-        ((both["correct"] == want_correct) & both["flipped_line"], f"no {kind} image reaches a PASS of {threshold:g}"),
-        (both["adversarial_line"], f"no {kind} image was flipped"),
-        (both["flipped_line"], f"no {kind} image was flipped, and none reaches a PASS of {threshold:g}"),
+        (wanted, f"no {kind} image is adversarial by {'both searches' if len(attacks) > 1 else 'this search'}"),
+        (right & both[flips[0]], f"no {kind} image reaches a PASS of {run.threshold:g}"),
+        (both[f"adversarial_{first}"], f"no {kind} image was flipped"),
+        (both[flips[0]], f"no {kind} image was flipped, and none reaches a PASS of {run.threshold:g}"),
     ]
-    if network == "moon":
-        changes = _changes(transfers)
-        steps.insert(0, (everywhere & _changing_others(both, changes), ""))
+    changes = _changes(transfers, network) if network.joint else None
+    if network.joint:
+        steps.insert(0, (everywhere & _changing_others(both, changes, attacks), ""))
         steps[1] = (everywhere, "no image changes other attributes by both searches")
     qualified, remark = next((rows, remark) for rows, remark in steps if rows.any())
-    ranked = both[qualified].sort_values(["pass_line", "attribute", "image"])
+    ranked = both[qualified].sort_values([f"pass_{first}", "attribute", "image"])
     row = ranked.iloc[(len(ranked) - 1) // 2]
-    return Choice(network, tuple(_example(row, network, search, transfers) for search in SEARCHES), remark)
+    examples = tuple(_example(row, network, attack, changes) for attack in attacks.values())
+    return Choice(network, method, tuple(attacks), examples, remark)
 
 
-def _side_by_side(attempts: pd.DataFrame, network: str, threshold: float) -> pd.DataFrame:
-    """Return FFA's attempts on the converged network, one row per attribute and image, a column set per search."""
-    chosen = attempts[(attempts["network"] == network) & (attempts["checkpoint"] == "converged")]
-    sides = []
-    for search in SEARCHES:
-        side = chosen[chosen["attack"] == f"ffa-{search}"]
+def _attacks(chosen: pd.DataFrame, run: RunDescription) -> dict[str, RunAttack]:
+    """Return the attacks that are shown by their kind of search: those of FFA where it was run, else of one method."""
+    known = [run.attack(name) for name in chosen["attack"].unique()]
+    known.sort(key=lambda attack: [each.name for each in run.attack_list].index(attack.name))
+    method = "ffa" if any(attack.method == "ffa" for attack in known) else known[0].method
+    found = {attack.search: attack for attack in known if attack.method == method}
+    return {search: found[search] for search in ordered(found, SEARCHES)}
+
+
+def _side_by_side(chosen: pd.DataFrame, attacks: Mapping[str, RunAttack], threshold: float) -> pd.DataFrame:
+    """Return the attempts on a network, one row per attribute and image, a column set per search."""
+    both = None
+    for search, attack in attacks.items():
+        side = chosen[chosen["attack"] == attack.name]
         columns = ["attribute", "image", "flipped", "pass"]
-        columns += ["file_name", "correct", "score_before"] * (search == "line")
+        columns += ["file_name", "correct", "score_before"] if both is None else []
         side = side[columns].assign(adversarial=adversarial(side, threshold)).astype({"attribute": "str"})
-        sides.append(side.rename(columns={name: f"{name}_{search}" for name in ("flipped", "pass", "adversarial")}))
-    both = sides[0].merge(sides[1], on=["attribute", "image"], how="left", validate="one_to_one")
-    flags = ["flipped_iterative", "adversarial_iterative"]
+        side = side.rename(columns={name: f"{name}_{search}" for name in ("flipped", "pass", "adversarial")})
+        both = side if both is None else both.merge(side, on=["attribute", "image"], how="left", validate="one_to_one")
+    flags = [f"{name}_{search}" for search in attacks for name in ("flipped", "adversarial")]
     return both.assign(**{name: both[name].eq(True) for name in flags})
 
 
-def _changes(transfers: pd.DataFrame) -> pd.DataFrame:
-    """Return the changed decisions of MOON on other attributes than the attacked one."""
-    chosen = (transfers["network"] == "moon") & transfers["changed"]
+def _changes(transfers: pd.DataFrame, network: RunNetwork) -> pd.DataFrame:
+    """Return the changed decisions of a network on other attributes than the attacked one."""
+    chosen = (transfers["network"] == network.name) & transfers["changed"]
     chosen &= transfers["attribute"].astype("str") != transfers["target"].astype("str")
     return transfers[chosen]
 
 
-def _changing_others(both: pd.DataFrame, changes: pd.DataFrame) -> np.ndarray:
+def _changing_others(both: pd.DataFrame, changes: pd.DataFrame, attacks: Mapping[str, RunAttack]) -> np.ndarray:
     pairs = pd.MultiIndex.from_frame(both[["attribute", "image"]])
     found = [
         pairs.isin(pd.MultiIndex.from_frame(part[["attribute", "image"]].astype({"attribute": "str"})))
-        for part in (changes[changes["attack"] == f"ffa-{search}"] for search in SEARCHES)
+        for part in (changes[changes["attack"] == attack.name] for attack in attacks.values())
     ]
-    return found[0] & found[1]
+    return np.logical_and.reduce(found)
 
 
-def _example(row: pd.Series, network: str, search: str, transfers: pd.DataFrame) -> Example | None:
-    if not row[f"flipped_{search}"]:
+def _example(row: pd.Series, network: RunNetwork, attack: RunAttack, changes: pd.DataFrame | None) -> Example | None:
+    if not row[f"flipped_{attack.search}"]:
         return None
     others = ()
-    if network == "moon":
-        changes = _changes(transfers)
+    if changes is not None:
         mine = changes[
-            (changes["attack"] == f"ffa-{search}")
+            (changes["attack"] == attack.name)
             & (changes["attribute"] == row["attribute"])
             & (changes["image"] == row["image"])
         ].sort_values("target")
@@ -138,13 +157,14 @@ def _example(row: pd.Series, network: str, search: str, transfers: pd.DataFrame)
             (str(name), bool(score > 0)) for name, score in zip(mine["target"], mine["score_after"], strict=True)
         )
     return Example(
-        network=network,
-        search=search,
+        network=network.name,
+        attack=attack.name,
+        search=attack.search,
         attribute=row["attribute"],
         image=int(row["image"]),
         file_name=str(row["file_name"]),
         present=bool(row["score_before"] > 0),
         correct=bool(row["correct"]),
-        similarity=float(row[f"pass_{search}"]),
+        similarity=float(row[f"pass_{attack.search}"]),
         others=others,
     )

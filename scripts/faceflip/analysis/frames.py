@@ -7,19 +7,23 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.names import SIGNS
+from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.intervals import wilson
-from faceflip.attack_names import split_attack
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
 
 Inputs = Mapping[str, Path]
-"""Paths of a product's inputs by role (`product.Product.inputs`)."""
+"""Paths of a table's inputs by role (`faceflip.workflow.products.INPUTS`)."""
+
+FigureInputs = Mapping[str, Path | Sequence[Path]]
+"""Paths of a figure's inputs by role."""
 
 PREDICTIONS = (
     "network",
     "checkpoint",
     "attribute",
     "split",
+    "sample",
     "image",
     "label",
     "score",
@@ -59,19 +63,27 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def read_attempts(path: Path, *more: str) -> pd.DataFrame:
-    """Read what identifies an attempt, whether it flipped, its PASS, and `more` columns.
+def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
+    """Read the attempts on the run's sample: what identifies one, whether it flipped, its PASS, and `more` columns.
 
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
     """
     keys = ("network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
-    attempts = read_parquet(path, [*keys, *more])
+    attempts = read_parquet(path, ["sample", *keys, *more])
+    attempts = attempts[attempts["sample"] == run.sample["name"]].drop(columns="sample").reset_index(drop=True)
     unscored = int((attempts["flipped"] & attempts["pass"].isna()).sum())
     if unscored:
         remedy = "delete it and the folder `scores` beside it, and run again"
         raise UserError(f"{path}: {unscored} flipped attempts have no PASS; {remedy}")
     return attempts
+
+
+def read_predictions(path: Path, run: RunDescription, *columns: str) -> pd.DataFrame:
+    """Read some columns of the predictions on the test split and on the run's sample."""
+    predictions = read_parquet(path, list(dict.fromkeys([*columns, "split", "sample"])))
+    chosen = (predictions["split"] == "test") | (predictions["sample"] == run.sample["name"])
+    return predictions.loc[chosen, list(columns)].reset_index(drop=True)
 
 
 def read_csv(path: Path) -> pd.DataFrame:
@@ -91,10 +103,11 @@ def adversarial(attempts: pd.DataFrame, threshold: float) -> pd.Series:
     return attempts["flipped"] & (attempts["pass"] >= threshold)
 
 
-def with_parts(attempts: pd.DataFrame) -> pd.DataFrame:
+def with_parts(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Return the attempts with the columns `method`, `search` and `sign` that tables speak of."""
     attack = attempts["attack"].astype("category")
-    parts = [split_attack(name) for name in attack.cat.categories]
+    known = [run.attack(name) for name in attack.cat.categories]
+    parts = [(each.method, each.search) for each in known]
     codes = attack.cat.codes.to_numpy()
 
     def part(which: int) -> pd.Categorical:

@@ -1,15 +1,15 @@
-"""What adversarial images of one attribute do to the decisions of others: the matrices of Figs. 4 and 5."""
+"""What adversarial images of one attribute do to the decisions on others: matrices of rates (Figs. 4 and 5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
-from faceflip.analysis.names import display_name
+from faceflip.analysis.names import checkpoint_name, display_name, ordered, search_name
 from faceflip.analysis.pages import Column, Heat, Sheet, percent
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.statistics.ordering import clustered
 from faceflip.errors import UserError
 
@@ -22,29 +22,27 @@ def read_transfers(path: Path) -> pd.DataFrame:
     return read_parquet(path, TRANSFERS)
 
 
-Experiment = tuple[str, str, str]
-"""Network, checkpoint and attack."""
+Transferred = tuple[str, str, str]
+"""Network, checkpoint and attack of adversarial images."""
+
+MATRIX = ["network", "checkpoint", "attack", "search"]
+"""The columns that tell the matrices of a table apart."""
 
 
-def _of(table: pd.DataFrame, experiment: Experiment) -> pd.Series:
-    network, checkpoint, attack = experiment
+def _of(table: pd.DataFrame, made: Transferred) -> pd.Series:
+    network, checkpoint, attack = made
     return (table["network"] == network) & (table["checkpoint"] == checkpoint) & (table["attack"] == attack)
 
 
-def was_run(attempts: pd.DataFrame, experiment: Experiment) -> bool:
-    """Return whether the run has attempts of an experiment."""
-    return bool(_of(attempts, experiment).any())
-
-
 def transfer_rates(
-    attempts: pd.DataFrame, transfers: pd.DataFrame, experiment: Experiment, threshold: float, targets: Sequence[str]
+    attempts: pd.DataFrame, transfers: pd.DataFrame, made: Transferred, threshold: float, targets: Sequence[str]
 ) -> pd.DataFrame:
     """Count the adversarial images of each attribute that change the decision on each target.
 
     Args:
         attempts: The attempts table; it says which images are adversarial.
         transfers: The transfers table; it says which decisions they change.
-        experiment: Whose adversarial images.
+        made: Whose adversarial images.
         threshold: Least PASS.
         targets: Attributes whose decisions were taken.
 
@@ -55,11 +53,11 @@ def transfer_rates(
     Raises:
         UserError: Some adversarial image was not tested on some target.
     """
-    attempts = attempts[_of(attempts, experiment)]
+    attempts = attempts[_of(attempts, made)]
     sources = [name for name in targets if name in set(attempts["attribute"].unique())]
     images = attempts[adversarial(attempts, threshold)]
     place = {name: number for number, name in enumerate(targets)}
-    tested = transfers[_of(transfers, experiment)]
+    tested = transfers[_of(transfers, made)]
     tested = tested[tested["target"].isin(targets)]
     tested = tested[np.isin(_keys(tested, place), _keys(images, place))]
 
@@ -71,7 +69,7 @@ def transfer_rates(
     rows = [place[name] for name in sources]
     if (counts[rows] != per_source[rows, None]).any():
         raise UserError(
-            f"transfers of {'/'.join(experiment)} hold {counts[rows].sum():,} tests instead of "
+            f"transfers of {'/'.join(made)} hold {counts[rows].sum():,} tests instead of "
             f"{per_source[rows].sum() * len(targets):,} ({per_source[rows].sum():,} images with PASS of at least "
             f"{threshold:g}, {len(targets)} targets); make the transfers anew with this threshold"
         )
@@ -87,30 +85,46 @@ def transfer_rates(
 
 
 def rates_of(
-    experiments: Mapping[str, Experiment],
-    by: str,
-    attempts: pd.DataFrame,
-    transfers: pd.DataFrame,
-    threshold: float,
-    targets: Sequence[str],
+    networks: Iterable[RunNetwork], attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription
 ) -> pd.DataFrame:
-    """Put the `transfer_rates` of several experiments under each other.
+    """Put the `transfer_rates` of some networks under each other, converged ones first.
 
     Args:
-        experiments: By the name that tells them apart; what the run does not have is left out.
-        by: The column of these names, the first one.
+        networks: The networks; what was not run or not transferred is left out.
         attempts: The attempts table.
         transfers: The transfers table.
-        threshold: Least PASS.
-        targets: Attributes whose decisions were taken.
+        run: What was run.
+
+    Returns:
+        The columns of `MATRIX` and of `transfer_rates`.
     """
-    columns = [by, "source", "target", "images", "changed", "rate", "low", "high"]
-    parts = [
-        transfer_rates(attempts, transfers, experiment, threshold, targets).assign(**{by: name})
-        for name, experiment in experiments.items()
-        if was_run(attempts, experiment)
-    ]
+    parts = []
+    for network in networks:
+        made = [each for each in run.transfers if each[0] == network.name and _of(attempts, each).any()]
+        for each in sorted(made, key=lambda each: run.checkpoints.index(each[1])):
+            rates = transfer_rates(attempts, transfers, each, run.threshold, ordered(network.attributes))
+            about = dict(zip(MATRIX, (*each, run.attack(each[2]).search), strict=True))
+            parts.append(rates.assign(**about))
+    columns = [*MATRIX, "source", "target", "images", "changed", "rate", "low", "high"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def matrices(frame: pd.DataFrame, run: RunDescription) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield title and rates of each matrix of a table; the title says which checkpoint or attack it is of."""
+    several = len(set(frame["network"])) > 1
+    for (name, checkpoint, attack), part in frame.groupby(MATRIX[:3], sort=False):
+        network, known = run.network(name), run.attack(attack)
+        if network.joint:
+            yield f"{network.short}: {known.method.upper()}, {search_name(known.search)}", part
+        else:
+            title = f"{checkpoint_name(checkpoint)} to converged".capitalize()
+            yield f"{network.short}: {title}" if several else title, part
+
+
+def matrix_sheets(frame: pd.DataFrame, run: RunDescription, nothing: str) -> list[Sheet]:
+    """Lay out all matrices of a table, or say why there is none."""
+    made = [matrix_sheet(part, title, run) for title, part in matrices(frame, run)]
+    return made or [Sheet("Matrices", [Column("attribute", align="l")], [], [nothing])]
 
 
 def _places(column: pd.Series, place: dict[str, int]) -> np.ndarray:

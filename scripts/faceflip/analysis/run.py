@@ -101,12 +101,14 @@ class RunAttack:
         method: What tables call it beside its search, such as ``ffa``.
         search: Kind of its search, such as ``line``.
         epsilon: What its epsilon counts: ``pixel values`` along the ray, or ``steps``.
+        note: What sets it apart from the paper's attack of this name; every table says so.
     """
 
     name: str
     method: str
     search: str
     epsilon: str = "pixel values"
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ class RunDescription:
         threshold: PASS from which on a flipped image is adversarial, tau.
         thresholds: All thresholds of Table 1.
         seed: Of everything random.
+        transfers: Network, checkpoint and attack of the adversarial images that were shown to others.
         attacks: Options of each attack by its name, where they matter.
+        order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
     """
 
     dataset: str
@@ -145,7 +149,9 @@ class RunDescription:
     threshold: float = PAPER_THRESHOLD
     thresholds: tuple[float, ...] = (0.0, 0.9, 0.95, 0.99)
     seed: int = 0
+    transfers: tuple[tuple[str, str, str], ...] = ()
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    order: str = "official"
 
     @property
     def synthetic(self) -> bool:
@@ -199,6 +205,11 @@ class RunDescription:
     def method_name(self, network: str, method: str) -> str:
         """Return an attack's name in tables, such as ``MFFA``: methods of few letters in capitals."""
         return self.network(network).mark + (method.upper() if len(method) <= 4 else method)
+
+    @property
+    def notes(self) -> list[str]:
+        """What every table says below itself: attacks that the paper does not have by these names."""
+        return [f"{attack.name}: {attack.note}." for attack in self.attack_list if attack.note]
 
     def option(self, attack: str, name: str) -> Any:
         """Return an option of an attack, by default as this project reads the paper."""
@@ -273,7 +284,7 @@ class RunDescription:
             yield f"adversarial from PASS {self.threshold:g} instead of {PAPER_THRESHOLD:g} on"
 
     def _network_departures(self) -> Iterator[str]:
-        """Yield what differs from the paper in architecture, input and training of the networks that stand for its own."""
+        """Yield what differs from the paper in the networks that stand for its own, and in their training."""
         networks = [each for each in map(self.paper_network, PAPER_ROLES) if each] or list(self.networks)
         for group, paper in (("architecture", ArchitectureOptions()), ("training", TrainingOptions())):
             departures: dict[str, list[str]] = {}
@@ -313,7 +324,12 @@ class RunDescription:
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+    """Return the values with tuples in place of their lists, and of the lists in these."""
+
+    def plain(value: Any) -> Any:
+        return tuple(map(plain, value)) if isinstance(value, list) else value
+
+    return {name: plain(value) for name, value in content.items()}
 
 
 def _number(value: Any) -> str:

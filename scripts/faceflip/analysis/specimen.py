@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import PREDICTIONS
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import RunAttack, RunDescription, RunNetwork
+from faceflip.catalogue import ATTACKS as KNOWN_ATTACKS
+from faceflip.catalogue import LOSSES, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.outcomes import Outcome
 
@@ -25,6 +27,8 @@ ATTACKS = {
     ("moon", "converged"): ("ffa-line", "ffa-iterative"),
     ("moon", "epoch2"): (),
 }
+KINDS = {"euclidean": ("euclidean", False), "softmax": ("softmax", False), "moon": ("euclidean", True)}
+"""Loss of each network, and whether it is one of all attributes."""
 TRANSFERRED = (
     ("euclidean", "converged", "ffa-line"),
     ("euclidean", "epoch2", "ffa-line"),
@@ -68,21 +72,25 @@ def specimen(
     test: int = 200,
     dataset: str = "synthetic",
     attacks: Mapping[tuple[str, str], Sequence[str]] = MappingProxyType(ATTACKS),
+    kinds: Mapping[str, tuple[str, bool]] = MappingProxyType(KINDS),
+    transferred: Sequence[tuple[str, str, str]] = TRANSFERRED,
 ) -> Specimen:
     """Make up a run.
 
     Args:
         seed: Of everything.
-        attributes: With separate networks, and attacked on all networks.
-        moon_attributes: Of MOON.
+        attributes: That are attacked, and have networks of their own.
+        moon_attributes: Of networks of all attributes.
         sample: Attacked images.
         test: Images of the test split.
         dataset: ``celeba`` or ``synthetic``.
         attacks: Attacks by network and checkpoint.
+        kinds: Loss of each network, and whether it is one of all attributes.
+        transferred: Network, checkpoint and attack of adversarial images that are shown to others.
     """
     random = np.random.default_rng(seed)
     images = {"train": 8 * max(sample, test), "validation": test, "test": test}
-    run = RunDescription(dataset, images, sample, tuple(attributes), tuple(moon_attributes))
+    run = _run(dataset, images, sample, tuple(attributes), tuple(moon_attributes), attacks, kinds, transferred)
     traits = {name: _Traits(random) for name in moon_attributes}
     rows = {"sample": random.permutation(images["train"])[:sample], "test": images["train"] + test + np.arange(test)}
     truth = {
@@ -92,15 +100,16 @@ def specimen(
     }
     predictions, attempts = [], []
     for (network, checkpoint), names in attacks.items():
-        for name in moon_attributes if network == "moon" else attributes:
+        for name in run.network(network).attributes:
             for split in rows:
-                guess = _predict(random, network, checkpoint, traits[name], truth[name, split])
+                guess = _predict(random, run.network(network), checkpoint, traits[name], truth[name, split])
                 frame = pd.DataFrame({"image": rows[split], "label": truth[name, split], **guess})
                 about = {"network": network, "checkpoint": checkpoint, "attribute": name, "split": split}
+                about["sample"] = run.sample["name"] if split == "sample" else ""
                 predictions.append(frame.assign(**about))
             # The last guess is that on the test split; the attacks are on the sample.
             guess = predictions[-2]
-            attempts += [_attack(random, guess, attack, traits[name]) for attack in names if name in attributes]
+            attempts += [_attack(random, guess, run, attack, traits[name]) for attack in names if name in attributes]
     attempts = pd.concat(attempts, ignore_index=True)
     predictions = pd.concat(predictions, ignore_index=True)
     labels = pd.DataFrame(
@@ -126,6 +135,40 @@ def specimen(
     )
 
 
+def _run(
+    dataset: str,
+    images: Mapping[str, int],
+    sample: int,
+    attacked: tuple[str, ...],
+    learned: tuple[str, ...],
+    attacks: Mapping[tuple[str, str], Sequence[str]],
+    kinds: Mapping[str, tuple[str, bool]],
+    transferred: Sequence[tuple[str, str, str]],
+) -> RunDescription:
+    """Describe the run that never was."""
+    networks = []
+    for name, (loss, joint) in kinds.items():
+        checkpoints = sorted({checkpoint for network, checkpoint in attacks if network == name}, reverse=True)
+        title = name.upper() if joint else f"separate networks, {LOSSES[loss].title} loss"
+        short = name.upper() if joint else LOSSES[loss].title
+        color = LOSSES[loss].colors[joint]
+        attributes = learned if joint else attacked
+        networks.append(RunNetwork(name, title, short, color, loss, joint, attributes, attacked, tuple(checkpoints)))
+    made = [
+        RunAttack(name, *parts_of(name, find_search(entry.search).kind), epsilon=find_search(entry.search).epsilon)
+        for name, entry in KNOWN_ATTACKS.items()
+    ]
+    return RunDescription(
+        dataset=dataset,
+        images=images,
+        sample={"name": "paper", "split": "train", "images": sample},
+        attacked=attacked,
+        networks=tuple(networks),
+        attack_list=tuple(made),
+        transfers=tuple(each for each in transferred if each[2] in attacks.get(each[:2], ())),
+    )
+
+
 class _Traits:
     """How an attribute behaves: how common it is, how often wrong, how easy to flip."""
 
@@ -136,25 +179,29 @@ class _Traits:
         self.pull = random.beta(0.3, 3)
 
 
-def _predict(random, network: str, checkpoint: str, traits: _Traits, labels: np.ndarray) -> dict[str, np.ndarray]:
-    error = np.clip(traits.error * {"epoch2": 1.15, "converged": 1.0}[checkpoint] + random.normal(0, 0.004), 0, 1)
+def _predict(
+    random, network: RunNetwork, checkpoint: str, traits: _Traits, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    factor = 1.0 if checkpoint == "converged" else 1.15
+    error = np.clip(traits.error * factor + random.normal(0, 0.004), 0, 1)
     wrong = random.random(len(labels)) < error
     size = np.abs(np.where(wrong, random.normal(0, 0.35, len(labels)), random.normal(0.85, 0.25, len(labels)))) + 1e-3
     score = np.where(wrong, -labels, labels) * size
-    if network != "softmax":
+    if not network.two_logits:
         return {"score": score, "logit_absent": np.nan, "logit_present": np.nan}
     shift = random.normal(0.5, 1.5, len(labels))
     absent, present = shift - 2 * score, shift + 2 * score
     return {"score": present - absent, "logit_absent": absent, "logit_present": present}
 
 
-def _attack(random, guess: pd.DataFrame, attack: str, traits: _Traits) -> pd.DataFrame:
-    method, search = attack.split("-")
+def _attack(random, guess: pd.DataFrame, run: RunDescription, attack: str, traits: _Traits) -> pd.DataFrame:
+    method, search = run.attack(attack).method, run.attack(attack).search
     count = len(guess)
     score = guess["score"].to_numpy()
     correct = (score > 0) == (guess["label"].to_numpy() > 0)
     network = guess["network"].iloc[0]
-    help_ = 0.6 * (method == "ffa") + 0.9 * (search == "iterative") + 0.8 * (network != "euclidean")
+    first = network == run.network_names[0]
+    help_ = 0.6 * (method == "ffa") + 0.9 * (search == "iterative") + 0.8 * (not first)
     effort = np.abs(score) * 2.2 - traits.ease - help_ + random.normal(0, 0.6, count)
     flipped = effort < 1.4
     pass_ = np.where(flipped, np.clip(1 - 0.02 * np.exp(1.3 * effort), -0.05, 1), np.nan)
@@ -171,6 +218,7 @@ def _attack(random, guess: pd.DataFrame, attack: str, traits: _Traits) -> pd.Dat
     after = np.where(flipped, np.where(score > 0, -1, 1) * random.exponential(0.01, count), np.nan)
     return pd.DataFrame(
         {
+            "sample": run.sample["name"],
             "network": columns["network"],
             "checkpoint": columns["checkpoint"],
             "attack": attack,
@@ -200,8 +248,8 @@ def _attack(random, guess: pd.DataFrame, attack: str, traits: _Traits) -> pd.Dat
 
 def _transfer(random, run: RunDescription, attempts: pd.DataFrame, traits: dict[str, _Traits]) -> pd.DataFrame:
     tables = []
-    for network, checkpoint, attack in TRANSFERRED:
-        targets = run.moon_attributes if network == "moon" else run.attributes
+    for network, checkpoint, attack in run.transfers:
+        joint, targets = run.network(network).joint, run.network(network).attributes
         match = (
             (attempts["network"] == network) & (attempts["checkpoint"] == checkpoint) & (attempts["attack"] == attack)
         )
@@ -212,7 +260,7 @@ def _transfer(random, run: RunDescription, attempts: pd.DataFrame, traits: dict[
         table = images[keys].merge(pd.DataFrame({"target": list(targets)}), how="cross")
         own = (table["attribute"] == table["target"]).to_numpy()
         chance = table["target"].map({name: traits[name].pull for name in targets}).to_numpy(float)
-        chance = chance * (1.0 if network == "moon" else 0.3)
+        chance = chance * (1.0 if joint else 0.3)
         chance[own] = 1.0 if checkpoint == "converged" else 0.45
         changed = random.random(len(table)) < chance
         before = random.normal(0, 0.8, len(table))
@@ -238,15 +286,21 @@ def _scan(attempts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
-    """Return a history per network, by the path of its folder."""
-    names = [f"{network}/{name}" for network in ("euclidean", "softmax") for name in run.attributes] + ["moon"]
+    """Return a history per network and member, by the path of its folder."""
+    members = [
+        (network.name, member)
+        for network in run.networks
+        for member in (["all"] if network.joint else network.attributes)
+    ]
     histories = {}
-    for name in names:
+    for network, member in members:
         epochs = np.arange(1, random.integers(3, 9))
         floor = random.uniform(0.02, 0.25)
         training = floor * (0.7 + 0.8 * np.exp(-0.5 * epochs))
-        histories[name] = pd.DataFrame(
+        histories[f"{network}/{member}"] = pd.DataFrame(
             {
+                "network": network,
+                "member": member,
                 "epoch": epochs,
                 "loss": 3 * training,
                 "training_error": training,

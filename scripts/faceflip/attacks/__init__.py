@@ -1,7 +1,7 @@
 """Adversarial attacks that flip one attribute: FGS and FFA, by line search and iteratively.
 
 `attack` and `iterate` run an attack of `faceflip.catalogue.ATTACKS`, or one's own, on images of any size;
-`AttackOptions` has all that can be set.
+`AttackOptions` has all that can be set. `faceflip.attacks.plain` shows the whole method on one page.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ _PLACES = {"AttackOptions": "options", "AttackResult": "results", "attack": "eng
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for; the options are read while the Snakefile is parsed, which must not import PyTorch."""
+    """Import a name on first use: the options are read while the Snakefile is parsed, which must not import PyTorch."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -80,14 +80,17 @@ class FGS(Direction):
     whole = True
 
     def check(self, objective: Objective, options: AttackOptions, labelled: bool) -> None:
-        """FGS may need annotated labels, and a loss that is a sum over attributes."""
+        """FGS may need annotated labels."""
         if options.fgs_label == "annotated" and not labelled:
             raise UserError("option fgs_label: 'annotated' needs the images' labels (argument labels, or --label)")
-        if options.fgs_scope == "attribute" and not objective.separable:
-            raise UserError(f"option fgs_scope: the loss {objective.name} has no part of one attribute")
 
     def check_network(self, objective: Objective, options: AttackOptions, attributes: int) -> None:
-        """FGS raises the loss of a whole network."""
+        """FGS raises the loss of a whole network, or the part of one attribute where the loss has such parts."""
+        if attributes > 1 and not objective.separable:
+            raise UserError(
+                f"FGS cannot pick one of {attributes} attributes: the loss {objective.name} is no sum over attributes "
+                "(its class has separable = False); use FFA"
+            )
         if attributes > 1 and options.fgs_scope == "network":
             raise UserError(
                 f"FGS raises the loss of all {attributes} attributes of this network at once and cannot pick one; use "

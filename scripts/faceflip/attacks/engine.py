@@ -25,7 +25,7 @@ from faceflip.catalogue import find_direction, find_search
 from faceflip.errors import UserError
 from faceflip.networks.objectives import Objective, objective_of
 from faceflip.outcomes import Outcome
-from faceflip.registry import load
+from faceflip.registry import load_class
 from faceflip.runtime.progress import Progress, ReportedProgress
 
 
@@ -82,9 +82,8 @@ def iterate(
     """
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
-    checked = checked.model_copy(update={"search": entry.search})
-    direction = load(find_direction(entry.direction).target)()
-    search = load(find_search(entry.search).target)
+    direction = load_class(find_direction(entry.direction).target, Direction)()
+    search = load_class(find_search(entry.search).target, Search)
     trained_for = objective_of(objective)
     count = _checked_shape(images)
     attributes = _attributes(attribute, count)

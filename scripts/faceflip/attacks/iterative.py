@@ -13,11 +13,11 @@ _GOING = -1
 class IterativeSearch:
     """Steps with a largest change of one pixel value until the rounded image is flipped.
 
-    FGS moves by whole numbers, so the gradient pass at a temporary image gives the verdict on it for nothing. A last
-    gradient is wasted that way, so where the slope lets a flip be expected of the next step, its image is put to a
-    forward pass, which costs less than half of it. FFA keeps fractions between steps; the gradient pass gives the score
-    of the unrounded image, and only where that one has crossed zero is the rounded image put to a forward pass. After
-    the last step, be it that no more are allowed or possible, the rounded image is judged in any case.
+    FGS moves by whole numbers, so the gradient pass at a temporary image also gives the verdict on it. But then the
+    gradient at the flipped image is of no use; where the slope promises a flip by the next step, a forward pass judges
+    its image instead, at less than half the cost. FFA keeps fractions between steps: the gradient pass gives the score
+    of the unrounded image, and where that has crossed zero a forward pass judges the rounded image. When no further
+    step is allowed or possible, a forward pass judges the rounded image in any case.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -33,7 +33,7 @@ class IterativeSearch:
         self.slope = np.zeros(count)
 
     def gradient(self, rows: np.ndarray) -> None:
-        """Judge the temporary images of these slots as far as their scores go, and make the next step of the others."""
+        """Judge the temporary images of these slots by the scores of the pass, and make the next step of the others."""
         slots = self.slots
         index = slots.on_device(rows)
         fresh = rows[slots.gradients[rows] == 0]
@@ -80,7 +80,7 @@ class IterativeSearch:
         self._go_on(rows[~flipped])
 
     def settle(self) -> bool:
-        """Do nothing: each pass leaves its slots wanting the next."""
+        """Do nothing: each pass leaves its slots waiting for the next, or for collection."""
         return False
 
     def perturbation(self, rows: np.ndarray) -> Tensor:
@@ -110,7 +110,7 @@ class IterativeSearch:
         slots.state[last] = SlotState.FORWARD
 
     def _round(self, rows: np.ndarray) -> None:
-        """Put the rounded states of these slots up for judgement."""
+        """Round the states of these slots, for a forward pass to judge."""
         if len(rows):
             index = self.slots.on_device(rows)
             self._image.index_copy_(0, index, self._state.index_select(0, index).round_().to(torch.uint8))

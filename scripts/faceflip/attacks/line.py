@@ -10,16 +10,12 @@ from faceflip.attacks.rays import Rays
 from faceflip.attacks.slots import Slots, SlotState
 from faceflip.outcomes import Outcome
 
-SCAN = "scan"
-"""The name of the search that tries every whole epsilon."""
-
 
 class LineSearch:
     """One gradient, then epsilons: growing sections until the decision changes, then bisection of the last one.
 
-    The sum of its changes tells where on its ray an image is (see `Rays`). That makes two things free of forward
-    passes: moving an end of the section to a middle with the same image, and knowing that nothing lies between the
-    ends.
+    The sum of its changes says where on its ray an image is (see `Rays`). So two things take no forward pass: to move
+    an end of the section to a middle that has the same image, and to know that nothing lies between the ends.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -105,10 +101,10 @@ class LineSearch:
         self.high[down], self.change_high[down] = self.probe[down], self.change_probe[down]
 
     def _advance(self) -> None:
-        """Choose the next probe of each slot that wants one, or end it.
+        """Choose the next probe of each slot in the state PROBE, or end it.
 
-        A probe whose image is that of an end costs no pass: the end moves there, and the slot wants another probe. It
-        gets that with the probes of the next pass, which costs less than a round of its own.
+        A probe whose image is that of an end costs no pass: the end moves there, and the slot is in the state PROBE
+        again. Its next probe is chosen together with those of the next pass, which is faster than a round of its own.
         """
         slots = self.slots
         rows = slots.oldest(SlotState.PROBE)
@@ -131,10 +127,15 @@ class LineSearch:
         stalled = rows[growing & as_low]
         slots.finish(stalled[self._saturated(stalled)], Outcome.SATURATED)
 
+    def grown(self, low: np.ndarray) -> np.ndarray:
+        """Return the epsilons to try after `low` (N,) while nothing flips: 1, 3, 7, ...
+
+        Override it for a search that widens its sections in another way; along FGS every epsilon must be whole.
+        """
+        return 2 * low + 1
+
     def _grown(self, low: np.ndarray) -> np.ndarray:
-        """Return the epsilon after `low` while nothing flips: 1, 3, 7, ... or 1, 2, 3, ..., up to the limit."""
-        grown = low + 1 if self.slots.options.search == SCAN else 2 * low + 1
-        return np.minimum(grown, self.limit)
+        return np.minimum(self.grown(low), self.limit)
 
     def _middle(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
@@ -184,3 +185,11 @@ class LineSearch:
                 probes.append(middle)
                 halves += [(low, middle), (middle, high)]
         return probes
+
+
+class Scan(LineSearch):
+    """Tries every whole epsilon until the decision changes; FFA then bisects the last unit."""
+
+    def grown(self, low: np.ndarray) -> np.ndarray:
+        """Return the next whole epsilons."""
+        return low + 1

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from faceflip.catalogue import Attack, find_attack, find_direction, find_search
+from faceflip.catalogue import AttackEntry, find_attack, find_direction, find_search
 from faceflip.errors import UserError, did_you_mean
 from faceflip.typed import Declared, faults_of
 
@@ -58,7 +58,7 @@ class AttackSettings(Declared):
         "two logits is their `margin`",
     )
 
-    def attack(self, name: str) -> Attack:
+    def attack(self, name: str) -> AttackEntry:
         """Return the entry of an attack with these options.
 
         Raises:
@@ -109,6 +109,6 @@ class AttackOptions(AttackSettings):
             raise UserError("\n".join(f"option {fault}" for fault in faults_of(error))) from None
 
 
-def options_of(entry: Attack) -> set[str]:
+def options_of(entry: AttackEntry) -> set[str]:
     """Return the names of the options that an attack heeds, of those that the configuration sets."""
     return {"direction", "search", *find_direction(entry.direction).takes, *find_search(entry.search).takes}

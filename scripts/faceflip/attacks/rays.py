@@ -15,8 +15,8 @@ from faceflip.runtime import compiled
 class Rays:
     """One ray a slot: an unperturbed image and a direction.
 
-    A pixel value moves one way only along a ray, so the sum of all changes tells the images of one ray apart: equal
-    sums are equal images, and a sum larger by one is the next distinct image.
+    A pixel value moves one way only along a ray, so the sum of all changes identifies an image of a ray: equal sums are
+    equal images, and a sum larger by one is the next distinct image.
 
     Attributes:
         images: (slots, P) uint8, where the rays begin.

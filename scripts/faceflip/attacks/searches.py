@@ -1,6 +1,6 @@
-"""What a search is; `line` and `iterative` have those of this package."""
+"""What a search is; the modules `line` and `iterative` hold those of this package."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -8,11 +8,12 @@ from torch import Tensor
 from faceflip.attacks.slots import Slots
 
 
+@runtime_checkable
 class Search(Protocol):
-    """What the engine asks of a search: work on slots that want a gradient or a forward pass.
+    """How the engine drives a search: it calls for passes over slots in the states GRADIENT and FORWARD.
 
-    A pass leaves each of its slots wanting something: another pass, COLLECTION with its results set, or what `settle`
-    does.
+    A search leaves each of these slots in the state of the pass that it needs next, in COLLECTION with its results set
+    (`Slots.finish`), or in a state of its own that `settle` ends.
     """
 
     def __init__(self, slots: Slots) -> None:
@@ -28,7 +29,7 @@ class Search(Protocol):
         ...
 
     def settle(self) -> bool:
-        """Do what can be done without a pass, until every slot wants one or is ready; return whether there was any."""
+        """End the states that need no pass, until each slot waits for one or for collection; return whether any did."""
         ...
 
     def perturbation(self, rows: np.ndarray) -> Tensor:

@@ -80,12 +80,12 @@ class Slots:
         self._scores: Tensor | None = None
 
     def oldest(self, state: SlotState) -> np.ndarray:
-        """Return the slots that want this, in the order in which their images entered."""
+        """Return the slots in this state, in the order in which their images entered."""
         rows = np.flatnonzero(self.state == state)
         return rows[np.argsort(self.position[rows])]
 
     def count(self, state: SlotState) -> int:
-        """Return how many slots want this."""
+        """Return how many slots are in this state."""
         return int(np.count_nonzero(self.state == state))
 
     def on_device(self, array: np.ndarray) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import faceflip
-from faceflip.attack_names import ATTACK_NAMES
+from faceflip.catalogue import ATTACKS
 from faceflip.cli import similarity, store
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
@@ -40,7 +40,7 @@ def _root(
     """
 
 
-EPILOGS = {"flip": "Attacks:\n\n" + "\n\n".join(f"{name}: {line}" for name, line in ATTACK_NAMES.items())}
+EPILOGS = {"flip": "Attacks:\n\n" + "\n\n".join(f"{name}: {entry.title}" for name, entry in ATTACKS.items())}
 """What stands below a command's options in its help."""
 
 for name, command in {

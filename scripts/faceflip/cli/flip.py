@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from faceflip.attack_names import split_attack
 from faceflip.cli.images import read_image
 from faceflip.errors import UserError
+from faceflip.registry import is_reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +29,14 @@ def flip(
             help="What is annotated, for fgs_label=annotated; once for all images, or once for each.",
         ),
     ] = None,
-    attack: Annotated[str, typer.Option(help="The attack, one of those below.")] = "ffa-line",
+    attack: Annotated[
+        str, typer.Option(help="One of those below; or any name, with the options direction and search.")
+    ] = "ffa-line",
     option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="Of the attack, such as max_steps=40.")
+        list[str] | None,
+        typer.Option(
+            "--option", metavar="NAME=VALUE", help="Of the attack, such as max_steps=40 or direction=FILE.py:CLASS."
+        ),
     ] = None,
     resize: Annotated[bool, typer.Option(help="Resize images to the network's size instead of refusing them.")] = False,
     output: Annotated[
@@ -42,19 +47,22 @@ def flip(
 ) -> None:
     """Flip an attribute on images with the smallest perturbation, and score them by PASS.
 
-    Example: faceflip flip results/networks/moon/converged.pt me.png --attribute Smiling -o flipped
+    Example: faceflip flip results/networks/moon/all/converged.pt me.png --attribute Smiling -o flipped
     """
     import numpy as np
 
-    from faceflip.attacks import Options
+    from faceflip.attacks import AttackOptions
     from faceflip.attacks import attack as run
+    from faceflip.catalogue import find_search
     from faceflip.io.files import telling_disk_errors
     from faceflip.networks.checkpoint import load_checkpoint
+    from faceflip.pixels import perturbed
     from faceflip.runtime.device import prepare
     from faceflip.similarity import pass_scores
 
     options = _options(option or [])
-    Options.of(options)  # tells other names, such as those of the arguments below
+    # Tells wrong names and values before anything is read, also names of other arguments of the library's `attack`.
+    entry = AttackOptions.of(options).attack(attack)
     place = prepare(device, threads=1)
     network, _ = load_checkpoint(checkpoint, place)
     known = network.spec.attributes
@@ -68,12 +76,12 @@ def flip(
         originals,
         attack,
         attribute=known.index(attribute),
-        objective=network.spec.objective,
+        objective=network.spec.loss,
         labels=_labels(label, len(images)),
         device=place,
         **options,
     )
-    adversarial = (originals + result.perturbation).astype(np.uint8)
+    adversarial = perturbed(originals, result.perturbation)
     similarity = np.full(len(images), np.nan)
     if result.flipped.any():
         similarity[result.flipped] = pass_scores(originals[result.flipped], adversarial[result.flipped]).pass_
@@ -82,7 +90,8 @@ def flip(
     if as_json:
         typer.echo(json.dumps({"attribute": attribute, "attack": attack, "images": records}, indent=2))
     else:
-        _print(attribute, attack, records)
+        counted = find_search(entry.search).epsilon
+        _print(f"{attribute} by {attack}", "ε" if counted == "pixel values" else counted, records)
 
 
 def _chosen(attribute: str | None, known: tuple[str, ...], checkpoint: Path) -> str:
@@ -152,6 +161,8 @@ def _value(text: str) -> Any:
     """Read a number, also one such as 1e-3, which is none in YAML, or null, a truth value or a word as in YAML."""
     import yaml
 
+    if is_reference(text):
+        return text
     for number in (int, float):
         try:
             return number(text)
@@ -209,7 +220,7 @@ def _records(
     ]
 
 
-def _print(attribute: str, attack: str, records: list[dict[str, Any]]) -> None:
+def _print(title: str, epsilon: str, records: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -220,11 +231,9 @@ def _print(attribute: str, attack: str, records: list[dict[str, Any]]) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 10_000  # lines as long as they must be, for other programs
-    table = Table(title=f"{attribute} by {attack}", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("image", overflow="fold")  # where paths do not fit, no part of them is left out
     table.add_column("outcome")
-    # The epsilon of iterative attacks is their number of steps.
-    epsilon = "steps" if split_attack(attack)[1] == "iterative" else "ε"
     for heading in ("score before", "after", epsilon, "largest change", "PASS"):
         table.add_column(heading, justify="right")
     table.add_column("written to", overflow="fold")

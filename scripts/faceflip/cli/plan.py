@@ -23,7 +23,8 @@ def plan(
         typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second."),
     ] = None,
     images_per_second: Annotated[
-        float | None, typer.Option(help="How fast it trains a separate network, in images a second.")
+        float | None,
+        typer.Option(help="How fast it trains the first network of the configuration, in images a second."),
     ] = None,
     probe: Annotated[bool, typer.Option("--probe", help="Measure that here, by training for ten seconds.")] = False,
     project: Annotated[Path | None, typer.Option(help="Folder of the Snakefile.", show_default=False)] = None,
@@ -33,21 +34,21 @@ def plan(
 
     Example: faceflip plan --configfile workflow/presets/paper.yaml --tflops 40
     """
-    from faceflip.workflow.config import read_config
     from faceflip.workflow.estimate import Estimate
     from faceflip.workflow.estimate import as_json as to_json
-    from faceflip.workflow.plan import SEPARATE
+    from faceflip.workflow.settings import Settings, read_config
 
     for option, speed in {"--tflops": tflops, "--images-per-second": images_per_second}.items():
         if speed is not None and not 0 < speed < math.inf:
             raise UserError(f"{option} {speed:g}: expected a number above 0")
     if sum((tflops is not None, images_per_second is not None, probe)) > 1:
         raise UserError("give one of --tflops, --images-per-second and --probe")
-    estimate = Estimate.of(read_config(_project(project), configfile or []))
+    estimate = Estimate.of(Settings.of(read_config(_project(project), configfile or [])))
+    first = next(iter(estimate.plan.networks))
     if probe:
-        images_per_second = _probed(estimate, SEPARATE[0])
+        images_per_second = _probed(estimate, first)
     if images_per_second is not None:
-        rate = images_per_second * estimate.costs[SEPARATE[0]].training
+        rate = images_per_second * estimate.costs[first].training
     else:
         rate = tflops and tflops * 1e12 / 2
     if as_json:
@@ -69,18 +70,20 @@ def _probed(estimate: "Estimate", network: str) -> float:
     from faceflip.runtime.device import computing_on
     from faceflip.training.probe import images_per_second
 
-    compute, options = estimate.config["compute"], estimate.options(network)
-    threads = compute["threads"]["train"]
-    with computing_on(compute["device"], threads, compute["jobs_per_gpu"], options.tf32, deterministic=True) as device:
+    compute, options = estimate.settings.compute, estimate.settings.networks[network].training
+    threads = compute.threads.train
+    with computing_on(compute.device, threads, compute.jobs_per_gpu, options.tf32, deterministic=True) as device:
         measured = images_per_second(estimate.spec(network), options, device)
-    typer.echo(f"{device} ({threads} threads): {measured:,.1f} images/s in batches of {options.batch_size}", err=True)
+    rate = f"{measured:,.1f} images/s in batches of {options.batch_size}"
+    typer.echo(f"{device} ({threads} threads), network {network}: {rate}", err=True)
     return measured
 
 
 def _print(estimate: "Estimate", rate: float | None) -> None:
     images = ", ".join(f"{count:,} {split}" for split, count in estimate.images.items())
     jobs, disk, work = estimate.jobs(), estimate.disk(), estimate.multiply_adds()
-    typer.echo(f"Images: {images}; {estimate.plan.images:,} attacked\n")
+    samples = ", ".join(f"{sample.images:,} {name}" for name, sample in estimate.settings.samples.items())
+    typer.echo(f"Images: {images}; samples: {samples}\n")
     _table("Jobs", {rule: f"{count:,}" for rule, count in jobs.items()}, f"{sum(jobs.values()):,}")
     _table("Disk", {kind: _size(size) for kind, size in disk.items()}, _size(sum(disk.values())))
     typer.echo(f"  and {_size(estimate.unfinished_bytes())} for each training under way\n")
@@ -97,9 +100,10 @@ def _print(estimate: "Estimate", rate: float | None) -> None:
 
 
 def _table(title: str, rows: dict[str, str], total: str) -> None:
+    width = max(32, *map(len, rows))
     typer.echo(title)
     for name, value in {**rows, "in all": total}.items():
-        typer.echo(f"  {name:<32}{value:>16}")
+        typer.echo(f"  {name:<{width}}{value:>16}")
     typer.echo()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from faceflip.errors import UserError
+from faceflip.io.paths import DATASET, RESULTS
 from faceflip.wording import quantity
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from faceflip.data.packed import Dataset
     from faceflip.store import Store
 
-DATASET = Path("dataset", "celeba.h5")
-"""Where a run keeps its packed dataset, seen from `results`."""
+WITHIN_RESULTS = Path(DATASET).relative_to(RESULTS)
+"""Where a run keeps its packed dataset, seen from the folder of its results, whatever that is called now."""
 
 StorePath = Annotated[Path, typer.Argument(metavar="FILE", help="A shard or a joined view.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -32,7 +33,7 @@ DatasetPath = Annotated[
     typer.Option(
         "--dataset",
         "-d",
-        help="The packed dataset that was attacked. Without it, dataset/celeba.h5 of the results folder around FILE.",
+        help=f"The packed dataset that was attacked. Without it, {WITHIN_RESULTS} of the results folder around FILE.",
         show_default=False,
     ),
 ]
@@ -55,7 +56,7 @@ def inspect(
 
     PASS needs the scores beside the store (results/scores/... for results/attacks/...).
 
-    Example: faceflip inspect results/attacks/euclidean/converged/ffa-line.h5
+    Example: faceflip inspect results/attacks/paper/euclidean/converged/ffa-line.h5
     """
     from faceflip.store import open_store
     from faceflip.store.summary import summarise
@@ -86,7 +87,7 @@ def show(
 
     Terminals that can show pictures (kitty, Ghostty, iTerm2, WezTerm) show it, too.
 
-    Example: faceflip show results/attacks/euclidean/converged/ffa-line.h5 --attribute Smiling --best 6
+    Example: faceflip show results/attacks/paper/euclidean/converged/ffa-line.h5 --attribute Smiling --best 6
     """
     from faceflip.io.files import replacing
     from faceflip.store import open_store
@@ -137,13 +138,13 @@ def check(
     """
     from faceflip.data.packed import open_dataset
     from faceflip.io.inventory import SNAKEMAKE, find_damage, repair, results_folder
-    from faceflip.store.check import Report, may_be_store
+    from faceflip.store.check import Findings, may_be_store
     from faceflip.store.check import check as check_stores
     from faceflip.store.remedies import target
 
     holds_stores = path.is_dir() or (may_be_store(path) if path.exists() else path.suffix == ".h5")
     attacked = open_dataset(dataset) if dataset else None
-    report = check_stores(path, attacked, networks, deep) if holds_stores else Report()
+    report = check_stores(path, attacked, networks, deep) if holds_stores else Findings()
     damage, compared = find_damage(path)
     if not (holds_stores or compared):
         raise UserError(f"{path}: {_why_not_covered(path)}")
@@ -200,7 +201,7 @@ def export(
     png: the adversarial images, lossless, with a table of them. npz: perturbations and columns, and the adversarial
     images where the dataset is found. parquet, csv: the table of all attempts.
 
-    Example: faceflip export results/attacks/euclidean/converged/ffa-line.h5 --to png --attribute Smiling -o smiling
+    Example: faceflip export results/attacks/paper/euclidean/converged/ffa-line.h5 --to png -a Smiling -o smiling
     """
     from faceflip.store import open_store
     from faceflip.store.export import export_npz, export_png, export_table
@@ -230,7 +231,7 @@ def diff(
 
     Exit status: 0 when all attempts and their results are the same, 1 when not, 2 when a store cannot be read.
 
-    Example: faceflip diff old/results/attacks/moon/converged/ffa-line.h5 results/attacks/moon/converged/ffa-line.h5
+    Example: faceflip diff old.h5 results/attacks/paper/moon/converged/ffa-line.h5
     """
     from faceflip.store import open_store
     from faceflip.store.difference import compare
@@ -297,6 +298,7 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
     extent = quantity(len(summary["shards"]), "joined shard") if summary["shards"] else f"shard {header['shard']}"
     lines = {
         "what": f"{header['attack']} on {header['network']} ({header['checkpoint']}), {extent}",
+        "sample": header["sample"],
         "format": f"version {summary['version']}",
         "attempts": f"{summary['attempts']:,} from attempt {header['first_attempt']:,}, "
         f"images of {summary['image']['width']} x {summary['image']['height']}",
@@ -364,7 +366,7 @@ def _require_suffix(output: Path, suffix: str) -> None:
 
 def _dataset_around(store: "Store") -> Path | None:
     """Return the dataset of the results folder around a store, if there is one."""
-    places = (folder / DATASET for folder in store.path.absolute().parents)
+    places = (folder / WITHIN_RESULTS for folder in store.path.absolute().parents)
     return next((path for path in places if path.exists()), None)
 
 
@@ -374,7 +376,7 @@ def _dataset_of(store: "Store", given: Path | None) -> "Dataset":
 
     path = given or _dataset_around(store)
     if path is None:
-        raise UserError(f"{store.path}: no {DATASET} in the folders around it; name the dataset by --dataset")
+        raise UserError(f"{store.path}: no {WITHIN_RESULTS} in the folders around it; name the dataset by --dataset")
     dataset = open_dataset(path)
     store.require_dataset(dataset.fingerprint)
     return dataset

@@ -5,14 +5,20 @@ from typing import Annotated
 
 import typer
 
+from faceflip.workflow.settings import Settings
+
+DEFAULTS = Settings()
+
 
 def synthesize(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write; made if it is not there.")],
-    train: Annotated[int, typer.Option(help="Training images.")] = 1600,
-    validation: Annotated[int, typer.Option(help="Validation images.")] = 300,
-    test: Annotated[int, typer.Option(help="Test images.")] = 400,
-    mislabelled: Annotated[float, typer.Option(help="Share of the rarer class annotated wrongly.")] = 0.04,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 2018,
+    train: Annotated[int, typer.Option(help="Training images.")] = DEFAULTS.synthetic.train,
+    validation: Annotated[int, typer.Option(help="Validation images.")] = DEFAULTS.synthetic.validation,
+    test: Annotated[int, typer.Option(help="Test images.")] = DEFAULTS.synthetic.test,
+    mislabelled: Annotated[
+        float, typer.Option(help="Share of the rarer class annotated wrongly.")
+    ] = DEFAULTS.synthetic.mislabelled,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = DEFAULTS.seed,
     workers: Annotated[int, typer.Option(help="Processes to draw with.")] = 1,
 ) -> None:
     """Draw faces with CelebA's 40 attributes, in CelebA's official layout.

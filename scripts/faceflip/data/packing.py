@@ -1,4 +1,4 @@
-"""Packing a CelebA: every image is decoded, checked and written once, by several threads, in flat memory."""
+"""Packing a dataset: every image is decoded, checked and written once, by several threads, in flat memory."""
 
 import hashlib
 import itertools
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from faceflip.catalogue import READERS
 from faceflip.data import celeba
-from faceflip.data.celeba import official
-from faceflip.data.celeba.contents import Place, UnreadableError, read_needed
-from faceflip.data.celeba.finding import Layout, find
-from faceflip.data.celeba.images import ImageFolder, decode_into, decoders
-from faceflip.data.celeba.labels import TEXT_LIMIT, read_labels
+from faceflip.data.celeba.contents import UnreadableError
+from faceflip.data.celeba.images import decode_into, decoders
 from faceflip.data.packed import FORMAT, VERSION
+from faceflip.data.reader import Reader
 from faceflip.errors import UserError
 from faceflip.io.files import replacing, write_at, write_text
+from faceflip.registry import load
 from faceflip.runtime.progress import ProgressCallback, counted
 
 if TYPE_CHECKING:
@@ -49,21 +49,22 @@ Faults = dict[str, str]
 
 
 def pack_dataset(
-    folder: Path | str,
+    source: Reader | Path | str,
     output: Path,
     image_size: tuple[int, int] | None = None,
     threads: int = 1,
     leave_out_bad_images: bool = False,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
-    """Decode all images of a CelebA into one file, together with labels and splits.
+    """Decode all images of a dataset into one file, together with labels and splits.
 
     Where bad images end it, all of them are printed to stdout, a line each, and some are told in the error.
 
     Args:
-        folder: A folder or zip archive of CelebA, in any form that `celeba.layout` knows.
-        output: The HDF5 file to write: `images` (N, H, W, 3) uint8 RGB, `labels` (N, 40) int8 in {-1, +1}, `split` (N,)
-            uint8 as index into `celeba.SPLITS`, `file_name` (N,), attribute `manifest` (JSON).
+        source: What reads the images and their labels; or a folder or zip archive of CelebA, in any form that
+            `faceflip.data.celeba.finding` knows.
+        output: The HDF5 file to write: `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, +1},
+            `split` (N,) uint8 as index into the reader's splits, `file_name` (N,), attribute `manifest` (JSON).
         image_size: Width and height to resize to (area interpolation); None keeps the images as they are.
         threads: Decoding threads.
         leave_out_bad_images: Do without images that are missing or cannot be used, and name them in the manifest; else
@@ -77,12 +78,8 @@ def pack_dataset(
         UserError: Labels cannot be read, a split is empty, official files are damaged, images are missing or cannot be
             used (all are looked at before), or the disk has too little space.
     """
-    layout = find(folder)
-    layout.require()
-    origin = _origin(layout)
-    labels = read_labels(layout)
-    source = ImageFolder(layout.images)
-    files = source.files(labels.table["file_name"])
+    reader = load(READERS["celeba"].target)(source) if isinstance(source, Path | str) else source
+    origin, files = reader.origin(), reader.files
     size = image_size or (celeba.WIDTH, celeba.HEIGHT)
     _require_space(output, len(files), size)
 
@@ -90,26 +87,22 @@ def pack_dataset(
     if not _may_be_left_out(bad, len(files), leave_out_bad_images):
         # Missing images are told together with those that cannot be used.
         there = [file for file in files.values() if file is not None]
-        whole = _Images(source.read, there, (celeba.WIDTH, celeba.HEIGHT), threads)
+        whole = _Images(reader.read, there, (celeba.WIDTH, celeba.HEIGHT), threads)
         bad |= _by_name(whole.decode(progress), files)
-        raise _refusal(layout, bad, len(files), leave_out_bad_images)
+        raise _refusal(reader.name, origin["images_from"], bad, len(files), leave_out_bad_images)
     while True:
-        table = labels.table[~labels.table["file_name"].isin(bad)]
-        _require_splits(layout, table)
-        images = _Images(source.read, [files[name] for name in table["file_name"]], size, threads)
-        about = {
-            **origin,
-            "notes": [*origin["notes"], *labels.notes, *_extra(source, files)],
-            "left_out": _by_reason(bad),
-        }
+        table = reader.table[~reader.table["file_name"].isin(bad)]
+        _require_splits(reader, table)
+        images = _Images(reader.read, [files[name] for name in table["file_name"]], size, threads)
+        about = {**origin, "left_out": _by_reason(bad)}
         try:
             with replacing(output) as beside:
-                return _write(beside, table, images, progress, about)
+                return _write(beside, reader, table, images, progress, about)
         except _BadImagesError as error:
             # An array of fixed size was begun for images that cannot fill it: begin again without them.
             bad |= _by_name(error.faults, files)
             if not _may_be_left_out(bad, len(files), leave_out_bad_images):
-                raise _refusal(layout, bad, len(files), leave_out_bad_images) from None
+                raise _refusal(reader.name, origin["images_from"], bad, len(files), leave_out_bad_images) from None
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -229,11 +222,16 @@ class _Images:
 
 
 def _write(
-    path: Path, table: "pd.DataFrame", images: _Images, progress: ProgressCallback | None, about: Mapping[str, Any]
+    path: Path,
+    reader: Reader,
+    table: "pd.DataFrame",
+    images: _Images,
+    progress: ProgressCallback | None,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write the file and return its manifest; raises `_BadImagesError` after a look at all images."""
-    labels = table[list(celeba.ATTRIBUTES)].to_numpy("int8")
-    split = table["split"].map(celeba.SPLITS.index).to_numpy("uint8")
+    labels = table[list(reader.attributes)].to_numpy("int8")
+    split = table["split"].map(reader.splits.index).to_numpy("uint8")
     with h5py.File(path, "w", track_order=False, locking=False) as file:
         pixels = file.create_dataset("images", images.shape, "uint8")
         pixels[0] = np.zeros(images.shape[1:], "uint8")  # gives the array its place in the file
@@ -251,7 +249,7 @@ def _write(
         "version": VERSION,
         "fingerprint": digest.hexdigest(),
         "pixel_sha256": pixel_sha256,
-        "images": {name: int((split == number).sum()) for number, name in enumerate(celeba.SPLITS)},
+        "images": {name: int((split == number).sum()) for number, name in enumerate(reader.splits)},
         **_processing(images),
         **about,
     }
@@ -274,48 +272,6 @@ def _processing(images: _Images) -> dict[str, Any]:
     }
 
 
-def _origin(layout: Layout) -> dict[str, Any]:
-    """Describe where labels and images come from, and compare with the official files."""
-    archive = None if isinstance(layout.images, Path) else Path(layout.images.root.filename)
-    texts = {"annotations": layout.annotations, "partition": layout.partition}
-    verdicts = official.check([*texts.values(), *([archive] if archive else [])])
-    drawn = layout.provenance is not None
-    return {
-        "source": "synthetic" if drawn else "celeba",
-        "provenance": _provenance(layout.provenance) if drawn else None,
-        "files": [
-            {"name": layout.name(place), "bytes": verdict.bytes, "official": verdict.official}
-            for place, verdict in zip((*texts.values(), *([archive] if archive else [])), verdicts, strict=True)
-        ],
-        "images_from": layout.name(layout.images),
-        "notes": [] if drawn else [warning for verdict in verdicts if (warning := verdict.warning())],
-        **{f"{name}_sha256": _sha256(place) for name, place in texts.items()},
-    }
-
-
-def _sha256(place: Place) -> str:
-    return hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
-
-
-def _provenance(place: Place) -> Any:
-    """Return what was noted beside drawn faces."""
-    try:
-        return json.loads(read_needed(place, TEXT_LIMIT))
-    except ValueError as error:
-        raise UserError(
-            f"{place} is not JSON ({error}); it comes with drawn faces: draw them anew, or remove it if they are others"
-        ) from None
-
-
-def _extra(source: ImageFolder, files: Mapping[str, str | None]) -> list[str]:
-    extra = source.others(files.values())
-    if not extra:
-        return []
-    if len(extra) == 1:
-        return [f"one image has no annotation and is left out: {extra[0]}"]
-    return [f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"]
-
-
 def _by_reason(bad: Faults) -> dict[str, list[str]]:
     """Return the names of the bad images by what is wrong with them."""
     return {reason: sorted(name for name in bad if bad[name] == reason) for reason in sorted(set(bad.values()))}
@@ -330,7 +286,7 @@ def _may_be_left_out(bad: Faults, total: int, leave_out: bool) -> bool:
     return not bad or (leave_out and len(bad) <= min(MOST_LEFT_OUT, total - 1))
 
 
-def _refusal(layout: Layout, bad: Faults, total: int, leave_out: bool) -> UserError:
+def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) -> UserError:
     """Print all bad images, for the log, and return the error that tells some of them."""
     for name in sorted(bad):
         print(f"{name} {bad[name]}")
@@ -339,13 +295,13 @@ def _refusal(layout: Layout, bad: Faults, total: int, leave_out: bool) -> UserEr
     parts = []
     if missing:
         parts.append(
-            f"{len(missing):,} of {total:,} annotated images are missing in {layout.name(layout.images)}, such as "
+            f"{len(missing):,} of {total:,} annotated images are missing in {images}, such as "
             f"{', '.join(missing[:3])}; unpack the archive again, or cut the annotation file to the images there are"
         )
     if unusable:
         shown = [f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN]]
         parts.append(f"{len(unusable):,} of {total:,} images cannot be used; fetch them again:{''.join(shown)}")
-    message = f"{layout.root}: " + "; ".join(parts)
+    message = f"{place}: " + "; ".join(parts)
     if len(missing) > 3 or len(unusable) > SHOWN:
         message += f"\nThe log lists all {len(bad):,} of them."
     if leave_out or len(bad) > MOST_LEFT_OUT:
@@ -355,12 +311,12 @@ def _refusal(layout: Layout, bad: Faults, total: int, leave_out: bool) -> UserEr
     return UserError(message)
 
 
-def _require_splits(layout: Layout, table: "pd.DataFrame") -> None:
+def _require_splits(reader: Reader, table: "pd.DataFrame") -> None:
     """Check that there is something to learn from, to stop by and to judge on: CelebA begins with one split alone."""
-    empty = [split for split in celeba.SPLITS if not (table["split"] == split).any()]
+    empty = [split for split in reader.splits if not (table["split"] == split).any()]
     if empty:
         raise UserError(
-            f"{layout.root}: no image is of the {' or the '.join(empty)} split; networks are trained on one split, "
+            f"{reader.name}: no image is of the {' or the '.join(empty)} split; networks are trained on one split, "
             "stopped by another and judged on the third: let the annotation file name images of all three"
         )
 

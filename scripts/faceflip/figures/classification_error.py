@@ -1,4 +1,4 @@
-"""Figure 2: classification error of each attribute on the test split.
+"""Classification error of each attribute on the test split (Fig. 2).
 
 A column is an attribute, a mark the error of one method, lower is better. The grey bar is Trivial, which gives every
 image the majority class of the training split: a network above it has learned nothing about the attribute, and where
@@ -6,33 +6,33 @@ the bar is low there is little to gain. Published errors are always those on Cel
 network for all attributes, were far from the separate networks.
 """
 
+from collections.abc import Sequence
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import read_csv, wide
+from faceflip.analysis.frames import FigureInputs, read_csv, wide
 from faceflip.analysis.names import display_name
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
-from faceflip.figures.options import FigureInputs, Options
-from faceflip.figures.style import BLUE, GREEN, GREY, LIGHT, MM, ORANGE, PAGE, PURPLE, VERMILION, page
+from faceflip.catalogue import GREEN, ORANGE, PURPLE
+from faceflip.figures.style import GREY, LIGHT, MM, PAGE, page
 
 PUBLISHED = {
     "facetracer": ("FaceTracer", {"marker": "^", "color": PURPLE}),
     "lnets_anet": ("LNets+ANet", {"marker": "s", "color": ORANGE}),
     "moon_published": ("MOON as published (cells unconfirmed)", {"marker": "o", "color": GREEN}),
 }
-MEASURED = {
-    "euclidean": ("separate networks, Euclidean", {"marker": "o", "color": BLUE}),
-    "softmax": ("separate networks, softmax", {"marker": "D", "color": VERMILION}),
-    "moon": ("MOON", {"marker": "P", "color": GREEN}),
-}
+MARKERS = ("o", "D", "P", "v", "*", "X", "<", ">")
+"""Of the run's networks, in order; colours alone do not tell them apart."""
 
 
-def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw a bar for Trivial and a mark for each other method, attributes by the error of the separate networks."""
     errors = wide(read_csv(inputs["classification_error"]), "attribute", "method", "error")
-    attributes, separate = _order(errors.drop(index=[MEAN, MEAN_ALL], errors="ignore"))
+    attributes, separate = _order(errors.drop(index=[MEAN, MEAN_ALL], errors="ignore"), run)
     means = [name for name in (MEAN, MEAN_ALL) if name in errors.index]
     # The means stand apart, and so do attributes without separate networks.
     places = np.arange(len(attributes)) + 0.6 * (np.arange(len(attributes)) >= separate)
@@ -45,7 +45,11 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
         axes.bar(
             places, table["trivial_train"], width=0.86, color=LIGHT, label="Trivial (majority of the training split)"
         )
-    marks = {**PUBLISHED, **MEASURED}
+    measured = {
+        network.name: (_label(network), {"marker": marker, "color": network.color})
+        for network, marker in zip(run.networks, cycle(MARKERS), strict=False)
+    }
+    marks = {**PUBLISHED, **measured}
     present = [name for name in marks if name in table]
     for name, offset in zip(present, np.linspace(-0.3, 0.3, len(present)), strict=True):
         label, look = marks[name]
@@ -54,7 +58,7 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
         look["alpha"] = 0.6 if published and run.synthetic else 1.0
         label += ", on CelebA" if published and run.synthetic else ""
         axes.plot(places + offset, table[name], linestyle="", markersize=2.6, clip_on=False, label=label, **look)
-    names = {MEAN: f"mean of {len(run.attributes)}", MEAN_ALL: f"mean of {len(run.moon_attributes)}"}
+    names = {MEAN: f"mean of {len(run.attacked)}", MEAN_ALL: f"mean of {len(run.learned)}"}
     labels = [names.get(name, display_name(name)) for name in table.index]
     axes.set_xticks(places, labels, rotation=90)
     for label, name in zip(axes.get_xticklabels(), table.index, strict=True):
@@ -69,11 +73,23 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
     return figure
 
 
-def _order(errors: pd.DataFrame) -> tuple[list[str], int]:
+def _label(network: RunNetwork) -> str:
+    return network.title if network.joint else f"separate networks, {network.short}"
+
+
+def _order(errors: pd.DataFrame, run: RunDescription) -> tuple[list[str], int]:
     """Return the attributes, those with separate networks first, by ascending error, and how many these are."""
-    errors = errors.reindex(columns=[*errors.columns, *({"euclidean", "softmax", "moon"} - set(errors.columns))])
-    first = errors["euclidean"].fillna(errors["softmax"])
-    rest = errors.loc[first.isna(), "moon"]
-    first = first.dropna()
+    separate, joint = (_first_known(errors, networks) for networks in (run.separate, run.joint))
+    first = separate.dropna()
+    rest = joint[separate.isna()]
     ordered = [*first.sort_values(kind="stable").index, *rest.sort_values(kind="stable").index]
     return ordered, len(first)
+
+
+def _first_known(errors: pd.DataFrame, networks: Sequence[RunNetwork]) -> pd.Series:
+    """Return for each attribute the error of the first of some networks that decides on it."""
+    found = pd.Series(np.nan, index=errors.index)
+    for network in networks:
+        if network.name in errors:
+            found = found.fillna(errors[network.name])
+    return found

@@ -1,22 +1,19 @@
-"""Figure 5: correlation of attributes on MOON, two matrices.
+"""Correlation of attributes within a network of all attributes (Fig. 5, the paper's MOON).
 
-Column A, row B: how many percent of the adversarial images of attribute A (FFA) also change MOON's decision on B; the
-diagonal is 100 % by construction, a hatched column has no adversarial image. Left the line search, right the iterative
-one. Related attributes pull each other along; bright cells of unrelated ones would be surprising. The matrix is not
-symmetric.
+Column A, row B: how many percent of the adversarial images of attribute A (FFA) also change the network's decision on
+B; the diagonal is 100 % by construction, a hatched column has no adversarial image. First the line search, then the
+iterative one. Related attributes pull each other along; bright cells of unrelated ones would be surprising. The matrix
+is not symmetric.
 """
 
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import read_csv
+from faceflip.analysis.frames import FigureInputs, read_csv
+from faceflip.analysis.matrices import matrices
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.heatmaps import draw_matrices
-from faceflip.figures.options import FigureInputs, Options
 
 
-def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
-    """Draw the line search on the left, the iterative search on the right."""
-    rates = read_csv(inputs["correlation"])
-    titles = {"line": "FFA, line search", "iterative": "FFA, iterative"}
-    panels = {titles[name]: part for name, part in rates.groupby("search", sort=False)}
-    return draw_matrices(panels, run, options.order)
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
+    """Draw a matrix for each search, the line search first."""
+    return draw_matrices(dict(matrices(read_csv(inputs["correlation"]), run)), run)

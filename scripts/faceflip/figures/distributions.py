@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import with_parts
-from faceflip.analysis.names import METHODS, NETWORKS, SEARCH_NAMES, SEARCHES, SHORT_NETWORK_NAMES, SIGNS, ordered
-from faceflip.analysis.run import RunDescription
-from faceflip.figures.style import BLUE, COLUMN, MM, ORANGE, PURPLE, SMALL, nothing, page
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
+from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.catalogue import BLUE, ORANGE, PURPLE
+from faceflip.figures.style import COLUMN, MM, SMALL, nothing, page
 
 COLORS = {"fgs": ORANGE, "ffa": BLUE}
 DASHES = {"line": "-", "iterative": (0, (3, 1.2))}
@@ -24,7 +25,7 @@ def cumulative(values: np.ndarray, total: int, grid: np.ndarray) -> np.ndarray:
 def draw_cumulative(
     attempts: pd.DataFrame, column: str, grid: np.ndarray, run: RunDescription, finish: Callable[[Axes], None]
 ) -> Figure:
-    """Draw, for each kind of network and sign, the share of attempts that flipped with a value up to x.
+    """Draw, for each network and sign, the share of attempts that flipped with a value up to x.
 
     Args:
         attempts: The attempts table, with the column.
@@ -33,8 +34,8 @@ def draw_cumulative(
         run: What was run.
         finish: Sets the x axis.
     """
-    attempts = with_parts(attempts[attempts["checkpoint"] == "converged"])
-    networks = ordered(attempts["network"].unique(), NETWORKS)
+    attempts = with_parts(attempts[attempts["checkpoint"] == CONVERGED], run)
+    networks = ordered(attempts["network"].unique(), run.network_names)
     if not networks:
         return nothing(run, "This run has no attacks on converged networks.")
     figure = page(run, COLUMN, (18 + 32 * len(networks)) * MM)
@@ -50,7 +51,7 @@ def draw_cumulative(
                         continue
                     shares = 100 * cumulative(each.loc[each["flipped"], column].to_numpy(), len(each), grid)
                     look = {"color": COLORS.get(method, PURPLE), "linestyle": DASHES.get(search, ":")}
-                    label = f"{method.upper()}, {SEARCH_NAMES.get(search, search)}"
+                    label = f"{method.upper()}, {search_name(search)}"
                     handles[label] = axes.plot(grid, shares, label=label, **look)[0]
             finish(axes)
             axes.set_ylim(0, 101)
@@ -58,6 +59,6 @@ def draw_cumulative(
             if row == 0:
                 words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
                 axes.set_title(words, loc="left", fontsize=SMALL)
-        grid_axes[row][0].set_ylabel(f"{SHORT_NETWORK_NAMES[network]}\n% of attempts")
+        grid_axes[row][0].set_ylabel(f"{run.network(network).short}\n% of attempts")
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure

@@ -10,18 +10,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import read_attempts
+from faceflip.analysis.frames import FigureInputs, read_attempts
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.distributions import draw_cumulative
-from faceflip.figures.options import FigureInputs, Options
 
 TICKS = (1, 3, 10, 30, 100, 255, 1_000, 10_000, 65_535)
 SMALLEST, LARGEST = 0.4, 255.0
 
 
-def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the cumulative distribution of epsilon on a logarithmic scale."""
-    attempts = read_attempts(inputs["attempts"], "epsilon")
+    attempts = read_attempts(inputs["attempts"], run, "epsilon")
     largest = max(LARGEST, float(attempts["epsilon"].fillna(0).max()))
     ticks = [tick for tick in TICKS if tick <= largest]
 

@@ -1,4 +1,4 @@
-"""Figure 1: adversarial images, chosen by rule and not by hand.
+"""Adversarial images, chosen by rule and not by hand (Fig. 1).
 
 Each panel shows an image, its perturbation and their sum. The perturbation is ten times as large as it was, around
 grey, so that grey is no change; changes beyond twelve pixel values are cut off. Left a separate network, whose mistake
@@ -9,33 +9,35 @@ would be surprising to see a change in the perturbed image: at this PASS the dif
 
 from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from faceflip.analysis.examples import Choice, Example, choose_examples
-from faceflip.analysis.frames import read_attempts, read_parquet
+from faceflip.analysis.frames import FigureInputs, read_attempts, read_parquet
 from faceflip.analysis.matrices import TRANSFERS
-from faceflip.analysis.names import SEARCH_NAMES, display_name
-from faceflip.analysis.run import RunDescription
-from faceflip.figures.options import FigureInputs, Options
-from faceflip.figures.style import GREY, MM, PAGE, SMALL, page
-from faceflip.store.panels import GAIN, visible
+from faceflip.analysis.names import display_name, search_name
+from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.attempt import Experiment
+from faceflip.figures.style import GREY, MM, PAGE, SMALL, nothing, page
+from faceflip.pixels import GAIN, triptych
 
-TITLES = {"euclidean": "separate network", "moon": "MOON"}
 OTHERS_SHOWN = 5
 
 
-def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the examples that `choose_examples` chooses."""
     from faceflip.data.packed import open_dataset
 
-    attempts = read_attempts(inputs["attempts"], "file_name", "score_before")
+    attempts = read_attempts(inputs["attempts"], run, "file_name", "score_before")
     transfers = read_parquet(inputs["transfers"], [*TRANSFERS, "score_after"])
-    choices = choose_examples(attempts, transfers, run.threshold)
+    choices = choose_examples(attempts, transfers, run)
+    if not choices:
+        return nothing(run, "This run has no attacks on converged networks.")
     images = open_dataset(inputs["dataset"]).images
     pictures = {
-        example: (images[example.image], _perturbation(inputs["stores"], example))
+        example: (images[example.image], _perturbation(inputs["stores"], run, example))
         for choice in choices
         for example in choice.examples
         if example
@@ -43,13 +45,12 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
     return draw_examples(choices, pictures, run)
 
 
-def _perturbation(stores: Sequence[Path], example: Example) -> np.ndarray:
+def _perturbation(stores: Sequence[Path], run: RunDescription, example: Example) -> np.ndarray:
     """Return the perturbation of an example, shape (H, W, 3), from the store of its attack."""
-    from faceflip.store import open_store
+    from faceflip.store import find_store
 
-    name = ("converged", f"ffa-{example.search}.h5")
-    path = next(path for path in map(Path, stores) if path.parts[-3:] == (example.network, *name))
-    with open_store(path) as store:
+    wanted = Experiment(run.sample["name"], example.network, CONVERGED, example.attack)
+    with find_store(stores, wanted) as store:
         of_image = store.column("image") == example.image
         of_attribute = store.column("attribute") == example.attribute.encode()
         return store.perturbation(int(np.flatnonzero(of_image & of_attribute)[0]))
@@ -66,37 +67,41 @@ def draw_examples(
         run: What was run.
     """
     aspect = max((image.shape[0] / image.shape[1] for image, _ in pictures.values()), default=218 / 178)
-    figure = page(run, PAGE, (2 * (27.2 * aspect + 19)) * MM)
-    panels = figure.subfigures(2, len(choices), wspace=0.03)
-    for row in range(2):
+    rows = max(len(choice.examples) for choice in choices)
+    figure = page(run, PAGE, (rows * (27.2 * aspect + 19)) * MM)
+    panels = figure.subfigures(rows, max(len(choices), 2), wspace=0.03, squeeze=False)
+    for row in range(rows):
         for column, choice in enumerate(choices):
-            letter = "abcd"[row * len(choices) + column]
-            _draw_panel(panels[row][column], letter, choice, choice.examples[row], pictures)
+            if row < len(choice.examples):
+                letter = ascii_lowercase[row * len(choices) + column]
+                _draw_panel(panels[row][column], letter, choice, row, pictures)
     return figure
 
 
-def _draw_panel(panel: SubFigure, letter: str, choice: Choice, example: Example | None, pictures: dict) -> None:
-    search = ("line", "iterative")[letter in "cd"]
-    title = f"({letter})  FFA, {SEARCH_NAMES[search]}, {TITLES[choice.network]}"
+def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, pictures: dict) -> None:
+    example, network = choice.examples[row], choice.network
+    search = search_name(choice.searches[row])
+    kind = network.short if network.joint else "separate network"
+    title = f"({letter})  {choice.method.upper()}, {search}, {kind}"
     panel.suptitle(title, x=0.01, ha="left", fontsize=SMALL + 1)
     if example is None:
-        reason = choice.remark if not any(choice.examples) else f"{SEARCH_NAMES[search]} FFA does not flip this image"
+        by_search = f"{search} {choice.method.upper()} does not flip this image"
+        reason = choice.remark if not any(choice.examples) else by_search
         panel.text(0.5, 0.5, reason, ha="center", va="center", color=GREY, wrap=True)
         return
     image, perturbation = pictures[example]
-    changed = (image + perturbation.astype(np.int32)).astype(np.uint8)
     axes = panel.subplots(1, 3)
     names = ("original", f"perturbation × {GAIN}", "perturbed")
-    for each, picture, name in zip(axes, (image, visible(perturbation), changed), names, strict=True):
+    for each, picture, name in zip(axes, triptych(image, perturbation), names, strict=True):
         each.imshow(picture, interpolation="nearest")
         each.set_xticks([])
         each.set_yticks([])
         each.spines[:].set_visible(False)
         each.set_title(name, fontsize=SMALL - 0.5, color=GREY, pad=2)
-    panel.supxlabel(caption(example, choice.remark if letter in "ab" else ""), x=0.01, ha="left", fontsize=SMALL)
+    panel.supxlabel(caption(example, network.joint, "" if row else choice.remark), x=0.01, ha="left", fontsize=SMALL)
 
 
-def caption(example: Example, remark: str = "") -> str:
+def caption(example: Example, joint: bool = False, remark: str = "") -> str:
     """Return what happened in an example, in three lines."""
     state = {True: "present", False: "absent"}
     verdict = "right" if example.correct else "wrong"
@@ -110,7 +115,7 @@ def caption(example: Example, remark: str = "") -> str:
         more = len(example.others) - OTHERS_SHOWN
         names += [f"{more} more"] * (more > 0)
         lines += _wrapped("Also: " + ", ".join(names) + ".")
-    elif example.network == "moon":
+    elif joint:
         lines.append("No other attribute changes.")
     if remark:
         lines.append(f"({remark})")

@@ -1,6 +1,7 @@
 """Matrices of transfers side by side: Figs. 4 and 5."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -21,50 +22,104 @@ GAP, RIGHT, TOP, BAR = 3.0, 1.0, 11.0, 11.0
 WIDEST_CELL, HIGHEST_CELL, HIGHEST, LARGEST_TYPE = 14.0, 6.0, 150.0, 6.5
 """Millimetres that a cell is wide and high, and all rows together are high, at most; points of the labels at most."""
 POINTS = 72 / 25.4
+SIDE_BY_SIDE = 2
+"""Matrices next to each other; more go below."""
 COLORS = "cividis"
 
 
-def draw_matrices(panels: Mapping[str, pd.DataFrame], run: RunDescription, order: str) -> Figure:
-    """Draw matrices with targets as rows and sources as columns.
+def draw_matrices(panels: Mapping[str, pd.DataFrame], run: RunDescription) -> Figure:
+    """Draw matrices with targets as rows and sources as columns, two side by side.
 
     Args:
-        panels: Rates as `transfer_rates` returns them, by title; all with the same targets.
-        run: What was run.
-        order: ``official``, or ``clustered``: related attributes side by side.
+        panels: Rates as `transfer_rates` returns them, by title.
+        run: What was run, and the order of the attributes.
     """
     if not panels:
         return nothing(run, "This run has no adversarial images that were shown to other networks.")
-    rates = {title: matrix(frame) for title, frame in panels.items()}
-    targets = _order([*rates.values()], order)
-    sources = {title: [name for name in targets if name in set(table.columns)] for title, table in rates.items()}
-    columns = max(len(names) for names in sources.values())
-    names = [display_name(name) for name in targets]
-    longest = max(_extent(name) for name in names)
+    titles = list(panels)
+    rows = [_Row(some, panels, run.order) for some in _side_by_side(panels)]
+    widest = max(row.columns * (len(row.titles) if len(rows) == 1 else SIDE_BY_SIDE) for row in rows)
+    side_by_side = min(len(titles), SIDE_BY_SIDE)
+    longest = max(_extent(display_name(name)) for row in rows for name in row.targets)
+    tallest = max(len(row.targets) for row in rows)
     letters = LARGEST_TYPE
     while True:
         labels = letters * longest + 2.5
-        room = PAGE / MM - labels - GAP * (len(panels) - 1) - RIGHT
-        width = min(room / (len(panels) * columns), WIDEST_CELL)
-        height = min(width, HIGHEST_CELL, HIGHEST / len(targets))
-        if letters <= min(width, height) * POINTS:
+        room = PAGE / MM - labels - GAP * (side_by_side - 1) - RIGHT
+        cell = min(room / widest, WIDEST_CELL)
+        cell = np.array([cell, min(cell, HIGHEST_CELL, HIGHEST / tallest)])
+        if letters <= cell.min() * POINTS:
             break
         letters -= 0.1
-    below = letters * max(_extent(display_name(name)) for shown in sources.values() for name in shown) + 3.0
-    size = np.array([PAGE / MM, TOP + height * len(targets) + below + BAR + note_height(run) / MM])
+    below = letters * max(_extent(display_name(name)) for row in rows for name in row.sources) + 3.0
+    heights = [TOP + cell[1] * len(row.targets) + below for row in rows]
+    size = np.array([PAGE / MM, sum(heights) + BAR + note_height(run) / MM])
     figure = with_note(Figure(tuple(size * MM), DPI), run)
-    bottom = size[1] - TOP - height * len(targets)
-    for number, (title, table) in enumerate(rates.items()):
-        left = labels + number * (width * columns + GAP)
-        box = np.array([left, bottom, width * len(sources[title]), height * len(targets)])
-        axes = figure.add_axes((*(box[:2] / size), *(box[2:] / size)))
-        images = panels[title].drop_duplicates("source").set_index("source")["images"]
-        _draw(axes, table.loc[targets, sources[title]], images[sources[title]], (width, height), letters)
-        figure.text(left / size[0], 1 - 2.6 / size[1], title, fontsize=NORMAL, va="center")
-        if number == 0:
-            axes.set_yticks(np.arange(len(targets)) + 0.5, names, fontsize=letters)
-            axes.text(-0.7 / width, -0.9 / height, "images", ha="right", va="bottom", fontsize=letters, color=GREY)
-    _draw_bar(figure, axes, size, (labels, bottom - below))
+    top = size[1]
+    for row, height in zip(rows, heights, strict=True):
+        axes = _draw_row(figure, row, size, (labels, top - TOP), cell, letters)
+        top -= height
+    _draw_bar(figure, axes, size, (labels, top))
     return figure
+
+
+def _side_by_side(panels: Mapping[str, pd.DataFrame]) -> Iterator[list[str]]:
+    """Yield the titles of matrices that stand side by side: those with the same targets, so many at a time."""
+    by_targets = groupby(panels, key=lambda title: tuple(dict.fromkeys(panels[title]["target"])))
+    for _, titles in by_targets:
+        titles = list(titles)
+        yield from (titles[k : k + SIDE_BY_SIDE] for k in range(0, len(titles), SIDE_BY_SIDE))
+
+
+class _Row:
+    """Matrices that stand side by side and share their rows' labels.
+
+    Attributes:
+        titles: Of the matrices.
+        rates: Matrices by title.
+        images: Adversarial images of each source by title.
+        targets: Names of the rows.
+    """
+
+    def __init__(self, titles: Sequence[str], panels: Mapping[str, pd.DataFrame], order: str) -> None:
+        self.titles = titles
+        self.rates = {title: matrix(panels[title]) for title in titles}
+        self.images = {title: panels[title].drop_duplicates("source").set_index("source")["images"] for title in titles}
+        self.targets = _order([*self.rates.values()], order)
+
+    def of(self, title: str) -> list[str]:
+        """Return the sources of a matrix in the order of the rows."""
+        return [name for name in self.targets if name in set(self.rates[title].columns)]
+
+    @property
+    def sources(self) -> set[str]:
+        """All sources."""
+        return {name for title in self.titles for name in self.of(title)}
+
+    @property
+    def columns(self) -> int:
+        """Columns of the widest matrix."""
+        return max(len(self.of(title)) for title in self.titles)
+
+
+def _draw_row(
+    figure: Figure, row: _Row, size: np.ndarray, corner: tuple[float, float], cell: np.ndarray, letters: float
+) -> Axes:
+    """Draw matrices below and right of their upper left corner (millimetres) and return the last one's axes."""
+    for number, title in enumerate(row.titles):
+        sources = row.of(title)
+        extent = cell * (len(sources), len(row.targets))
+        left = corner[0] + number * (cell[0] * row.columns + GAP)
+        box = np.array([left, corner[1] - extent[1], *extent])
+        axes = figure.add_axes((*(box[:2] / size), *(box[2:] / size)))
+        _draw(axes, row.rates[title].loc[row.targets, sources], row.images[title][sources], tuple(cell), letters)
+        place = (left / size[0], (corner[1] + TOP - 2.6) / size[1])
+        figure.text(*place, title, fontsize=NORMAL, va="center")
+        if number == 0:
+            names = [display_name(name) for name in row.targets]
+            axes.set_yticks(np.arange(len(row.targets)) + 0.5, names, fontsize=letters)
+            axes.text(-0.7 / cell[0], -0.9 / cell[1], "images", ha="right", va="bottom", fontsize=letters, color=GREY)
+    return axes
 
 
 def _extent(text: str) -> float:

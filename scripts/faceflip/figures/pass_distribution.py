@@ -9,19 +9,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import read_attempts
+from faceflip.analysis.frames import FigureInputs, read_attempts
 from faceflip.analysis.run import RunDescription
 from faceflip.figures.distributions import draw_cumulative
-from faceflip.figures.options import FigureInputs, Options
 from faceflip.figures.style import GREY, SMALL
 
 TICKS = (0.5, 0.9, 0.99, 0.999, 0.9999)
 SMALLEST = 5e-5
 
 
-def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the cumulative distribution of 1 - PASS on a logarithmic scale."""
-    attempts = read_attempts(inputs["attempts"])
+    attempts = read_attempts(inputs["attempts"], run)
     attempts["loss"] = 1 - attempts["pass"]
 
     def finish(axes: Axes) -> None:

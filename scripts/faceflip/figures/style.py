@@ -13,6 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from faceflip.analysis.run import RunDescription
+from faceflip.catalogue import VERMILION
 from faceflip.io.files import replacing
 
 MM = 1 / 25.4
@@ -25,11 +26,8 @@ DPI = 300
 SMALL, NORMAL = 6.0, 7.0
 """Type sizes in points."""
 
-ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
-"""Of the palette of Okabe and Ito, which people with any colour vision can tell apart."""
 GREY, LIGHT = "#666666", "#D9D9D9"
 
-NETWORK_COLORS = {"euclidean": BLUE, "softmax": VERMILION, "moon": GREEN}
 NOTE = "Synthetic faces, drawn by this project: not CelebA."
 NOTE_HEIGHT = 3.5 * MM
 

@@ -1,4 +1,4 @@
-"""Flippability of each attribute with intervals: how sure the differences between attributes and networks are.
+"""Success per attribute with intervals: how sure the differences between attributes and networks are.
 
 Dots are shares of the attacked images that FFA with line search turns adversarial, lines are Wilson 95 % intervals;
 left the correctly classified images, right the misclassified ones. Attributes whose lines overlap cannot be ranked from
@@ -8,24 +8,26 @@ this sample. An attribute without a dot had no such image.
 import numpy as np
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import read_csv
-from faceflip.analysis.names import NETWORKS, SHORT_NETWORK_NAMES, SIGNS, display_name, ordered
+from faceflip.analysis.frames import FigureInputs, read_csv
+from faceflip.analysis.names import SIGNS, display_name, ordered
 from faceflip.analysis.run import RunDescription
-from faceflip.figures.options import FigureInputs, Options
-from faceflip.figures.style import COLUMN, MM, NETWORK_COLORS, SMALL, nothing, page
+from faceflip.catalogue import LINE
+from faceflip.figures.style import COLUMN, MM, SMALL, nothing, page
 
 
-def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
-    """Draw a row per attribute, by the rate of the separate networks with Euclidean loss."""
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
+    """Draw a row per attribute, by the rate of the first network."""
     success = read_csv(inputs["success"])
-    success = success[(success["method"] == "ffa") & (success["search"] == "line")]
-    first = success[(success["network"] == "euclidean") & (success["sign"] == "+")].set_index("attribute")["rate"]
+    success = success[success["search"] == LINE]
     if success.empty:
-        return nothing(run, "This run has no line search of FFA on converged networks.")
+        return nothing(run, "This run has no line search on converged networks.")
+    method = "ffa" if "ffa" in set(success["method"]) else success["method"].iloc[0]
+    success = success[success["method"] == method]
+    networks = ordered(success["network"], run.network_names)
+    first = success[(success["network"] == networks[0]) & (success["sign"] == "+")].set_index("attribute")["rate"]
     # From the bottom up: the rates ascending, attributes without one below and by alphabet from the top.
     names = ordered(success["attribute"])[::-1]
     names.sort(key=lambda name: np.nan_to_num(first.get(name, -1), nan=-1))
-    networks = ordered(success["network"], NETWORKS)
     figure = page(run, COLUMN, (22 + 3.9 * max(len(names), 5)) * MM)
     sides = figure.subplots(1, 2, sharey=True)
     for axes, sign in zip(sides, SIGNS, strict=True):
@@ -34,15 +36,15 @@ def draw(inputs: FigureInputs, run: RunDescription, options: Options) -> Figure:
             part = success[chosen].set_index("attribute").reindex(names)
             rates, places = 100 * part["rate"], np.arange(len(names)) + offset
             look = {
-                "color": NETWORK_COLORS[network],
+                "color": run.network(network).color,
                 "markersize": 2.4,
                 "elinewidth": 0.7,
-                "label": SHORT_NETWORK_NAMES[network],
+                "label": run.network(network).short,
             }
             spread = np.abs(100 * part[["low", "high"]].to_numpy().T - rates.to_numpy()) if "low" in part else None
             axes.errorbar(rates, places, xerr=spread, fmt="o", **look)
         axes.set_xlim(-3, 103)
-        axes.set_xlabel("adversarial by FFA\nwith line search, %")
+        axes.set_xlabel(f"adversarial by {method.upper()}\nwith line search, %")
         words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
         axes.set_title(words, loc="left", fontsize=SMALL)
         axes.grid(axis="x")

@@ -65,14 +65,15 @@ def shard_name(number: int) -> str:
     return f"{number:03d}"
 
 
-def root_of(file: Path, place: str) -> Path | None:
+def root_of(file: Path, place: Path | str) -> Path | None:
     """Return the folder in which a run's file has this place, or None where the file lies elsewhere.
 
     Args:
-        file: Where the file is.
+        file: Where the file is; the folder is named as the file is, relative or absolute.
         place: Where a run keeps it, such as ``results/attacks/.../000.h5``.
     """
-    file, depth = file.absolute(), len(Path(place).parts)
-    if file.parts[-depth:] != Path(place).parts:
+    parts = Path(place).parts
+    if file.absolute().parts[-len(parts) :] != parts:
         return None
-    return Path(*file.parts[:-depth])
+    named = file if len(file.parts) >= len(parts) else file.absolute()
+    return named.parents[len(parts) - 1]

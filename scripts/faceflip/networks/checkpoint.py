@@ -91,6 +91,8 @@ def load_checkpoint(
         network = build(spec)
         network.load_state_dict(content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
+    except UserError as error:  # such as code of one's own that is missing here
+        raise UserError(f"{path}: its network cannot be built: {error}") from error
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
     _require(path, "a network of loss", spec.loss, loss)

@@ -10,7 +10,7 @@ from faceflip.catalogue import find_architecture
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.initialisation import initialise
-from faceflip.networks.objectives import Objective, objective_of
+from faceflip.networks.objectives import objective_of
 from faceflip.registry import is_reference, load
 
 
@@ -49,21 +49,22 @@ class NetworkSpec:
 
 
 class AttributeNetwork(nn.Module):
-    """Scores of face images. Normalisation is part of the network, so everybody else works on pixels."""
+    """Scores of face images. Normalisation is part of the network, so everybody else works on pixels.
+
+    Attributes:
+        spec: What it was built from.
+        objective: Its loss, and how its scores are read.
+    """
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
+        self.objective = objective_of(spec.loss)
         outputs = self.objective.outputs(len(spec.attributes))
         self.layers = _layers(spec.architecture, outputs, spec.image_size)
         mean = torch.tensor(tuple(spec.architecture.input_mean)).view(1, 3, 1, 1)
         self.register_buffer("input_mean", mean, persistent=False)
         initialise(self.layers, spec.architecture.initialisation)
-
-    @property
-    def objective(self) -> Objective:
-        """The objective that the scores belong to."""
-        return objective_of(self.spec.loss)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores, shape (N, outputs), of float RGB images, shape (N, 3, H, W), values 0-255."""

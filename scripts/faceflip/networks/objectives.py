@@ -5,26 +5,27 @@ that a value of exactly zero counts as absent (eq. (2) of Rozsa et al. 2018). Ev
 attribute and of many: the loss of an image is the sum over its attributes. What the paper calls MOON is `Euclidean` for
 all attributes in one network.
 
-To add a loss, derive from `Objective` and write `loss`; the other methods are those of one score an attribute.
+To add a loss, derive from `Objective` and write `loss`. The other methods follow from `two_logits`.
 """
-
-from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from faceflip.catalogue import find_loss
-from faceflip.registry import load
+from faceflip.registry import load_class
 
 
 class Objective:
-    """A loss over scores together with the reading of the scores; here each attribute has one score.
+    """A loss over scores together with the reading of the scores.
+
+    Each attribute has one score, or two logits (absent, present) that stand side by side; the decision value is the
+    score, or present minus absent.
 
     Attributes:
         name: In the registry of losses, or the reference to one's own.
         separable: Whether the loss is a sum over attributes, so that one attribute's part of it can be taken alone.
-        two_logits: Whether an attribute has two scores, absent and present, and its decision value is their difference.
+        two_logits: Whether an attribute has two logits.
     """
 
     separable: bool = True
@@ -53,16 +54,16 @@ class Objective:
         """
         with torch.inference_mode(False), torch.enable_grad():
             scores = scores.detach().clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.loss(scores, labels).sum(), scores)
+            (gradient,) = torch.autograd.grad(self.loss(scores, labels.to(scores.dtype)).sum(), scores)
         return gradient
 
     def decision_values(self, scores: Tensor) -> Tensor:
-        """Return signed decision values, shape (N, attributes); above zero means present."""
-        return scores
+        """Return decision values, shape (N, attributes); above zero means present, so a tie of logits means absent."""
+        return scores[:, 1::2] - scores[:, 0::2] if self.two_logits else scores
 
     def carrier(self, attribute: Tensor, decision: Tensor) -> Tensor:
-        """Return which score carries the decisions on attributes (N,), as int64 (N,)."""
-        return attribute
+        """Return which score carries the decisions (N,) on attributes (N,), as int64 (N,): of two logits the larger."""
+        return 2 * attribute + (decision > 0) if self.two_logits else attribute
 
     def of_attribute(self, attribute: Tensor, outputs: int) -> Tensor:
         """Return which of so many scores are those of the attributes (N,), as bool (N, outputs)."""
@@ -71,7 +72,8 @@ class Objective:
 
     def value_gradient(self, attribute: Tensor, outputs: int) -> Tensor:
         """Return the derivative of the decision values on attributes (N,) by so many scores, shape (N, outputs)."""
-        return self.of_attribute(attribute, outputs).float()
+        own = self.of_attribute(attribute, outputs).float()
+        return own * own.new_tensor([-1.0, 1.0]).repeat(outputs // 2) if self.two_logits else own
 
 
 class Euclidean(Objective):
@@ -105,19 +107,6 @@ class Softmax(Objective):
         rise = labels * torch.sigmoid(-labels * self.decision_values(scores))
         return torch.stack([rise, -rise], dim=2).flatten(1)
 
-    def decision_values(self, scores: Tensor) -> Tensor:
-        """Return present minus absent: a tie counts as absent."""
-        return scores[:, 1::2] - scores[:, 0::2]
-
-    def carrier(self, attribute: Tensor, decision: Tensor) -> Tensor:
-        """Return the larger logit: that of the decision."""
-        return 2 * attribute + (decision > 0)
-
-    def value_gradient(self, attribute: Tensor, outputs: int) -> Tensor:
-        """Return -1 at absent and +1 at present."""
-        signs = torch.tensor([-1.0, 1.0], device=attribute.device).repeat(outputs // 2)
-        return self.of_attribute(attribute, outputs) * signs
-
 
 class BinaryCrossEntropy(Objective):
     """One score f for each attribute, its sigmoid the probability of *present*, and the sum of cross-entropies."""
@@ -131,14 +120,13 @@ class BinaryCrossEntropy(Objective):
         return -labels * torch.sigmoid(-labels * scores)
 
 
-@cache
 def objective_of(name: str) -> Objective:
     """Return the objective of a loss's name or reference.
 
     Raises:
-        UserError: There is no such loss.
+        UserError: There is no such loss, or the reference names something else.
     """
-    made = load(find_loss(name).target)()
+    made = load_class(find_loss(name).target, Objective)()
     made.name = name
     return made
 

@@ -13,7 +13,7 @@ def torchvision_model(name: str, outputs: int, image_size: tuple[int, int], **op
     Raises:
         UserError: torchvision has no such classification model.
     """
-    from torchvision import models  # takes seconds to import, so only where it is asked for
+    from torchvision import models  # takes seconds to import
 
     known = models.list_models(module=models)
     if name not in known:

@@ -1,9 +1,8 @@
 """A gallery of adversarial images: one of each kind for every network, attack and attribute, chosen by rule.
 
 A picture shows the original, ten times the perturbation around grey, and the perturbed image; small images are enlarged
-pixel by pixel. Chosen is
-the image with the median PASS among the adversarial ones, so a typical one; where none reaches the threshold, the
-flipped image with the highest PASS, which the gallery says.
+pixel by pixel. Chosen is the image with the median PASS among the adversarial ones, so a typical one; where none
+reaches the threshold, the flipped image with the highest PASS, which the gallery says.
 """
 
 import json
@@ -14,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faceflip.analysis.names import NETWORKS, ordered
-from faceflip.store.panels import LEAST_PANEL_WIDTH, visible
-from faceflip.workflow.plan import CHECKPOINTS
+from faceflip.analysis.names import ordered
+from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.attempt import Experiment
+from faceflip.pixels import enlargement, triptych
+from faceflip.store.panels import LEAST_PANEL_WIDTH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ class Picture:
 
     Attributes:
         file: Name of the picture in the gallery's folder.
-        network: Kind of network.
+        network: Name of the network.
         attack: Attack.
         attribute: Attacked attribute.
         image: Row in the dataset.
@@ -40,7 +41,8 @@ class Picture:
         present: Decision on the unperturbed image; the attack turned it round.
         correct: Whether that was right. If not, the perturbation corrects the network: a natural adversarial image.
         similarity: PASS.
-        epsilon: Line search: length along the ray, in pixel values. Iterative: number of steps of one pixel value.
+        epsilon: How far the attack went, in `unit`.
+        unit: ``pixel values`` along the ray, or ``steps`` of one pixel value.
         linf: Largest change of a pixel value.
         adversarial: Whether PASS reaches the threshold.
     """
@@ -55,19 +57,20 @@ class Picture:
     correct: bool
     similarity: float
     epsilon: float
+    unit: str
     linf: int
     adversarial: bool
 
 
-def choose(attempts: "pd.DataFrame", threshold: float) -> list[Picture]:
+def choose(attempts: "pd.DataFrame", run: RunDescription) -> list[Picture]:
     """Choose what the gallery shows of the converged networks.
 
     Args:
         attempts: The attempts table.
-        threshold: Least PASS of an adversarial image.
+        run: What was run.
     """
-    flipped = attempts[attempts["flipped"] & (attempts["checkpoint"] == CHECKPOINTS[-1])]
-    flipped = flipped.assign(adversarial=flipped["pass"] >= threshold)
+    flipped = attempts[attempts["flipped"] & (attempts["checkpoint"] == CONVERGED)]
+    flipped = flipped.assign(adversarial=flipped["pass"] >= run.threshold)
     keys = ["network", "attack", "attribute", "correct"]
     # The adversarial ones of a kind come first and by their PASS, the others from the highest PASS down.
     rank = flipped["pass"].where(flipped["adversarial"], -flipped["pass"])
@@ -91,36 +94,39 @@ def choose(attempts: "pd.DataFrame", threshold: float) -> list[Picture]:
                 correct=bool(correct),
                 similarity=float(row["pass"]),
                 epsilon=float(row["epsilon"]),
+                unit=run.attack(str(attack)).epsilon,
                 linf=int(row["linf"]),
                 adversarial=bool(row["adversarial"]),
             )
         )
-    attributes = ordered({picture.attribute for picture in pictures})
+    attributes, networks = ordered({picture.attribute for picture in pictures}), run.network_names
     return sorted(
         pictures,
-        key=lambda one: (attributes.index(one.attribute), NETWORKS.index(one.network), one.attack, not one.correct),
+        key=lambda one: (attributes.index(one.attribute), networks.index(one.network), one.attack, not one.correct),
     )
 
 
-def draw_gallery(pictures: Sequence[Picture], dataset: Path, stores: Sequence[Path], folder: Path) -> None:
+def draw_gallery(
+    pictures: Sequence[Picture], run: RunDescription, dataset: Path, stores: Sequence[str | Path], folder: Path
+) -> None:
     """Write the pictures, and what they show to `INDEX`.
 
     Args:
         pictures: From `choose`.
+        run: What was run.
         dataset: The packed dataset.
-        stores: The joined views of all attacks, named ``.../NETWORK/CHECKPOINT/ATTACK.h5``.
+        stores: The joined views of all attacks.
         folder: Where to write; made if it is missing.
     """
     from PIL import Image
 
     from faceflip.data.packed import open_dataset
-    from faceflip.store import open_store
+    from faceflip.store import find_store
 
     folder.mkdir(parents=True, exist_ok=True)
     images = open_dataset(dataset).images
-    paths = {path.with_suffix("").parts[-3:]: path for path in map(Path, stores)}
     for network, attack in sorted({(picture.network, picture.attack) for picture in pictures}):
-        with open_store(paths[network, CHECKPOINTS[-1], attack]) as store:
+        with find_store(stores, Experiment(run.sample["name"], network, CONVERGED, attack)) as store:
             rows = {
                 (attribute.decode(), int(image)): row
                 for row, (attribute, image) in enumerate(
@@ -143,9 +149,9 @@ def strip(image: np.ndarray, perturbation: np.ndarray) -> np.ndarray:
         perturbation: (H, W, 3) whole numbers, whose sum with the image is on 0-255.
     """
     gap = np.full((len(image), GAP, 3), 255, np.uint8)
-    perturbed = (image + perturbation.astype(np.int32)).astype(np.uint8)
-    panels = np.concatenate([image, gap, visible(perturbation), gap, perturbed], axis=1)
-    zoom = max(1, -(-LEAST_PANEL_WIDTH // image.shape[1]))
+    first, *others = triptych(image, perturbation)
+    panels = np.concatenate([first, *(each for picture in others for each in (gap, picture))], axis=1)
+    zoom = enlargement(image.shape[1], LEAST_PANEL_WIDTH)
     return panels.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceflip.analysis.html import environment, sheets_of
-from faceflip.analysis.make import TABLES
-from faceflip.analysis.make import reading_of as reading_of_table
-from faceflip.analysis.names import NETWORK_NAMES, display_name, ordered
+from faceflip.analysis.html import environment, sheets_of, table_page
+from faceflip.analysis.names import display_name, ordered
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
-from faceflip.figures.make import FIGURES
-from faceflip.figures.make import reading_of as reading_of_figure
-from faceflip.report.gallery import Picture
-from faceflip.workflow.products import PARTS, Product, Reading
+from faceflip.io.files import write_text
+from faceflip.report.gallery import Picture, read_gallery
+from faceflip.report.readme import facts, read_headlines, read_manifest
+from faceflip.report.runtime import runtime, sheet
+from faceflip.workflow.products import PARTS, Product, Reading, reading
 
-MATRICES = ("portability", "correlation")
+MATRICES = ("transferability", "correlation")
 """Tables that are heat maps."""
 SHORT = 30_000
 """Characters of a table's page up to which it is shown at once, and not only when it is opened."""
@@ -31,23 +30,73 @@ class Item:
     """A table or figure on the page.
 
     Attributes:
-        name: In its registry.
-        product: What the registry says of it.
-        reading: How to read it.
+        name: Of its files.
+        product: What is known of it.
         content: HTML of a table; empty for figures.
     """
 
     name: str
     product: Product
-    reading: Reading
     content: str = ""
+
+    @property
+    def reading(self) -> Reading:
+        """How to read it."""
+        return self.product.reading
+
+
+def write_pages(
+    page: Path,
+    runtime_page: Path,
+    run: RunDescription,
+    tables: Mapping[str, Product],
+    figures: Mapping[str, Product],
+    pages: Sequence[str | Path],
+    manifest: Path,
+    errors: Path,
+    attempts: Path,
+    gallery: Path,
+    benchmarks: Path,
+) -> None:
+    """Write the page of everything, and that of time and memory.
+
+    Args:
+        page: The file to write.
+        runtime_page: The file to write of time and memory.
+        run: What was run, with the options of the attacks.
+        tables: Of the run, by name.
+        figures: Of the run, by name.
+        pages: The web pages of the tables, in their order.
+        manifest: File of the dataset's manifest.
+        errors: File of the table of classification errors.
+        attempts: File of the attempts table.
+        gallery: Folder of the gallery.
+        benchmarks: Folder of what Snakemake measured.
+    """
+    time_and_memory = sheet(runtime(benchmarks))
+    contents = {
+        name: sheets_of(Path(file).read_text(encoding="utf-8")) for name, file in zip(tables, pages, strict=True)
+    }
+    html = index_page(
+        run,
+        facts(run, read_manifest(manifest)),
+        read_headlines(run, errors, attempts),
+        [Item(name, tables[name], contents[name]) for name in tables],
+        [Item(name, product) for name, product in figures.items()],
+        read_gallery(gallery),
+        time_and_memory,
+    )
+    write_text(page, html)
+    explained = reading("faceflip.report.runtime")
+    write_text(runtime_page, table_page("Time and memory", [time_and_memory], explained, run))
 
 
 def index_page(
     run: RunDescription,
     facts: Sequence[str],
     headlines: Sequence[str],
-    tables: Mapping[str, Path],
+    tables: Sequence[Item],
+    figures: Sequence[Item],
     pictures: Sequence[Picture],
     time_and_memory: Sheet,
 ) -> str:
@@ -57,40 +106,38 @@ def index_page(
         run: What was run.
         facts: More of that, a sentence each.
         headlines: What came out, a sentence each.
-        tables: The web page of each table by name.
+        tables: With their contents.
+        figures: In their order.
         pictures: The gallery.
         time_and_memory: From `faceflip.report.runtime`.
     """
-    contents = {name: sheets_of(path.read_text(encoding="utf-8")) for name, path in tables.items()}
-    in_parts = sorted(TABLES, key=lambda name: PARTS.index(TABLES[name].part))
-    items = [Item(name, TABLES[name], reading_of_table(name), contents[name]) for name in in_parts]
+    in_parts = sorted(tables, key=lambda item: PARTS.index(item.product.part))
     values: dict[str, Any] = {
         "title": "What the run found",
         "run": run,
         "facts": facts,
         "headlines": headlines,
-        "figures": [Item(name, FIGURES[name], reading_of_figure(name)) for name in FIGURES],
-        "tables": [item for item in items if item.name not in MATRICES],
-        "matrices": [item for item in items if item.name in MATRICES],
+        "figures": figures,
+        "tables": [item for item in in_parts if item.name not in MATRICES],
+        "matrices": [item for item in in_parts if item.name in MATRICES],
         "short": SHORT,
         "pictures": pictures,
-        "filters": _filters(pictures),
+        "filters": _filters(pictures, run),
         "time_and_memory": time_and_memory,
         "display_name": display_name,
-        "network_names": NETWORK_NAMES,
     }
     return environment().get_template("index.html").render(values)
 
 
-def _filters(pictures: Sequence[Picture]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _filters(pictures: Sequence[Picture], run: RunDescription) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Return what the gallery can be filtered by: key, name, and values with their names."""
     attributes = ordered({picture.attribute for picture in pictures})
-    networks = ordered({picture.network for picture in pictures}, NETWORK_NAMES)
+    networks = ordered({picture.network for picture in pictures}, run.network_names)
     attacks = sorted({picture.attack for picture in pictures})
     kinds = [("flipped", "was right, now wrong"), ("corrected", "was wrong, now right (natural)")]
     return [
         ("attribute", "Attribute", [(name, display_name(name)) for name in attributes]),
         ("attack", "Attack", [(name, name) for name in attacks]),
-        ("network", "Network", [(name, NETWORK_NAMES[name]) for name in networks]),
+        ("network", "Network", [(name, run.network(name).title) for name in networks]),
         ("kind", "Decision", kinds),
     ]

@@ -1,121 +1,157 @@
 """The page at the root of a run's results: what was run, what came out, and where everything is."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceflip.analysis.make import TABLES
-from faceflip.analysis.names import NETWORK_NAMES
 from faceflip.analysis.run import RunDescription
-from faceflip.data.celeba import ATTRIBUTES
-from faceflip.figures.make import FIGURES
+from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
+from faceflip.io.files import write_text
+from faceflip.workflow.products import Product
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PAPER_ITEMS = (
-    ("Fig. 1, adversarial images", (), ("figure1",)),
-    ("Fig. 2, classification error", ("classification_error",), ("figure2",)),
-    ("Fig. 3, adversarial success per attribute", ("success",), ("figure3",)),
-    ("Fig. 4, portability across separate networks", ("portability",), ("figure4",)),
-    ("Fig. 5, correlation of attributes on MOON", ("correlation",), ("figure5",)),
-    ("Table 1, flipped attributes by PASS", ("table1",), ()),
-    ("Table 2, two epochs and converged", ("table2",), ()),
-    ("Numbers of the text", ("statistics",), ()),
-    ("All numbers of the paper beside these", ("paper_comparison",), ()),
-)
+Products = Mapping[str, Product]
 
 
-def results_page(
+def write_readme(
+    page: Path,
     run: RunDescription,
-    manifest: Mapping[str, Any],
-    attacks: Mapping[str, Mapping[str, Any]],
-    errors: "pd.DataFrame",
-    attempts: "pd.DataFrame",
-) -> str:
+    tables: Products,
+    figures: Products,
+    manifest: Path,
+    errors: Path,
+    attempts: Path,
+) -> None:
     """Write the page as Markdown.
 
     Args:
-        run: What was run.
-        manifest: Of the dataset.
-        attacks: Options of each attack.
-        errors: The table of classification errors: columns method, attribute, error (a fraction), ...
-        attempts: The attempts table.
+        page: The file to write.
+        run: What was run, with the options of the attacks.
+        tables: Of the run, by name.
+        figures: Of the run, by name.
+        manifest: File of the dataset's manifest.
+        errors: File of the table of classification errors.
+        attempts: File of the attempts table.
     """
     sections = [
         "# Results",
         run.line,
         "[index.html](index.html) shows all of this in a browser.",
-        _list(facts(run, manifest, attacks)),
+        _list(facts(run, read_manifest(manifest))),
         "## In short",
-        _list(headlines(run, errors, attempts)),
+        _list(read_headlines(run, errors, attempts)),
         "## Where each item of the paper is",
-        "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(map(_paper_row, PAPER_ITEMS)),
-        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG, each with its "
-        "caption as text.",
+        "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(_paper_rows(tables, figures)),
+        "The folder `paper/` has them by the paper's names. Tables are there as CSV (every digit), Markdown, LaTeX and "
+        "HTML, figures as PDF and PNG, each with its caption as text.",
         "## Beyond the paper",
-        "\n".join(_other_items()),
+        "\n".join(_other_items(tables, figures)),
         "## Data",
         "- `attempts.parquet`: one row an attempt\n"
-        "- `predictions.parquet`: one row a score of a network on an image of the test split or the sample\n"
-        "- `transfers.parquet`: one row an adversarial image on another network\n"
+        "- `predictions.parquet`: one row a score of a network on an image of the test split or a sample\n"
+        "- `transfers.parquet`: one row an adversarial image on another network or output\n"
         "- `scans.parquet`: line searches repeated with every whole epsilon\n"
         "- `dataset/labels.csv`: counts of labels\n"
         "- every table is computed from these five, and nothing else\n"
-        "- `attacks/NETWORK/CHECKPOINT/ATTACK.h5`: the perturbations; `faceflip inspect`, `show`, `export` read them\n"
-        "- `networks/`: checkpoints and training histories\n"
+        "- `attacks/SAMPLE/NETWORK/CHECKPOINT/ATTACK.h5`: the perturbations; `faceflip inspect`, `show`, `export` read "
+        "them\n"
+        "- `networks/NETWORK/MEMBER/`: checkpoints and training histories\n"
         "- `dataset/manifest.json`: what was learned from and attacked\n"
         "- `benchmarks/`: time and memory of every job",
     ]
-    return "\n\n".join(sections) + "\n"
+    write_text(page, "\n\n".join(sections) + "\n")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of a dataset."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_headlines(run: RunDescription, errors: Path, attempts: Path) -> list[str]:
+    """Return `headlines` of the tables in these files."""
+    from faceflip.analysis.frames import read_attempts, read_csv
+
+    return headlines(run, read_csv(errors), read_attempts(attempts, run))
 
 
 def _list(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def facts(run: RunDescription, manifest: Mapping[str, Any], attacks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return what was run in more detail than the run's line; arguments as `results_page`."""
-    training = [
-        f"{name} {options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
-        f"{options['early_epoch']} to {options['max_epochs']} epochs"
-        for name, options in (("separate networks", run.training["separate"]), ("MOON", run.training["moon"]))
-    ]
+def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
+    """Return what was run in more detail than the run's line."""
     lines = [
         f"Dataset: fingerprint {manifest['fingerprint'][:16]}, decoded by {manifest['decoder']}, seed {run.seed}",
-        f"Separate networks: {', '.join(name.replace('_', ' ') for name in run.attributes)}",
-        f"Training: {'; '.join(training)}",
+        f"Attacked attributes: {', '.join(name.replace('_', ' ') for name in run.attacked)}",
     ]
-    for name, options in attacks.items():
-        lines.append(f"Attack {name}: " + ", ".join(f"{key} {value}" for key, value in options.items()))
+    for network in run.networks:
+        options = network.training
+        lines.append(
+            f"Network {network.name}: {network.title}, {len(network.attributes)} attributes; {options['batch_size']} "
+            f"images a batch, learning rate {options['learning_rate']:g}, {options['min_epochs']} to "
+            f"{options['max_epochs']} epochs"
+        )
+    for name, options in run.attacks.items():
+        lines.append(f"Attack {name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in options.items()))
     return lines
 
 
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFrame") -> list[str]:
-    """Return the few numbers that say most about a run; arguments as `results_page`."""
-    errors = errors[errors["attribute"].isin(ATTRIBUTES)]  # the table has rows of means, too
+    """Return the few numbers that say most about a run.
+
+    Args:
+        run: What was run.
+        errors: The table of classification errors: columns method, attribute, error (a fraction), ...
+        attempts: The attempts table.
+    """
+    errors = errors[~errors["attribute"].isin([MEAN, MEAN_ALL])]
     by_attribute = errors.set_index(["attribute", "method"])["error"].unstack()  # noqa: PD010
     lines = []
-    for method, name in NETWORK_NAMES.items():
-        if method in by_attribute:
-            both = by_attribute[[method, "trivial_train"]].dropna()
+    for network in run.networks:
+        if network.name in by_attribute:
+            both = by_attribute[[network.name, "trivial_train"]].dropna()
             lines.append(
-                f"{name[0].upper()}{name[1:]}: {both[method].mean():.1%} classification error on the test split, "
-                f"the mean over {len(both)} attributes; "
+                f"{network.title[0].upper()}{network.title[1:]}: {both[network.name].mean():.1%} classification error "
+                f"on the test split, the mean over {len(both)} attributes; "
                 f"Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
             )
+    if attempts.empty:
+        return [*lines, "This run attacks no network"]
     adversarial = attempts["flipped"] & (attempts["pass"] >= run.threshold)
     correct = attempts["correct"]
     lines.append(
         f"{len(attempts):,} attempts, of which {attempts['flipped'].mean():.1%} flipped the decision; flipped with "
-        f"PASS of at least {run.threshold:g}: {adversarial[correct].mean():.1%} of the correctly classified, "
-        f"{adversarial[~correct].mean():.1%} of the misclassified (natural adversarial images)"
+        f"PASS of at least {run.threshold:g}: {_share(adversarial[correct])} of the correctly classified, "
+        f"{_share(adversarial[~correct])} of the misclassified (natural adversarial images)"
     )
     return lines
 
 
-def _paper_row(item: tuple[str, tuple[str, ...], tuple[str, ...]]) -> str:
-    title, tables, figures = item
-    return f"| {title} | {', '.join(map(_table_link, tables))} | {', '.join(map(_figure_link, figures))} |"
+def _share(hits: "pd.Series") -> str:
+    return f"{hits.mean():.1%}" if len(hits) else "none"
+
+
+def _paper_rows(tables: Products, figures: Products) -> Iterator[str]:
+    """Yield a row for each item of the paper, figures first, with all that is about it, and one for its numbers."""
+    items = dict.fromkeys(each.paper for each in [*figures.values(), *tables.values()] if each.paper)
+    for item in items:
+        about = [name for name, each in figures.items() if each.paper == item]
+        computed = [name for name, each in tables.items() if each.paper == item or (not each.paper and name in about)]
+        title = next(each.title for each in [*figures.values(), *tables.values()] if each.paper == item)
+        yield f"| {item}, {title} | {_links(computed, _table_link)} | {_links(about, _figure_link)} |"
+    beside = [name for name, each in tables.items() if each.part == "Beside the paper" and not each.paper]
+    yield f"| Numbers of the text, and all of them beside these | {_links(beside, _table_link)} | |"
+
+
+def _links(names: Sequence[str], link: Any) -> str:
+    return ", ".join(map(link, names))
 
 
 def _table_link(name: str) -> str:
@@ -126,7 +162,11 @@ def _figure_link(name: str) -> str:
     return f"[{name}](figures/{name}.png)"
 
 
-def _other_items() -> list[str]:
-    tables, figures = ({name for item in PAPER_ITEMS for name in item[position]} for position in (1, 2))
-    rows = [f"- {entry.title}: {_table_link(name)}" for name, entry in TABLES.items() if name not in tables]
-    return rows + [f"- {entry.title}: {_figure_link(name)}" for name, entry in FIGURES.items() if name not in figures]
+def _other_items(tables: Products, figures: Products) -> Iterator[str]:
+    """Yield a line for each table and figure that is not about an item of the paper."""
+    for name, each in tables.items():
+        if not each.paper and name not in figures and each.part != "Beside the paper":
+            yield f"- {each.title}: {_table_link(name)}"
+    for name, each in figures.items():
+        if not each.paper:
+            yield f"- {each.title}: {_figure_link(name)}"

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faceflip.catalogue import SIMILARITIES
 from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.pixels import perturbed
 from faceflip.registry import load
 from faceflip.runtime.progress import ProgressCallback, counted
-from faceflip.similarity import pairs_a_call, parameters, score_table
+from faceflip.similarity import NAME, pairs_a_call, parameters
 from faceflip.store import Store, open_store
 from faceflip.store.scores import STORE_SHA256
 
@@ -22,11 +23,22 @@ if TYPE_CHECKING:
 def adversarial_blocks(
     store: Store, dataset: Dataset, rows: np.ndarray | None = None, size: int = 256
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield (rows, image rows of the dataset, adversarial images uint8) of flipped attempts, a block at a time."""
+    """Yield (rows, image rows of the dataset, adversarial images uint8) of flipped attempts, a block at a time.
+
+    Raises:
+        UserError: The perturbations cannot be read, or do not fit the dataset's images.
+    """
     images = store.column("image")
     for block in store.blocks(rows, size):
         originals = images[block.rows]
-        yield block.rows, originals, perturbed(np.take(dataset.images, originals, axis=0), block.perturbations)
+        try:
+            adversarial = perturbed(np.take(dataset.images, originals, axis=0), block.perturbations)
+        except ValueError as error:
+            raise UserError(
+                f"{store.path}: some of /perturbation[{block.rows[0]}..{block.rows[-1]}] do not fit the images of the "
+                f"dataset ({error}); give the dataset that was attacked"
+            ) from error
+        yield block.rows, originals, adversarial
 
 
 def score_shard(
@@ -59,13 +71,14 @@ def score_shard(
         `store_sha256`.
 
     Raises:
-        UserError: The store cannot be read, or belongs to another dataset.
+        UserError: The store cannot be read, or belongs to another dataset; a metric does not give N numbers.
     """
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
         digest = store.seal.sha256
         more = counted(progress, int((store.column("flipped") == 1).sum()))
         tables = [_unscored(len(store), metrics or ())]
+        score_table = load(SIMILARITIES[NAME].target)
         for rows, images, adversarial in adversarial_blocks(store, dataset, size=pairs_a_call(engine, device)):
             unique, index = np.unique(images, return_inverse=True)
             originals = np.take(dataset.images, unique, axis=0)
@@ -88,15 +101,22 @@ def score_shard(
 
 def _measured(name: str, reference: str, originals: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
     """Return a similarity of one's own, (N,) float64."""
-    values = np.asarray(load(reference)(originals, adversarial), dtype=np.float64)
+    metric = load(reference)
+    try:
+        values = np.asarray(metric(originals, adversarial), dtype=np.float64)
+    except Exception as error:
+        raise UserError(f"similarity.metrics.{name}: {reference} fails ({type(error).__name__}: {error})") from error
     if values.shape != (len(originals),):
-        raise UserError(f"similarity.metrics.{name}: {reference} gives shape {values.shape} for {len(originals)} pairs")
+        raise UserError(
+            f"similarity.metrics.{name}: {reference} gives an array of shape {values.shape} for {len(originals)} pairs "
+            f"of images; expected ({len(originals)},)"
+        )
     return values
 
 
 def _unscored(attempts: int, metrics: Iterable[str]) -> "pd.DataFrame":
     import pandas as pd
 
-    similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray", "ecc", *metrics), np.nan)
+    similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray", "ecc"), np.nan)
     table = pd.DataFrame(similarities, index=range(attempts))
-    return table.assign(iterations=np.int32(0), alignment="")
+    return table.assign(iterations=np.int32(0), alignment="", **dict.fromkeys(metrics, np.nan))

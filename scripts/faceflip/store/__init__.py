@@ -5,8 +5,18 @@ the shards of one attack, and `open_store` reads both.
 """
 
 from faceflip.store.header import StoreHeader
-from faceflip.store.reader import Block, JoinedStore, Shard, Store, open_store
+from faceflip.store.reader import Block, JoinedStore, Shard, Store, find_store, open_store
 from faceflip.store.view import write_joined_view
 from faceflip.store.writer import StoreWriter
 
-__all__ = ["Block", "JoinedStore", "Shard", "Store", "StoreHeader", "StoreWriter", "open_store", "write_joined_view"]
+__all__ = [
+    "Block",
+    "JoinedStore",
+    "Shard",
+    "Store",
+    "StoreHeader",
+    "StoreWriter",
+    "find_store",
+    "open_store",
+    "write_joined_view",
+]

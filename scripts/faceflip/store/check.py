@@ -19,7 +19,6 @@ from faceflip.outcomes import Outcome
 from faceflip.pixels import perturbed
 from faceflip.store import schema
 from faceflip.store.compression import COMPRESSIONS
-from faceflip.store.header import StoreHeader
 from faceflip.store.reader import JoinedStore, Shard, SourcesError, Store, open_store
 from faceflip.store.remedies import make, remake, target
 from faceflip.store.scores import read_scores_of, scores_path
@@ -190,12 +189,16 @@ class _Checker:
         if self.networks is None:
             return
         for name, recorded in store.header.checkpoint_sha256.items():
-            place = self._checkpoint(store.header, name)
+            place = self._checkpoint(store, name)
             found = self._digest(place)
             if found is None:
+                remedy = "give the networks that were attacked by --networks"
+                remedy += (
+                    ", those of the run of faceflip 0.1" if store.version == 1 else f"; if it is these, {make(place)}"
+                )
                 yield (
                     f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}; "
-                    f"give the networks that were attacked by --networks; if it is these, {make(place)}"
+                    f"{remedy}"
                 )
             elif found != recorded:
                 yield (
@@ -203,8 +206,11 @@ class _Checker:
                     f"networks that were by --networks; if it is these, the checkpoint has changed since"
                 )
 
-    def _checkpoint(self, header: StoreHeader, member: str) -> Path:
+    def _checkpoint(self, store: Store, member: str) -> Path:
         """Return where the folder of checkpoints has that of a member."""
+        header = store.header
+        if store.version == 1 and member == header.network:  # a network of all attributes had no folder for members
+            return self.networks / member / f"{header.checkpoint}.pt"
         place = CHECKPOINT.of(network=header.network, member=member, checkpoint=header.checkpoint)
         return self.networks / Path(place).relative_to(NETWORKS)
 
@@ -265,7 +271,7 @@ def _locate_damage(store: Store) -> str:
 
 def _attribute_problems(store: Store) -> Iterator[str]:
     attributes = store._file.attrs
-    expected = {"format": schema.FORMAT, "version": store.version}
+    expected = {"format": schema.FORMAT, "version": store.seal.version}
     if isinstance(store, Shard):
         expected["shard"] = store.header.shard
     for name, value in expected.items():

@@ -97,7 +97,7 @@ class StoreHeader:
     def from_attributes(cls, attributes: Mapping[str, Any]) -> "StoreHeader":
         """Read the header back; raises KeyError, naming the attribute, where one is missing."""
         return cls(
-            sample=str(attributes.get("sample", SAMPLE_OF_VERSION_1)),
+            sample=SAMPLE_OF_VERSION_1 if int(attributes["version"]) == 1 else str(attributes["sample"]),
             network=str(attributes["network"]),
             checkpoint=str(attributes["checkpoint"]),
             attack=str(attributes["attack"]),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.pixels import enlarged, triptych
+from faceflip.pixels import enlarged, enlargement, triptych
 from faceflip.store.reader import Store
 from faceflip.store.scores import read_scores
 
@@ -46,7 +46,7 @@ def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = store.image_shape
-    zoom = max(1, -(-LEAST_PANEL_WIDTH // width))
+    zoom = enlargement(width, LEAST_PANEL_WIDTH)
     line_height = height * zoom + CAPTION_HEIGHT + MARGIN
     sheet = Image.new("RGB", (3 * (width * zoom + MARGIN) + MARGIN, len(rows) * line_height + MARGIN), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import h5py
 import numpy as np
 
+from faceflip.attempt import Experiment
 from faceflip.errors import UserError, did_you_mean
 from faceflip.outcomes import Outcome
 from faceflip.pixels import perturbed
@@ -48,7 +49,7 @@ class Block(NamedTuple):
     perturbations: np.ndarray
 
 
-class Source(NamedTuple):
+class JoinedShard(NamedTuple):
     """One shard of a joined view, as the view names it: where it is, its part of the rows, and its seal's identity."""
 
     file: str
@@ -93,13 +94,13 @@ class Store(ABC):
     def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
         self.path = path
         self.seal = seal
+        self.version = seal.version
         self._file = file
         attributes = dict(file.attrs)
         try:
             complete = attributes["complete"] == 1
             self.header = StoreHeader.from_attributes(attributes)
             self.software: dict[str, str] = json.loads(attributes["software"])
-            self.version = int(attributes["version"])
             self.image_shape = (int(attributes["height"]), int(attributes["width"]))
             self._length = int(attributes["attempts"])
         except (KeyError, ValueError) as error:
@@ -399,6 +400,20 @@ def open_store(path: str | os.PathLike) -> Store:
             return store
 
 
+def find_store(paths: Iterable[str | os.PathLike], experiment: Experiment) -> Store:
+    """Open the one of several stores that holds an experiment, as its header says.
+
+    Raises:
+        UserError: None of them does, or one cannot be opened.
+    """
+    for path in paths:
+        store = open_store(path)
+        if store.header.experiment == experiment:
+            return store
+        store.close()
+    raise UserError(f"none of the stores given holds {experiment}; give those of the whole run")
+
+
 def _opened(path: Path) -> h5py.File:
     """Open for reading; without locks, because complete files never change and network file systems may have none."""
     try:
@@ -407,16 +422,16 @@ def _opened(path: Path) -> h5py.File:
         raise UserError(f"{path}: HDF5 cannot open it ({error}); {remake(path)}") from error
 
 
-def read_sources(path: Path, file: h5py.File) -> list[Source]:
+def read_sources(path: Path, file: h5py.File) -> list[JoinedShard]:
     """Return the shards of a joined view, in order."""
     group = file[schema.SOURCES]
     files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
     numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
     folder = os.fspath(path.parent)
-    return [Source(f"{folder}/{name}", *rest) for name, *rest in zip(files, *numbers, digests, strict=True)]
+    return [JoinedShard(f"{folder}/{name}", *rest) for name, *rest in zip(files, *numbers, digests, strict=True)]
 
 
-def source_faults(path: Path, sources: Sequence[Source]) -> dict[Path, str]:
+def source_faults(path: Path, sources: Sequence[JoinedShard]) -> dict[Path, str]:
     """Compare the shards with what the view was made of; return what is wrong, by shard."""
     faults = {}
     wrong = [source for source in sources if not source.is_there()]
@@ -434,7 +449,7 @@ def source_faults(path: Path, sources: Sequence[Source]) -> dict[Path, str]:
     return faults
 
 
-def require_sources(path: Path, sources: Sequence[Source]) -> None:
+def require_sources(path: Path, sources: Sequence[JoinedShard]) -> None:
     """Raise SourcesError, naming every faulty shard, unless all are what the view was made of."""
     faults = source_faults(path, sources)
     if faults:

@@ -34,7 +34,7 @@ OUTCOME = h5py.enum_dtype(
 
 
 @dataclass(frozen=True)
-class Column:
+class StoredField:
     """A field of the attempts (`faceflip.attempt.FIELDS`) as a store keeps it.
 
     `missing` is what a joined view shows for the attempts of a shard that is not there (and, for the floating-point
@@ -58,9 +58,9 @@ STORED = {"flipped": (np.dtype("<u1"), 255), "outcome": (OUTCOME, MISSING_OUTCOM
 """Types and missing values of the fields that a store keeps as others than they are in memory."""
 
 
-def _column(field: Field) -> Column:
+def _column(field: Field) -> StoredField:
     dtype, missing = STORED.get(field.name, (field.dtype and np.dtype(field.dtype), field.missing))
-    return Column(field.name, dtype, missing, field.description, field.origin != "derived")
+    return StoredField(field.name, dtype, missing, field.description, field.origin != "derived")
 
 
 COLUMNS = tuple(map(_column, FIELDS))

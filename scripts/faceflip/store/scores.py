@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.io.paths import SCORES, STORE, root_of, shard_name
+from faceflip.io.paths import RESULTS, SCORES, STORE, root_of, shard_name
 from faceflip.io.tables import read_table
 from faceflip.store.reader import Shard, Store
 from faceflip.store.remedies import remake
@@ -19,10 +19,16 @@ STORE_SHA256 = "store_sha256"
 
 
 def scores_path(shard: Shard) -> Path | None:
-    """Return where a run keeps the scores of a shard, or None where the shard does not lie in a run's results."""
+    """Return where a run keeps the scores of a shard, or None where the shard does not lie in a run's results.
+
+    The results folder may have been renamed, so only what is below it counts.
+    """
     place = {**vars(shard.header.experiment), "shard": shard_name(shard.header.shard)}
-    root = root_of(shard.path, STORE.of(**place))
-    return None if root is None else root / SCORES.of(**place)
+    if shard.version == 1:
+        place["sample"] = ""  # there was one, and no folder for it
+    store, scores = (Path(pattern.of(**place)).relative_to(RESULTS) for pattern in (STORE, SCORES))
+    results = root_of(shard.path, store)
+    return None if results is None else results / scores
 
 
 def read_scores_of(shard: Shard, file: Path | str) -> "pd.DataFrame":

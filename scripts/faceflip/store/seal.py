@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from faceflip.errors import UserError
 from faceflip.store.remedies import make, remake
-from faceflip.store.schema import FORMAT, USER_BLOCK, VERSION
+from faceflip.store.schema import FORMAT, READABLE, USER_BLOCK, VERSION
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 READ_BYTES = 1 << 20
@@ -25,15 +25,17 @@ READ_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Seal:
-    """Size and digests of a store.
+    """Format version, size and digests of a store.
 
     Attributes:
+        version: of the format.
         bytes: size of the whole file.
         structure_bytes: where the perturbations' data begin; to the end of the file there is nothing else.
         structure_sha256: SHA-256 of the bytes from 512 to `structure_bytes`.
         sha256: SHA-256 of the bytes from 512 to the end.
     """
 
+    version: int
     bytes: int
     structure_bytes: int
     structure_sha256: str
@@ -45,7 +47,7 @@ def write_seal(path: Path, structure_bytes: int) -> None:
     with path.open("r+b") as file:
         size = os.fstat(file.fileno()).st_size
         structure, whole = _digests(file, structure_bytes, size)
-        fields = {"format": FORMAT, "version": VERSION, **asdict(Seal(size, structure_bytes, structure, whole))}
+        fields = {"format": FORMAT, **asdict(Seal(VERSION, size, structure_bytes, structure, whole))}
         file.seek(0)
         file.write(_closed(json.dumps(fields).encode("ascii").removesuffix(b"}")))
 
@@ -116,12 +118,12 @@ def _parse(path: Path, block: bytes) -> Seal:
     line = block.rstrip(b"\0")
     try:
         fields = json.loads(line)
-        version = int(fields.pop("version"))
+        version = int(fields["version"])
         if version > VERSION:
             raise UserError(
                 f"{path}: has format version {version}, this faceflip reads up to {VERSION}; install a newer faceflip"
             )
-        if line == _closed(line.rpartition(b', "crc32"')[0]):
+        if version in READABLE and line == _closed(line.rpartition(b', "crc32"')[0]):
             del fields["format"], fields["crc32"]
             return Seal(**fields)
     except (ValueError, TypeError, KeyError):

@@ -18,7 +18,7 @@ from faceflip.store.writer import hdf5_image, write_attributes
 
 
 def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.PathLike]) -> None:
-    """Join all shards of one network, checkpoint and attack, after checking every byte of them.
+    """Join all shards of one experiment, after checking every byte of them.
 
     The view names the shards by their path from its own folder, so that both can be moved together.
 
@@ -27,7 +27,8 @@ def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.Pa
         shard_paths: the shards, in any order.
 
     Raises:
-        UserError: shards that are damaged, of different runs, missing from the sequence or there twice; all are named.
+        UserError: shards that are damaged, of different runs or format versions, missing from the sequence or there
+            twice; all are named.
     """
     path = Path(path)
     shards: list[Shard] = []
@@ -65,7 +66,7 @@ def run_faults(shards: Sequence[Shard]) -> list[str]:
     """Return which shards differ from most in what all shards of a run have in common."""
     faults = []
     checkpoints: dict[str, str] = {}
-    runs = [{**shard.header.run, "image size": shard.image_shape} for shard in shards]
+    runs = [{"format version": shard.version, **shard.header.run, "image size": shard.image_shape} for shard in shards]
     usual = max(range(len(runs)), key=lambda number: runs.count(runs[number]), default=0)
     for shard, run in zip(shards, runs, strict=True):
         for name, value in run.items():

@@ -57,7 +57,7 @@ class Feed:
             examples: The images.
             device: Where the batches are needed.
             residence: Whether a GPU holds all images: ``auto`` (if half of its free memory suffices), ``always`` or
-                ``never``. On a CPU the memory map is in memory as far as there is room, so nothing is copied.
+                ``never``. On a CPU nothing is copied: the system keeps the memory map in memory where there is room.
         """
         self._examples, self._device = examples, device
         self._labels = torch.from_numpy(np.ascontiguousarray(examples.labels)).to(device)

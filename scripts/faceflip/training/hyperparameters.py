@@ -69,7 +69,7 @@ class TrainingOptions(Declared):
         return kept | {self.converged_epoch(validation_errors)} if epochs >= self.min_epochs else kept
 
     def finished(self, validation_errors: Sequence[float]) -> bool:
-        """Tell whether training ends after the epochs that these errors belong to."""
+        """Return whether training ends after the epochs that these errors belong to."""
         epochs = len(validation_errors)
         if epochs < self.least_epochs:
             return False

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from faceflip.errors import UserError
-from faceflip.networks import AttributeNetwork, decisions
 from faceflip.networks.inference import scores
+from faceflip.networks.network import AttributeNetwork
+from faceflip.networks.objectives import decisions
 from faceflip.runtime.progress import NotedProgress
 from faceflip.training.feed import Feed, LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions

@@ -5,9 +5,8 @@ import time
 import numpy as np
 import torch
 
-from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.network import NetworkSpec, build
 from faceflip.training.feed import Feed, LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import Training
@@ -24,7 +23,7 @@ def images_per_second(
     width, height = spec.image_size
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (options.batch_size, height, width, 3), dtype=np.uint8)
-    labels = random.choice([-1, 1], (options.batch_size, len(ATTRIBUTES))).astype(np.int8)[:, : len(spec.attributes)]
+    labels = random.choice([-1, 1], (options.batch_size, len(spec.attributes))).astype(np.int8)
     noise = LabelledImages(images, np.arange(len(images)), labels)
     training = Training(build(spec, seed=0).to(device), noise, noise, options, seed=0)
     try:

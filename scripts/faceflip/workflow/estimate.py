@@ -10,16 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from faceflip.analysis.make import TABLES
-from faceflip.attacks import Options, find
-from faceflip.data import celeba
+from faceflip.attempt import Experiment
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, SPLITS, WIDTH
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
-from faceflip.figures.make import FIGURES
-from faceflip.networks import NetworkSpec
-from faceflip.training import TrainingOptions
-from faceflip.workflow.config import Config
-from faceflip.workflow.plan import CHECKPOINTS, MOON, SEPARATE, Experiment, Plan, attributes_of_network
+from faceflip.networks.network import NetworkSpec, outline
+from faceflip.workflow.jobs import rules_of
+from faceflip.workflow.plan import Plan, PlannedNetwork
+from faceflip.workflow.settings import Settings
 
 FACE_BYTES = 11_000
 """Of a drawn face as JPEG."""
@@ -54,8 +52,6 @@ def cost_of(spec: NetworkSpec) -> Cost:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from faceflip.networks import outline
-
     def counted(training: bool, gradient: bool) -> int:
         network.requires_grad_(training)
         width, height = spec.image_size
@@ -77,171 +73,135 @@ def cost_of(spec: NetworkSpec) -> Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a valid configuration asks for.
+    """What a configuration asks for.
 
     Attributes:
-        config: The configuration.
+        plan: Its networks, attacks and experiments.
         images: Number of images of each split.
     """
 
-    config: Config
+    plan: Plan
     images: Mapping[str, int]
 
     @classmethod
-    def of(cls, config: Config) -> "Estimate":
+    def of(cls, settings: Settings) -> "Estimate":
         """Count the images: those to be drawn, those annotated, or CelebA's where its text files are not there yet."""
-        folder = config["dataset"]["celeba"]
+        plan, folder = Plan(settings), settings.dataset.celeba
         if folder is None:
-            return cls(config, {split: config["synthetic"][split] for split in celeba.SPLITS})
+            return cls(plan, {split: getattr(settings.synthetic, split) for split in SPLITS})
         layout = find_celeba(folder, images=False) if Path(folder).exists() else None
         if layout is None or layout.annotations is None or layout.partition is None:
-            return cls(config, celeba.SPLIT_SIZES)
+            return cls(plan, SPLIT_SIZES)
         splits = read_labels(layout).table["split"].tolist()
-        return cls(config, {split: splits.count(split) for split in celeba.SPLITS})
+        return cls(plan, {split: splits.count(split) for split in SPLITS})
 
-    @cached_property
-    def plan(self) -> Plan:
-        """Which attacks on which checkpoints."""
-        return Plan.from_config(self.config)
+    @property
+    def settings(self) -> Settings:
+        """The configuration."""
+        return self.plan.settings
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the images in pixels."""
+        width, height = self.settings.dataset.image_size or (WIDTH, HEIGHT)
+        return width, height
 
     def spec(self, network: str) -> NetworkSpec:
-        """Return the specification of a network of a kind."""
-        size = tuple(self.config["dataset"]["image_size"] or (celeba.WIDTH, celeba.HEIGHT))
-        attributes = attributes_of_network(network, self.plan.attributes[0])
-        return NetworkSpec.from_dict(
-            {"objective": network, "attributes": attributes, "image_size": size, **self.config["network"]}
-        )
-
-    def options(self, network: str) -> TrainingOptions:
-        """Return how a network of a kind is trained."""
-        return TrainingOptions(**self.config["training"][MOON if network == MOON else "separate"])
+        """Return the specification of the first member of a network; the others cost the same."""
+        planned = self.plan.networks[network]
+        attributes, settings = planned.attributes_of(planned.members[0]), planned.settings
+        return NetworkSpec(settings.loss, attributes, self.image_size, settings.architecture)
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
-        """Of a network of each kind."""
-        return {network: cost_of(self.spec(network)) for network in (*SEPARATE, MOON)}
-
-    @property
-    def networks(self) -> dict[str, int]:
-        """Number of networks of each kind."""
-        return {network: len(list(self.plan.members(network))) for network in (*SEPARATE, MOON)}
-
-    @property
-    def attempts(self) -> int:
-        """Number of attempts of one experiment."""
-        return len(self.plan.attributes) * self.plan.images
+        """Of a member of each network."""
+        return {network: cost_of(self.spec(network)) for network in self.plan.networks}
 
     def jobs(self) -> dict[str, int]:
         """Return the number of jobs of each rule, as Snakemake counts them, of a run from the beginning."""
-        plan, separate = self.plan, len(SEPARATE) * len(self.plan.attributes)
-        shards = len(plan.experiments) * len(plan.shards)
-        return {
-            **({"synthesize_faces": 1} if self.config["dataset"]["celeba"] is None else {}),
-            "pack_dataset": 1,
-            "draw_sample": 1,
-            "train_network": separate,
-            "train_moon": 1,
-            "predict_network": separate,
-            "predict_moon": 1,
-            "attack_shard": shards,
-            "join_shards": len(plan.experiments),
-            "score_shard": shards,
-            "transfer_shard": len(plan.transfers) * len(plan.shards),
-            "scan_lines": 1,
-            **dict.fromkeys(("collect_attempts", "collect_predictions", "collect_transfers", "describe_run"), 1),
-            "make_table": len(TABLES),
-            "make_figure": len(FIGURES),
-            **dict.fromkeys(("draw_gallery", "write_readme", "write_index"), 1),
-            "take_inventory": 8 - (self.config["dataset"]["celeba"] is not None),
-            "all": 1,
-        }
+        return {**{name: len(rule.jobs) for name, rule in rules_of(self.plan).items() if rule.jobs}, "all": 1}
 
     def disk(self) -> dict[str, int]:
         """Return bytes by kind of file."""
-        width, height = self.spec(MOON).image_size
-        total, pixels = sum(self.images.values()), 3 * width * height
-        weights = {network: 4 * cost.parameters for network, cost in self.costs.items()}
+        plan, total = self.plan, sum(self.images.values())
+        width, height = self.image_size
+        attempts = {each: plan.attempts_of(each) for each in plan.experiments}
         rows = {
-            "attempts": len(self.plan.experiments) * self.attempts,
-            "predictions": sum(
-                count * len(CHECKPOINTS) * len(self.spec(network).attributes) * self._predicted
-                for network, count in self.networks.items()
-            ),
-            "transfers": sum(self.attempts * self._watched(experiment) for experiment in self.plan.transfers),
+            "attempts": sum(attempts.values()),
+            "predictions": sum(self._predictions(each) * len(each.attributes) for each in plan.networks.values()),
+            "transfers": sum(attempts[each] * len(plan.networks[each.network].attributes) for each in plan.transfers),
         }
-        drawn = {"drawn faces": FACE_BYTES * total} if self.config["dataset"]["celeba"] is None else {}
+        drawn = {"drawn faces": FACE_BYTES * total} if self.settings.dataset.celeba is None else {}
         return {
             **drawn,
-            "packed dataset": total * (pixels + len(celeba.ATTRIBUTES) + 16),
-            "checkpoints": sum(count * len(CHECKPOINTS) * weights[network] for network, count in self.networks.items()),
+            "packed dataset": total * (3 * width * height + len(ATTRIBUTES) + 16),
+            "checkpoints": sum(
+                len(each.members) * len(each.checkpoints) * 4 * self.costs[name].parameters
+                for name, each in plan.networks.items()
+            ),
             "perturbation stores": round(
                 sum(
-                    self.attempts * pixels * find(experiment.attack).share_of_raw
-                    for experiment in self.plan.experiments
+                    count * 3 * width * height * plan.attacks[each.attack].entry.share_of_raw
+                    for each, count in attempts.items()
                 )
             ),
             "tables": sum(count * ROW_BYTES[table] for table, count in rows.items()),
         }
 
     def unfinished_bytes(self) -> int:
-        """Return what a training under way takes until it ends: the last state, the next one, and three checkpoints.
+        """Return what a training under way takes at most until it ends: its last state, the next one, and checkpoints.
 
-        A state is weights and mean squares of gradients; the checkpoints are the early one, the best, and a better one.
+        A state is weights and mean squares of gradients; the checkpoints are those kept, and one better than the best.
         """
-        return (2 * 2 + 3) * 4 * max(cost.parameters for cost in self.costs.values())
+        networks = self.plan.networks.items()
+        return max((2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[name].parameters for name, each in networks)
 
     def multiply_adds(self) -> dict[str, int]:
         """Return multiply-adds by stage."""
-        training = {network: count * self._training(network) for network, count in self.networks.items()}
+        plan = self.plan
         return {
-            "training of separate networks": sum(training[network] for network in SEPARATE),
-            "training of MOON": training[MOON],
+            **{f"training of {each.title}": self._training(each) for each in plan.networks.values()},
             "predictions": sum(
-                count * len(CHECKPOINTS) * self._predicted * self.costs[network].forward
-                for network, count in self.networks.items()
+                len(each.members) * self._predictions(each) * self.costs[name].forward
+                for name, each in plan.networks.items()
             ),
-            "attacks": sum(self.attack(experiment) for experiment in self.plan.experiments),
-            "scans": sum(self._scan(experiment) for experiment in self.plan.scanned),
-            "transfer": sum(self._transfer(experiment) for experiment in self.plan.transfers),
+            "attacks": sum(map(self.attack, plan.experiments)),
+            "scans": sum(map(self._scan, plan.scanned)),
+            "transfer": sum(map(self._transfer, plan.transfers)),
         }
 
     def attack(self, experiment: Experiment) -> int:
         """Return the multiply-adds of the attempts of one experiment."""
-        attack, cost = find(experiment.attack), self.costs[experiment.network]
-        return self.attempts * (attack.gradients * cost.gradient + attack.forwards * cost.forward)
+        attack, cost = self.plan.attacks[experiment.attack].entry, self.costs[experiment.network]
+        passes = attack.gradients * cost.gradient + attack.forwards * cost.forward
+        return self.plan.attempts_of(experiment) * passes
 
-    @property
-    def _predicted(self) -> int:
-        """Images that each checkpoint is run on."""
-        return self.images["test"] + self.plan.images
-
-    def _watched(self, experiment: Experiment) -> int:
-        """Return the number of decisions that are watched for each adversarial image of an experiment."""
-        return self.networks[experiment.network] * len(self.spec(experiment.network).attributes)
-
-    def _training(self, network: str) -> int:
-        options, cost = self.options(network), self.costs[network]
+    def _training(self, network: PlannedNetwork) -> int:
+        options, cost = network.settings.training, self.costs[network.name]
         learned = self.images["train"] // options.batch_size * options.batch_size
-        return options.max_epochs * (learned * cost.training + self.images["validation"] * cost.forward)
+        epoch = learned * cost.training + self.images["validation"] * cost.forward
+        return len(network.members) * options.max_epochs * epoch
+
+    def _predictions(self, network: PlannedNetwork) -> int:
+        """Images that each member is run on, by all its checkpoints together: the test split and samples."""
+        sampled = sum(self.settings.samples[name].images for name in self.plan.samples_of(network.name))
+        return len(network.checkpoints) * (self.images["test"] + sampled)
 
     def _scan(self, experiment: Experiment) -> int:
         """One gradient, and at most a forward pass for every whole epsilon and for the bisection after it."""
-        images = min(self.config["analysis"]["scan_images"], self.plan.images)
-        options = Options.of(self.config["attacks"][experiment.attack])
-        forwards = int(options.max_epsilon) + find(experiment.attack).forwards
-        cost = self.costs[experiment.network]
-        return len(self.plan.attributes) * images * (cost.gradient + forwards * cost.forward)
+        attack, cost = self.plan.attacks[experiment.attack], self.costs[experiment.network]
+        images = min(self.settings.analysis.scan_images, self.settings.samples[experiment.sample].images)
+        forwards = int(attack.settings.max_epsilon) + attack.entry.forwards
+        attempts = len(self.plan.networks[experiment.network].attacked) * images
+        return attempts * (cost.gradient + forwards * cost.forward)
 
     def _transfer(self, experiment: Experiment) -> int:
-        """Each target sees every adversarial image, and once a shard every unperturbed one."""
-        images = sum(
-            (part.stop - part.start) for shard in self.plan.shards for part in self.plan.attempts(shard)
-        ) + sum(self._unperturbed(shard) for shard in self.plan.shards)
-        return self.networks[experiment.network] * images * self.costs[experiment.network].forward
-
-    def _unperturbed(self, shard: str) -> int:
-        parts = self.plan.attempts(shard)
-        return len({image for part in parts for image in range(part.start, part.stop)})
+        """Each member sees every adversarial image, and once a shard every unperturbed one."""
+        shown, images = 0, self.settings.samples[experiment.sample].images
+        for shard in self.plan.shards(experiment):
+            attempts = sum(part.stop - part.start for part in self.plan.parts(experiment, shard))
+            shown += attempts + min(attempts, images)  # attempts that follow each other are on different images
+        return len(self.plan.networks[experiment.network].members) * shown * self.costs[experiment.network].forward
 
 
 def as_json(estimate: Estimate, rate: float | None) -> dict[str, Any]:

@@ -161,7 +161,9 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
         "stores": rules["join_shards"].files,
         "histories": rules["train_network"].output("history"),
     }
-    found = {role: files[role] if role in files else paths.TABLE.of(table=role, format="csv") for role in product.inputs}
+    found = {
+        role: files[role] if role in files else paths.TABLE.of(table=role, format="csv") for role in product.inputs
+    }
     return found | ({"code": product.module} if product.module.endswith(".py") else {})
 
 

@@ -7,40 +7,52 @@ from typing import Any
 from faceflip.errors import UserError
 from faceflip.io.paths import RESULTS
 
-OLD_NETWORKS = ("euclidean", "softmax", "moon")
+OLD_NETWORKS = {
+    "euclidean": {"loss": "euclidean", "per": "attribute"},
+    "softmax": {"loss": "softmax", "per": "attribute"},
+    "moon": {"loss": "euclidean", "per": "all", "title": "MOON"},
+}
+OLD_KINDS = ("separate", "moon")
+OLD_EARLY = "epoch2"
+"""What the checkpoint of the early epoch was called, whichever that was."""
 
 
 def text_for_today(config: Mapping[str, Any]) -> str | None:
-    """Return the YAML to put in place of the keys of version 0.1, or None where there are none."""
-    if not isinstance(config, Mapping):
-        return None
+    """Return the YAML to put in place of the keys of version 0.1, or None where there are none.
+
+    Args:
+        config: All of a configuration: the keys of 0.1 may have been laid over a config.yaml of today.
+    """
     new: dict[str, Any] = {}
-    early = 2
-    if "sample" in config:
+    if isinstance(config.get("sample"), Mapping):
         new["samples"] = {"paper": config["sample"]}
     if isinstance(config.get("network"), Mapping):
         new["architecture"] = _architecture(config["network"])
-    training = config.get("training")
-    if isinstance(training, Mapping) and {"separate", "moon"} & set(training):
-        separate = _training(training.get("separate"))
-        moon = {key: value for key, value in _training(training.get("moon")).items() if separate.get(key) != value}
-        moon.pop("checkpoints", None)
-        new["training"] = separate
-        early = separate.get("min_epochs", early)
-        new["networks"] = {"moon": {"training": moon}} if moon else {}
-    experiments = config.get("experiments")
-    if isinstance(experiments, Mapping):
-        old = {name: each for name, each in experiments.items() if name in OLD_NETWORKS and isinstance(each, Mapping)}
-        if any(isinstance(attacks, list) for each in old.values() for attacks in each.values()):
-            names = {"epoch2": f"epoch{early}"}
-            old = {name: {names.get(key, key): attacks for key, attacks in each.items()} for name, each in old.items()}
-            new["experiments"] = {"paper": old}
+    training = _mapping(config.get("training"))
+    known = _mapping(config.get("networks"))
+    early = None
+    if set(OLD_KINDS) & set(training):
+        separate, moon = (_training(training.get(kind)) for kind in OLD_KINDS)
+        own = _mapping(_mapping(known.get("moon")).get("training"))
+        common = {key: value for key, value in training.items() if key not in OLD_KINDS}
+        before, after = {**common, **own, **moon}, {**common, **separate, **own}
+        different = {key: each for key, each in before.items() if key != "checkpoints" and after.get(key) != each}
+        new["training"], new["networks"] = separate, {"moon": {"training": different}} if different else {}
+        early = separate.get("min_epochs")
+    if new and not known:  # nothing of today's config.yaml is there
+        named = _mapping(new.get("networks"))
+        new["networks"] = {name: {**each, **named.get(name, {})} for name, each in OLD_NETWORKS.items()}
+    new["experiments"] = _experiments(_mapping(config.get("experiments")), f"epoch{early}" if early else OLD_EARLY)
     new = {key: value for key, value in new.items() if value}
     if not new:
         return None
     import yaml
 
     return yaml.safe_dump(new, sort_keys=False, default_flow_style=None, width=110)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _architecture(network: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,9 +63,26 @@ def _architecture(network: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(options: Any) -> dict[str, Any]:
-    old = dict(options) if isinstance(options, Mapping) else {}
+    old = dict(_mapping(options))
     early = old.pop("early_epoch", None)
     return old if early is None else {**old, "checkpoints": [early], "min_epochs": early}
+
+
+def _experiments(experiments: Mapping[str, Any], early: str) -> dict[str, Any]:
+    """Return the experiments of 0.1 as those of a sample, and those of today with another early checkpoint."""
+    today = _mapping(experiments.get("paper"))
+    old = {
+        name: each
+        for name, each in experiments.items()
+        if name in OLD_NETWORKS and any(isinstance(attacks, list) for attacks in _mapping(each).values())
+    }
+    found: dict[str, Any] = {}
+    for name in today | old:
+        here, below = _mapping(old.get(name, today.get(name))), _mapping(today.get(name))
+        gone = {OLD_EARLY: None} if early != OLD_EARLY and OLD_EARLY in {**here, **below} else {}
+        if name in old or gone:
+            found[name] = {**gone, **{early if key == OLD_EARLY else key: each for key, each in here.items()}}
+    return {"paper": found} if found else {}
 
 
 def require_results_of_today(directory: Path | str = ".") -> None:

@@ -12,16 +12,18 @@ from typing import Any
 
 from faceflip.attempt import Experiment
 from faceflip.catalogue import (
+    ATTACKS,
     BLACK,
     BLUE,
     GREEN,
     LINE,
+    LOSSES,
     ORANGE,
     PURPLE,
     SEARCHES,
     SKY,
     VERMILION,
-    Attack,
+    AttackEntry,
     find_loss,
     find_search,
     parts_of,
@@ -137,7 +139,7 @@ class PlannedAttack:
     settings: AttackSettings
 
     @cached_property
-    def entry(self) -> Attack:
+    def entry(self) -> AttackEntry:
         """Direction, search and cost."""
         return self.settings.attack(self.name)
 
@@ -162,7 +164,14 @@ class PlannedAttack:
     def description(self) -> dict[str, str]:
         """Return what tables and figures need to know of it, as plain values."""
         method, kind = self.parts
-        return {"name": self.name, "method": method, "search": kind, "epsilon": find_search(self.entry.search).epsilon}
+        note = "raises the loss of the attacked attribute alone (fgs_scope: attribute), not that of the whole network"
+        return {
+            "name": self.name,
+            "method": method,
+            "search": kind,
+            "epsilon": find_search(self.entry.search).epsilon,
+            "note": note if self.settings.fgs_scope == "attribute" else "",
+        }
 
 
 @dataclass(frozen=True)
@@ -177,12 +186,13 @@ class Plan:
 
     @cached_property
     def networks(self) -> dict[str, PlannedNetwork]:
-        """The networks by name, in the order of the configuration."""
-        titles = {name: _titles(each) for name, each in self.settings.networks.items()}
+        """The networks by name: those for one attribute first, then by loss, as overlays may shuffle a configuration."""
+        networks = dict(sorted(self.settings.networks.items(), key=lambda item: _place(item[1])))
+        titles = {name: _titles(each) for name, each in networks.items()}
         shorts = [short for _, short in titles.values()]
-        colors = _colors(self.settings.networks)
+        colors = _colors(networks)
         made = {}
-        for name, each in self.settings.networks.items():
+        for name, each in networks.items():
             attacked = self.settings.attacked
             attributes = tuple(each.attributes or (ATTRIBUTES if each.per == ALL else attacked))
             title, short = titles[name]
@@ -194,19 +204,22 @@ class Plan:
 
     @cached_property
     def attacks(self) -> dict[str, PlannedAttack]:
-        """The attacks by name, in the order of the configuration."""
-        return {name: PlannedAttack(name, each) for name, each in self.settings.attacks.items()}
+        """The attacks by name, those of the paper first."""
+        attacks = self.settings.attacks
+        names = [*(name for name in ATTACKS if name in attacks), *(name for name in attacks if name not in ATTACKS)]
+        return {name: PlannedAttack(name, attacks[name]) for name in names}
 
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:
-        """All attacks to be run."""
+        """All attacks to be run, those on the primary sample first, on each network those on the converged one first."""
+        made = self.settings.experiments
         return tuple(
-            Experiment(sample, network, checkpoint, attack)
-            for sample, networks in self.settings.experiments.items()
-            for network, checkpoints in networks.items()
-            for checkpoint, attacks in checkpoints.items()
-            for attack in attacks
-            if self.networks[network].attacked
+            Experiment(sample, network.name, checkpoint, attack)
+            for sample in sorted(made, key=lambda name: name != self.sample)
+            for network in self.networks.values()
+            for checkpoint in [CONVERGED, *network.checkpoints[:-1]]
+            for attack in made[sample].get(network.name, {}).get(checkpoint, [])
+            if network.attacked
         )
 
     @property
@@ -335,6 +348,7 @@ class Plan:
             "attacked": list(settings.attacked),
             "networks": [network.description() for network in self.networks.values()],
             "attacks": [attack.description() for attack in self.attacks.values()],
+            "transfers": [[each.network, each.checkpoint, each.attack] for each in self.transfers],
             "color": settings.similarity.color,
             "metrics": list(settings.similarity.metrics),
             "threshold": settings.analysis.threshold,
@@ -347,6 +361,12 @@ def _own(products: Mapping[str, ProductSettings]) -> dict[str, Product]:
         name: Product(each.title, tuple(each.inputs), each.file, each.part, options=True)
         for name, each in products.items()
     }
+
+
+def _place(network: NetworkSettings) -> tuple[bool, int]:
+    """Return what networks are sorted by: whether one decides on all attributes, and the place of the loss."""
+    losses = list(LOSSES)
+    return network.per == ALL, losses.index(network.loss) if network.loss in losses else len(losses)
 
 
 def _titles(network: NetworkSettings) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 from faceflip.catalogue import find_architecture
 from faceflip.data.celeba import HEIGHT, WIDTH
 from faceflip.errors import UserError
-from faceflip.registry import own_file
+from faceflip.registry import is_reference
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings
 
@@ -24,7 +24,7 @@ def require_networks(config: Mapping[str, Any]) -> None:
     faults = {}
     for network in plan.networks.values():
         architecture, loss = network.settings.architecture, network.settings.loss
-        if find_architecture(architecture.name).any_size and not own_file(loss):
+        if find_architecture(architecture.name).any_size and not is_reference(loss):
             continue
         from faceflip.networks.network import NetworkSpec, outline
 

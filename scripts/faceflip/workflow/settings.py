@@ -6,20 +6,22 @@ The defaults are the paper's, or this project's reading of it. config.yaml sets 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.catalogue import find_architecture, find_direction, find_loss
 from faceflip.data.celeba import ATTRIBUTES, SPLITS
+from faceflip.data.synthetic import MISLABELLED
 from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.architecture import ArchitectureOptions
-from faceflip.registry import own_file
+from faceflip.registry import is_reference, own_file
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import Declared, faults_of
 from faceflip.workflow.migration import text_for_today
-from faceflip.workflow.products import FIGURES, PARTS, TABLES
+from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES
 
 CONVERGED = "converged"
 """The checkpoint with the lowest validation error."""
@@ -56,7 +58,10 @@ class SyntheticSettings(Declared):
     validation: Count = Field(300, description="images of the validation split")
     test: Count = Field(400, description="images of the test split")
     mislabelled: float = Field(
-        0.04, ge=0, le=0.5, description="share of the rarer class (and as many of the other) that is annotated wrongly"
+        MISLABELLED,
+        ge=0,
+        le=0.5,
+        description="share of the rarer class (and as many of the other) that is annotated wrongly",
     )
 
 
@@ -167,6 +172,12 @@ class ProductSettings(Declared):
 Names = list[str]
 
 
+def _all_or_a_list(value: Any) -> Any:
+    if value == "all" or (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        return value
+    raise PydanticCustomError("attributes", "expected `all` or a list of attributes")
+
+
 class Settings(Declared):
     """A configuration. Null takes the default; in the lists of named things it removes the entry."""
 
@@ -176,7 +187,7 @@ class Settings(Declared):
         default_factory=SyntheticSettings, description="the look-alike, used where `dataset.celeba` is null"
     )
     samples: dict[str, SampleSettings] = Field(default_factory=dict, description="named draws that are attacked")
-    attributes: str | list[str] = Field(
+    attributes: Annotated[str | list[str], BeforeValidator(_all_or_a_list)] = Field(
         "all", description="those that are attacked, and have networks of their own: `all`, or a list"
     )
     architecture: ArchitectureOptions = Field(
@@ -214,7 +225,7 @@ class Settings(Declared):
             name: each for name, each in _mapping(cleaned.get("networks")).items() if isinstance(each, Mapping)
         }
         try:
-            settings = cls(**_with_defaults_of_networks(cleaned, overrides))
+            settings = cls.model_validate(_with_defaults_of_networks(cleaned, overrides))
             faults = []
         except ValidationError as error:
             settings = None
@@ -271,6 +282,15 @@ class Settings(Declared):
                 for name in products
                 if name in known
             )
+            for name, product in products.items():
+                roles = [*INPUTS, *(table for table in (*TABLES, *self.tables) if (kind, table) != ("tables", name))]
+                for position, role in enumerate(product.inputs):
+                    if role not in roles:
+                        found = f"{role!r} is none of {', '.join(roles)}"
+                        yield f"{kind}.{name}.inputs[{position}]: {found}{did_you_mean(role, roles)}"
+        for name, reference in self.similarity.metrics.items():
+            if not is_reference(reference):
+                yield f"similarity.metrics.{name}: expected FILE.py:FUNCTION, found {reference!r}"
 
     def _faults_of_names(self) -> Iterator[str]:
         for kind in ("samples", "networks", "attacks", "tables", "figures"):
@@ -281,11 +301,12 @@ class Settings(Declared):
             yield "samples: there is none; name one, such as paper: {images: 100}"
         if not self.networks:
             yield "networks: there is none; name one, such as moon: {loss: euclidean, per: all}"
+        titled: dict[str, str] = {}
+        for name, network in self.networks.items():
+            if network.title and titled.setdefault(network.title, name) != name:
+                yield f"networks.{name}.title: {network.title!r} is the title of {titled[network.title]} already"
 
     def _faults_of_attributes(self) -> Iterator[str]:
-        if isinstance(self.attributes, str) and self.attributes != "all":
-            yield f"attributes: expected `all` or a list of attributes, found {self.attributes!r}"
-            return
         lists = {"attributes": self.attacked}
         lists |= {f"networks.{name}.attributes": each.attributes or () for name, each in self.networks.items()}
         for key, names in lists.items():
@@ -330,7 +351,10 @@ class Settings(Declared):
                 yield f"{key}[{position}]: {name!r} is none of {known}, see attacks{did_you_mean(name, self.attacks)}"
                 continue
             attack = self.attacks[name]
-            whole = find_direction(attack.attack(name).direction).whole_loss
+            try:
+                whole = find_direction(attack.attack(name).direction).whole_loss
+            except UserError:  # told of the attack itself
+                continue
             if network.per == "all" and whole and attack.fgs_scope == "network":
                 yield (
                     f"{key}: {name} raises the loss of all attributes of the network and cannot pick one; use another "
@@ -397,17 +421,18 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:
     """Drop all keys that are null, and from the experiments what is removed elsewhere."""
-    cleaned = _dropped(config)
-    removed = {
-        kind: {name for name, value in _mapping(config.get(kind)).items() if value is None}
-        for kind in ("samples", "networks", "attacks")
-    }
+    cleaned = _dropped(config, Settings)
+
+    def remains(kind: str, name: Any) -> bool:
+        named = config.get(kind, {})
+        return named is not None and not (isinstance(name, str) and _mapping(named).get(name, True) is None)
+
     experiments = cleaned.get("experiments")
     if isinstance(experiments, Mapping):
         cleaned["experiments"] = {
             sample: {
                 network: {
-                    checkpoint: [name for name in attacks if name not in removed["attacks"]]
+                    checkpoint: [name for name in attacks if remains("attacks", name)]
                     if isinstance(attacks, list)
                     else attacks
                     for checkpoint, attacks in checkpoints.items()
@@ -415,20 +440,32 @@ def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:
                 if isinstance(checkpoints, Mapping)
                 else checkpoints
                 for network, checkpoints in networks.items()
-                if network not in removed["networks"]
+                if remains("networks", network)
             }
             if isinstance(networks, Mapping)
             else networks
             for sample, networks in experiments.items()
-            if sample not in removed["samples"]
+            if remains("samples", sample)
         }
     return cleaned
 
 
-def _dropped(value: Any) -> Any:
+def _dropped(value: Any, kind: Any) -> Any:
+    """Drop keys that are null, but for unknown ones, which are told; `kind` is the type of the value."""
     if not isinstance(value, Mapping):
         return value
-    return {key: _dropped(each) for key, each in value.items() if each is not None}
+    fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, Declared) else None
+
+    def kind_of(key: Any) -> Any:
+        if fields is None:  # of dict[str, KIND]
+            return (*get_args(kind), None, None)[1]
+        return fields[key].annotation if key in fields else None
+
+    return {
+        key: _dropped(each, kind_of(key))
+        for key, each in value.items()
+        if each is not None or (fields is not None and key not in fields)
+    }
 
 
 INHERITED = ("architecture", "training")
@@ -445,12 +482,16 @@ def _with_defaults_of_networks(config: dict[str, Any], overrides: Mapping[str, A
 
 def _reported(error: ValidationError, overrides: Mapping[str, Any]) -> Iterator[str]:
     """Yield the faults, those that networks inherit once."""
+    told: set[str] = set()
     for each, fault in zip(error.errors(include_url=False), faults_of(error, Settings), strict=True):
         place = each["loc"]
         if len(place) > 2 and place[0] == "networks" and place[2] in INHERITED:
-            own = _mapping(_mapping(overrides.get(place[1])).get(place[2]))
-            if not own or (len(place) > 3 and place[3] not in own):
+            own = _mapping(overrides.get(place[1])).get(place[2], {})
+            if isinstance(own, Mapping) and (not own or (len(place) > 3 and place[3] not in own)):
                 continue
+            if len(place) == 3 and fault.removeprefix(f"networks.{place[1]}.") in told:
+                continue
+        told.add(fault)
         yield fault
 
 

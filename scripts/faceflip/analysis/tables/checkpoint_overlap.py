@@ -1,7 +1,7 @@
-"""Table 2: adversarial images at two checkpoints of the same training.
+"""Adversarial images at two checkpoints of the same training (Table 2).
 
 The overlap counts pairs of image and attribute that are adversarial with the same sign at both checkpoints; the column
-beside it also counts those whose sign changed (an image misclassified at epoch 2 and classified correctly when
+beside it also counts those whose sign changed (an image misclassified at the early epoch and classified correctly when
 converged, adversarial both times). If training taught the networks their adversarial images, the converged column would
 be the smaller one and the overlap small. The overlap can never be larger than either count.
 """
@@ -9,96 +9,124 @@ be the smaller one and the overlap small. The overlap can never be larger than e
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, adversarial, in_order, read_attempts, with_parts
-from faceflip.analysis.names import METHODS, NETWORK_NAMES, NETWORKS, SIGNS, method_name, ordered
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, checkpoint_name, ordered, search_name
 from faceflip.analysis.pages import Column, Sheet, number
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.errors import UserError
 
+ATTACK = ["network", "checkpoint", "method", "search"]
+"""What is compared with the converged checkpoint; `checkpoint` is the early one."""
 
-def pair_checkpoints(attempts: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Put the line searches at the two checkpoints side by side.
+
+def pair_checkpoints(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
+    """Put the attempts at an early checkpoint beside those of the same attack on the converged one.
 
     Args:
         attempts: The attempts table.
-        threshold: Least PASS of an adversarial image.
+        run: What was run.
 
     Returns:
-        One row per network, attack, attribute and image that was attacked at both checkpoints: network, method,
-        attribute, image, correct_epoch2, correct_converged, adversarial_epoch2, adversarial_converged.
+        One row per network, early checkpoint, attack, attribute and image that was attacked at both: network,
+        checkpoint, method, search, attribute, image, correct_early, correct_converged, adversarial_early,
+        adversarial_converged.
 
     Raises:
         UserError: A network was attacked with other images or attributes at one checkpoint than at the other.
     """
-    keys = ["network", "method", "attribute", "image"]
-    parts = with_parts(attempts)
-    line = parts[parts["search"] == "line"]
-    line = line[[*keys, "checkpoint", "correct"]].assign(adversarial=adversarial(line, threshold))
-    early = line[line["checkpoint"] == "epoch2"].drop(columns="checkpoint")
-    late = line[line["checkpoint"] == "converged"].drop(columns="checkpoint")
-    pairs = early.merge(late, on=keys, suffixes=("_epoch2", "_converged"), validate="one_to_one")
-    attacks = ["network", "method"]
+    keys = ["network", "method", "search", "attribute", "image"]
+    parts = with_parts(attempts, run)
+    parts = parts[[*keys, "checkpoint", "correct"]].assign(adversarial=adversarial(parts, run.threshold))
+    late = parts[parts["checkpoint"] == CONVERGED].drop(columns="checkpoint")
+    tables = []
+    for checkpoint in run.checkpoints[1:]:
+        early = parts[parts["checkpoint"] == checkpoint].drop(columns="checkpoint")
+        pairs = early.merge(late, on=keys, suffixes=("_early", "_converged"), validate="one_to_one")
+        _require_the_same(checkpoint, early, late, pairs)
+        tables.append(pairs.assign(checkpoint=checkpoint))
+    columns = [*ATTACK, "attribute", "image"]
+    columns += [f"{name}_{side}" for name in ("correct", "adversarial") for side in ("early", "converged")]
+    pairs = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    return pairs.astype({"network": "str", "method": "str", "search": "str"})
+
+
+def _require_the_same(checkpoint: str, early: pd.DataFrame, late: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    attacks = ["network", "method", "search"]
     sizes = pd.concat([side.groupby(attacks, observed=True).size() for side in (early, late, pairs)], axis=1, sort=True)
-    for (network, method), counts in sizes.dropna(subset=[0, 1]).iterrows():
-        at_epoch2, at_converged, shared = counts.fillna(0).astype(int)
-        if not at_epoch2 == at_converged == shared:
+    for (network, method, _), counts in sizes.dropna(subset=[0, 1]).iterrows():
+        at_early, at_converged, shared = counts.fillna(0).astype(int)
+        if not at_early == at_converged == shared:
             raise UserError(
-                f"{method} on {network} has {at_epoch2:,} attempts at epoch2 and {at_converged:,} when converged, with "
-                f"{shared:,} pairs of image and attribute in common; attack the same ones at both"
+                f"{method} on {network} has {at_early:,} attempts at {checkpoint} and {at_converged:,} when converged, "
+                f"with {shared:,} pairs of image and attribute in common; attack the same ones at both"
             )
-    return pairs.astype({"network": "str", "method": "str"})
 
 
-def table2(pairs: pd.DataFrame) -> pd.DataFrame:
+def checkpoint_overlap(pairs: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count adversarial images at the two checkpoints and at both.
 
     Args:
         pairs: From `pair_checkpoints`.
+        run: What was run.
 
     Returns:
-        Columns network, method, sign, epoch2, converged, overlap (same sign), overlap_other_sign (adversarial at both
-        checkpoints, with this sign at epoch 2 and the other one when converged).
+        Columns network, checkpoint (the early one), method, search, sign, early, converged, overlap (same sign),
+        overlap_other_sign (adversarial at both checkpoints, with this sign at the early one and the other one when
+        converged).
     """
     counts = []
-    for (network, method), group in pairs.groupby(["network", "method"], observed=True):
-        both = group["adversarial_epoch2"] & group["adversarial_converged"]
+    for about, group in pairs.groupby(ATTACK, observed=True):
+        both = group["adversarial_early"] & group["adversarial_converged"]
         for sign in SIGNS:
-            early, late = (group[f"correct_{checkpoint}"] == (sign == "+") for checkpoint in ("epoch2", "converged"))
+            early, late = (group[f"correct_{side}"] == (sign == "+") for side in ("early", "converged"))
             counts.append(
                 {
-                    "network": network,
-                    "method": method,
+                    **dict(zip(ATTACK, about, strict=True)),
                     "sign": sign,
-                    "epoch2": int((group["adversarial_epoch2"] & early).sum()),
+                    "early": int((group["adversarial_early"] & early).sum()),
                     "converged": int((group["adversarial_converged"] & late).sum()),
                     "overlap": int((both & early & late).sum()),
                     "overlap_other_sign": int((both & early & ~late).sum()),
                 }
             )
-    columns = ["network", "method", "sign", "epoch2", "converged", "overlap", "overlap_other_sign"]
+    columns = [*ATTACK, "sign", "early", "converged", "overlap", "overlap_other_sign"]
     frame = pd.DataFrame(counts, columns=columns)
-    return in_order(frame, {"network": NETWORKS, "sign": SIGNS, "method": ordered(frame["method"], METHODS)})
+    orders = {
+        "network": run.network_names,
+        "checkpoint": run.checkpoints,
+        "search": ordered(frame["search"], SEARCHES),
+        "sign": SIGNS,
+        "method": ordered(frame["method"], METHODS),
+    }
+    return in_order(frame, orders)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `table2` of the run's attempts."""
-    return table2(pair_checkpoints(read_attempts(inputs["attempts"]), run.threshold))
+    """Return `checkpoint_overlap` of the run's attempts."""
+    return checkpoint_overlap(pair_checkpoints(read_attempts(inputs["attempts"], run), run), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
-    """Lay the counts out as the paper does."""
-    counts = ["epoch2", "converged", "overlap", "overlap_other_sign"]
+    """Lay the counts out as the paper does, a sheet for each early checkpoint and search."""
+    made = [
+        _sheet(part, str(checkpoint), str(search), run)
+        for (checkpoint, search), part in frame.groupby(["checkpoint", "search"], sort=False)
+    ]
+    note = "This run attacks no network at an early checkpoint and when converged by the same attack."
+    return made or [Sheet("Adversarial images at two checkpoints", [Column("network", align="l")], [], [note])]
+
+
+def _sheet(part: pd.DataFrame, checkpoint: str, search: str, run: RunDescription) -> Sheet:
+    counts = ["early", "converged", "overlap", "overlap_other_sign"]
     rows = [
-        [NETWORK_NAMES[row["network"]], method_name(row["network"], row["method"]) + row["sign"]]
+        [run.network(row["network"]).title, run.method_name(row["network"], row["method"]) + row["sign"]]
         + [number(row[column]) for column in counts]
-        for row in frame.to_dict("records")
+        for row in part.to_dict("records")
     ]
     changes = {place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0]}
-    headings = [f"epoch {run.early_epoch}", "converged", "overlap", "overlap, sign changed"]
-    return [
-        Sheet(
-            title=f"Adversarial images at two checkpoints, line search, PASS of at least {run.threshold:g}",
-            columns=[Column("network", align="l"), Column("attack", align="l"), *map(Column, headings)],
-            rows=rows,
-            breaks=frozenset(changes),
-        )
-    ]
+    headings = [checkpoint_name(checkpoint), "converged", "overlap", "overlap, sign changed"]
+    return Sheet(
+        title=f"Adversarial images at two checkpoints, {search_name(search)}, PASS of at least {run.threshold:g}",
+        columns=[Column("network", align="l"), Column("attack", align="l"), *map(Column, headings)],
+        rows=rows,
+        breaks=frozenset(changes),
+    )

@@ -4,8 +4,8 @@ Trivial gives every image the majority class, once the training split's (what th
 split's (what the paper's 19.96 % is). A network that does not beat Trivial has learned nothing about its attribute.
 FaceTracer and LNets+ANet are published errors on CelebA (Liu et al. 2015). So are those of the column MOON, published
 (Rudd et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes, 9.06 %, is in
-print. Published errors are no measure of a run on other images. The first mean is over the attributes that have
-separate networks; a second one, where there are more, is over all of MOON's, for the methods that have them all. (The
+print. Published errors are no measure of a run on other images. The first mean is over the attributes that
+are attacked; a second one, where there are more, is over all that are learned, for the methods that have them all. (The
 CSV calls the rows of means `mean` and `mean_all`, and the methods by short names.)
 """
 
@@ -16,25 +16,19 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
-from faceflip.analysis.names import display_name, ordered
+from faceflip.analysis.names import checkpoint_name, display_name, ordered
 from faceflip.analysis.pages import Column, Sheet, marked, percent_cell
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.errors import UserError
 
-METHODS = {
+OTHERS = {
     "trivial_train": "Trivial, train majority",
     "trivial_test": "Trivial, test majority",
     "facetracer": "FaceTracer",
     "lnets_anet": "LNets+ANet",
     "moon_published": "MOON, published",
-    "euclidean": "Euclidean",
-    "softmax": "softmax",
-    "moon": "MOON",
-    "euclidean_epoch2": "Euclidean, early",
-    "softmax_epoch2": "softmax, early",
-    "moon_epoch2": "MOON, early",
 }
-"""The columns of Fig. 2 and their headings."""
+"""Methods beside the networks of a run, and their headings."""
 
 PUBLISHED = {
     "facetracer": ("facetracer", "published, Liu et al. 2015, CelebA"),
@@ -49,11 +43,28 @@ CONFIRMED_MEAN = 40
 """Attributes in the published mean that is confirmed."""
 
 
+def methods_of(run: RunDescription) -> dict[str, str]:
+    """Return all methods and their headings: others, the run's converged networks, and their earlier checkpoints."""
+    networks = {method_id(network.name, CONVERGED): network.short for network in run.networks}
+    early = {
+        method_id(network.name, name): f"{network.short}, {checkpoint_name(name)}"
+        for network in run.networks
+        for name in network.checkpoints
+        if name != CONVERGED
+    }
+    return {**OTHERS, **networks, **early}
+
+
+def method_id(network: str, checkpoint: str) -> str:
+    """Return the name of a network at a checkpoint in the column `method`."""
+    return network if checkpoint == CONVERGED else f"{network}_{checkpoint}"
+
+
 def unconfirmed(method: str, attributes: int = 1) -> str:
     """Return the mark that the error of a method needs, or nothing.
 
     Args:
-        method: In `METHODS`.
+        method: Of `methods_of`.
         attributes: How many attributes it is the mean of.
     """
     return UNCONFIRMED if method == "moon_published" and attributes != CONFIRMED_MEAN else ""
@@ -101,16 +112,16 @@ def measured_errors(predictions: pd.DataFrame) -> pd.DataFrame:
         predictions: Columns network, checkpoint, attribute, split, label, score.
 
     Returns:
-        Columns method (the network, with ``_epoch2`` at the early checkpoint), attribute, wrong, images.
+        Columns method (of `method_id`), attribute, wrong, images.
     """
     test = predictions[predictions["split"] == "test"]
     wrong = (test["score"] > 0) != (test["label"] > 0)
     keys = ["network", "checkpoint", "attribute"]
     counted = test[keys].assign(wrong=wrong).groupby(keys, observed=True)["wrong"].agg(["sum", "size"]).reset_index()
-    early = counted["checkpoint"].astype("str").map({"epoch2": "_epoch2", "converged": ""})
+    names = zip(counted["network"].astype("str"), counted["checkpoint"].astype("str"), strict=True)
     return pd.DataFrame(
         {
-            "method": counted["network"].astype("str") + early,
+            "method": [method_id(*each) for each in names],
             "attribute": counted["attribute"].astype("str"),
             "wrong": counted["sum"],
             "images": counted["size"],
@@ -118,13 +129,13 @@ def measured_errors(predictions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Gather the errors of all methods on all attributes that some network of the run predicts.
 
     Args:
         predictions: As for `measured_errors`.
         labels: As for `trivial_errors`.
-        attributes: Those with separate networks, over which the row `mean` is taken.
+        run: What was run; the row `mean` is over the attacked attributes.
 
     Returns:
         Columns method, attribute, wrong, images, error (fraction), low, high, origin; for published errors and means
@@ -142,10 +153,10 @@ def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, attrib
     counted = with_rate(counted, "wrong", "images").rename(columns={"rate": "error"}).assign(origin="this run")
     frame = pd.concat([counted, published_errors()], ignore_index=True)
     frame = frame[frame["attribute"].isin(everything)]
-    frame = pd.concat([frame, _means(frame, attributes, MEAN)], ignore_index=True)
-    if set(everything) != set(attributes):
+    frame = pd.concat([frame, _means(frame, run.attacked, MEAN)], ignore_index=True)
+    if set(everything) != set(run.attacked):
         frame = pd.concat([frame, _means(frame, everything, MEAN_ALL)], ignore_index=True)
-    frame = in_order(frame, {"method": list(METHODS), "attribute": [*everything, MEAN, MEAN_ALL]})
+    frame = in_order(frame, {"method": list(methods_of(run)), "attribute": [*everything, MEAN, MEAN_ALL]})
     columns = ["method", "attribute", "wrong", "images", "error", "low", "high", "origin"]
     return frame[columns].astype({"wrong": "Int64", "images": "Int64"})
 
@@ -167,30 +178,34 @@ def _means(frame: pd.DataFrame, attributes: Sequence[str], name: str) -> pd.Data
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `classification_error` of the run."""
-    predictions = read_parquet(inputs["predictions"], ["network", "checkpoint", "attribute", "split", "label", "score"])
-    return classification_error(predictions, read_csv(inputs["labels"]), run.attributes)
+    columns = ("network", "checkpoint", "attribute", "split", "label", "score")
+    return classification_error(read_parquet(inputs["predictions"], columns), read_csv(inputs["labels"]), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the errors out with a row per attribute."""
-    methods = [name for name in METHODS if name in set(frame["method"])]
+    headings = methods_of(run)
+    methods = [name for name in headings if name in set(frame["method"])]
     cells = {(row["method"], row["attribute"]): {**row, "rate": row["error"]} for row in frame.to_dict("records")}
-    names = {MEAN: f"mean of {len(run.attributes)}", MEAN_ALL: f"mean of {len(run.moon_attributes)}"}
+    over = {MEAN: len(run.attacked), MEAN_ALL: len(run.learned)}
+    names = {name: f"mean of {count}" for name, count in over.items()}
     rows = []
     for attribute in frame["attribute"].unique():
-        over = {MEAN: len(run.attributes), MEAN_ALL: len(run.moon_attributes)}.get(attribute, 1)
         found = [
-            marked(percent_cell(cells.get((method, attribute), {"rate": np.nan})), unconfirmed(method, over))
+            marked(
+                percent_cell(cells.get((method, attribute), {"rate": np.nan})),
+                unconfirmed(method, over.get(attribute, 1)),
+            )
             for method in methods
         ]
         rows.append([names.get(attribute, display_name(attribute)), *found])
     means = int(frame["attribute"].drop_duplicates().isin(names).sum())
     notes = [
         "FaceTracer, LNets+ANet: published errors on CelebA (Liu et al. 2015). MOON, published: Rudd et al. 2016 on "
-        f"CelebA. Early: after epoch {run.early_epoch}.",
+        "CelebA. Networks are the converged ones, unless an epoch is named.",
         UNCONFIRMED_NOTE,
     ]
-    columns = [Column("attribute", align="l"), *(Column(METHODS[method]) for method in methods)]
+    columns = [Column("attribute", align="l"), *(Column(headings[method]) for method in methods)]
     return [
         Sheet("Classification error on the test split, percent", columns, rows, notes, frozenset({len(rows) - means}))
     ]

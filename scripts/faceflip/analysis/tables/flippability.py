@@ -1,4 +1,4 @@
-"""Table 1: how many attributes of the attacked images flip, by least PASS.
+"""Flippability (Table 1): how many attributes of the attacked images flip, by least PASS.
 
 Read a row as: of all pairs of image and attribute that the converged networks classify correctly (+) or misclassify
 (-), so many percent flip with a perturbation whose PASS is at least tau. At tau 0 nearly every flip counts, so this
@@ -7,55 +7,44 @@ would be surprising if the iterative search flipped less than the line search fr
 were harder to flip than correct ones. The totals of a network's two signs add up to attributes times images.
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, count_flips, in_order, read_attempts, with_parts
-from faceflip.analysis.names import (
-    METHODS,
-    NETWORK_NAMES,
-    NETWORKS,
-    SEARCH_NAMES,
-    SEARCHES,
-    SIGNS,
-    method_name,
-    ordered,
-)
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, RunDescription
 
 
-def table1(attempts: pd.DataFrame, thresholds: Sequence[float]) -> pd.DataFrame:
+def flippability(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count flips on the converged networks.
 
     Args:
         attempts: The attempts table.
-        thresholds: Least PASS, ascending.
+        run: What was run, with the thresholds of PASS.
 
     Returns:
         Columns network, method, sign, search, threshold, total, flipped, rate, low, high.
     """
-    converged = with_parts(attempts[attempts["checkpoint"] == "converged"])
-    counted = count_flips(converged, ["network", "method", "search"], thresholds)
+    converged = with_parts(attempts[attempts["checkpoint"] == CONVERGED], run)
+    counted = count_flips(converged, ["network", "method", "search"], run.thresholds)
     columns = ["network", "method", "sign", "search", "threshold", "total", "flipped", "rate", "low", "high"]
     orders = {
-        "network": NETWORKS,
+        "network": run.network_names,
         "sign": SIGNS,
         "method": ordered(counted["method"], METHODS),
         "search": ordered(counted["search"], SEARCHES),
-        "threshold": list(thresholds),
+        "threshold": list(run.thresholds),
     }
     return in_order(counted[columns], orders)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `table1` of the run's attempts."""
-    return table1(read_attempts(inputs["attempts"]), run.thresholds)
+    """Return `flippability` of the run's attempts."""
+    return flippability(read_attempts(inputs["attempts"], run), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
-    """Lay the rates out as the paper does: MOON among the networks with Euclidean loss, softmax below."""
+    """Lay the rates out as the paper does: networks of one loss together, each loss below the other."""
     searches = ordered(frame["search"], SEARCHES)
     thresholds = sorted(set(frame["threshold"]))
     cells = {
@@ -64,26 +53,25 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     }
     rows: list[list[Cell]] = []
     breaks = set()
-    for networks in (("euclidean", "moon"), ("softmax",)):
+    for loss in dict.fromkeys(network.loss for network in run.networks):
         breaks.add(len(rows))
         for sign in SIGNS:
-            for network in networks:
-                for method in ordered(frame.loc[frame["network"] == network, "method"], METHODS):
-                    found = [
-                        cells.get((network, method, sign, search, tau)) for search in searches for tau in thresholds
-                    ]
+            for network in (each for each in run.networks if each.loss == loss):
+                for method in ordered(frame.loc[frame["network"] == network.name, "method"], METHODS):
+                    key = (network.name, method, sign)
+                    found = [cells.get((*key, search, tau)) for search in searches for tau in thresholds]
                     total = next(row["total"] for row in found if row)
                     rates = [percent_cell(row) if row else MISSING for row in found]
-                    rows.append(
-                        [NETWORK_NAMES[network], f"{method_name(network, method)}{sign}", *rates, number(total)]
-                    )
-    rates = [Column(f"τ = {tau:g}", SEARCH_NAMES.get(search, search)) for search in searches for tau in thresholds]
+                    name = f"{run.method_name(network.name, method)}{sign}"
+                    rows.append([network.title, name, *rates, number(total)])
+    rates = [Column(f"τ = {tau:g}", search_name(search)) for search in searches for tau in thresholds]
+    notes = ["+ counts pairs of image and attribute that were classified correctly, - the misclassified ones."]
     return [
         Sheet(
             title="Flipped attributes by PASS, percent",
             columns=[Column("network", align="l"), Column("attack", align="l"), *rates, Column("total")],
             rows=rows,
-            notes=["+ counts pairs of image and attribute that were classified correctly, - the misclassified ones."],
-            breaks=frozenset(breaks - {0}),
+            notes=notes if rows else ["This run has no attacks on converged networks."],
+            breaks=frozenset(breaks - {0, len(rows)}),
         )
     ]

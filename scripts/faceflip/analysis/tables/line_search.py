@@ -10,20 +10,19 @@ a fault.
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order
-from faceflip.analysis.names import NETWORK_NAMES, NETWORKS
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.io.tables import read_table
-from faceflip.workflow.plan import CHECKPOINTS
 
 KEYS = ["network", "checkpoint", "attack"]
 
 
-def line_search(scans: pd.DataFrame) -> pd.DataFrame:
+def line_search(scans: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count where doubling and scan differ.
 
     Args:
-        scans: The table of `faceflip.stages.scan.scan_shard`.
+        scans: The table of `faceflip.stages.scan.scan_shards`.
+        run: What was run.
 
     Returns:
         Columns network, checkpoint, attack, attempts, flipped, scan_flipped, missed, longer (counts), and
@@ -43,20 +42,20 @@ def line_search(scans: pd.DataFrame) -> pd.DataFrame:
     counted = grouped[["attempts", "flipped", "scan_flipped", "missed", "longer"]].sum()
     counted["factor_median"] = grouped["factor"].median()
     counted["factor_largest"] = grouped["factor"].max()
-    orders = {"network": NETWORKS, "checkpoint": CHECKPOINTS[::-1], "attack": sorted(set(scans["attack"]))}
+    orders = {"network": run.network_names, "checkpoint": run.checkpoints, "attack": sorted(set(scans["attack"]))}
     return in_order(counted.reset_index(), orders)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `line_search` of the run."""
-    return line_search(read_table(inputs["scans"]))
+    return line_search(read_table(inputs["scans"]), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the counts out as percent of the attempts."""
     rows = [
         [
-            NETWORK_NAMES[row["network"]],
+            run.network(row["network"]).title,
             row["checkpoint"],
             row["attack"],
             f"{row['attempts']:,}",

@@ -10,24 +10,24 @@ are medians over the flipped attempts.
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_attempts
-from faceflip.analysis.names import NETWORK_NAMES, NETWORKS
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.outcomes import Outcome
-from faceflip.workflow.plan import CHECKPOINTS
 
 ALIGNMENTS = ("identical", "converged", "not_converged", "failed", "implausible")
 
 
-def overview(attempts: pd.DataFrame) -> pd.DataFrame:
+def overview(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Summarise the attempts of each network, checkpoint and attack.
 
     Args:
-        attempts: The attempts table with outcome, alignment, epsilon and the passes.
+        attempts: The attempts table with outcome, alignment, epsilon, the passes and `run.metrics`.
+        run: What was run.
 
     Returns:
         Columns network, checkpoint, attack, attempts, one per `Outcome` and one per alignment (counts, the latter with
-        the prefix ``aligned_``), gradient_passes and forward_passes (means), epsilon and pass (medians of the flipped).
+        the prefix ``aligned_``), gradient_passes and forward_passes (means), epsilon, pass and the columns of
+        `run.metrics` (medians of the flipped).
     """
     keys = ["network", "checkpoint", "attack"]
     counts = {outcome.label: attempts["outcome"] == outcome.label for outcome in Outcome}
@@ -36,17 +36,17 @@ def overview(attempts: pd.DataFrame) -> pd.DataFrame:
     frame = pd.concat([grouped.size().rename("attempts"), grouped[list(counts)].sum()], axis=1)
     passes = ["gradient_passes", "forward_passes"]
     frame[passes] = attempts.groupby(keys, observed=True)[passes].mean()
-    sizes = ["epsilon", "pass"]
+    sizes = ["epsilon", "pass", *run.metrics]
     frame[sizes] = attempts[attempts["flipped"]].groupby(keys, observed=True)[sizes].median()
     frame = frame.reset_index().astype(dict.fromkeys(keys, "str"))
-    orders = {"network": NETWORKS, "checkpoint": CHECKPOINTS[::-1], "attack": sorted(set(frame["attack"]))}
+    orders = {"network": run.network_names, "checkpoint": run.checkpoints, "attack": sorted(set(frame["attack"]))}
     return in_order(frame, orders)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `overview` of the run's attempts."""
-    more = ("outcome", "alignment", "epsilon", "gradient_passes", "forward_passes")
-    return overview(read_attempts(inputs["attempts"], *more))
+    more = ("outcome", "alignment", "epsilon", "gradient_passes", "forward_passes", *run.metrics)
+    return overview(read_attempts(inputs["attempts"], run, *more), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
@@ -57,7 +57,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         unaligned = sum(row[f"aligned_{name}"] for name in ("not_converged", "failed", "implausible"))
         rows.append(
             [
-                NETWORK_NAMES[row["network"]],
+                run.network(row["network"]).title,
                 row["checkpoint"],
                 row["attack"],
                 f"{row['attempts']:,}",
@@ -66,11 +66,11 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
                 f"{row['gradient_passes']:.1f}",
                 f"{row['forward_passes']:.1f}",
                 number(row["epsilon"]),
-                number(row["pass"], 4),
+                *(number(row[name], 4) for name in ("pass", *run.metrics)),
             ]
         )
     heads = [Column(name, align="l") for name in ("network", "checkpoint", "attack")] + [Column("attempts")]
     heads += [Column(name, "outcome, percent") for name in outcomes.values()]
     heads += [Column("not aligned, percent"), Column("gradients", "mean passes"), Column("forward", "mean passes")]
-    heads += [Column("ε", "median of flipped"), Column("PASS", "median of flipped")]
+    heads += [Column(name, "median of flipped") for name in ("ε", "PASS", *run.metrics)]
     return [Sheet("What the attacks did and cost", heads, rows)]

@@ -17,7 +17,8 @@ import pandas as pd
 
 from faceflip.analysis.frames import Inputs, read_csv
 from faceflip.analysis.pages import Column, Sheet
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, PAPER_ROLES, RunDescription
+from faceflip.catalogue import LINE
 
 TESTED = ("data", "attributes", "network")
 CLASSIFIED = (*TESTED, "sample")
@@ -30,6 +31,9 @@ PUBLISHED = ("attributes",)
 flips from a stated PASS on, adversarial images, those of single cells, published errors."""
 
 COMPARABLE, SETTING = "comparable", "setting"
+PAPER_SIGNS = {"pos": "+", "neg": "-"}
+PAPER_EARLY = "epoch2"
+"""The paper's early checkpoint."""
 FROM_PERCENT = 100.0
 
 
@@ -93,8 +97,8 @@ LIKE_TABLE_1 = {
 """Numbers of the text that repeat a cell of Table 1."""
 
 CELLS = {
-    "txt_port_goatee_nobeard": ("portability", "converged", ("Goatee",), "No_Beard"),
-    "txt_port_paleskin_makeup": ("portability", "epoch2", ("Pale_Skin",), "Heavy_Makeup"),
+    "txt_port_goatee_nobeard": ("transferability", "converged", ("Goatee",), "No_Beard"),
+    "txt_port_paleskin_makeup": ("transferability", "epoch2", ("Pale_Skin",), "Heavy_Makeup"),
     "txt_corr_nobeard": ("correlation", "iterative", ("Goatee", "Mustache", "Sideburns"), "No_Beard"),
     "txt_corr_attractive": (
         "correlation",
@@ -123,7 +127,7 @@ def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) ->
     """Put each number of the paper beside ours.
 
     Args:
-        tables: The tables table1, table2, statistics, portability and correlation.
+        tables: The tables flippability, checkpoint_overlap, statistics, transferability and correlation.
         run: What was run.
 
     Returns:
@@ -159,7 +163,10 @@ def _is_setting(id_: str) -> bool:
 
 
 class _Lookup:
-    """Finds our counterpart of a number, and why it is none."""
+    """Finds our counterpart of a number, and why it is none.
+
+    What the paper says of its networks is compared with those of the run that stand for them, whatever their names.
+    """
 
     def __init__(self, tables: Mapping[str, pd.DataFrame], run: RunDescription):
         self.tables = tables
@@ -190,17 +197,32 @@ class _Lookup:
         if id_ in CELLS:
             return self._cell(*CELLS[id_]), ONE_PAIR
         source = TEXT[id_]
-        found = self.statistics[source.column].get(source.statistic)
+        statistic = self._of_run(source.statistic)
+        found = self.statistics[source.column].get(statistic) if statistic else None
         return (None if found is None or pd.isna(found) else float(found)), source.aspects
 
+    def _of_run(self, statistic: str) -> str | None:
+        """Return the id of a statistic with the run's names of the paper's networks, None where the run has none."""
+        words = []
+        for word in statistic.split("_"):
+            network = self.run.paper_network(word) if word in PAPER_ROLES else None
+            if word in PAPER_ROLES and network is None:
+                return None
+            words.append(network.name if network else word)
+        return "_".join(words)
+
+    def _rows(self, table: str, role: str, **keys: str) -> pd.DataFrame:
+        """Return the rows of a table of the network that stands for one of the paper's, with these values."""
+        frame, network = self.tables[table], self.run.paper_network(role)
+        chosen = frame["network"] == (network.name if network else "")
+        for column, value in keys.items():
+            chosen &= frame[column] == value
+        return frame[chosen]
+
     def _table1(self, id_: str) -> tuple[float | None, tuple[str, ...]]:
-        network, method, sign, *cell = id_.removeprefix("t1_").split("_")
-        frame = self.tables["table1"]
-        found = frame[
-            (frame["network"] == network)
-            & (frame["method"] == method.removeprefix("m"))
-            & (frame["sign"] == {"pos": "+", "neg": "-"}[sign])
-        ]
+        role, method, sign, *cell = id_.removeprefix("t1_").split("_")
+        method = method.removeprefix("m")
+        found = self._rows("flippability", role, method=method, sign=PAPER_SIGNS[sign])
         if cell == ["total"]:
             return _only(found["total"].drop_duplicates()), CLASSIFIED
         search, tau = cell[0].removesuffix("search"), float(cell[1].removeprefix("tau"))
@@ -208,19 +230,14 @@ class _Lookup:
         return rate, SCORED if tau > 0 else FLIPPED
 
     def _table2(self, id_: str) -> float | None:
-        network, method, sign, column = id_.removeprefix("t2_").split("_")
-        frame = self.tables["table2"]
-        found = frame[
-            (frame["network"] == network)
-            & (frame["method"] == method)
-            & (frame["sign"] == {"pos": "+", "neg": "-"}[sign])
-        ]
-        return _only(found[column.replace("2epochs", "epoch2")])
+        role, method, sign, column = id_.removeprefix("t2_").split("_")
+        keys = {"checkpoint": PAPER_EARLY, "method": method, "search": LINE, "sign": PAPER_SIGNS[sign]}
+        return _only(self._rows("checkpoint_overlap", role, **keys)[column.replace("2epochs", "early")])
 
     def _cell(self, table: str, which: str, sources: tuple[str, ...], target: str) -> float | None:
-        frame = self.tables[table]
-        key = "checkpoint" if table == "portability" else "search"
-        found = frame[(frame[key] == which) & frame["source"].isin(sources) & (frame["target"] == target)]
+        key, role = ("checkpoint", "euclidean") if table == "transferability" else ("search", "moon")
+        found = self._rows(table, role, **{key: which})
+        found = found[found["source"].isin(sources) & (found["target"] == target)]
         return float(found["rate"].min()) if len(found) == len(sources) else None
 
     def _unlike(self, id_: str) -> list[str]:
@@ -228,27 +245,29 @@ class _Lookup:
         if id_ in DATA_SETTINGS:
             return list(self.run.not_of_paper("data"))
         if id_ == "set_linesearch_factor":
-            searches = {attack: self.run.option(attack, "search") for attack in self.run.attacks}
+            searches = {attack: options.get("search", "doubling") for attack, options in self.run.attacks.items()}
             return [f"{attack} with search {search}" for attack, search in searches.items() if search != "doubling"]
         return []
 
     def _setting(self, id_: str) -> float | int | str | None:
-        run, training = self.run, self.run.training["separate"]
+        run = self.run
+        network = run.paper_network("euclidean") or run.networks[0]
+        training, epochs = network.training, [name for name in network.checkpoints if name != CONVERGED]
         others = [tau for tau in run.thresholds if tau != run.threshold]
         return {
             **METHOD,
             "set_linesearch_factor": 2,
-            "set_images": run.sample,
-            "set_attributes": len(run.attributes),
+            "set_images": run.sample["images"],
+            "set_attributes": len(run.attacked),
             "set_tau": run.threshold,
             "set_tau_list": ";".join(f"{tau:g}" for tau in others),
             "set_batch": training["batch_size"],
             "set_iters": math.ceil(run.images["train"] / training["batch_size"]),
             "set_lr": training["learning_rate"],
-            "set_epochs_min": run.early_epoch,
+            "set_epochs_min": training["min_epochs"],
             "set_epochs_max": training["max_epochs"],
-            "set_epoch_early": run.early_epoch,
-            "set_layers": 16 if run.architecture == "vgg16" else None,
+            "set_epoch_early": int(epochs[0].removeprefix("epoch")) if epochs else None,
+            "set_layers": 16 if network.architecture["name"] == "vgg16" else None,
             "set_input_w": run.input_width,
             "set_input_h": run.input_height,
             "set_cela_total": sum(run.images.values()),
@@ -263,7 +282,7 @@ def _only(values: pd.Series) -> float | None:
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `paper_comparison` of the run's tables."""
-    names = ("table1", "table2", "statistics", "portability", "correlation")
+    names = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation")
     return paper_comparison({name: read_csv(inputs[name]) for name in names}, run)
 
 

@@ -22,42 +22,50 @@ from faceflip.analysis.frames import (
     adversarial,
     read_attempts,
     read_csv,
-    read_parquet,
+    read_predictions,
     wide,
     with_parts,
 )
 from faceflip.analysis.matrices import summary
-from faceflip.analysis.names import NETWORK_NAMES, SEARCH_NAMES, method_name
+from faceflip.analysis.names import checkpoint_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, number, percent
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork
 from faceflip.analysis.statistics.intervals import wilson
 from faceflip.analysis.statistics.paired import paired_t_test
-from faceflip.analysis.tables.checkpoint_overlap import pair_checkpoints
+from faceflip.analysis.tables.checkpoint_overlap import ATTACK, pair_checkpoints
 from faceflip.analysis.tables.classification_error import (
-    METHODS,
     PUBLISHED,
     UNCONFIRMED,
     UNCONFIRMED_NOTE,
     classification_error,
+    method_id,
+    methods_of,
     unconfirmed,
 )
+from faceflip.catalogue import LINE
 
 ERRORS, IMPROVEMENTS, TESTS = "errors", "relative improvements", "paired t-tests"
 COUNTS, PROGRESS, DIRECTIONS, MATRICES = "adversarial images", "progress", "directions", "portability and correlation"
 
-COMPARED = (
-    ("euclidean", "softmax"),
-    ("euclidean", "moon"),
-    ("euclidean_epoch2", "euclidean"),
-    ("softmax_epoch2", "softmax"),
-    ("moon_epoch2", "moon"),
-    ("euclidean", "trivial_train"),
-    ("moon", "trivial_train"),
-    ("euclidean", "lnets_anet"),
-    ("euclidean", "facetracer"),
-    ("euclidean", "moon_published"),
-)
-"""Which errors are tested against which."""
+
+def leads(run: RunDescription) -> list[RunNetwork]:
+    """Return the networks that are compared with other methods: the first of each kind, separate and joint."""
+    return [networks[0] for networks in (run.separate, run.joint) if networks]
+
+
+def compared(run: RunDescription) -> Iterator[tuple[str, str]]:
+    """Yield which errors are tested against which.
+
+    The first network against each other one, each early checkpoint against the converged one, the first of each kind
+    against Trivial, and the first against published errors.
+    """
+    first, *others = run.networks
+    yield from ((first.name, other.name) for other in others)
+    for network in run.networks:
+        early = (name for name in network.checkpoints if name != CONVERGED)
+        yield from ((method_id(network.name, name), network.name) for name in early)
+    yield from ((network.name, "trivial_train") for network in leads(run))
+    yield from ((first.name, published) for published in ("lnets_anet", "facetracer", "moon_published"))
 
 
 @dataclass(frozen=True)
@@ -96,28 +104,29 @@ def _count(id_: str, group: str, quantity: str, count: int) -> Statistic:
     return Statistic(id_, group, quantity, count, "count")
 
 
-def error_statistics(errors: pd.DataFrame, attributes: Sequence[str], celeba: bool) -> Iterator[Statistic]:
+def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield mean errors, relative improvements and how networks do beside other methods per attribute.
+
+    Published errors are those on CelebA: on other images nothing is compared with them.
 
     Args:
         errors: From `classification_error`.
-        attributes: Those with separate networks; everything is over these.
-        celeba: Whether the run is on CelebA, as the published errors are; else nothing is compared with them.
+        run: What was run; everything is over the attacked attributes.
     """
-    table = _errors_by_attribute(errors, attributes)
+    table, names = _errors_by_attribute(errors, run), methods_of(run)
     means, pairs = table.mean(), len(table)
-    others = ("trivial_train", "trivial_test", *(("facetracer", "lnets_anet") if celeba else ()))
+    others = ("trivial_train", "trivial_test", *(() if run.synthetic else ("facetracer", "lnets_anet")))
     for method in table.columns:
-        quantity = f"mean error, {METHODS[method]}{unconfirmed(method, pairs)}"
+        quantity = f"mean error, {names[method]}{unconfirmed(method, pairs)}"
         yield Statistic(f"error_{method}", ERRORS, quantity, means[method], "share", of=pairs)
-    for network in ("euclidean", "softmax", "moon"):
+    for network in run.network_names:
         if network not in table:
             continue
         for other in others:
             yield Statistic(
                 f"improvement_{network}_over_{other}",
                 IMPROVEMENTS,
-                f"improvement of {METHODS[network]} over {METHODS[other]}",
+                f"improvement of {names[network]} over {names[other]}",
                 (means[other] - means[network]) / means[other] if means[other] else math.nan,
                 "share",
                 of=pairs,
@@ -125,41 +134,42 @@ def error_statistics(errors: pd.DataFrame, attributes: Sequence[str], celeba: bo
         yield _share(
             f"attributes_{network}_beats_trivial_train",
             ERRORS,
-            f"attributes on which {METHODS[network]} has less error than Trivial with the train majority",
+            f"attributes on which {names[network]} has less error than Trivial with the train majority",
             int((table[network] < table["trivial_train"]).sum()),
             pairs,
         )
-    if celeba and "euclidean" in table:
-        advantage = (table["euclidean"] - table["lnets_anet"]).max()
-        quantity = "largest advantage of published LNets+ANet over Euclidean on an attribute"
+    first = run.network_names[0]
+    if not run.synthetic and {first, "lnets_anet"} <= set(table):
+        advantage = (table[first] - table["lnets_anet"]).max()
+        quantity = f"largest advantage of published LNets+ANet over {names[first]} on an attribute"
         yield Statistic("margin_lnets_anet", ERRORS, quantity, advantage, "share", of=pairs)
 
 
-def _errors_by_attribute(errors: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """Return errors with a row per attribute and a column for each method that has all of them."""
-    table = wide(errors[errors["attribute"].isin(attributes)], "attribute", "method", "error")
-    table = table.reindex(index=list(attributes), columns=[name for name in METHODS if name in table.columns])
+def _errors_by_attribute(errors: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
+    """Return errors with a row per attacked attribute and a column for each method that has all of them."""
+    table = wide(errors[errors["attribute"].isin(run.attacked)], "attribute", "method", "error")
+    methods = [name for name in methods_of(run) if name in table.columns]
+    table = table.reindex(index=list(run.attacked), columns=methods)
     return table.dropna(axis="columns")
 
 
-def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """Return each test image's share of wrong attributes.
+def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
+    """Return each test image's share of wrong attributes, of those that are attacked.
 
     Args:
         predictions: The predictions table.
         labels: Columns attribute, split, images, positives.
-        attributes: The attributes to count.
+        run: What was run.
 
     Returns:
-        A row per test image, a column per method that predicts all the attributes, in the order of `METHODS`.
+        A row per test image, a column per method that predicts all the attributes, in the order of `methods_of`.
     """
-    test = predictions[(predictions["split"] == "test") & predictions["attribute"].isin(attributes)]
+    test = predictions[(predictions["split"] == "test") & predictions["attribute"].isin(run.attacked)]
     shares = {}
     for (network, checkpoint), part in test.groupby(["network", "checkpoint"], observed=True):
-        if part["attribute"].nunique() == len(attributes):
+        if part["attribute"].nunique() == len(run.attacked):
             wrong = (part["score"] > 0) != (part["label"] > 0)
-            name = network + {"epoch2": "_epoch2", "converged": ""}[checkpoint]
-            shares[name] = wrong.groupby(part["image"]).mean()
+            shares[method_id(str(network), str(checkpoint))] = wrong.groupby(part["image"]).mean()
             truth = part
     if not shares:
         return pd.DataFrame()
@@ -167,28 +177,25 @@ def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, attributes: Se
     majority = 2 * train["positives"] > train["images"]
     trivial = truth["attribute"].astype("str").map(majority).to_numpy(bool) != (truth["label"] > 0)
     shares["trivial_train"] = trivial.groupby(truth["image"]).mean()
-    return pd.DataFrame({name: shares[name] for name in METHODS if name in shares})
+    return pd.DataFrame({name: shares[name] for name in methods_of(run) if name in shares})
 
 
-def t_test_statistics(
-    errors: pd.DataFrame, shares: pd.DataFrame, attributes: Sequence[str], celeba: bool
-) -> Iterator[Statistic]:
-    """Yield the paired t-tests of `COMPARED`, over attributes and over test images.
+def t_test_statistics(errors: pd.DataFrame, shares: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
+    """Yield the paired t-tests of `compared`, over attributes and over test images.
 
     Args:
         errors: From `classification_error`.
         shares: From `error_shares`.
-        attributes: Those with separate networks.
-        celeba: As `error_statistics`.
+        run: What was run.
     """
-    over = {"attributes": _errors_by_attribute(errors, attributes), "images": shares}
-    for first, second in COMPARED:
+    over, names = {"attributes": _errors_by_attribute(errors, run), "images": shares}, methods_of(run)
+    for first, second in compared(run):
         for unit, values in over.items():
-            if first not in values or second not in values or (second in PUBLISHED and not celeba):
+            if first not in values or second not in values or (second in PUBLISHED and run.synthetic):
                 continue
             test = paired_t_test(values[first], values[second])
             name = f"ttest_{unit}_{first}_vs_{second}"
-            words = f"{METHODS[first]} against {METHODS[second]}{unconfirmed(second)}, over {unit}"
+            words = f"{names[first]} against {names[second]}{unconfirmed(second)}, over {unit}"
             yield Statistic(
                 f"{name}_difference",
                 TESTS,
@@ -203,29 +210,29 @@ def t_test_statistics(
                 yield Statistic(f"{name}_{part}", TESTS, words, getattr(test, part), part, of=test.pairs)
 
 
-def count_statistics(attempts: pd.DataFrame, threshold: float) -> Iterator[Statistic]:
+def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield, for each network, checkpoint and attack, the adversarial images of both signs and the natural share."""
-    hits = with_parts(attempts).assign(adversarial=adversarial(attempts, threshold).to_numpy())
+    hits = with_parts(attempts, run).assign(adversarial=adversarial(attempts, run.threshold).to_numpy())
     keys = ["network", "checkpoint", "attack", "method", "search"]
     for (network, checkpoint, attack, method, search), part in hits.groupby(keys, observed=True):
         name = f"{network}_{checkpoint}_{attack}"
-        words = f"{method_name(network, method)} {SEARCH_NAMES.get(search, search)}, {_at(network, checkpoint)}"
+        words = f"{run.method_name(network, method)} {search_name(search)}, {_at(run.network(network), checkpoint)}"
         natural = part.loc[~part["correct"], "adversarial"]
         total = int(part["adversarial"].sum())
         yield _share(f"adversarial_{name}", COUNTS, f"adversarial, both signs: {words}", total, len(part))
         quantity = f"misclassified pairs that are natural adversarial: {words}"
         yield _share(f"natural_{name}", COUNTS, quantity, int(natural.sum()), len(natural))
         yield _share(f"wrong_{name}", COUNTS, f"misclassified pairs: {words}", len(natural), len(part))
-    yield from _fgs_within_ffa(hits)
+    yield from _fgs_within_ffa(hits, run)
 
 
-def _at(network: str, checkpoint: str) -> str:
-    return f"{NETWORK_NAMES[network]}, {'converged' if checkpoint == 'converged' else 'early epoch'}"
+def _at(network: RunNetwork, checkpoint: str) -> str:
+    return f"{network.title}, {checkpoint_name(checkpoint)}"
 
 
-def _fgs_within_ffa(hits: pd.DataFrame) -> Iterator[Statistic]:
+def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield how many of the pairs that are adversarial by FGS are so by FFA too."""
-    chosen = hits[(hits["checkpoint"] == "converged") & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
+    chosen = hits[(hits["checkpoint"] == CONVERGED) & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
     for (network, search), part in chosen.groupby(["network", "search"], observed=True):
         pairs = {
             method: pd.MultiIndex.from_frame(part.loc[part["method"] == method, ["attribute", "image"]])
@@ -233,40 +240,48 @@ def _fgs_within_ffa(hits: pd.DataFrame) -> Iterator[Statistic]:
         }
         if len(pairs["fgs"]):
             both = int(pairs["fgs"].isin(pairs["ffa"]).sum())
-            words = f"FGS adversarial images that FFA finds too: {SEARCH_NAMES.get(search, search)}, "
+            words = f"FGS adversarial images that FFA finds too: {search_name(search)}, "
             name = f"fgs_within_ffa_{network}_{search}"
-            yield _share(name, COUNTS, words + NETWORK_NAMES[network], both, len(pairs["fgs"]))
+            yield _share(name, COUNTS, words + run.network(network).title, both, len(pairs["fgs"]))
 
 
-def progress_statistics(pairs: pd.DataFrame) -> Iterator[Statistic]:
-    """Yield what became of the adversarial images between the two checkpoints.
+def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
+    """Yield what became of the adversarial images between an early checkpoint and the converged one.
 
     Args:
         pairs: From `pair_checkpoints`.
+        run: What was run.
     """
-    for (network, method), part in pairs.groupby(["network", "method"], observed=True):
-        name = f"{network}_{method}"
-        words = f"{method.upper()}, {NETWORK_NAMES[network]}"
-        early, late = part["adversarial_epoch2"], part["adversarial_converged"]
+    for (network, checkpoint, method, search), part in pairs.groupby(ATTACK, observed=True):
+        epoch = checkpoint_name(checkpoint)
+        name = "_".join([network, method, *_told_apart(run.network(network), checkpoint, search)])
+        words = f"{method.upper()}, {run.network(network).title}"
+        early, late = part["adversarial_early"], part["adversarial_converged"]
         yield _count(
             f"overlap_{name}", PROGRESS, f"adversarial at both checkpoints, any sign: {words}", (early & late).sum()
         )
-        early = early & ~part["correct_epoch2"]
+        early = early & ~part["correct_early"]
         late = late & ~part["correct_converged"]
         lost = early & ~late
         kept = int((early & late).sum())
-        yield _count(
-            f"natural_lost_{name}", PROGRESS, f"natural adversarial at the early epoch only: {words}", lost.sum()
-        )
+        yield _count(f"natural_lost_{name}", PROGRESS, f"natural adversarial at {epoch} only: {words}", lost.sum())
         correct = int((lost & part["correct_converged"]).sum())
-        quantity = f"of the natural adversarial at the early epoch only, classified correctly when converged: {words}"
+        quantity = f"of the natural adversarial at {epoch} only, classified correctly when converged: {words}"
         yield _share(f"natural_lost_correct_{name}", PROGRESS, quantity, correct, int(lost.sum()))
-        for checkpoint, natural, quantity in (
-            ("epoch2", early, "of the natural adversarial at the early epoch, no longer so when converged"),
-            ("converged", late, "of the natural adversarial when converged, not yet so at the early epoch"),
+        for side, natural, quantity in (
+            (checkpoint, early, f"of the natural adversarial at {epoch}, no longer so when converged"),
+            (CONVERGED, late, f"of the natural adversarial when converged, not yet so at {epoch}"),
         ):
             total = int(natural.sum())
-            yield _share(f"natural_differ_{checkpoint}_{name}", PROGRESS, f"{quantity}: {words}", total - kept, total)
+            yield _share(f"natural_differ_{side}_{name}", PROGRESS, f"{quantity}: {words}", total - kept, total)
+
+
+def _told_apart(network: RunNetwork, checkpoint: str, search: str) -> Iterator[str]:
+    """Yield what an id needs beside network and method: the search but for lines, the epoch but for the first."""
+    if search != LINE:
+        yield search
+    if checkpoint != network.checkpoints[0]:
+        yield checkpoint
 
 
 def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series:
@@ -291,28 +306,34 @@ def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series
 def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield how many attempts start in a direction that cannot flip, and how many of these flip nevertheless.
 
+    That is so of FGS with Euclidean loss, and of FFA on two logits.
+
     Args:
         attempts: The attempts table, with label and score_before.
-        logits: Columns checkpoint, attribute, image, logit_absent, logit_present of the softmax networks on the sample.
+        logits: Columns network, checkpoint, attribute, image, logit_absent, logit_present on the sample.
         run: What was run; the options of its attacks decide what their directions are.
     """
-    parts = with_parts(attempts)
-    fgs = parts[(parts["network"] == "euclidean") & (parts["method"] == "fgs")]
-    for (checkpoint, attack), part in fgs.groupby(["checkpoint", "attack"], observed=True):
+    parts = with_parts(attempts, run)
+    euclidean = [network.name for network in run.networks if network.loss == "euclidean"]
+    fgs = parts[parts["network"].isin(euclidean) & (parts["method"] == "fgs")]
+    for (network, checkpoint, attack), part in fgs.groupby(["network", "checkpoint", "attack"], observed=True):
         away = points_away(part["score_before"], part["label"], run.option(attack, "fgs_label"))
-        words = f"{attack}, {_at('euclidean', checkpoint)}"
-        name = f"euclidean_{checkpoint}_{attack}"
+        words = f"{attack}, {_at(run.network(network), checkpoint)}"
+        name = f"{network}_{checkpoint}_{attack}"
         yield from _with_flips(f"fgs_away_{name}", "FGS points away from the boundary", words, part, away)
-    ffa = parts[(parts["network"] == "softmax") & (parts["method"] == "ffa")]
-    keys = ["checkpoint", "attribute", "image"]
-    with_logits = ffa.merge(logits, on=keys, how="inner", validate="many_to_one")
-    for (checkpoint, attack), part in with_logits.groupby(["checkpoint", "attack"], observed=True):
+    two_logits = [network.name for network in run.networks if network.two_logits]
+    ffa = parts[parts["network"].isin(two_logits) & (parts["method"] == "ffa")]
+    keys = ["network", "checkpoint", "attribute", "image"]
+    with_logits = ffa.astype(dict.fromkeys(keys[:3], "str")).merge(
+        logits.astype(dict.fromkeys(keys[:3], "str")), on=keys, how="inner", validate="many_to_one"
+    )
+    for (network, checkpoint, attack), part in with_logits.groupby(["network", "checkpoint", "attack"], observed=True):
         if run.option(attack, "ffa_objective") != "scores":
             continue
         larger = part[["logit_absent", "logit_present"]].max(axis=1)
         smaller = part[["logit_absent", "logit_present"]].min(axis=1)
-        words = f"{attack}, {_at('softmax', checkpoint)}"
-        name = f"softmax_{checkpoint}_{attack}"
+        words = f"{attack}, {_at(run.network(network), checkpoint)}"
+        name = f"{network}_{checkpoint}_{attack}"
         cases = {
             "larger_negative": ("FFA moves away from the boundary, both logits are negative", larger < 0),
             "smaller_negative": (
@@ -334,10 +355,10 @@ def _with_flips(name: str, case: str, words: str, part: pd.DataFrame, chosen: pd
 
 
 def matrix_statistics(matrices: Mapping[str, pd.DataFrame]) -> Iterator[Statistic]:
-    """Yield averages of portability and correlation.
+    """Yield averages of the matrices of transfers.
 
     Args:
-        matrices: Rates from `transfer_rates` by name (`portability_converged`...).
+        matrices: Rates from `transfer_rates` by name (`portability_converged`, `correlation_line`, ...).
     """
     for name, rates in matrices.items():
         numbers = summary(rates)
@@ -353,26 +374,35 @@ def matrix_statistics(matrices: Mapping[str, pd.DataFrame]) -> Iterator[Statisti
             yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], "share", of=filled)
 
 
+def named_matrices(transferability: pd.DataFrame, correlation: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the matrices of transfers by the names that ids of statistics have for them.
+
+    Those of the first network of a kind go by the checkpoint that the images were made on (``portability_epoch2``, the
+    paper's word), or by the search (``correlation_line``); those of others also by the network.
+    """
+    by = (("portability", transferability, "checkpoint"), ("correlation", correlation, "search"))
+    for prefix, table, column in by:
+        first = next(iter(table["network"]), None)
+        for (network, which), part in table.groupby(["network", column], sort=False):
+            yield "_".join([prefix, *([] if network == first else [network]), which]), part
+
+
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return all statistics of the run, one row each, with the fields of `Statistic` as columns."""
     labels = read_csv(inputs["labels"])
-    predictions = read_parquet(inputs["predictions"], PREDICTIONS)
-    errors = classification_error(predictions, labels, run.attributes)
-    shares = error_shares(predictions, labels, run.attributes)
-    softmax = (predictions["network"] == "softmax") & (predictions["split"] == "sample")
-    logits = predictions.loc[softmax, ["checkpoint", "attribute", "image", "logit_absent", "logit_present"]]
+    predictions = read_predictions(inputs["predictions"], run, *PREDICTIONS)
+    errors = classification_error(predictions, labels, run)
+    shares = error_shares(predictions, labels, run)
+    columns = ["network", "checkpoint", "attribute", "image", "logit_absent", "logit_present"]
+    logits = predictions.loc[(predictions["split"] == "sample") & predictions["logit_absent"].notna(), columns]
     del predictions
-    attempts = read_attempts(inputs["attempts"], "label", "score_before")
-    portability, correlation = read_csv(inputs["portability"]), read_csv(inputs["correlation"])
-    matrices = {
-        **{f"portability_{name}": part for name, part in portability.groupby("checkpoint", sort=False)},
-        **{f"correlation_{name}": part for name, part in correlation.groupby("search", sort=False)},
-    }
+    attempts = read_attempts(inputs["attempts"], run, "label", "score_before")
+    matrices = dict(named_matrices(read_csv(inputs["transferability"]), read_csv(inputs["correlation"])))
     statistics = [
-        *error_statistics(errors, run.attributes, not run.synthetic),
-        *t_test_statistics(errors, shares, run.attributes, not run.synthetic),
-        *count_statistics(attempts, run.threshold),
-        *progress_statistics(pair_checkpoints(attempts, run.threshold)),
+        *error_statistics(errors, run),
+        *t_test_statistics(errors, shares, run),
+        *count_statistics(attempts, run),
+        *progress_statistics(pair_checkpoints(attempts, run), run),
         *direction_statistics(attempts, logits, run),
         *matrix_statistics(matrices),
     ]

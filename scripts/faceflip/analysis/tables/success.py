@@ -9,37 +9,27 @@ images: look at the total and the interval before the rate.
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, count_flips, in_order, read_attempts, with_parts
-from faceflip.analysis.names import (
-    METHODS,
-    NETWORK_NAMES,
-    NETWORKS,
-    SEARCH_NAMES,
-    SEARCHES,
-    SIGNS,
-    display_name,
-    method_name,
-    ordered,
-)
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, display_name, ordered, search_name
 from faceflip.analysis.pages import MISSING, Column, Sheet, percent_cell
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, RunDescription
 
 
-def success(attempts: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def success(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count adversarial images per attribute on the converged networks.
 
     Args:
         attempts: The attempts table.
-        threshold: Least PASS.
+        run: What was run.
 
     Returns:
         Columns network, method, search, sign, attribute, threshold, total, adversarial, rate, low, high.
     """
-    converged = with_parts(attempts[attempts["checkpoint"] == "converged"])
-    counted = count_flips(converged, ["network", "method", "search", "attribute"], [threshold])
+    converged = with_parts(attempts[attempts["checkpoint"] == CONVERGED], run)
+    counted = count_flips(converged, ["network", "method", "search", "attribute"], [run.threshold])
     counted = counted.rename(columns={"flipped": "adversarial"})
     columns = ["network", "method", "search", "sign", "attribute", "threshold", "total", "adversarial"]
     orders = {
-        "network": NETWORKS,
+        "network": run.network_names,
         "method": ordered(counted["method"], METHODS),
         "search": ordered(counted["search"], SEARCHES),
         "sign": SIGNS,
@@ -50,13 +40,13 @@ def success(attempts: pd.DataFrame, threshold: float) -> pd.DataFrame:
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `success` of the run's attempts."""
-    return success(read_attempts(inputs["attempts"]), run.threshold)
+    return success(read_attempts(inputs["attempts"], run), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the rates out with a row per attribute, one sheet per search and network."""
     return [
-        _sheet(part, f"Adversarial images, {NETWORK_NAMES[network]}, {SEARCH_NAMES.get(search, search)}", run)
+        _sheet(part, f"Adversarial images, {run.network(network).title}, {search_name(search)}", run)
         for (search, network), part in frame.groupby(["search", "network"], sort=False)
     ]
 
@@ -76,8 +66,8 @@ def _sheet(part: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
         column
         for method, sign in heads
         for column in (
-            Column("percent", f"{method_name(network, method)}{sign}"),
-            Column("images", f"{method_name(network, method)}{sign}"),
+            Column("percent", f"{run.method_name(network, method)}{sign}"),
+            Column("images", f"{run.method_name(network, method)}{sign}"),
         )
     ]
     return Sheet(f"{title}, PASS of at least {run.threshold:g}", [Column("attribute", align="l"), *columns], rows)

@@ -6,9 +6,6 @@ Nothing here needs torch, and importing the package does not import OpenCV eithe
 import os
 from collections.abc import Callable
 
-VERSION = 1
-"""Version of the drawn data; it is raised whenever the same arguments give other files."""
-
 MISLABELLED = 0.04
 """Share of each attribute's rarer class that is annotated wrongly unless the caller says otherwise."""
 
@@ -43,7 +40,7 @@ def write_celeba(
     Raises:
         UserError: an argument is out of range, or the folder holds something else.
     """
-    from faceflip.data.synthetic.geometry import write
+    from faceflip.data.synthetic.folder import write
 
     write(
         folder,

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 
 from faceflip.data.celeba import ATTRIBUTES, PROVENANCE, SPLITS
-from faceflip.data.synthetic import VERSION
 from faceflip.data.synthetic.draw import draw
 from faceflip.data.synthetic.face import Face, Identity, amounts
 from faceflip.data.synthetic.label_model import Annotations, annotations
@@ -22,6 +21,8 @@ from faceflip.errors import UserError
 from faceflip.io.files import name_beside, telling_disk_errors, write_text
 
 FORMAT = "faceflip-synthetic"
+VERSION = 1
+"""Version of the drawn data; it is raised whenever the same arguments give other files."""
 JPEG_QUALITY = 92
 LAST_NUMBER = 999_999
 """The highest image number: file names have six digits."""

@@ -1,0 +1,43 @@
+"""What a reader of faces must offer, so that `faceflip.data.packing.pack_dataset` can pack them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Reader(Protocol):
+    """Annotated faces in one place: a class of `faceflip.catalogue.READERS`, called with a folder or file.
+
+    Whatever is wrong with the place as a whole is told by a `UserError` that names it, from any of these.
+
+    Attributes:
+        name: What error messages call the place.
+        attributes: Names of the attributes, in the order in which their labels are packed.
+        splits: Names of the splits, in the order of their numbers.
+        table: One row an image, in the order in which they are packed: `file_name`, `split` (one of `splits`), and one
+            int8 column an attribute, -1 (absent) or +1 (present).
+        files: For each `file_name` of the table what `read` takes, None where the image is missing.
+    """
+
+    name: str
+    attributes: tuple[str, ...]
+    splits: tuple[str, ...]
+    table: "pd.DataFrame"
+    files: Mapping[str, str | None]
+
+    def read(self, file: str) -> bytes:
+        """Return the content of an image file, also to several threads at once.
+
+        Raises:
+            UnreadableError: It cannot be read; the message is the reason, in words that follow the file's name.
+        """
+
+    def origin(self) -> dict[str, Any]:
+        """Return what the manifest tells of where labels and images come from.
+
+        Keys are `source` (a word for the kind of faces), `images_from` (where the images were found), `notes` (lines on
+        what is unusual and no fault), and whatever else there is to tell. It is asked for before `table` and `files`,
+        so that files that are damaged as a whole are told first.
+        """
