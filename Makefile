@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format report lock clean
+.PHONY: help demo test bench lint format report reference lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -34,6 +34,9 @@ format: $(VENV)/installed  ## Bring the code into the house style
 
 report: demo  ## Write Snakemake's report of the run, report.html (one file that needs no network)
 	$(BIN)/snakemake --cores $(CORES) --report report.html
+
+reference: $(VENV)/installed  ## Write docs/configuration.md and the JSON schema from the code, after changing an option
+	$(BIN)/python tools/reference.py
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock

@@ -1,7 +1,8 @@
 """Time and memory of all tables and figures at the paper's scale: 560,000 attempts, made up, on one core.
 
 The inputs are written by another process, so that their making does not count. Every table and figure is then made by
-one process, one after the other. Of Figure 1 only the choice of its images counts: its pictures come from the stores.
+one process, one after the other. Of the figure of examples (Fig. 1) only the choice of its images counts: its pictures
+come from the stores.
 
     python benchmarks/results.py [--sample 1000] [--test 19962] [--folder /tmp/results-benchmark]
 """
@@ -32,12 +33,12 @@ def make_everything(folder: Path, paths: dict[str, Path]) -> None:
 
     from faceflip.analysis.examples import choose_examples
     from faceflip.analysis.frames import read_attempts, read_parquet
-    from faceflip.analysis.make import TABLES, make_table
+    from faceflip.analysis.make import make_table
     from faceflip.analysis.matrices import TRANSFERS
     from faceflip.analysis.run import RunDescription
-    from faceflip.figures.make import FIGURES, make_figure
-    from faceflip.figures.options import Options
+    from faceflip.figures.make import make_figure
     from faceflip.report.gallery import choose
+    from faceflip.workflow.products import FIGURES, TABLES
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
@@ -52,20 +53,21 @@ def make_everything(folder: Path, paths: dict[str, Path]) -> None:
         print(f"{what:28}{took:8.1f} s {worked:8.1f} s of a core   at most {memory:7,.0f} MB so far", flush=True)
         last = now
 
-    for name in TABLES:
+    for name, product in TABLES.items():
         outputs = {kind: folder / f"{name}.{kind}" for kind in ("csv", "md", "tex", "html")}
-        make_table(name, paths, run, outputs)
+        make_table(product, paths, run, outputs)
         paths[name] = outputs["csv"]
         say(f"table {name}")
-    for name in FIGURES:
-        if name == "figure1":
-            attempts = read_attempts(paths["attempts"], "file_name", "score_before")
-            choose_examples(attempts, read_parquet(paths["transfers"], [*TRANSFERS, "score_after"]), run.threshold)
+    for name, product in FIGURES.items():
+        if name == "examples":
+            attempts = read_attempts(paths["attempts"], run, "file_name", "score_before")
+            choose_examples(attempts, read_parquet(paths["transfers"], [*TRANSFERS, "score_after"]), run)
             del attempts
         else:
-            make_figure(name, paths, run, {kind: folder / f"{name}.{kind}" for kind in ("pdf", "png")}, Options())
+            outputs = {"pdf": folder / f"{name}.pdf", "png": folder / f"{name}.png", "caption": folder / f"{name}.txt"}
+            make_figure(product, paths, run, outputs)
         say(f"figure {name}")
-    choose(read_attempts(paths["attempts"], "file_name", "score_before", "epsilon", "linf"), run.threshold)
+    choose(read_attempts(paths["attempts"], run, "file_name", "score_before", "epsilon", "linf"), run)
     say("choice of the gallery")
     took, worked = time.perf_counter() - start[0], time.process_time() - start[1]
     print(f"{'all':28}{took:8.1f} s {worked:8.1f} s of a core   (wanted: under 60 s and 2,000 MB)")

@@ -117,7 +117,7 @@ def pairs_of_run(results: Path, each: int) -> tuple[np.ndarray, np.ndarray, np.n
 
     images = open_dataset(results / "dataset" / "celeba.h5").images
     rows, perturbed = [], []
-    for path in sorted(results.glob("attacks/*/*/*.h5")):
+    for path in sorted(results.glob("attacks/*/*/*/*.h5")):
         with open_store(path) as store:
             flipped = store.select(outcome="flipped")
             for row in flipped[np.linspace(0, len(flipped) - 1, min(each, len(flipped))).astype(int)]:

@@ -82,6 +82,7 @@ def write_store(path: Path, images: np.ndarray, compression: str, shard: int = 0
     path.unlink(missing_ok=True)
     count = len(images)
     header = StoreHeader(
+        sample="paper",
         network="euclidean",
         checkpoint="converged",
         attack="ffa-line",

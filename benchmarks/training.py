@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,16 +27,15 @@ from machine import described, forget_peak, peak, wait
 
 from faceflip.data.celeba import SPLIT_SIZES
 from faceflip.errors import UserError
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.network import NetworkSpec, build
 from faceflip.runtime.device import computing_on
 from faceflip.runtime.progress import Progress, duration
-from faceflip.training import TrainingOptions
 from faceflip.training.feed import LabelledImages
+from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import Training
 from faceflip.training.resuming import Unfinished
-from faceflip.workflow.config import read_config
 from faceflip.workflow.estimate import Estimate, cost_of
-from faceflip.workflow.plan import MOON
+from faceflip.workflow.settings import Settings, read_config
 
 PROJECT = Path(__file__).parents[1]
 
@@ -95,7 +94,8 @@ def bare(case: Case, data: LabelledImages, device: torch.device) -> Callable[[in
 def product(case: Case, data: LabelledImages, device: torch.device, folder: Path) -> Callable[[int], None]:
     """Return a function that runs the product's loop for so many steps, as the workflow's jobs do."""
     few = LabelledImages(data.images, data.rows[:1], data.labels[:1])
-    options = replace(case.options, max_epochs=10**6, patience=10**6)  # as many steps as are asked for
+    # As many steps as are asked for: more than the configuration allows.
+    options = case.options.model_copy(update={"max_epochs": 10**6, "patience": 10**6})
     training = Training(build(case.spec, seed=0).to(device), data, few, options, 0, case.residence)
     unfinished = Unfinished(folder / "unfinished", {}, every=300)
     progress = Progress("train", "images")
@@ -162,7 +162,7 @@ def measure(case: Case, data: LabelledImages, device: torch.device, folder: Path
     cost = cost_of(case.spec)
     row = [case.name, size, f"{speeds['bare']:,.0f}", f"{speeds['product']:,.0f}", ratio(times, "wall")]
     row += [ratio(times, "processor"), f"{2e-12 * cost.training * speeds['product']:.3g}"]
-    if case.spec.width == 1:
+    if case.spec.architecture.width == 1:
         epoch = (SPLIT_SIZES["train"] + SPLIT_SIZES["validation"] * cost.forward / cost.training) / speeds["product"]
         row += [duration(epoch), duration(81 * case.options.max_epochs * epoch)]
     if device.type == "cuda":
@@ -172,20 +172,25 @@ def measure(case: Case, data: LabelledImages, device: torch.device, folder: Path
 
 def cases(arguments: argparse.Namespace, device: torch.device) -> list[Case]:
     overlays = [PROJECT / "workflow/presets/paper.yaml"] if arguments.full else []
-    estimate = Estimate.of(read_config(PROJECT, overlays))
-    kinds = {name: (estimate.spec(name), estimate.options(name)) for name in ("euclidean", "softmax", MOON)}
+    estimate = Estimate.of(Settings.of(read_config(PROJECT, overlays)))
+    networks = estimate.plan.networks
+    kinds = {name: (estimate.spec(name), network.settings.training) for name, network in networks.items()}
     spec, options = kinds["euclidean"]
     if not arguments.full:
         return [Case(name, *kind) for name, kind in kinds.items()]
-    sizes = [replace(options, batch_size=size) for size in arguments.batch_sizes]
+
+    def changed(options: TrainingOptions, **changes: object) -> TrainingOptions:
+        return options.model_copy(update=changes)
+
+    sizes = [changed(options, batch_size=size) for size in arguments.batch_sizes]
     rows = [Case("float32", spec, each) for each in sizes]
     if device.type == "cuda":
-        rows += [Case("tf32", spec, replace(each, tf32=True)) for each in sizes]
-        rows += [Case("bfloat16", spec, replace(each, precision="bfloat16")) for each in sizes]
-        fastest = replace(sizes[0], precision="bfloat16")
+        rows += [Case("tf32", spec, changed(each, tf32=True)) for each in sizes]
+        rows += [Case("bfloat16", spec, changed(each, precision="bfloat16")) for each in sizes]
+        fastest = changed(sizes[0], precision="bfloat16")
         rows += [Case("bfloat16, images read ahead", spec, fastest, "never")]
-        rows += [Case("bfloat16, MOON", kinds[MOON][0], fastest)]
-        rows += [Case("bfloat16, compiled", spec, replace(fastest, compile=True))]
+        rows += [Case("bfloat16, MOON", kinds["moon"][0], fastest)]
+        rows += [Case("bfloat16, compiled", spec, changed(fastest, compile=True))]
     return rows
 
 

@@ -55,8 +55,8 @@ def jobs_of(output):
 def graph(counts):
     print("| jobs | dry run, s | CPU, s | a job, ms | memory, MB |\n| ---: | ---: | ---: | ---: | ---: |")
     for wanted in counts:
-        # 14 experiments of 40 attributes and 1,000 images; a shard is an attack and a score, 5 of 14 a transfer, too.
-        shards = wanted / (14 * 2 + 5)
+        # 14 experiments of 40 attributes and 1,000 images; a shard is an attack and a score, 4 of 14 a transfer, too.
+        shards = wanted / (14 * 2 + 4)
         size = max(1, round(40_000 / shards))
         with tempfile.TemporaryDirectory() as directory:
             overlay = {"compute": {"shard_size": size}}

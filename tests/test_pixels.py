@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from faceflip.pixels import GAIN, GREY, enlarged, magnified, perturbed, triptych
+from faceflip.pixels import GAIN, GREY, enlarged, enlargement, magnified, perturbed, triptych
 
 WIDE_ENOUGH = st.sampled_from([np.int16, np.int32, np.int64])
 SHAPES = hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5).map(lambda shape: (*shape, 3))
@@ -80,6 +80,7 @@ def test_pictures_are_enlarged_by_the_least_whole_number(picture, width):
     assert large.shape == (zoom * height, zoom * narrow, 3)
     assert large.shape[1] >= width
     assert zoom == 1 or (zoom - 1) * narrow < width
+    assert zoom == enlargement(narrow, width)
     for row in range(zoom):
         for column in range(zoom):
             np.testing.assert_array_equal(large[row::zoom, column::zoom], picture)

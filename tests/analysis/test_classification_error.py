@@ -68,7 +68,7 @@ def test_published_means():
 
 
 def test_against_loops(made):
-    table = classification_error(made.predictions, made.labels, made.run.attributes)
+    table = classification_error(made.predictions, made.labels, made.run)
     errors = {}
     for row in made.predictions.to_dict("records"):
         if row["split"] == "test":
@@ -85,8 +85,8 @@ def test_against_loops(made):
 
 
 def test_trivial_agrees_with_the_labels_of_the_predictions(made):
-    table = classification_error(made.predictions, made.labels, made.run.attributes)
-    for name in made.run.moon_attributes:
+    table = classification_error(made.predictions, made.labels, made.run)
+    for name in made.run.network("moon").attributes:
         truth = made.predictions.query("split == 'test' and network == 'moon' and attribute == @name")
         truth = truth.drop_duplicates("image")["label"]
         row = table[(table["method"] == "trivial_test") & (table["attribute"] == name)].iloc[0]
@@ -94,8 +94,8 @@ def test_trivial_agrees_with_the_labels_of_the_predictions(made):
 
 
 def test_means_are_over_the_same_attributes(made):
-    table = classification_error(made.predictions, made.labels, made.run.attributes)
-    for mean, names in (("mean", made.run.attributes), ("mean_all", made.run.moon_attributes)):
+    table = classification_error(made.predictions, made.labels, made.run)
+    for mean, names in (("mean", made.run.attacked), ("mean_all", made.run.learned)):
         for row in table[table["attribute"] == mean].to_dict("records"):
             cells = table[(table["method"] == row["method"]) & table["attribute"].isin(names)]["error"]
             assert len(cells) == len(names)
@@ -106,12 +106,12 @@ def test_means_are_over_the_same_attributes(made):
 
 
 def test_with_all_attributes_there_is_one_mean(full):
-    table = classification_error(full.predictions, full.labels, full.run.attributes)
+    table = classification_error(full.predictions, full.labels, full.run)
     assert list(table["attribute"].unique()) == [*ATTRIBUTES, "mean"]
 
 
 def test_cells_that_are_unconfirmed_are_marked_on_every_page(made, full):
-    table = classification_error(made.predictions, made.labels, made.run.attributes)
+    table = classification_error(made.predictions, made.labels, made.run)
     (sheet,) = sheets(table, made.run)
     place = [column.heading for column in sheet.columns].index("MOON, published")
     assert all(cells[place].endswith("†") for cells in sheet.rows), "the means of a few attributes, too"
@@ -123,7 +123,7 @@ def test_cells_that_are_unconfirmed_are_marked_on_every_page(made, full):
     assert rf"& {value}\dag{{}} &" in latex([sheet], made.run.line)
     assert f">{value}†<" in table_page("Errors", [sheet], Reading("How to read it."), made.run)
     # The mean of all attributes is the one that is in print.
-    (sheet,) = sheets(classification_error(full.predictions, full.labels, ATTRIBUTES), full.run)
+    (sheet,) = sheets(classification_error(full.predictions, full.labels, full.run), full.run)
     assert [cells[place] for cells in sheet.rows][-1] == "9.1"
     assert all(cells[place].endswith("†") for cells in sheet.rows[:-1])
 
@@ -131,4 +131,4 @@ def test_cells_that_are_unconfirmed_are_marked_on_every_page(made, full):
 def test_missing_label_counts_are_named(made):
     lacking = made.labels[made.labels["attribute"] != "Male"]
     with pytest.raises(UserError, match="Male"):
-        classification_error(made.predictions, lacking, made.run.attributes)
+        classification_error(made.predictions, lacking, made.run)

@@ -50,8 +50,8 @@ def transfers(*rows: tuple) -> pd.DataFrame:
     )
 
 
-def test_the_natural_adversarial_image_of_median_similarity():
-    choice, _ = choose_examples(
+def test_the_natural_adversarial_image_of_median_similarity(made):
+    (choice,) = choose_examples(
         attempts(
             "euclidean",
             ("Bald", 1, False, 0.96, 0.99),
@@ -63,7 +63,7 @@ def test_the_natural_adversarial_image_of_median_similarity():
             ("Male", 6, False, 0.94, 0.99),
         ),
         NO_TRANSFERS,
-        0.95,
+        made.run,
     )
     line, iterative = choice.examples
     assert (line.image, line.attribute, line.search, line.similarity) == (2, "Bald", "line", 0.97)
@@ -82,22 +82,27 @@ def test_the_natural_adversarial_image_of_median_similarity():
         ([("Bald", 1, False, None, 0.99), ("Bald", 2, True, 0.3, None)], 2, [True, False], "none reaches"),
     ],
 )
-def test_the_rule_is_relaxed_step_by_step(rows, image, shown, remark):
-    choice, _ = choose_examples(attempts("euclidean", *rows), NO_TRANSFERS, 0.95)
+def test_the_rule_is_relaxed_step_by_step(made, rows, image, shown, remark):
+    (choice,) = choose_examples(attempts("euclidean", *rows), NO_TRANSFERS, made.run)
     assert [example is not None for example in choice.examples] == shown
     assert {example.image for example in choice.examples if example} == {image}
     assert remark in choice.remark
 
 
-@pytest.mark.parametrize("rows", [[], [("Bald", 1, False, None, 0.99)]])
-def test_nothing_to_show(rows):
-    frame = attempts("euclidean", *rows) if rows else attempts("softmax", ("Bald", 1, False, 0.99, 0.99))
-    for choice in choose_examples(frame, NO_TRANSFERS, 0.95):
-        assert choice.examples == (None, None)
-        assert "flipped no image" in choice.remark
+@pytest.mark.parametrize("network", ["euclidean", "moon"])
+def test_nothing_to_show(made, network):
+    (choice,) = choose_examples(attempts(network, ("Bald", 1, False, None, 0.99)), NO_TRANSFERS, made.run)
+    assert choice.examples == (None, None)
+    assert choice.remark == "FFA with line search flipped no image of this network"
 
 
-def test_moon_prefers_images_that_change_others():
+def test_the_first_network_of_a_kind_that_is_attacked_is_shown(made):
+    assert choose_examples(made.attempts[:0], NO_TRANSFERS, made.run) == ()
+    frame = pd.concat([attempts(name, ("Bald", 1, False, 0.99, 0.99)) for name in ("moon", "softmax")])
+    assert [choice.network.name for choice in choose_examples(frame, NO_TRANSFERS, made.run)] == ["softmax", "moon"]
+
+
+def test_joint_networks_prefer_images_that_change_others(made):
     rows = [("Bald", n, True, 0.96 + 0.01 * n, 0.99) for n in range(3)] + [("Bald", 9, False, 0.99, 0.99)]
     changes = transfers(
         ("line", "Bald", 2, "Young", -0.1),
@@ -108,7 +113,7 @@ def test_moon_prefers_images_that_change_others():
         ("iterative", "Bald", 1, "Bald", -0.1),
         ("line", "Bald", 0, "Young", -0.1),
     )
-    _, choice = choose_examples(attempts("moon", *rows), changes, 0.95)
+    (choice,) = choose_examples(attempts("moon", *rows), changes, made.run)
     line, iterative = choice.examples
     assert line.image == iterative.image == 2
     assert line.others == (("Male", True), ("Young", False))
@@ -116,9 +121,9 @@ def test_moon_prefers_images_that_change_others():
     assert choice.remark == ""
 
 
-def test_moon_without_images_that_change_others():
+def test_joint_networks_without_images_that_change_others(made):
     rows = [("Bald", n, True, 0.96 + 0.01 * n, 0.99) for n in range(3)]
-    _, choice = choose_examples(attempts("moon", *rows), transfers(("line", "Bald", 0, "Young", -0.1)), 0.95)
+    (choice,) = choose_examples(attempts("moon", *rows), transfers(("line", "Bald", 0, "Young", -0.1)), made.run)
     assert choice.examples[0].image == 1
     assert choice.examples[0].others == ()
     assert "no image changes other attributes" in choice.remark
@@ -126,4 +131,4 @@ def test_moon_without_images_that_change_others():
 
 def test_the_order_of_rows_does_not_matter(made):
     shuffled = made.attempts.sample(frac=1, random_state=0), made.transfers.sample(frac=1, random_state=0)
-    assert choose_examples(made.attempts, made.transfers, 0.95) == choose_examples(*shuffled, 0.95)
+    assert choose_examples(made.attempts, made.transfers, made.run) == choose_examples(*shuffled, made.run)

@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from faceflip.analysis.make import TABLES, make_table
+from faceflip.analysis.make import make_tables
 from faceflip.data.celeba import ATTRIBUTES
+from faceflip.workflow.products import TABLES
 
 pytestmark = pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="no pdflatex here (Debian: texlive-latex-recommended)"
@@ -30,11 +31,7 @@ def folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("latex")
     made = specimen(seed=3, attributes=ATTRIBUTES[:3], sample=10, test=12)
-    paths = made.write(folder)
-    for name in TABLES:
-        outputs = {kind: folder / f"{name}.{kind}" for kind in ("csv", "md", "tex", "html")}
-        make_table(name, paths, made.run, outputs)
-        paths[name] = outputs["csv"]
+    make_tables(TABLES, made.write(folder), made.run, folder)
     return folder
 
 

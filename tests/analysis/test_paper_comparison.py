@@ -5,15 +5,35 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faceflip.analysis.run import PAPER_NETWORK, PAPER_PASS, PAPER_TRAINING, RunDescription
+from faceflip.analysis.frames import read_csv
+from faceflip.analysis.run import PAPER_PASS, RunDescription
+from faceflip.analysis.specimen import NETWORKS, every_attack, specimen
 from faceflip.analysis.tables import paper_comparison as module
 from faceflip.analysis.tables.correlation import correlation
 from faceflip.analysis.tables.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
 from faceflip.analysis.tables.statistics import compute
-from faceflip.analysis.tables.transferability import portability
+from faceflip.analysis.tables.transferability import transferability
 from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES
+from faceflip.registry import load
+from faceflip.workflow.products import TABLES
 
-PAPER = RunDescription("celeba", SPLIT_SIZES, 1000, ATTRIBUTES, ATTRIBUTES)
+TINY = {"train": 5, "validation": 3, "test": 2}
+
+
+@pytest.fixture(scope="module")
+def paper(full) -> RunDescription:
+    return dataclasses.replace(full.run, images=SPLIT_SIZES, sample=full.run.sample | {"images": 1000})
+
+
+def with_options(run: RunDescription, group: str, networks: tuple[str, ...] = (), **options) -> RunDescription:
+    """Return the run with other options of the architecture or the training of some networks, by default of all."""
+    changed = tuple(
+        dataclasses.replace(each, **{group: getattr(each, group) | options})
+        if each.name in (networks or run.network_names)
+        else each
+        for each in run.networks
+    )
+    return dataclasses.replace(run, networks=changed)
 
 
 @pytest.fixture(scope="module")
@@ -30,29 +50,32 @@ def tables() -> dict[str, pd.DataFrame]:
             table1.append(row)
         elif found := re.fullmatch(r"t2_(\w+?)_(fgs|ffa)_(pos|neg)_(\w+)", name):
             network, method, which, column = found.groups()
-            table2.setdefault((network, method, sign[which]), {})[column.replace("2epochs", "epoch2")] = int(
-                paper[name]
-            )
+            table2.setdefault((network, method, sign[which]), {})[column.replace("2epochs", "early")] = int(paper[name])
     statistics = {}
     for name, source in TEXT.items():
         value = float(paper[name]) / (
             100 if module.paper_reference().set_index("id")["unit"][name] in ("percent", "percentage point") else 1
         )
         statistics.setdefault(source.statistic, {})[source.column] = value
-    cells = {"portability": [], "correlation": []}
+    cells = {"transferability": [], "correlation": []}
     for name, (table, which, sources, target) in CELLS.items():
+        network = "moon" if table == "correlation" else "euclidean"
         cells[table] += [
-            (which, source, target, float(paper[name]) / 100 + 0.01 * n) for n, source in enumerate(sources)
+            (network, which, source, target, float(paper[name]) / 100 + 0.01 * n) for n, source in enumerate(sources)
         ]
     return {
-        "table1": pd.DataFrame(table1, columns=["network", "method", "sign", "search", "threshold", "total", "rate"]),
-        "table2": pd.DataFrame(
-            [(*key, *row.values()) for key, row in table2.items()],
-            columns=["network", "method", "sign", "epoch2", "converged", "overlap"],
+        "flippability": pd.DataFrame(
+            table1, columns=["network", "method", "sign", "search", "threshold", "total", "rate"]
         ),
+        "checkpoint_overlap": pd.DataFrame(
+            [(*key, *row.values()) for key, row in table2.items()],
+            columns=["network", "method", "sign", "early", "converged", "overlap"],
+        ).assign(checkpoint="epoch2", search="line"),
         "statistics": pd.DataFrame.from_dict(statistics, orient="index").rename_axis("id").reset_index(),
-        "portability": pd.DataFrame(cells["portability"], columns=["checkpoint", "source", "target", "rate"]),
-        "correlation": pd.DataFrame(cells["correlation"], columns=["search", "source", "target", "rate"]),
+        "transferability": pd.DataFrame(
+            cells["transferability"], columns=["network", "checkpoint", "source", "target", "rate"]
+        ),
+        "correlation": pd.DataFrame(cells["correlation"], columns=["network", "search", "source", "target", "rate"]),
     }
 
 
@@ -63,8 +86,8 @@ def test_all_numbers_are_there():
     assert (reference[["item", "quantity", "value", "unit"]] != "").all(axis=None)
 
 
-def test_a_run_that_found_the_same_differs_nowhere(tables):
-    table = paper_comparison(tables, PAPER).set_index("id")
+def test_a_run_that_found_the_same_differs_nowhere(tables, paper):
+    table = paper_comparison(tables, paper).set_index("id")
     given = table["status"] == "setting"
     comparable = table[(table["status"] == "comparable") | given]
     assert set(table.index) - set(comparable.index) == {"txt_err_kalayeh", "set_vgg_input"}
@@ -81,12 +104,10 @@ def test_a_run_that_found_the_same_differs_nowhere(tables):
     assert set(differing) == {"set_iters", "set_cela_total", "set_train", "set_valtest"}
 
 
-def test_differences_are_ours_minus_the_paper(tables):
-    tables = dict(tables)
-    tables["table1"] = tables["table1"].assign(
-        rate=tables["table1"]["rate"] + 0.01, total=tables["table1"]["total"] + 7
-    )
-    table = paper_comparison(tables, PAPER).set_index("id")
+def test_differences_are_ours_minus_the_paper(tables, paper):
+    cells = tables["flippability"]
+    changed = tables | {"flippability": cells.assign(rate=cells["rate"] + 0.01, total=cells["total"] + 7)}
+    table = paper_comparison(changed, paper).set_index("id")
     row = table.loc["t1_euclidean_fgs_pos_linesearch_tau0.95"]
     assert (float(row["paper"]), float(row["ours"])) == pytest.approx((23.0, 24.0))
     assert row["difference"] == pytest.approx(1)
@@ -99,25 +120,42 @@ def test_differences_are_ours_minus_the_paper(tables):
     ("change", "reason", "untouched"),
     [
         ({"dataset": "synthetic"}, "synthetic faces", ["txt_err_lnet"]),
-        ({"attributes": ATTRIBUTES[:8]}, "8 of 40 attributes", ["txt_port_goatee_nobeard"]),
-        ({"width": 0.125}, "network at 0.125 of the width", ["txt_err_trivial", "txt_err_lnet"]),
+        ({"attacked": ATTRIBUTES[:8]}, "8 of 40 attributes", ["txt_port_goatee_nobeard"]),
+        (
+            ("architecture", {"width": 0.125}),
+            "network with width 0.125 instead of 1.0",
+            ["txt_err_trivial", "txt_err_lnet"],
+        ),
         ({"input_width": 44, "input_height": 54}, "input of 44 x 54 instead of 178 x 218", ["txt_err_facetracer"]),
-        ({"architecture": "resnet18"}, "network resnet18 instead of VGG-16", ["txt_err_trivial"]),
-        ({"sample": 100}, "100 instead of 1,000 attacked images", ["txt_err_separate", "txt_p_moon"]),
-        ({"images": {"train": 5, "validation": 3, "test": 2}}, "10 of CelebA's 202,599 images", ["txt_err_lnet"]),
+        (
+            ("architecture", {"name": "torchvision/resnet18"}),
+            "network with name torchvision/resnet18 instead of vgg16",
+            ["txt_err_trivial"],
+        ),
+        (
+            {"sample": {"name": "paper", "split": "train", "images": 100}},
+            "100 instead of 1,000 attacked images",
+            ["txt_err_separate", "txt_p_moon"],
+        ),
+        (
+            {"sample": {"name": "paper", "split": "test", "images": 1000}},
+            "attacked images of the test split instead of the train split",
+            ["txt_err_separate", "txt_p_moon"],
+        ),
+        ({"images": TINY}, "10 of CelebA's 202,599 images", ["txt_err_lnet"]),
         (
             {"attacks": {"fgs-line": {"fgs_label": "annotated"}}},
             "fgs-line with fgs_label annotated",
             ["txt_err_separate"],
         ),
         (
-            {"training": {"separate": PAPER_TRAINING, "moon": PAPER_TRAINING | {"max_epochs": 8}}},
-            "max_epochs 10 (separate networks) and 8 (MOON) instead of 10",
+            ("training", {"networks": ("moon",), "max_epochs": 8}),
+            "training with max_epochs 8 instead of 10 (MOON)",
             ["txt_err_trivial"],
         ),
         (
-            {"training": dict.fromkeys(("separate", "moon"), PAPER_TRAINING | {"learning_rate": 0.1})},
-            "learning_rate 0.1 instead of 1e-05",
+            ("training", {"learning_rate": 0.1}),
+            "training with learning_rate 0.1 instead of 1e-05",
             ["txt_err_trivial"],
         ),
         (
@@ -131,24 +169,28 @@ def test_differences_are_ours_minus_the_paper(tables):
             ["txt_err_separate", "t1_moon_mffa_pos_linesearch_tau0", "drv_train_err_moon"],
         ),
         (
-            {"network": PAPER_NETWORK | {"pooling": "floor"}},
+            ("architecture", {"pooling": "floor"}),
             "network with pooling floor instead of ceil",
             ["txt_err_trivial"],
         ),
     ],
 )
-def test_why_a_run_is_not_comparable(tables, change, reason, untouched):
-    table = paper_comparison(tables, dataclasses.replace(PAPER, **change)).set_index("id")
+def test_why_a_run_is_not_comparable(tables, paper, change, reason, untouched):
+    if isinstance(change, tuple):
+        group, options = change
+        run = with_options(paper, group, **options)
+    else:
+        run = dataclasses.replace(paper, **change)
+    table = paper_comparison(tables, run).set_index("id")
     row = table.loc["t1_euclidean_ffa_pos_linesearch_tau0.95"]
-    assert row["status"].startswith("not comparable: ")
-    assert reason in row["status"]
+    assert row["status"] == f"not comparable: {reason}" or (reason + " pixels") in row["status"]
     assert row["ours"] == ""
     assert np.isnan(row["difference"])
     assert (table.loc[untouched, "status"] == "comparable").all()
 
 
-def test_what_counts_as_adversarial_hangs_on_the_threshold(tables):
-    status = paper_comparison(tables, dataclasses.replace(PAPER, threshold=0.9)).set_index("id")["status"]
+def test_what_counts_as_adversarial_hangs_on_the_threshold(tables, paper):
+    status = paper_comparison(tables, dataclasses.replace(paper, threshold=0.9)).set_index("id")["status"]
     expected = "not comparable: adversarial from PASS 0.9 instead of 0.95 on"
     counted = ["t2_softmax_fgs_neg_overlap", "txt_natural_share", "txt_port_diag", *CELLS]
     assert (status[counted] == expected).all()
@@ -156,8 +198,8 @@ def test_what_counts_as_adversarial_hangs_on_the_threshold(tables):
     assert (status[["t1_softmax_ffa_neg_linesearch_tau0.95", "txt_adv_fgs", "txt_err_moon"]] == "comparable").all()
 
 
-def test_settings_are_taken_from_the_run_and_compare_nothing(tables):
-    run = dataclasses.replace(PAPER, sample=100, images={"train": 5, "validation": 3, "test": 2})
+def test_settings_are_taken_from_the_run_and_compare_nothing(tables, paper):
+    run = dataclasses.replace(paper, sample=paper.sample | {"images": 100}, images=TINY)
     table = paper_comparison(tables, run).set_index("id")
     assert table.loc["set_images", ["ours", "difference", "status"]].tolist() == ["100", -900, "setting"]
     # Numbers of other images say nothing of CelebA.
@@ -166,32 +208,35 @@ def test_settings_are_taken_from_the_run_and_compare_nothing(tables):
     assert (table.loc[counts, "ours"] == "").all()
 
 
-def test_the_step_of_the_line_search_hangs_on_the_search(tables):
+def test_the_step_of_the_line_search_hangs_on_the_search(tables, paper):
     attacks = {"fgs-line": {"search": "doubling"}, "ffa-line": {"search": "scan"}, "ffa-iterative": {"max_steps": 100}}
-    rows = paper_comparison(tables, dataclasses.replace(PAPER, attacks=attacks)).set_index("id")
+    # The search of an attack that the paper does not have says nothing of the paper's.
+    attacks["mine"] = {"direction": "ffa", "search": "scan"}
+    rows = paper_comparison(tables, dataclasses.replace(paper, attacks=attacks)).set_index("id")
     assert rows.loc["set_linesearch_factor", "status"] == "not comparable: ffa-line with search scan"
     attacks["ffa-line"] = {"search": "doubling"}
-    rows = paper_comparison(tables, dataclasses.replace(PAPER, attacks=attacks)).set_index("id")
+    rows = paper_comparison(tables, dataclasses.replace(paper, attacks=attacks)).set_index("id")
     assert rows.loc["set_linesearch_factor", ["ours", "status"]].tolist() == ["2", "setting"]
 
 
-def test_reasons_come_together(tables):
-    run = dataclasses.replace(PAPER, dataset="synthetic", width=0.5, sample=10)
+def test_reasons_come_together(tables, paper):
+    run = with_options(paper, "architecture", width=0.5)
+    run = dataclasses.replace(run, dataset="synthetic", sample=run.sample | {"images": 10})
     status = paper_comparison(tables, run).set_index("id")["status"]
-    expected = "not comparable: synthetic faces, network at 0.5 of the width, 10 instead of 1,000 attacked images"
-    assert status["t2_softmax_fgs_neg_overlap"] == expected
+    expected = "not comparable: synthetic faces, network with width 0.5 instead of 1.0, 10 instead of 1,000 attacked"
+    assert status["t2_softmax_fgs_neg_overlap"] == f"{expected} images"
 
 
-def test_a_number_that_the_run_lacks(tables):
-    lacking = tables | {"table2": tables["table2"][:0], "statistics": tables["statistics"][:0]}
-    status = paper_comparison(lacking, PAPER).set_index("id")["status"]
+def test_a_number_that_the_run_lacks(tables, paper):
+    lacking = tables | {name: tables[name][:0] for name in ("checkpoint_overlap", "statistics")}
+    status = paper_comparison(lacking, paper).set_index("id")["status"]
     assert status["t2_softmax_fgs_neg_overlap"] == "not comparable: this run has no such number"
     assert status["txt_err_moon"] == "not comparable: this run has no such number"
 
 
 def test_every_statistic_that_is_compared_exists(full, written):
     paths = written(full)
-    for name, table in (("portability", portability), ("correlation", correlation)):
+    for name, table in (("transferability", transferability), ("correlation", correlation)):
         table(full.attempts, full.transfers, full.run).to_csv(paths[name], index=False)
     ids = set(compute(paths, full.run)["id"])
     assert {source.statistic for source in TEXT.values()} <= ids
@@ -199,19 +244,92 @@ def test_every_statistic_that_is_compared_exists(full, written):
 
 def test_cells_are_found_in_real_matrices(full):
     matrices = {
-        "portability": portability(full.attempts, full.transfers, full.run),
+        "transferability": transferability(full.attempts, full.transfers, full.run),
         "correlation": correlation(full.attempts, full.transfers, full.run),
     }
     lookup = module._Lookup({**matrices, "statistics": pd.DataFrame(columns=["id", "value"])}, full.run)
     for name, (table, which, sources, target) in CELLS.items():
         frame = matrices[table]
-        frame = frame[frame["checkpoint" if table == "portability" else "search"] == which]
+        frame = frame[frame["checkpoint" if table == "transferability" else "search"] == which]
         rates = frame[frame["source"].isin(sources) & (frame["target"] == target)]["rate"]
         assert lookup._cell(*CELLS[name]) == pytest.approx(rates.min(), nan_ok=True)
 
 
-def test_page_has_a_sheet_for_each_part(tables):
-    made = sheets(paper_comparison(tables, PAPER), PAPER)
+def comparison(made, folder, **changes) -> pd.DataFrame:
+    """Return the comparison of a specimen as if it were the paper's run."""
+    sample = made.run.sample | {"images": 1000}
+    run = dataclasses.replace(made.run, images=SPLIT_SIZES, sample=sample, **changes)
+    paths = made.write(folder)
+    for name, product in TABLES.items():
+        if name in (*TABLES["paper_comparison"].inputs, "paper_comparison"):
+            paths[name] = folder / f"{name}.csv"
+            load(f"{product.module}:compute")(paths, run).to_csv(paths[name], index=False)
+    return read_csv(paths["paper_comparison"]).set_index("id")
+
+
+RENAMED = {"euclidean": "b_second", "softmax": "epoch2", "moon": "a"}
+
+
+@pytest.fixture(scope="module")
+def usual(full, tmp_path_factory) -> pd.DataFrame:
+    return comparison(full, tmp_path_factory.mktemp("usual"))
+
+
+def test_networks_of_other_names_are_compared_alike(usual, tmp_path):
+    networks = {RENAMED[name]: each for name, each in NETWORKS.items()}
+    attacks = {(RENAMED[name], checkpoint): each for (name, checkpoint), each in every_attack().items()}
+    made = specimen(seed=6, sample=6, test=10, dataset="celeba", attacks=attacks, networks=networks)
+    assert set(made.attempts["network"]) == set(RENAMED.values())
+    pd.testing.assert_frame_equal(comparison(made, tmp_path), usual)
+    others = usual.index[~usual["status"].isin(["comparable", "setting"])]
+    assert set(others) <= {"txt_err_kalayeh", "set_vgg_input", *CELLS}
+
+
+def test_what_else_is_run_changes_nothing(full, usual, tmp_path):
+    """More networks, attacks and early checkpoints stand beside those of the paper."""
+    networks = {"again": {"loss": "euclidean"}, "bce": {"loss": "bce"}, "other": {"loss": "bce", "per": "all"}}
+    attacks = {
+        ("euclidean", "epoch1"): ("ffa-line", "fgs-line"),
+        ("bce", "converged"): ("ffa-line", "mine"),
+        ("again", "converged"): ("ffa-line",),
+        ("other", "converged"): ("ffa-line",),
+    }
+    choices = {"attacks": {**every_attack(), **attacks}, "networks": NETWORKS | networks}
+    made = specimen(seed=6, sample=6, test=10, dataset="celeba", **choices)
+    # Chance went other ways: take the paper's networks from the usual run, and the others from this one.
+    parts = {}
+    for name in ("attempts", "predictions", "transfers", "scans"):
+        mine, usual_ones = getattr(made, name), getattr(full, name)
+        added = (mine["network"].isin(list(networks))) | (mine["checkpoint"] == "epoch1")
+        parts[name] = pd.concat([mine[added], usual_ones], ignore_index=True)
+    made = dataclasses.replace(made, **parts, labels=full.labels)
+    pd.testing.assert_frame_equal(comparison(made, tmp_path), usual)
+
+
+def test_a_run_without_the_paper_s_networks_has_none_of_its_numbers(full, tmp_path):
+    networks = {name: each | {"loss": "bce"} for name, each in NETWORKS.items() if name != "softmax"}
+    attacks = {pair: each for pair, each in every_attack().items() if pair[0] != "softmax"}
+    made = specimen(seed=6, sample=6, test=10, dataset="celeba", attacks=attacks, networks=networks)
+    table = comparison(made, tmp_path)
+    comparable = table.index[table["status"] == "comparable"]
+    assert set(comparable) == {"txt_err_lnet", "txt_err_facetracer", "txt_err_trivial"}
+    assert set(table.loc[table.index.str.startswith(("t1", "t2")), "status"]) == {
+        "not comparable: this run has no such number"
+    }
+
+
+def test_another_early_epoch_is_not_the_papers(tables, full, tmp_path):
+    attacks = {(name, checkpoint.replace("2", "1")): each for (name, checkpoint), each in every_attack().items()}
+    table = comparison(specimen(seed=6, sample=6, test=10, dataset="celeba", attacks=attacks), tmp_path)
+    early = ["t2_euclidean_fgs_pos_2epochs", "txt_err_2epochs", "txt_fgs_total_overlap", "txt_ffa_natural_lost"]
+    early += ["txt_port_diag", "txt_half_differ", "txt_port_paleskin_makeup"]
+    assert set(table.loc[early, "status"]) == {"not comparable: this run has no such number"}
+    assert table.loc["txt_err_separate", "status"] == "comparable"
+    assert table.loc["set_epoch_early", "ours"] == "1"
+
+
+def test_page_has_a_sheet_for_each_part(tables, paper):
+    made = sheets(paper_comparison(tables, paper), paper)
     assert [len(sheet.rows) for sheet in made] == [90, 24, 38, 23, 3]
     assert {row[-2] for row in made[0].rows} == {"yes"}
     assert made[0].notes == []
@@ -220,11 +338,11 @@ def test_page_has_a_sheet_for_each_part(tables):
     assert settings["learning rate"][3:7] == ["1e-05", "1e-05", "+0", "setting"]
 
 
-def test_page_tells_each_reason_once(tables):
-    run = dataclasses.replace(PAPER, width=0.5)
+def test_page_tells_each_reason_once(tables, paper):
+    run = with_options(paper, "architecture", width=0.5)
     text = sheets(paper_comparison(tables, run), run)[2]
     assert text.notes == [
-        "(1) Not comparable: network at 0.5 of the width.",
+        "(1) Not comparable: network with width 0.5 instead of 1.0.",
         "(2) Not comparable: a network of others, not part of this experiment.",
     ]
     assert {row[-2] for row in text.rows} == {"yes", "no (1)", "no (2)"}

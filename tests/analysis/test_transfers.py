@@ -6,7 +6,7 @@ import pytest
 from faceflip.analysis.matrices import matrix, summary, transfer_rates
 from faceflip.analysis.statistics.ordering import clustered
 from faceflip.analysis.tables.correlation import correlation
-from faceflip.analysis.tables.transferability import portability
+from faceflip.analysis.tables.transferability import transferability
 from faceflip.errors import UserError
 
 EXPERIMENT = ("euclidean", "converged", "ffa-line")
@@ -15,7 +15,7 @@ EXPERIMENT = ("euclidean", "converged", "ffa-line")
 @pytest.fixture(scope="module")
 def matrices(made):
     return {
-        "checkpoint": portability(made.attempts, made.transfers, made.run),
+        "checkpoint": transferability(made.attempts, made.transfers, made.run),
         "search": correlation(made.attempts, made.transfers, made.run),
     }
 
@@ -32,8 +32,8 @@ def matrices(made):
 def test_against_loops(made, matrices, kind, which, experiment):
     table = matrices[kind]
     table = table[table[kind] == which]
-    targets = made.run.moon_attributes if experiment[0] == "moon" else made.run.attributes
-    images = {name: set() for name in made.run.attributes}
+    targets = made.run.network(experiment[0]).attributes
+    images = {name: set() for name in made.run.attacked}
     for row in made.attempts.to_dict("records"):
         same = (row["network"], row["checkpoint"], row["attack"]) == experiment
         if same and row["flipped"] and row["pass"] >= 0.95:
@@ -43,7 +43,7 @@ def test_against_loops(made, matrices, kind, which, experiment):
         if (row["network"], row["checkpoint"], row["attack"]) == experiment and row["changed"]:
             assert (row["score_before"] > 0) != (row["score_after"] > 0)
             changed.setdefault((row["attribute"], row["target"]), set()).add(row["image"])
-    assert len(table) == len(made.run.attributes) * len(targets)
+    assert len(table) == len(made.run.attacked) * len(targets)
     for row in table.to_dict("records"):
         assert row["images"] == len(images[row["source"]])
         assert row["changed"] == len(changed.get((row["source"], row["target"]), set()))
@@ -112,9 +112,9 @@ def test_a_missing_target_is_noticed():
 
 def test_experiments_that_were_not_run_have_no_rows(made):
     attempts = made.attempts[made.attempts["network"] == "softmax"]
-    assert portability(attempts, pd.DataFrame(columns=made.transfers.columns), made.run).empty
+    assert transferability(attempts, pd.DataFrame(columns=made.transfers.columns), made.run).empty
     late = made.attempts[made.attempts["checkpoint"] == "converged"]
-    assert set(portability(late, made.transfers, made.run)["checkpoint"]) == {"converged"}
+    assert set(transferability(late, made.transfers, made.run)["checkpoint"]) == {"converged"}
 
 
 def test_clustering_puts_related_attributes_side_by_side():

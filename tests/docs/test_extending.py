@@ -1,136 +1,182 @@
-"""What the page on extending says: the order of the modules, and that what it writes out does what it says."""
+"""The page on extending does what it says: a folder of one's own, a line of configuration each, no edit of the package."""
 
-import ast
+import hashlib
 import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
-from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
-import torch
+import yaml
 from running import ROOT, Workflow
-
-from faceflip.analysis import make as registry
-from faceflip.analysis.make import TABLES, Table, make_table
-from faceflip.analysis.specimen import specimen
-from faceflip.attacks import attack
-from faceflip.attacks import registry as attacks
-from faceflip.attacks.line import LineSearch
 
 PAGE = ROOT / "docs/extending.md"
 MICRO = ROOT / "tests/robustness/micro.yaml"
-NAME = "sffa-line"
-LIBRARY = ROOT / "scripts/faceflip"
+WITHOUT_DEFAULTS = {"networks": {"euclidean": None, "softmax": None, "moon": None}, "samples": {"paper": {"images": 4}}}
+STORES = {attack: f"results/attacks/paper/hinged/converged/{attack}" for attack in ("signed", "tripling", "ffa-line")}
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
-def imported(path: Path) -> set[str]:
-    """Return the library's modules and packages that a file imports, anywhere in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: a relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("faceflip.")}
-
-
-def test_modules_import_only_from_those_before_them():
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    order = re.findall(r"\w+", " ".join(rows))
-    files = {path: path.relative_to(LIBRARY).with_suffix("").parts[0] for path in LIBRARY.rglob("*.py")}
-    modules = set(files.values()) - {"__init__"}
-    assert sorted(order) == sorted(modules)
-    against = [
-        f"{path.relative_to(LIBRARY)} imports {name}"
-        for path, module in files.items()
-        for name in imported(path) & modules - {module}
-        if module == "__init__" or order.index(name) > order.index(module)
-    ]
-    assert not against
-
-
-def snippets(language):
-    """Return the page's blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-
-
-class Halves(torch.nn.Module):
-    """One score: the brightness of the left half less that of the right."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-
-    def forward(self, images):
-        left, right = images.chunk(2, dim=3)
-        return self.weight * (left - right).mean(dim=(1, 2, 3))[:, None]
-
-
-def test_another_attack_is_one_module_and_one_line(tmp_path, monkeypatch):
-    module, line = snippets("python")[:2]
-    (tmp_path / "signed_of_the_page.py").write_text(module)
-    monkeypatch.syspath_prepend(tmp_path)
-    from signed_of_the_page import SignedFFA
-
-    entry = eval(line, {"Attack": attacks.Attack, "SignedFFA": SignedFFA, "LineSearch": LineSearch})
-    monkeypatch.setitem(attacks.ATTACKS, entry.name, entry)
-    images = np.random.default_rng(1).integers(60, 190, (8, 6, 8, 3), dtype=np.uint8)
-    found = attack(Halves(), images, NAME)
-    assert found.flipped.all()
-    for perturbation, epsilon in zip(found.perturbation, found.epsilon, strict=True):
-        assert set(np.unique(perturbation)) == {-epsilon, epsilon}, "every pixel value moves by the same amount"
-
-
-@pytest.mark.workflow
-@pytest.mark.slow
-def test_another_attack_in_the_workflow(tmp_path, monkeypatch):
-    """The page followed to the letter in a copy of the project: planned, and run."""
-    module, line = snippets("python")[:2]
-    (overlay,) = snippets("yaml")
-    (tmp_path / "mine.yaml").write_text(overlay)
-    project, folder = tmp_path / "project", tmp_path / "run"
-    project.mkdir()
-    folder.mkdir()
-    workflow = Workflow(folder, [MICRO, tmp_path / "mine.yaml"]).with_copied_project(project)
-    library = project / "scripts/faceflip"
-    (library / "attacks/signed.py").write_text(module)
-    table = library / "attacks/registry.py"
-    before, entries, after = table.read_text().partition("    for attack in (\n")
-    imported = "from faceflip.attacks.signed import SignedFFA\n"
-    place = before.index("from faceflip.attacks.slots")
-    table.write_text(before[:place] + imported + before[place:] + entries + f"{line}," + after)
-    names = library / "attack_names.py"
-    names.write_text(names.read_text().replace("ATTACK_NAMES = {", f'ATTACK_NAMES = {{"{NAME}": "", '))
-
-    command = [sys.executable, "-c", "from faceflip.cli import main; main()", "plan", "--json", "--project", project]
-    command += [word for file in workflow.configfiles for word in ("--configfile", file)]
-    monkeypatch.setenv("PYTHONPATH", str(project / "scripts"))  # of the copy, whichever is installed
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    jobs = json.loads(said)["jobs"]
-    assert jobs.pop("all") == 1
-    assert jobs == workflow.planned()
-
-    store = f"results/attacks/euclidean/converged/{NAME}.h5"
-    workflow("--cores", 2, store)
-    assert (folder / store).exists()
-
-
-def test_another_table_is_one_module_and_one_line(tmp_path, monkeypatch):
-    module, line = snippets("python")[-2:]
-    (tmp_path / "steps_of_the_page.py").write_text(module)
-    monkeypatch.syspath_prepend(tmp_path)
-    entries = eval(f"{{{line}}}", {"Table": Table})
-    monkeypatch.setattr(
-        registry,
-        "TABLES",
-        TABLES | {name: replace(entry, module="steps_of_the_page") for name, entry in entries.items()},
+def files_of_the_page():
+    """Return the files that the page writes out, by path: a block of code behind a sentence that ends in its name."""
+    blocks = re.findall(
+        r"`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
-    made = specimen(seed=4, attributes=("Male",), moon_attributes=("Male",), sample=40, test=4)
-    outputs = {kind: tmp_path / f"steps.{kind}" for kind in ("csv", "md", "tex", "html")}
-    make_table("steps", made.write(tmp_path), made.run, outputs)
-    assert outputs["csv"].read_text().splitlines()[0] == "network,attack,steps"
-    assert "would say that the cap ends the search" in outputs["html"].read_text()
+    assert len(blocks) == 8
+    return dict(blocks)
+
+
+def digest_of_the_package():
+    files = [*ROOT.glob("scripts/**/*.py"), *ROOT.glob("workflow/**/*.*"), ROOT / "Snakefile", ROOT / "config.yaml"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+
+
+def faceflip(folder, *arguments):
+    """Run the command in a folder and return what it prints."""
+    command = [sys.executable, "-c", "from faceflip.cli import main; main()", *map(str, arguments)]
+    environment = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": str(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a finished run of the page, without the networks of the default."""
+    folder = tmp_path_factory.mktemp("own")
+    for name, text in files_of_the_page().items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "less.yaml").write_text(yaml.safe_dump(WITHOUT_DEFAULTS))
+    before = digest_of_the_package()
+    workflow = Workflow(folder, [MICRO, folder / "mine.yaml", folder / "less.yaml"])
+    workflow.plan = json.loads(
+        faceflip(
+            folder,
+            *("plan", "--json", "--project", ROOT),
+            *(word for file in workflow.configfiles for word in ("--configfile", file)),
+        )
+    )
+    workflow.dry = workflow.planned()
+    workflow("--cores", 2)
+    assert digest_of_the_package() == before, "the package is left untouched"
+    return workflow
+
+
+def test_the_plan_counts_the_jobs(run):
+    jobs = dict(run.plan["jobs"])
+    assert jobs.pop("all") == 1
+    assert {rule: count for rule, count in jobs.items() if count} == run.dry
+    assert jobs["train_network"] == 1, "the networks of the default are gone"
+    assert jobs["join_shards"] == len(STORES)
+
+
+def test_the_network_is_the_users(run):
+    import os
+
+    from faceflip.networks.checkpoint import load_checkpoint
+
+    before = os.getcwd()
+    os.chdir(run.directory)  # references are seen from the run's folder
+    try:
+        network, info = load_checkpoint("results/networks/hinged/Smiling/converged.pt")
+    finally:
+        os.chdir(before)
+    assert (info.network, info.member, network.spec.loss) == ("hinged", "Smiling", "mine/hinge.py:Hinge")
+    assert network.layers[0].out_channels == 6, "architecture.options reach the builder"
+
+
+def test_the_attacks_are_the_users(run):
+    attempts = pd.read_parquet(run.directory / "results/attempts.parquet")
+    assert set(attempts["attack"]) == set(STORES)
+    with h5py.File(run.directory / f"{STORES['signed']}/000.h5") as store:
+        assert json.loads(store.attrs["parameters"])["direction"] == "mine/signed.py:SignedFFA"
+        for row in np.flatnonzero(store["flipped"][:] == 1):
+            changed = store["perturbation"][row]
+            assert np.abs(changed).max() == store["epsilon"][row]
+    by_attack = attempts.set_index(["attack", "image"])
+    for image in attempts["image"].unique():
+        ours, theirs = by_attack.loc[("tripling", image)], by_attack.loc[("ffa-line", image)]
+        assert ours["flipped"] >= theirs["flipped"] or ours["outcome"] == "max_epsilon"
+        if ours["flipped"] and theirs["flipped"] and ours["epsilon"] == theirs["epsilon"]:
+            assert ours["l2"] == theirs["l2"], "the same ray"
+
+
+def test_the_similarity_is_a_column(run):
+    attempts = pd.read_parquet(run.directory / "results/attempts.parquet")
+    assert attempts["mean_change"].notna().equals(attempts["flipped"])
+    flipped = attempts[attempts["flipped"]]
+    assert (flipped["mean_change"] <= flipped["linf"]).all()
+    assert "mean_change" in (run.directory / "results/tables/overview.csv").read_text().splitlines()[0]
+
+
+def test_tables_and_figures_are_the_users(run):
+    table = pd.read_csv(run.directory / "results/tables/largest.csv")
+    assert list(table.columns) == ["network", "attack", "linf"]
+    results = run.directory / "results"
+    for name in ("tables/largest.md", "tables/largest.tex", "tables/largest.html", "figures/changes.pdf"):
+        assert (results / name).stat().st_size > 0
+    caption = (results / "figures/changes.txt").read_text()
+    assert "what the eye sees and what the pixels say" in caption
+
+
+def test_every_table_names_the_network_or_says_why_not(run):
+    for path in sorted((run.directory / "results/tables").glob("*.md")):
+        text = path.read_text()
+        assert (
+            "Hinge" in text or "hinged" in text or re.search(r"This run has no|No line search|not comparable", text)
+        ), path
+
+
+def test_pages_show_them(run):
+    index = (run.directory / "results/index.html").read_text()
+    for shown in ("Largest change of a pixel value", "figures/changes.png", "signed", "tripling", "Hinge"):
+        assert shown in index, shown
+    readme = (run.directory / "results/README.md").read_text()
+    assert "tables/largest.md" in readme
+    assert "figures/changes.png" in readme
+
+
+def test_inspect_and_check_know_them(run):
+    shown = faceflip(run.directory, "inspect", f"{STORES['signed']}.h5")
+    assert "signed on hinged (converged)" in shown
+    assert "mine/signed.py:SignedFFA" in shown
+    assert "no faults" in faceflip(run.directory, "check", "results")
+
+
+def test_flip_takes_a_direction_of_ones_own(run):
+    faces = sorted((run.directory / "results/synthetic/img_align_celeba").glob("*.jpg"))[:2]
+    checkpoint = "results/networks/hinged/Smiling/converged.pt"
+    option = ("--option", "direction=mine/signed.py:SignedFFA")
+    printed = json.loads(faceflip(run.directory, "flip", checkpoint, *faces, "--resize", "--json", *option))
+    assert len(printed["images"]) == 2
+
+
+def test_a_finished_run_has_nothing_to_do(run):
+    assert "Nothing to be done" in run.said("--cores", 2)
+
+
+@pytest.mark.parametrize(
+    ("file", "remade", "left"),
+    [
+        ("hinge.py", {"train_network", "attack_shard"}, {"pack_dataset", "draw_sample"}),
+        ("signed.py", {"attack_shard", "score_shard"}, {"train_network", "predict_network"}),
+        ("change.py", {"score_shard", "collect_attempts"}, {"attack_shard", "train_network"}),
+        ("largest.py", {"make_table"}, {"collect_attempts", "make_figure"}),
+        ("changes.py", {"make_figure"}, {"collect_attempts", "make_table"}),
+    ],
+)
+def test_a_changed_file_remakes_what_hangs_on_it(run, file, remade, left):
+    path = run.directory / "mine" / file
+    text = path.read_text()
+    path.write_text(text + "\n# changed\n")
+    try:
+        planned = set(run.planned())
+    finally:
+        path.write_text(text)
+    assert remade <= planned
+    assert not left & planned

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.analysis.make import TABLES, make_table
-from faceflip.analysis.specimen import Specimen, specimen
+from faceflip.analysis.make import make_tables
+from faceflip.analysis.specimen import EVERY_KIND, Specimen, specimen
 from faceflip.data.celeba import ATTRIBUTES
+from faceflip.workflow.products import TABLES
 
 EIGHT = ("5_o_Clock_Shadow", "Bald", "Eyeglasses", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Smiling", "Young")
 
@@ -15,11 +16,8 @@ def prepared():
 
     def prepare(made: Specimen, folder: Path) -> tuple[Specimen, dict]:
         paths = made.write(folder)
-        for name in TABLES:
-            outputs = {kind: folder / f"{name}.{kind}" for kind in ("csv", "md", "tex", "html")}
-            make_table(name, paths, made.run, outputs)
-            paths[name] = outputs["csv"]
-        return made, paths
+        tables = make_tables(TABLES, paths, made.run, folder)
+        return made, paths | {name: files["csv"] for name, files in tables.items()}
 
     return prepare
 
@@ -28,6 +26,14 @@ def prepared():
 def eight(prepared, tmp_path_factory):
     """Eight attributes on drawn faces, MOON with forty."""
     return prepared(specimen(seed=7, attributes=EIGHT, sample=25, test=30), tmp_path_factory.mktemp("eight"))
+
+
+@pytest.fixture(scope="session")
+def six(prepared, tmp_path_factory):
+    """Six kinds of networks, all shown to others."""
+    more = {"analysis": {"transfer": "all"}}
+    made = specimen(seed=9, attributes=EIGHT, sample=20, test=30, networks=EVERY_KIND, more=more)
+    return prepared(made, tmp_path_factory.mktemp("six"))
 
 
 @pytest.fixture(scope="session")

@@ -1,59 +1,59 @@
-"""Every figure but the first, on made-up tables: drawn whole, legible, the same bytes every time."""
+"""Every figure but that of examples, on made-up tables: drawn whole, legible, the same bytes every time."""
 
-import importlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import BarContainer
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrix
-from faceflip.analysis.specimen import specimen
-from faceflip.figures.make import FIGURES, caption, make_figure
-from faceflip.figures.options import Options
+from faceflip.analysis.specimen import EVERY_KIND, specimen
+from faceflip.figures.make import caption, make_figure
 from faceflip.figures.style import COLUMN, DPI, MM, NOTE, PAGE, drawing, save
+from faceflip.registry import load
+from faceflip.workflow.products import FIGURES
 
-DRAWN = [name for name in FIGURES if name != "figure1"]
-IN_COLUMN = ("flippability", "pass_distribution", "epsilon_distribution")
+DRAWN = [name for name in FIGURES if name != "examples"]
+IN_COLUMN = ("success_intervals", "pass_distribution", "epsilon_distribution")
+SIZES = ("eight", "forty", "six")
 SMALLEST_TYPE = 4.5
 """Points: what journals accept, and what a laser printer still prints."""
 
 
 IN_ANOTHER_PROCESS = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 
 from faceflip.analysis.run import RunDescription
-from faceflip.figures.options import Options
-from faceflip.figures.make import FIGURES, make_figure
+from faceflip.figures.make import make_figure
+from faceflip.workflow.products import FIGURES
 
 matplotlib.rcParams.update({"font.size": 20, "axes.grid": True})
 source, target = map(Path, sys.argv[1:3])
-run = RunDescription.from_json(source / "run.json")
+run = replace(RunDescription.from_json(source / "run.json"), order="clustered")
 for name in sys.argv[3:]:
     inputs = {role: source / f"{role}.csv" for role in FIGURES[name].inputs}
-    outputs = {kind: target / f"{name}.{kind}" for kind in ("pdf", "png")}
-    make_figure(name, inputs, run, outputs, Options(order="clustered"))
+    outputs = {kind: target / f"{name}.{kind}" for kind in ("pdf", "png", "caption")}
+    make_figure(FIGURES[name], inputs, run, outputs)
 """
 
 
-def module_of(name: str):
-    return importlib.import_module(FIGURES[name].module or f"faceflip.figures.{name}")
-
-
-def draw(name: str, size, **options):
+def draw(name: str, size, **changes):
     made, paths = size
-    figure = module_of(name).draw(paths, made.run, Options(**options))
+    figure = load(f"{FIGURES[name].module}:draw")(paths, replace(made.run, **changes))
     FigureCanvasAgg(figure)
     engine = figure.get_layout_engine()
     if engine is not None:
@@ -62,13 +62,14 @@ def draw(name: str, size, **options):
 
 
 @pytest.fixture(scope="session")
-def figures(eight, forty) -> dict:
-    """Every figure at both sizes, drawn once."""
+def figures(eight, forty, six) -> dict:
+    """Every figure at all sizes, drawn once."""
+    sizes = dict(zip(SIZES, (eight, forty, six), strict=True))
     with drawing():
-        return {(name, size): draw(name, made) for name in DRAWN for size, made in (("eight", eight), ("forty", forty))}
+        return {(name, size): draw(name, made) for name in DRAWN for size, made in sizes.items()}
 
 
-@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", DRAWN)
 def test_nothing_is_cut(figures, name, size):
     figure = figures[name, size]
@@ -80,26 +81,26 @@ def test_nothing_is_cut(figures, name, size):
     assert box.y1 <= height + 0.005
 
 
-@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", DRAWN)
 def test_size_and_type(figures, name, size):
     figure = figures[name, size]
-    in_column = name in IN_COLUMN or (name == "training_curves" and size == "eight")
+    in_column = name in IN_COLUMN or (name == "training_curves" and size != "forty")
     assert figure.get_figwidth() == pytest.approx(COLUMN if in_column else PAGE)
     assert figure.get_figheight() < 235 * MM, "higher than a page"
     shown = [text for text in figure.findobj(Text) if text.get_text().strip()]
     assert min(text.get_fontsize() for text in shown) >= (5.5 if in_column else SMALLEST_TYPE)
 
 
-@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("size", SIZES)
 def test_figures_say_what_they_show(figures, size):
-    for axes in figures["flippability", size].axes:
+    for axes in figures["success_intervals", size].axes:
         assert axes.get_xlabel() == "adversarial by FFA\nwith line search, %"
     for axes in figures["pass_distribution", size].axes:
         assert [text.get_text() for text in axes.texts] == ["0.9", "0.95", "0.99"], "the dotted lines"
 
 
-@pytest.mark.parametrize("size", ["eight", "forty"])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", DRAWN)
 def test_labels_of_an_axis_do_not_overlap(figures, name, size):
     for axes in figures[name, size].axes:
@@ -117,8 +118,8 @@ def test_labels_of_an_axis_do_not_overlap(figures, name, size):
 @pytest.mark.parametrize("name", FIGURES)
 def test_captions_begin_with_the_title_and_end_with_what_was_run(eight, name):
     made, _ = eight
-    title, how, *_, line = caption(name, made.run).strip().split("\n\n")
-    assert (title, line) == (FIGURES[name].title, made.run.line)
+    title, how, *_, line = caption(FIGURES[name], made.run).strip().split("\n\n")
+    assert (title, line) == (FIGURES[name].heading, made.run.line)
     assert how.endswith(".")
 
 
@@ -148,11 +149,12 @@ def test_files(figures, tmp_path, name):
 
 def test_same_bytes_in_another_process(eight, tmp_path):
     made, paths = eight
-    names = ["figure3", "figure4"]
+    names = ["success", "transferability"]
+    run = replace(made.run, order="clustered")
     for folder in ("here", "there"):
         (tmp_path / folder).mkdir()
     for name in names:
-        make_figure(name, paths, made.run, _outputs(tmp_path / "here", name), Options(order="clustered"))
+        make_figure(FIGURES[name], paths, run, _outputs(tmp_path / "here", name))
     scripts = Path(__file__).parents[2] / "scripts"
     arguments = [str(paths["success"].parent), str(tmp_path / "there"), *names]
     environment = {"PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "1", "TZ": "Asia/Tokyo"}
@@ -163,45 +165,64 @@ def test_same_bytes_in_another_process(eight, tmp_path):
 
 
 def _outputs(folder: Path, name: str) -> dict[str, Path]:
-    return {kind: folder / f"{name}.{kind}" for kind in ("pdf", "png")}
+    return {kind: folder / f"{name}.{kind}" for kind in ("pdf", "png", "caption")}
 
 
 def test_empty_columns_are_hatched(eight, figures):
-    rates = read_csv(eight[1]["portability"])
+    rates = read_csv(eight[1]["transferability"])
     empty = rates.drop_duplicates(["checkpoint", "source"]).query("images == 0").groupby("checkpoint").size()
     assert empty.sum() > 0, "the specimen should have an empty column"
-    for axes, checkpoint in zip(figures["figure4", "eight"].axes, ("converged", "epoch2"), strict=False):
+    for axes, checkpoint in zip(figures["transferability", "eight"].axes, ("converged", "epoch2"), strict=False):
         hatched = [patch for patch in axes.findobj(Rectangle) if patch.get_hatch()]
         assert len(hatched) == empty.get(checkpoint, 0)
 
 
 def test_matrices_show_their_rates(eight, figures):
-    rates = read_csv(eight[1]["portability"])
+    rates = read_csv(eight[1]["transferability"])
     expected = matrix(rates[rates["checkpoint"] == "converged"]).to_numpy(float)
-    axes = figures["figure4", "eight"].axes[0]
+    axes = figures["transferability", "eight"].axes[0]
     shown = np.ma.filled(axes.collections[0].get_array().astype(float), np.nan).reshape(expected.shape)
     np.testing.assert_array_equal(shown, expected)
 
 
 def test_orders_of_matrices(forty, figures):
     with drawing():
-        clustered = draw("figure5", forty, order="clustered")
+        clustered = draw("correlation", forty, order="clustered")
     rows = [
         [text.get_text() for text in figure.axes[0].get_yticklabels()]
-        for figure in (figures["figure5", "forty"], clustered)
+        for figure in (figures["correlation", "forty"], clustered)
     ]
     assert rows[0][0] == "5 o'Clock Shadow"
     assert rows[0] != rows[1]
     assert sorted(rows[0]) == sorted(rows[1])
 
 
-def test_bars_of_figure3_are_the_success_rates(eight, figures):
+def test_bars_are_the_success_rates(eight, figures):
     success = read_csv(eight[1]["success"])
     success = success[(success["search"] == "line") & success["network"].isin(["euclidean", "moon"])]
-    axes = figures["figure3", "eight"].axes[0]
+    axes = figures["success", "eight"].axes[0]
     heights = sorted(round(bar.get_height(), 6) for bars in axes.containers if hasattr(bars, "patches") for bar in bars)
     signed = success["rate"].fillna(0) * 100 * success["sign"].map({"+": 1, "-": -1})
     assert heights == pytest.approx(sorted(signed), abs=1e-5)
+
+
+def test_what_no_page_holds_goes_on_below(prepared, tmp_path):
+    """Six matrices of forty attributes are not legible on one page."""
+    more = {"analysis": {"transfer": "all"}}
+    size = prepared(specimen(seed=9, sample=3, test=4, networks=EVERY_KIND, more=more), tmp_path)
+    with drawing():
+        figure = draw("correlation", size)
+    assert figure.get_figheight() > 235 * MM
+    shown = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    assert min(text.get_fontsize() for text in shown) >= SMALLEST_TYPE
+    assert len([text for text in figure.texts if "FFA" in text.get_text()]) == 6
+
+
+def test_bars_side_by_side_have_colors_of_their_own(figures):
+    for size in SIZES:
+        for axes in figures["success", size].axes:
+            colors = [bars[0].get_edgecolor() for bars in axes.containers if isinstance(bars, BarContainer)]
+            assert len(set(colors)) == len(colors) / 2 == 3, "both signs of an attack have one color"
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,17 @@ ATTRIBUTES = ("Male", "Smiling")
 
 
 @pytest.fixture(scope="module")
-def attempts():
-    return specimen(seed=2, attributes=ATTRIBUTES, moon_attributes=ATTRIBUTES, sample=60, test=4).attempts
+def made():
+    return specimen(seed=2, attributes=ATTRIBUTES, moon_attributes=ATTRIBUTES, sample=60, test=4)
 
 
-def test_the_median_of_the_adversarial_is_chosen(attempts):
-    pictures = choose(attempts, 0.95)
+@pytest.fixture(scope="module")
+def attempts(made):
+    return made.attempts
+
+
+def test_the_median_of_the_adversarial_is_chosen(attempts, made):
+    pictures = choose(attempts, made.run)
     keys = ["network", "attack", "attribute", "correct"]
     converged = attempts[(attempts["checkpoint"] == "converged") & attempts["flipped"]]
     assert len(pictures) == len({picture.file for picture in pictures}) == len(converged.groupby(keys))
@@ -28,12 +33,12 @@ def test_the_median_of_the_adversarial_is_chosen(attempts):
         assert picture.similarity == expected
 
 
-def test_the_order_of_the_attempts_does_not_matter(attempts):
-    assert choose(attempts.sample(frac=1, random_state=1), 0.95) == choose(attempts, 0.95)
+def test_the_order_of_the_attempts_does_not_matter(attempts, made):
+    assert choose(attempts.sample(frac=1, random_state=1), made.run) == choose(attempts, made.run)
 
 
-def test_a_run_without_flips_has_no_pictures(attempts):
-    assert choose(attempts.assign(flipped=False, **{"pass": np.nan}), 0.95) == []
+def test_a_run_without_flips_has_no_pictures(attempts, made):
+    assert choose(attempts.assign(flipped=False, **{"pass": np.nan}), made.run) == []
     assert isinstance(attempts, pd.DataFrame)
 
 

@@ -3,13 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from faceflip.analysis.html import table_page
-from faceflip.analysis.make import TABLES, reading_of
+from faceflip.analysis.html import sheets_of, table_page
 from faceflip.analysis.pages import Column, Sheet
 from faceflip.analysis.specimen import specimen
-from faceflip.figures.make import FIGURES
 from faceflip.report.gallery import choose
-from faceflip.report.index import index_page
+from faceflip.report.index import Item, index_page
+from faceflip.workflow.products import FIGURES, TABLES
 
 ATTRIBUTES = ("5_o_Clock_Shadow", "Male")
 EMPTY = Sheet("Time", [Column("rule", align="l")], [])
@@ -21,13 +20,14 @@ def made():
 
 
 @pytest.fixture
-def page(made, tmp_path):
+def page(made):
     def make(pictures):
-        paths = {name: tmp_path / f"{name}.html" for name in TABLES}
-        for name, path in paths.items():
+        tables = []
+        for name, product in TABLES.items():
             sheet = Sheet(f"Sheet of {name}", [Column("a", align="l")], [["<b>"]])
-            path.write_text(table_page(name, [sheet], reading_of(name), made.run), encoding="utf-8")
-        return index_page(made.run, ["A <fact>."], ["A headline."], paths, pictures, EMPTY)
+            tables.append(Item(name, product, sheets_of(table_page(name, [sheet], product.reading, made.run))))
+        figures = [Item(name, product) for name, product in FIGURES.items()]
+        return index_page(made.run, ["A <fact>."], ["A headline."], tables, figures, pictures, EMPTY)
 
     return make
 
@@ -38,7 +38,9 @@ def test_every_table_and_figure_is_there_once(page):
         assert html.count(f"Sheet of {name}</h3>") == 1
     for name in FIGURES:
         assert html.count(f'src="figures/{name}.png"') == 1
-    assert re.findall(r'src="figures/(figure\d)', html) == [f"figure{number}" for number in range(1, 6)]
+    numbers = [name for name in re.findall(r'src="figures/(\w+)', html) if FIGURES[name].paper]
+    assert [FIGURES[name].paper for name in numbers] == [f"Fig. {number}" for number in range(1, 6)]
+    assert [FIGURES[name].paper in html for name in numbers]
     identifiers = re.findall(r'\bid="([^"]+)"', html)
     assert len(identifiers) == len(set(identifiers))
     assert set(re.findall(r'href="#([^"]+)"', html)) <= set(identifiers)
@@ -55,7 +57,7 @@ def test_photographs_are_not_called_drawn(page):
 
 
 def test_the_gallery_shows_every_picture(page, made):
-    pictures = choose(made.attempts, made.run.threshold)
+    pictures = choose(made.attempts, made.run)
     html = page(pictures)
     assert html.count('<figure class="picture"') == len(pictures) > 10
     assert '<option value="5_o_Clock_Shadow">5 o&#39;Clock Shadow</option>' in html
@@ -63,7 +65,7 @@ def test_the_gallery_shows_every_picture(page, made):
 
 
 def test_the_epsilon_of_iterative_attacks_is_told_as_steps(page, made):
-    pictures = [replace(picture, epsilon=37.0) for picture in choose(made.attempts, made.run.threshold)]
+    pictures = [replace(picture, epsilon=37.0) for picture in choose(made.attempts, made.run)]
     iterative = sum(picture.attack.endswith("-iterative") for picture in pictures)
     html = page(pictures)
     assert html.count("37 steps;") == iterative > 0

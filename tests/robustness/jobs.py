@@ -7,50 +7,58 @@ one.
 from faults import MICRO
 from running import ROOT
 
-from faceflip.workflow.config import read_config
+from faceflip.io import paths
+from faceflip.workflow.plan import Plan
+from faceflip.workflow.settings import Settings, merged, read_config
 
-STEM = "euclidean/converged/ffa-line"
-DATASET = "results/dataset/celeba.h5"
-SAMPLE = "results/dataset/sample.csv"
-CHECKPOINT = "results/networks/euclidean/Smiling/converged.pt"
-SHARD = f"results/attacks/{STEM}/000.h5"
-VIEW = f"results/attacks/{STEM}.h5"
-SCORES = f"results/scores/{STEM}/000.parquet"
+EXPERIMENT = {"sample": "paper", "network": "euclidean", "checkpoint": "converged", "attack": "ffa-line"}
+MEMBER = {"network": "euclidean", "member": "Smiling"}
+FIRST, SECOND = "000", "001"
+"""The shards of the experiment."""
+
+DATASET = paths.DATASET
+SAMPLE = paths.SAMPLE.of(sample="paper")
+CHECKPOINT, EPOCH2 = (paths.CHECKPOINT.of(**MEMBER, checkpoint=name) for name in ("converged", "epoch2"))
+SHARD, OTHER_SHARD = (paths.STORE.of(**EXPERIMENT, shard=shard) for shard in (FIRST, SECOND))
+VIEW = paths.VIEW.of(**EXPERIMENT)
+SCORES, OTHER_SCORES = (paths.SCORES.of(**EXPERIMENT, shard=shard) for shard in (FIRST, SECOND))
 
 CONFIG = read_config(ROOT, [MICRO])
+PLAN = Plan(Settings.of(CONFIG))
 
 
-def _job(script, **about):
+def _job(script, config=CONFIG, **about):
     """Return a run of a script with these inputs, outputs, parameters and so on."""
-    return lambda entries, folder: entries.script(folder, script, **about)
+    return lambda entries, folder: entries.script(folder, script, config=config, **about)
+
+
+def _of_architecture(name):
+    """Return the configuration with all networks of this architecture."""
+    return merged(CONFIG, {"architecture": {"name": name}})
 
 
 def pack(folder, leave_out=False, architecture="vgg16"):
     """Decode a CelebA in this folder or archive, for networks of this architecture."""
     return _job(
         "pack_dataset",
-        output={
-            "dataset": DATASET,
-            "manifest": "results/dataset/manifest.json",
-            "labels": "results/dataset/labels.csv",
-        },
+        output={"dataset": DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS},
         params={"folder": folder, "image_size": [44, 54], "leave_out_bad_images": leave_out},
-        config={**CONFIG, "network": {**CONFIG["network"], "architecture": architecture}},
+        config=_of_architecture(architecture),
     )
 
 
 predict = _job(
     "predict_network",
-    input={
-        "dataset": DATASET,
-        "sample": SAMPLE,
-        "epoch2": CHECKPOINT.replace("converged", "epoch2"),
-        "converged": CHECKPOINT,
+    input={"dataset": DATASET, "samples": [SAMPLE], "checkpoints": [EPOCH2, CHECKPOINT]},
+    output={"predictions": paths.MEMBER_PREDICTIONS.of(**MEMBER)},
+    params={
+        "samples": ["paper"],
+        "checkpoints": ["epoch2", "converged"],
+        "attributes": ["Smiling"],
+        "batch_size": 8,
+        "device": "cpu",
     },
-    output={"predictions": "results/predictions/euclidean/Smiling.parquet"},
-    params={"batch_size": 8, "device": "cpu"},
-    wildcards={"loss": "euclidean", "attribute": "Smiling"},
-    config=CONFIG,
+    wildcards=MEMBER,
 )
 
 
@@ -59,84 +67,85 @@ attack = _job(
     input={"dataset": DATASET, "sample": SAMPLE, "checkpoints": [CHECKPOINT]},
     output={"store": SHARD},
     params={
-        "options": CONFIG["attacks"]["ffa-line"],
-        "parts": [{"attribute": "Smiling", "start": 0, "stop": 3}],
+        "options": {**PLAN.attacks["ffa-line"].options, "batch_size": PLAN.settings.compute.batch_size},
+        "parts": [{"attribute": "Smiling", "member": "Smiling", "start": 0, "stop": 3}],
+        "members": ["Smiling"],
         "first_attempt": 0,
-        "batch_size": CONFIG["compute"]["batch_size"],
         "device": "cpu",
         "seed": CONFIG["seed"],
         "compression": "gzip",
     },
-    wildcards={"network": "euclidean", "checkpoint": "converged", "attack": "ffa-line", "shard": "000"},
-    config=CONFIG,
+    wildcards={**EXPERIMENT, "shard": FIRST},
 )
 
 
-def score_of(part):
-    """Score a shard, such as euclidean/converged/ffa-line/000."""
+def score_of(shard):
+    """Score a shard."""
+    names = {**EXPERIMENT, "shard": shard}
     return _job(
         "score_shard",
-        input={"dataset": DATASET, "store": f"results/attacks/{part}.h5"},
-        output={"scores": f"results/scores/{part}.parquet"},
-        params={"color": "rgb", "engine": "cpu", "device": "cpu"},
-        config=CONFIG,
+        input={"dataset": DATASET, "store": paths.STORE.of(**names)},
+        output={"scores": paths.SCORES.of(**names)},
+        params={"color": "rgb", "engine": "cpu", "device": "cpu", "metrics": {}},
+        wildcards=names,
     )
 
 
-join = _job("join_shards", input={"shards": [SHARD, SHARD.replace("000", "001")]}, output={"view": VIEW})
+join = _job("join_shards", input={"shards": [SHARD, OTHER_SHARD]}, output={"view": VIEW}, wildcards=EXPERIMENT)
 
 
 collect = _job(
     "collect_attempts",
     input={"shards": [SHARD], "scores": [SCORES]},
-    output={"attempts": "results/attempts.parquet"},
+    output={"attempts": paths.ATTEMPTS},
+    params={"metrics": []},
 )
 
 
 def draw(images):
+    """Draw a sample of so many images."""
     return _job(
         "draw_sample",
         input={"dataset": DATASET},
         output={"sample": SAMPLE},
-        params={"seed": 1, "images": images},
+        params={"seed": CONFIG["seed"], "split": "train", "images": images},
+        wildcards={"sample": "paper"},
     )
 
 
+LISTED = [paths.TABLE.of(table=table, format="csv") for table in ("flippability", "checkpoint_overlap")]
+
 inventory = _job(
     "take_inventory",
-    input={"make_table": ["results/tables/table1.csv", "results/tables/table2.csv"]},
-    output={"inventory": "results/inventory/pages.json"},
-    params={"parts": ["pages"]},
+    input={"make_table": LISTED},
+    output={"inventory": paths.INVENTORY.of(part="pages")},
+    params={"rules": ["make_table"], "parts": ["pages"]},
+    wildcards={"part": "pages"},
 )
 
 
-def transfer_of(part):
+def transfer_of(shard):
     """Show the adversarial images of a shard to a network."""
+    names = {**EXPERIMENT, "shard": shard}
     return _job(
         "transfer_shard",
         input={
             "dataset": DATASET,
-            "store": f"results/attacks/{part}.h5",
-            "scores": f"results/scores/{part}.parquet",
+            "store": paths.STORE.of(**names),
+            "scores": paths.SCORES.of(**names),
             "targets": [CHECKPOINT],
         },
-        output={"transfers": f"results/portability/{part}.parquet"},
+        output={"transfers": paths.SHARD_TRANSFERS.of(**names)},
         params={"threshold": 0.0, "batch_size": 8, "device": "cpu"},
-        config=CONFIG,
+        wildcards=names,
     )
 
 
 scan = _job(
     "scan_lines",
-    input={
-        "dataset": DATASET,
-        "sample": SAMPLE,
-        "stores": [SHARD],
-        "checkpoints": [CHECKPOINT],
-    },
-    output={"scans": "results/scans.parquet"},
+    input={"dataset": DATASET, "sample": SAMPLE, "stores": [SHARD], "checkpoints": [CHECKPOINT]},
+    output={"scans": paths.SCANS},
     params={"images": 2, "device": "cpu"},
-    config=CONFIG,
 )
 
 
@@ -144,7 +153,7 @@ def synthesize(architecture="vgg16"):
     """Draw faces for networks of this architecture."""
     return _job(
         "synthesize_faces",
-        output={"annotations": "results/synthetic/list_attr_celeba.txt"},
+        output={"annotations": f"{paths.SYNTHETIC}/list_attr_celeba.txt"},
         params={"faces": {"train": 4, "validation": 1, "test": 1, "mislabelled": 0.0}, "seed": 1},
-        config={**CONFIG, "network": {**CONFIG["network"], "architecture": architecture}},
+        config=_of_architecture(architecture),
     )

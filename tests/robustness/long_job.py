@@ -15,12 +15,14 @@ import numpy as np
 import psutil
 import torch
 
+from faceflip.attempt import Experiment
 from faceflip.data.packed import Dataset
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
-from faceflip.stages.attack import attack_shard
+from faceflip.networks.network import NetworkSpec, build
+from faceflip.stages.attack import ShardOfAttempts, attack_shard
 from faceflip.stages.score import score_shard
-from faceflip.workflow.plan import Attempts, Experiment
+from faceflip.workflow.plan import Part
 
 IMAGES = 500
 SIZE = (44, 54)
@@ -37,22 +39,25 @@ def dataset():
 
 
 def attack(folder, attempts):
-    checkpoint = folder / "Smiling/converged.pt"
-    spec = NetworkSpec("euclidean", ("Smiling",), SIZE, width=0.02, initialisation="msra", input_scale=0.015625)
-    save_checkpoint(checkpoint, build(spec, 1), CheckpointInfo(1, {}, {}, "5e" * 32))
+    checkpoint = folder / "converged.pt"
+    architecture = ArchitectureOptions(width=0.02, initialisation="msra", input_scale=0.015625)
+    network = build(NetworkSpec("euclidean", ("Smiling",), SIZE, architecture), 1)
+    save_checkpoint(checkpoint, network, CheckpointInfo("euclidean", "Smiling", 1, {}, {}, "5e" * 32))
+    experiment = Experiment("paper", "euclidean", "converged", "ffa-line")
     attack_shard(
         folder / "000.h5",
-        Experiment("euclidean", "converged", "ffa-line"),
-        shard=0,
-        first_attempt=0,
-        parts=[Attempts("Smiling", 0, attempts)],
-        checkpoints=[checkpoint],
-        dataset=dataset(),
-        sample=np.arange(attempts) % IMAGES,
-        options={"search": "doubling", "max_epsilon": 255, "ffa_target": "current", "ffa_objective": "scores"},
-        batch_size=32,
-        device=torch.device("cpu"),
-        seed=1,
+        ShardOfAttempts(
+            experiment,
+            number=0,
+            first_attempt=0,
+            parts=[Part("Smiling", "Smiling", 0, attempts)],
+            options={"search": "doubling", "max_epsilon": 255, "batch_size": 32},
+            seed=1,
+        ),
+        {"Smiling": checkpoint},
+        dataset(),
+        np.arange(attempts) % IMAGES,
+        torch.device("cpu"),
     )
 
 

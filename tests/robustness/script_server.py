@@ -8,12 +8,14 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2  # noqa: F401
 import h5py  # noqa: F401
 import pandas as pd  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import torch
+from snakemake.iocontainers import Namedlist
 
 import faceflip.cli
 from faceflip.networks import checkpoint  # noqa: F401
@@ -23,16 +25,19 @@ from faceflip.store import check, view  # noqa: F401
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
-class Named(dict):
-    """What Snakemake hands to a script: values that can be asked for as attributes, too."""
-
-    __getattr__ = dict.__getitem__
+def job_of(parts):
+    """Return what Snakemake hands to a script: dictionaries become its lists, whose items have names."""
+    return SimpleNamespace(
+        **{
+            part: Namedlist(fromdict=values) if isinstance(values, dict) and part != "config" else values
+            for part, values in parts.items()
+        }
+    )
 
 
 def run_script(name, parts):
     path = SCRIPTS / f"{name}.py"
-    job = Named({part: Named(values) if isinstance(values, dict) else values for part, values in parts.items()})
-    exec(compile(path.read_text(), str(path), "exec"), {"snakemake": job, "__name__": "__main__"})
+    exec(compile(path.read_text(), str(path), "exec"), {"snakemake": job_of(parts), "__name__": "__main__"})
 
 
 def run_command(arguments):

@@ -23,10 +23,13 @@ from faults import copy_of
 from jobs import (
     CHECKPOINT,
     DATASET,
+    FIRST,
+    LISTED,
+    OTHER_SCORES,
+    OTHER_SHARD,
     SAMPLE,
     SCORES,
     SHARD,
-    STEM,
     attack,
     collect,
     draw,
@@ -144,9 +147,13 @@ def checkpoint_with(**changes):
 
 
 def network_with(**changes):
+    """Change what a checkpoint says of its network; keys of its architecture are set there."""
+
     def harm(path):
         content = torch.load(path, weights_only=True)
-        content["network"].update(changes)
+        spec = content["spec"]
+        for key, value in changes.items():
+            (spec["architecture"] if key in spec["architecture"] else spec)[key] = value
         torch.save(content, path)
 
     return harm
@@ -218,7 +225,7 @@ class Case:
 AGAIN = "delete it"
 
 FACES, ARCHIVE = pack("results/synthetic"), pack(ZIP)
-SCORE = score_of(f"{STEM}/000")
+SCORE = score_of(FIRST)
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
 
 CASES = [
@@ -254,10 +261,11 @@ CASES = [
           "docs/dataset.md"), ZIP, swelling),
     Case("notes on drawn faces that are cut", FACES, (NOTES, "is not JSON", "draw them anew"), NOTES, cut(0.5)),
     # Networks that do not go with the images, before these are decoded or drawn
-    Case("network of other images", pack("results/synthetic", architecture="vit_b_16"),
-         ("network.architecture: vit_b_16 takes no images of 44 x 54 pixels", "dataset.image_size")),
-    Case("network of images still to be drawn", synthesize("inception_v3"),
-         ("network.architecture: inception_v3 takes no images of 44 x 54 pixels",)),
+    Case("network of other images", pack("results/synthetic", architecture="torchvision/vit_b_16"),
+         ("network euclidean, softmax, moon: architecture.name: torchvision/vit_b_16 takes no images of 44 x 54 pixels",
+          "dataset.image_size")),
+    Case("network of images still to be drawn", synthesize("torchvision/inception_v3"),
+         ("architecture.name: torchvision/inception_v3 takes no images of 44 x 54 pixels",)),
     # Checkpoints
     Case("checkpoint missing", predict, ("does not exist", "train the network first"), CHECKPOINT, remove),
     Case("checkpoint empty", predict, ("not a readable checkpoint", AGAIN), CHECKPOINT, write(b"")),
@@ -272,9 +280,9 @@ CASES = [
     Case("checkpoint without weights", predict, ("'state'", AGAIN), CHECKPOINT, checkpoint_with(state=None)),
     Case("checkpoint without epoch", predict, ("'epoch'", AGAIN), CHECKPOINT, checkpoint_with(epoch=None)),
     Case("weights of another width", predict, ("size mismatch", AGAIN), CHECKPOINT, network_with(width=0.125)),
-    Case("unknown architecture", predict, (AGAIN,), CHECKPOINT, network_with(architecture="vgg17")),
-    Case("unknown loss", predict, (AGAIN,), CHECKPOINT, network_with(objective="hinge")),
-    Case("unknown key of the network", predict, ("unknown keys ['depth']",), CHECKPOINT, network_with(depth=3)),
+    Case("unknown architecture", predict, ("did you mean vgg16?", AGAIN), CHECKPOINT, network_with(name="vgg17")),
+    Case("unknown loss", predict, ("there is no loss 'hinge'", AGAIN), CHECKPOINT, network_with(loss="hinge")),
+    Case("unknown key of the network", predict, ("unexpected keyword argument 'depth'", AGAIN), CHECKPOINT, network_with(depth=3)),
     Case("checkpoint of another attribute", attack, (CHECKPOINT, "Smiling"), CHECKPOINT, network_with(attributes=["Male"])),
     Case("flip by a file of one's own", faceflip("flip", ANNOTATIONS, "small.png"),
          (ANNOTATIONS, "not a readable checkpoint", "is the path right? If the workflow made it, delete it")),
@@ -285,7 +293,7 @@ CASES = [
     Case("dataset that is text", predict, (DATASET, AGAIN), DATASET, write(b"pixels" * 1000)),
     Case("dataset without manifest", predict, (DATASET, AGAIN), DATASET, hdf5_with(without_manifest)),
     Case("dataset of the future", predict, (DATASET, AGAIN), DATASET, hdf5_with(of_another_version)),
-    Case("sample larger than the data", draw(10**6), ("sample.images is 1000000", "training split has 64")),
+    Case("sample larger than the data", draw(10**6), ("samples.paper.images is 1000000", "train split has 64")),
     Case("sample missing", predict, (SAMPLE, *NO_SAMPLE), SAMPLE, remove),
     Case("sample that is text", attack, (SAMPLE, *NO_SAMPLE), SAMPLE, write(b"images")),
     Case("sample of bytes", attack, (SAMPLE, *NO_SAMPLE), SAMPLE, write(bytes(range(256)))),
@@ -301,13 +309,13 @@ CASES = [
     Case("store of another dataset", SCORE, ("'dataset_fingerprint'", "0000"), DATASET, hdf5_with(of_another_dataset)),
     Case("store joined without a shard", join, ("cannot be joined", SHARD, "no such file"), SHARD, remove),
     Case("store joined with a bent shard", join, ("cannot be joined", SHARD, "damaged"), SHARD, flip(0.99)),
-    Case("a shard twice", join, ("there twice",), SHARD, copied_from(SHARD.replace("000", "001"))),
+    Case("a shard twice", join, ("there twice",), SHARD, copied_from(OTHER_SHARD)),
     Case(
         "a shard of another attack",
         join,
         ("is of another run", AGAIN),
         SHARD,
-        copied_from("results/attacks/softmax/converged/fgs-line/000.h5"),
+        copied_from("results/attacks/paper/softmax/converged/fgs-line/000.h5"),
     ),
     # Tables
     Case("scores missing", collect, (SCORES, "not a readable table", AGAIN), SCORES, remove),
@@ -317,16 +325,15 @@ CASES = [
          lambda path: pd.read_parquet(path).head(2).to_parquet(path)),
     *(
         Case(f"scores of another shard: {name}", run, (SCORES, "scores of a store of SHA-256", AGAIN), SCORES,
-             copied_from(SCORES.replace("000", "001")))
+             copied_from(OTHER_SCORES))
         for name, run in {
             "collect": collect,
-            "transfer": transfer_of(f"{STEM}/000"),
+            "transfer": transfer_of(FIRST),
             "inspect": faceflip("inspect", SHARD),
         }.items()
     ),
     Case("scores with one bit changed", collect, (SCORES, "not a readable table", AGAIN), SCORES, flip(0.1)),
-    Case("result missing for the inventory", inventory, ("results/tables/table2.csv", "missing"),
-         "results/tables/table2.csv", remove),
+    Case("result missing for the inventory", inventory, (LISTED[1], "missing"), LISTED[1], remove),
     # The command line
     Case("inspect nothing", faceflip("inspect", "nothing.h5"), ("nothing.h5: no such file",)),
     Case("inspect a checkpoint", faceflip("inspect", CHECKPOINT), (CHECKPOINT, "not a perturbation store")),
@@ -339,7 +346,7 @@ CASES = [
     Case("PASS of no image", faceflip("pass", SAMPLE, SAMPLE), (SAMPLE,)),
     Case("flip into a file", flip_face("-o", SAMPLE), (SAMPLE, "file exists", "name another one")),
     Case("flip into a folder within a file", flip_face("-o", f"{SAMPLE}/flipped"), (f"{SAMPLE}/flipped: not a directory", f"move {SAMPLE} out of the way")),
-    Case("flip with an argument as option", flip_face("--option", "device=cuda"), ("no attack option 'device'", "there are batch_size")),
+    Case("flip with an argument as option", flip_face("--option", "device=cuda"), ("no attack option 'device'", "there are direction")),
     Case("flip by annotated labels, of which there are none",
          flip_face("--attack", "fgs-line", "--option", "fgs_label=annotated"), ("option fgs_label", "--label")),
     Case("labels into a folder", faceflip("labels", "results/synthetic", "--csv", "results"), ("results: is a directory", "name another one")),
@@ -414,14 +421,49 @@ def test_the_bench_is_sound(entries, bench):
 CONFIGURATIONS = [
     ("no YAML", "seed: [", ("not valid JSON or YAML",)),
     ("a list", "- seed\n", ("JSON or YAML with keys at top level",)),
-    ("unknown key", "smaple: {images: 3}", ("smaple: unknown key", "did you mean sample?")),
-    ("wrong type", "seed: many", ("seed: expected integer, found 'many'",)),
-    ("null", "seed: null", ("seed: expected integer, found None",)),
+    ("unknown key", "smaples: {paper: {images: 3}}", ("smaples: unknown key", "did you mean samples?")),
+    ("wrong type", "seed: many", ("seed: expected a whole number, found 'many'",)),
+    ("no mapping", "networks: [moon]", ("networks: expected a mapping",)),
     ("unknown attribute", "attributes: [Smilling]", ("attributes[0]", "did you mean Smiling?")),
-    ("unknown attack", "experiments: {moon: {converged: [pgd]}}", ("experiments.moon.converged[0]", "none of")),
-    ("unknown architecture", "network: {architecture: resnet1}", ("no network 'resnet1'", "did you mean resnet1")),
-    ("impossible attack", "experiments: {moon: {converged: [fgs-line]}}", ("use ffa-line or ffa-iterative",)),
-    ("negative", "sample: {images: -3}", ("sample.images: -3",)),
+    (
+        "unknown attack",
+        "experiments: {paper: {moon: {converged: [pgd]}}}",
+        ("experiments.paper.moon.converged[0]", "none of"),
+    ),
+    (
+        "unknown network",
+        "experiments: {paper: {mooon: {converged: [ffa-line]}}}",
+        ("experiments.paper.mooon", "did you mean moon?"),
+    ),
+    (
+        "unknown sample",
+        "experiments: {papers: {moon: {converged: [ffa-line]}}}",
+        ("experiments.papers", "did you mean paper?"),
+    ),
+    (
+        "unknown checkpoint",
+        "experiments: {paper: {moon: {epoch3: [ffa-line]}}}",
+        ("experiments.paper.moon.epoch3", "it has epoch2, converged"),
+    ),
+    ("unknown loss", "networks: {mine: {loss: hinge}}", ("networks.mine.loss", "no loss 'hinge'")),
+    ("unknown architecture", "architecture: {name: vgg17}", ("no architecture 'vgg17'", "did you mean vgg16?")),
+    ("unknown collection", "architecture: {name: torchvison/resnet18}", ("did you mean torchvision?",)),
+    (
+        "a file of one's own that is not there",
+        "networks: {mine: {loss: mine.py:Hinge}}",
+        ("networks.mine.loss: mine.py: no such file",),
+    ),
+    (
+        "a name that leads out of its folder",
+        "networks: {../exploded: {loss: bce}}",
+        ("networks.../exploded: a name begins with a letter",),
+    ),
+    (
+        "impossible attack",
+        "experiments: {paper: {moon: {converged: [fgs-line]}}}",
+        ("experiments.paper.moon.converged: fgs-line raises the loss of all attributes", "fgs_scope: attribute"),
+    ),
+    ("negative", "samples: {paper: {images: -3}}", ("samples.paper.images", "-3")),
     ("tag with code", "seed: !!python/object/apply:os.mkdir [exploded]", ("not valid JSON or YAML",)),
 ]
 """Content of a configuration file, and what the message must say."""
@@ -452,13 +494,13 @@ def test_through_snakemake(micro, tmp_path):
     """The same on a real run: the message is on the screen, the traceback in the log, finished results stay."""
     run = copy_of(micro, tmp_path)
     checkpoint_with(version=99)(tmp_path / CHECKPOINT)
-    kept = (tmp_path / "results/predictions/moon.parquet").read_bytes()
-    result = run("--cores", 1, "--force", f"results/attacks/{STEM}/000.h5", check=False)
+    kept = (tmp_path / "results/predictions/moon/all.parquet").read_bytes()
+    result = run("--cores", 1, "--force", SHARD, check=False)
     said = result.stdout + result.stderr
     assert result.returncode == 1
     assert f"Error: {CHECKPOINT}: checkpoint version 99" in said
     assert "Traceback" not in said
-    log = tmp_path / "logs/attack_shard/euclidean-converged-ffa-line-000.log"
+    log = tmp_path / "logs/attack_shard/paper/euclidean/converged/ffa-line/000.log"
     assert "Traceback" in log.read_text()
-    assert (tmp_path / "results/predictions/moon.parquet").read_bytes() == kept
+    assert (tmp_path / "results/predictions/moon/all.parquet").read_bytes() == kept
     assert not list((tmp_path / "results/attacks").rglob(".*.h5"))

@@ -14,9 +14,9 @@ from faults import DIFFERS, assert_same_results, copy_of
 from running import ROOT
 
 from faceflip.errors import UserError
-from faceflip.io.inventory import find_damage, read_inventory, repair, take_inventory, write_inventory
+from faceflip.io.inventory import find_damage, read_inventory, repair, take_inventory, uncovered, write_inventory
 
-EXPERIMENT = "euclidean/converged/ffa-line"
+EXPERIMENT = "paper/euclidean/converged/ffa-line"
 
 KINDS = {
     "annotations": "results/synthetic/list_attr_celeba.txt",
@@ -25,22 +25,22 @@ KINDS = {
     "dataset": "results/dataset/celeba.h5",
     "manifest": "results/dataset/manifest.json",
     "labels": "results/dataset/labels.csv",
-    "sample": "results/dataset/sample.csv",
+    "sample": "results/samples/paper.csv",
     "checkpoint": "results/networks/euclidean/Smiling/converged.pt",
-    "moon": "results/networks/moon/epoch2.pt",
+    "checkpoint of all attributes": "results/networks/moon/all/epoch2.pt",
     "history": "results/networks/softmax/Smiling/history.csv",
     "predictions": "results/predictions/softmax/Smiling.parquet",
     "all predictions": "results/predictions.parquet",
     "shard": f"results/attacks/{EXPERIMENT}/001.h5",
     "joined view": f"results/attacks/{EXPERIMENT}.h5",
     "scores": f"results/scores/{EXPERIMENT}/000.parquet",
-    "transfers": f"results/portability/{EXPERIMENT}/000.parquet",
+    "transfers": f"results/transfers/{EXPERIMENT}/000.parquet",
     "all transfers": "results/transfers.parquet",
     "attempts": "results/attempts.parquet",
     "run": "results/run.json",
-    "table": "results/tables/table1.csv",
+    "table": "results/tables/flippability.csv",
     "page": "results/tables/success.md",
-    "figure": "results/figures/figure2.pdf",
+    "figure": "results/figures/classification_error.pdf",
     "gallery": "results/gallery/gallery.json",
     "readme": "results/README.md",
 }
@@ -157,14 +157,14 @@ def test_a_deleted_intermediate_that_snakemake_does_not_miss(micro, tmp_path):
 
 @pytest.mark.workflow
 def test_every_result_is_in_an_inventory(micro):
-    """A new rule whose outputs were forgotten in workflow/rules/inventory.smk is found here."""
+    """A new rule whose outputs have no part of the inventories in faceflip/workflow/jobs.py is found here."""
     listed = set()
     for path in (micro.directory / "results/inventory").glob("*.json"):
         listed |= {entry.path for entry in read_inventory(path)[0]}
-    root = micro.directory / "results"
-    there = {path for path in root.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"}
+    root = (micro.directory / "results").resolve()
+    there = {path.resolve() for path in root.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"}
     there = {path for path in there if path.relative_to(root).parts[0] not in (*DIFFERS, "inventory")}
-    assert listed == {str(path.relative_to(micro.directory)) for path in there}
+    assert listed == {str(path.relative_to(root.parent)) for path in there}
 
 
 @pytest.fixture
@@ -220,6 +220,15 @@ class TestInventory:
         assert find_damage(folder / "elsewhere") == ([], 4)
         (folder / "results").symlink_to(folder / "elsewhere")
         assert find_damage(folder / "results") == ([], 4)
+
+    def test_files_of_no_inventory(self, folder, tmp_path):
+        (folder / "results/paper").mkdir()
+        (tmp_path / "mine.csv").touch()
+        links = {"table1.csv": "../a.csv", "mine.csv": tmp_path / "mine.csv", "gone.csv": "../gone.csv"}
+        for name, target in links.items():
+            (folder / "results/paper" / name).symlink_to(target)
+        (folder / "results/index.html").touch()
+        assert uncovered(folder / "results") == [folder / "results/index.html", folder / "results/paper/mine.csv"]
 
     def test_a_folder_without_inventories(self, tmp_path):
         assert find_damage(tmp_path) == ([], 0)

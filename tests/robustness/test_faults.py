@@ -14,7 +14,7 @@ from faceflip.io.files import LEFTOVER, replacing, require_writable, sweep
 
 pytestmark = pytest.mark.workflow
 
-TABLE = "results/tables/table1.csv"
+TABLE = "results/tables/flippability.csv"
 
 
 @pytest.fixture

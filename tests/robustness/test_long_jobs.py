@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from entries import Entries
 from faults import MICRO, Running, copy_of
-from jobs import STEM, attack, inventory, pack, predict, scan, score_of, synthesize, transfer_of
+from jobs import SECOND, attack, inventory, pack, predict, scan, score_of, synthesize, transfer_of
 from running import ROOT, Workflow
 
 from faceflip.runtime.progress import Progress, counted
@@ -91,7 +91,7 @@ def test_progress_of_work_in_several_places():
     counted(None, 10)(3)
 
 
-FLIPPED = f"{STEM}/001"
+FLIPPED = SECOND
 """A shard of the micro run in which an attempt flips."""
 
 
@@ -137,8 +137,9 @@ def test_a_failed_jobs_log_is_named(tmp_path):
 
 def test_the_end_of_a_log_is_shown_where_the_error_is_our_own(tmp_path):
     script = """
-from faceflip.runtime.job import job
-with job("a.log"):
+from types import SimpleNamespace
+from faceflip.stages.job import job
+with job(SimpleNamespace(log=["a.log"])):
     for number in range(100):
         print("line", number)
     raise RuntimeError("a bug")

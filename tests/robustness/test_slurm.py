@@ -33,11 +33,11 @@ def test_a_run_with_a_cancelled_job_and_a_killed_head(cluster, micro, tmp_path):
         return [job for job in cluster.jobs() if job.rule == rule and job.state == "RUNNING"]
 
     run = Running(workflow, *command)
-    assert run.wait_until(lambda: running("train_moon")), run.said
-    cancelled = running("train_moon")[0]
+    assert run.wait_until(lambda: running("train_network")), run.said
+    cancelled = running("train_network")[0]
     cluster.cancel(cancelled)
-    assert run.wait_until(lambda: [job for job in running("train_moon") if job.number != cancelled.number]), run.said
-    second = next(job for job in running("train_moon") if job.number != cancelled.number)
+    assert run.wait_until(lambda: [job for job in running("train_network") if job.number != cancelled.number]), run.said
+    second = next(job for job in running("train_network") if job.number != cancelled.number)
     assert (second.memory, second.minutes) == (2 * cancelled.memory, 2 * cancelled.minutes)
 
     assert run.wait_until(lambda: running("attack_shard")), run.said

@@ -21,8 +21,9 @@ from faceflip.data.packed import open_dataset
 from faceflip.errors import UserError
 from faceflip.io.inventory import read_inventory, take_inventory, write_inventory
 from faceflip.io.tables import read_table, write_table
-from faceflip.networks import NetworkSpec, build
+from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from faceflip.networks.network import NetworkSpec, build
 from faceflip.store import open_store
 from faceflip.store.check import check
 
@@ -123,8 +124,9 @@ class TestTextFiles:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint") / "converged.pt"
-    spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), width=0.02)
-    save_checkpoint(path, build(spec, 1), CheckpointInfo(1, {"loss": 0.5}, {"seed": 1}, "0" * 64))
+    spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), ArchitectureOptions(width=0.02))
+    info = CheckpointInfo("mine", "Smiling", 1, {"loss": 0.5}, {"seed": 1}, "0" * 64)
+    save_checkpoint(path, build(spec, 1), info)
     return path.read_bytes()
 
 
@@ -149,7 +151,9 @@ class TestCheckpoints:
 
     @fuzzed
     @given(
-        key=st.sampled_from(["format", "version", "network", "state", "epoch", "metrics", "training"]),
+        key=st.sampled_from(
+            ["format", "version", "spec", "network", "member", "state", "epoch", "metrics", "training"]
+        ),
         value=st.one_of(st.none(), st.integers(), st.text(max_size=5), st.lists(st.integers(), max_size=3),
                         st.dictionaries(st.text(max_size=5), st.integers(), max_size=3)),
     )  # fmt: skip
@@ -162,12 +166,15 @@ class TestCheckpoints:
 
     @fuzzed
     @given(
-        key=st.sampled_from(["objective", "attributes", "image_size", "architecture", "width", "input_mean"]),
+        group=st.sampled_from(["spec", "architecture"]),
+        key=st.sampled_from(
+            ["loss", "attributes", "image_size", "architecture", "name", "width", "input_mean", "options"]
+        ),
         value=st.one_of(st.none(), st.integers(-3, 3), st.text(max_size=5), st.lists(st.integers(-2, 2), max_size=3)),
     )
-    def test_other_networks(self, checkpoint, tmp_path, key, value):
+    def test_other_networks(self, checkpoint, tmp_path, group, key, value):
         content = torch.load(io.BytesIO(checkpoint), weights_only=True)
-        content["network"][key] = value
+        {**content, **content["spec"]}[group][key] = value
         target = io.BytesIO()
         torch.save(content, target)
         refused_or_read(tmp_path / "a.pt", target.getvalue(), load_checkpoint)

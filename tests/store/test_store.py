@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_builder import HEIGHT, WIDTH
 
+from faceflip.attempt import Experiment
 from faceflip.errors import UserError
 from faceflip.outcomes import Outcome
-from faceflip.store import StoreWriter, open_store, write_joined_view
+from faceflip.store import StoreWriter, find_store, open_store, write_joined_view
 
 
 @pytest.fixture(params=["shard", "view", "blosc"])
@@ -84,6 +85,17 @@ def test_header_comes_back(build):
         assert {"faceflip", "numpy", "h5py", "hdf5", "python", "torch"} >= store.software.keys() >= {"faceflip", "h5py"}
     with open_store(build.view()) as view:
         assert view.header == build.header(None, 0)
+
+
+def test_stores_are_found_by_what_they_hold(build):
+    """Whatever they are called."""
+    paths = [build.shard("a.h5", sample="harden"), build.shard("b.h5"), build.shard("c.h5", attack="fgs-line")]
+    with find_store(paths, Experiment("paper", "euclidean", "converged", "ffa-line")) as store:
+        assert store.path == paths[1]
+    with find_store(map(str, paths), Experiment("harden", "euclidean", "converged", "ffa-line")) as store:
+        assert store.path == paths[0]
+    with pytest.raises(UserError, match="none of the stores given holds paper/softmax/converged/ffa-line"):
+        find_store(paths, Experiment("paper", "softmax", "converged", "ffa-line"))
 
 
 def test_adversarial_is_original_plus_perturbation(store, build):

@@ -10,26 +10,35 @@ import os
 import re
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from faceflip.catalogue import LOSSES
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.packed import Dataset
 from faceflip.io import files
-from faceflip.networks import NetworkSpec
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.network import NetworkSpec
 from faceflip.runtime.device import computing_on
-from faceflip.stages.train import train_and_save
-from faceflip.training import TrainingOptions, loop
+from faceflip.stages.train import TrainedFiles, train_and_save
+from faceflip.training import loop
 from faceflip.training import resuming as unfinished
+from faceflip.training.hyperparameters import TrainingOptions
 
 STEPS = 3
 OUTPUTS = ("epoch2.pt", "converged.pt", "history.csv")
-SPEC = NetworkSpec("euclidean", ("Smiling",), (32, 36), width=0.03, dropout=0.5, input_scale=1 / 64)
-OTHERS = (replace(SPEC, objective="softmax"), replace(SPEC, objective="moon", attributes=ATTRIBUTES))
-"""Networks that are killed in a few places, where SPEC is in all (on a CPU)."""
+ARCHITECTURE = ArchitectureOptions(width=0.03, dropout=0.5, input_scale=1 / 64)
+SPECS = {
+    f"{loss} of {len(attributes)}": NetworkSpec(loss, attributes, (32, 36), ARCHITECTURE)
+    for loss in LOSSES
+    for attributes in (("Smiling",), ATTRIBUTES)
+}
+"""Networks by kind."""
+KIND = "euclidean of 1"
+"""It is killed in all places (on a CPU), the others in a few."""
+SPEC = SPECS[KIND]
 
 OPTIONS = TrainingOptions(batch_size=8, learning_rate=1e-4, max_epochs=4, patience=2)
 
@@ -41,7 +50,7 @@ class EverBetter(TrainingOptions):
         return len(validation_errors)
 
 
-EVER_BETTER = EverBetter(**vars(OPTIONS))
+EVER_BETTER = EverBetter(**OPTIONS.model_dump())
 
 
 def dataset(count=40, seed=0):
@@ -54,10 +63,17 @@ def dataset(count=40, seed=0):
     return Dataset(images, labels, split, names, {"fingerprint": f"made up, seed {seed}"})
 
 
+def files_of(folder, epochs=(2,)):
+    """Where the results of a training go."""
+    kept = {epoch: folder / f"epoch{epoch}.pt" for epoch in epochs}
+    return TrainedFiles(folder / "converged.pt", kept, folder / "history.csv")
+
+
 def train(folder, options=OPTIONS, save_every=0.0, spec=SPEC, device="cpu"):
-    paths = [folder / name for name in OUTPUTS]
+    member = spec.attributes[0] if len(spec.attributes) == 1 else "all"
     with computing_on(device, torch.get_num_threads(), deterministic=True) as place:
-        train_and_save(dataset(), spec, options, 5, place, *paths, save_every=save_every)
+        into = files_of(folder, options.checkpoints)
+        train_and_save(dataset(), "mine", member, spec, options, 5, place, into, save_every=save_every)
 
 
 def die():
@@ -198,9 +214,9 @@ def main(folder, device):
     log = sys.stdout
     os.fsync = lambda descriptor: None  # a killed process loses nothing that it wrote; only a fallen computer does
     sys.stdout = (folder / "log.txt").open("w")
-    results = {SPEC.objective: killed_in_all_places(folder)} if device == "cpu" else {}
-    for spec in OTHERS if device == "cpu" else (SPEC, *OTHERS):
-        results[spec.objective] = killed_in_a_few(folder / spec.objective, spec, device)
+    results = {KIND: killed_in_all_places(folder)} if device == "cpu" else {}
+    for kind in SPECS.keys() - results.keys():
+        results[kind] = killed_in_a_few(folder / kind, SPECS[kind], device)
     json.dump(results, log)
 
 

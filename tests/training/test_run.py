@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from killed import OPTIONS, OUTPUTS, SPEC, dataset, train
+from killed import ARCHITECTURE, OPTIONS, OUTPUTS, SPEC, SPECS, dataset, files_of, train
 
 from faceflip.errors import UserError
+from faceflip.io.paths import UNFINISHED
 from faceflip.networks.checkpoint import load_checkpoint
-from faceflip.stages.train import UNFINISHED, train_and_save
+from faceflip.stages.train import train_and_save
 from faceflip.training import loop
 from faceflip.training import resuming as unfinished
+from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.resuming import Unfinished
 
 CPU = torch.device("cpu")
@@ -38,7 +40,7 @@ def start_and_stop(folder, monkeypatch, after):
 
 
 def resumed(folder, options=OPTIONS, spec=SPEC, data=None, seed=5):
-    train_and_save(data or dataset(), spec, options, seed, CPU, *(folder / name for name in OUTPUTS))
+    train_and_save(data or dataset(), "mine", "Smiling", spec, options, seed, CPU, files_of(folder))
 
 
 def test_results_of_a_training(tmp_path):
@@ -46,15 +48,17 @@ def test_results_of_a_training(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == set(OUTPUTS), "nothing else is left"
     with (tmp_path / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["epoch", "loss", "training_error", "validation_error", "learning_rate"]
+    measured = ["epoch", "loss", "training_error", "validation_error", "learning_rate"]
+    assert list(rows[0]) == ["network", "member", *measured]
+    assert {(row["network"], row["member"]) for row in rows} == {("mine", "Smiling")}
     for name, epoch in (
         ("epoch2.pt", 2),
         ("converged.pt", min((2, 3), key=lambda k: float(rows[k - 1]["validation_error"]))),
     ):
-        network, info = load_checkpoint(tmp_path / name, objective="euclidean", attributes=("Smiling",))
+        network, info = load_checkpoint(tmp_path / name, loss="euclidean", attributes=("Smiling",))
         assert network.spec == SPEC
-        assert info.epoch == epoch
-        assert {key: float(value) for key, value in rows[epoch - 1].items()} == info.metrics
+        assert (info.network, info.member, info.epoch) == ("mine", "Smiling", epoch)
+        assert {key: float(rows[epoch - 1][key]) for key in measured} == info.metrics
         assert info.training["batch_size"] == OPTIONS.batch_size
         assert info.training["seed"] != 5, "the network's own"
 
@@ -71,8 +75,8 @@ def test_a_stopped_training_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "other",
     [
-        {"options": replace(OPTIONS, learning_rate=2e-4)},
-        {"spec": replace(SPEC, dropout=0.25)},
+        {"options": OPTIONS.model_copy(update={"learning_rate": 2e-4})},
+        {"spec": replace(SPEC, architecture=ARCHITECTURE.model_copy(update={"dropout": 0.25}))},
         {"data": dataset(seed=1)},
         {"seed": 6},
     ],
@@ -161,12 +165,35 @@ def test_only_checkpoints_that_are_needed_stay(tmp_path):
     assert sorted(path.name for path in tmp_path.glob("epoch*")) == ["epoch-002.pt", "epoch-005.pt"]
 
 
-@pytest.mark.parametrize(("objective", "key"), [("softmax", "training.separate"), ("moon", "training.moon")])
-def test_too_small_a_gpu(tmp_path, monkeypatch, objective, key):
+@pytest.mark.parametrize("kind", ["softmax of 1", "euclidean of 40"])
+def test_too_small_a_gpu(tmp_path, monkeypatch, kind):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
     monkeypatch.setattr(loop.Training, "learn", full)
-    spec = replace(SPEC, objective=objective)
-    with pytest.raises(UserError, match=rf"batches of 8 images of 32 x 36 .* lower {key}\.batch_size \(8\)"):
-        train_and_save(dataset(), spec, OPTIONS, 5, CPU, *(tmp_path / name for name in OUTPUTS))
+    message = r"batches of 8 images of 32 x 36 .* lower training\.batch_size \(8\) of network mine"
+    with pytest.raises(UserError, match=message):
+        train_and_save(dataset(), "mine", "all", SPECS[kind], OPTIONS, 5, CPU, files_of(tmp_path))
+
+
+def test_checkpoints_are_kept_of_the_epochs_that_are_named(tmp_path):
+    """They are those of one training: each is what a shorter training ends with."""
+    options = TrainingOptions(batch_size=8, learning_rate=1e-4, checkpoints=[1, 4, 3], min_epochs=1, max_epochs=4)
+    train(tmp_path / "long", options)
+    names = {"epoch1.pt", "epoch3.pt", "epoch4.pt", "converged.pt", "history.csv"}
+    assert {path.name for path in (tmp_path / "long").iterdir()} == names
+    for epoch in (1, 3, 4):
+        loaded, info = load_checkpoint(tmp_path / "long" / f"epoch{epoch}.pt")
+        assert info.epoch == epoch
+        shorter = options.model_copy(update={"checkpoints": [epoch], "max_epochs": epoch})
+        train(tmp_path / str(epoch), shorter)
+        expected, _ = load_checkpoint(tmp_path / str(epoch) / f"epoch{epoch}.pt")
+        for name, values in loaded.state_dict().items():
+            assert torch.equal(values, expected.state_dict()[name]), (epoch, name)
+
+
+def test_a_training_may_keep_no_epoch_but_the_converged_one(tmp_path):
+    train(tmp_path, OPTIONS.model_copy(update={"checkpoints": []}))
+    assert {path.name for path in tmp_path.iterdir()} == {"converged.pt", "history.csv"}
+    _, info = load_checkpoint(tmp_path / "converged.pt")
+    assert info.training["checkpoints"] == []

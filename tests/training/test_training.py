@@ -3,21 +3,25 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
+from faceflip.catalogue import LOSSES
 from faceflip.errors import UserError
-from faceflip.networks import OBJECTIVES, NetworkSpec, build
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.network import NetworkSpec, build
+from faceflip.networks.objectives import objective_of
 from faceflip.runtime import progress as progress_module
 from faceflip.runtime.progress import Progress
-from faceflip.training import TrainingOptions, train
 from faceflip.training.feed import Feed, LabelledImages, _copy, _fits
-from faceflip.training.loop import Training, error_rate
+from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.training.loop import Training, error_rate, train
 from faceflip.training.optimiser import RMSProp
+from faceflip.typed import faults_of
 
 
 def test_learning_rate_policy_is_caffes_inv():
@@ -65,7 +69,7 @@ def test_a_training_follows_the_written_formulas():
     """
 
     class OneWeight(torch.nn.Module):
-        objective = OBJECTIVES["euclidean"]
+        objective = objective_of("euclidean")
 
         def __init__(self):
             super().__init__()
@@ -117,37 +121,83 @@ def test_convergence(errors, converged, finished):
         assert options.converged_epoch(errors) == converged
 
 
-def examples(count, seed):
-    """Images whose left half is brighter where the label is +1."""
+ATTRIBUTES = ("Smiling", "Male")
+
+
+def test_the_first_epochs_may_count_and_named_epochs_are_waited_for():
+    eager = TrainingOptions(checkpoints=[], min_epochs=1, max_epochs=5, patience=1)
+    assert eager.least_epochs == 1
+    assert eager.converged_epoch([0.1, 0.3]) == 1
+    assert eager.kept_epochs([0.1]) == {1}
+    assert [eager.finished(errors) for errors in ([0.1], [0.1, 0.3])] == [False, True]
+
+    late = TrainingOptions(checkpoints=[4, 1], min_epochs=3, max_epochs=6, patience=1)
+    assert late.least_epochs == 4
+    errors = [0.1, 0.2, 0.3, 0.4, 0.25, 0.3]
+    assert [late.kept_epochs(errors[:epochs]) for epochs in range(1, 7)] == [
+        {1},
+        {1},
+        {1, 3},
+        {1, 3, 4},
+        {1, 4, 5},
+        {1, 4, 5},
+    ]
+    # No better since epoch 3, but epoch 4 is still to be kept.
+    assert [late.finished(errors[:epochs]) for epochs in range(1, 7)] == [False, False, False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"checkpoints": [2, 3, 2]}, "checkpoints: [2, 3, 2] names an epoch twice"),
+        ({"checkpoints": [2, 8], "max_epochs": 7}, "max_epochs: 7 is less than the last of checkpoints, 8"),
+        ({"min_epochs": 6, "max_epochs": 5}, "max_epochs: 5 is less than min_epochs, 6"),
+        ({"checkpoints": [0]}, "checkpoints[0]: expected a number from 1 on, found 0"),
+        ({"patience": 1.0}, "patience: expected a whole number, found 1.0"),
+    ],
+)
+def test_epochs_that_do_not_fit(options, message):
+    with pytest.raises(ValidationError) as error:
+        TrainingOptions(**options)
+    assert list(faults_of(error.value)) == [message]
+
+
+def examples(count, seed, attributes=1):
+    """Images whose left half is brighter where the first label is +1, the right half where the second is."""
     random = np.random.default_rng(seed)
-    labels = random.choice([-1, 1], (count, 1)).astype(np.int8)
+    labels = random.choice([-1, 1], (count, attributes)).astype(np.int8)
     images = random.integers(0, 150, (count, 36, 32, 3), dtype=np.uint8)
-    images[:, :, :16] += np.where(labels > 0, 100, 0).astype(np.uint8)[:, :, None, None]
+    for column in range(attributes):
+        bright = np.where(labels[:, column] > 0, 100, 0).astype(np.uint8)
+        images[:, :, 16 * column : 16 * column + 16] += bright[:, None, None, None]
     return LabelledImages(images, np.arange(count), labels)
 
 
 OPTIONS = TrainingOptions(batch_size=16, learning_rate=1e-3, max_epochs=4, patience=4)
 
 
-def fresh(objective="euclidean"):
-    spec = NetworkSpec(objective, ("Smiling",), (32, 36), width=0.125, initialisation="msra", input_scale=1 / 64)
-    return build(spec, seed=0)
+def fresh(loss="euclidean", attributes=1):
+    architecture = ArchitectureOptions(width=0.125, initialisation="msra", input_scale=1 / 64)
+    return build(NetworkSpec(loss, ATTRIBUTES[:attributes], (32, 36), architecture), seed=0)
 
 
-@pytest.mark.parametrize("objective", ["euclidean", "softmax"])
-def test_training_learns_and_repeats_bit_for_bit(objective):
+@pytest.mark.parametrize("attributes", [1, 2])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_training_learns_and_repeats_bit_for_bit(loss, attributes):
     torch.set_num_threads(1)
+    options = OPTIONS.model_copy(update={"max_epochs": 4 * attributes, "patience": 8})
     runs = []
     for _ in range(2):
-        network = fresh(objective)
+        network = fresh(loss, attributes)
         torch.rand(3)  # the generator's state before must not matter
-        runs.append((network, train(network, examples(160, 1), examples(40, 2), OPTIONS, seed=3, keep=lambda *_: None)))
+        data = examples(160, 1, attributes), examples(40, 2, attributes)
+        runs.append((network, train(network, *data, options, seed=3, keep=lambda *_: None)))
     (first, history), (second, _) = runs
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert [record.epoch for record in history] == [1, 2, 3, 4]
-    assert error_rate(first, examples(60, 4)) < 0.1
+    assert [record.epoch for record in history] == list(range(1, options.max_epochs + 1))
+    assert error_rate(first, examples(60, 4, attributes)) < 0.1
     assert history[-1].loss < history[0].loss
-    assert history[-1].validation_error == error_rate(first, examples(40, 2))
+    assert history[-1].validation_error == error_rate(first, examples(40, 2, attributes))
 
 
 def test_another_seed_gives_other_weights():
@@ -163,7 +213,7 @@ def test_too_few_images():
 
 
 def test_a_diverging_loss_is_told():
-    wild = TrainingOptions(batch_size=16, learning_rate=1e12, max_epochs=2)
+    wild = TrainingOptions(batch_size=16, learning_rate=1e3, max_epochs=2)
     with pytest.raises(UserError, match=r"lower training\.learning_rate"):
         train(fresh(), examples(64, 1), examples(8, 2), wild, seed=1, keep=lambda *_: None)
 
@@ -220,7 +270,7 @@ def test_compile_is_an_option(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)
     Training(fresh(), examples(32, 1), examples(8, 2), OPTIONS, seed=1)
     assert compiled == []
-    Training(fresh(), examples(32, 1), examples(8, 2), replace(OPTIONS, compile=True), seed=1)
+    Training(fresh(), examples(32, 1), examples(8, 2), OPTIONS.model_copy(update={"compile": True}), seed=1)
     assert len(compiled) == 1
 
 
@@ -229,7 +279,15 @@ def test_progress_tells_epoch_step_loss_error_and_speed(monkeypatch, capsys):
     monkeypatch.setattr(progress_module, "SCREEN_INTERVAL", 0.0)
     screen = io.StringIO()
     progress = Progress("train euclidean/Smiling", "images", screen=screen)
-    train(fresh(), examples(32, 1), examples(8, 2), replace(OPTIONS, max_epochs=2), 1, lambda *_: None, progress)
+    train(
+        fresh(),
+        examples(32, 1),
+        examples(8, 2),
+        TrainingOptions(batch_size=16, learning_rate=1e-3, max_epochs=2),
+        1,
+        lambda *_: None,
+        progress,
+    )
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4
     assert re.fullmatch(

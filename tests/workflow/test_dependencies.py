@@ -1,6 +1,8 @@
 """What Snakemake remakes after a change: what hangs on it, and nothing else. Asked by dry runs of a finished run."""
 
 import pytest
+import yaml
+from running import Workflow
 
 from faceflip.workflow.versions import VERSIONS
 
@@ -12,7 +14,19 @@ def rules_of(workflow, *arguments):
 
 
 MODEL_FREE = {"synthesize_faces", "pack_dataset", "draw_sample"}
-TRAINING = {"train_network", "train_moon"}
+TRAINING = {"train_network"}
+LONG = ("networks", "predictions", "attacks", "scores", "transfers")
+"""Folders of results in which the files of networks, and of shards, are."""
+
+
+def long_ones(paths):
+    """Return those of a run's files that take long to make: those of single networks and shards."""
+    return {path for path in paths if path.count("/") > 2 and path.split("/")[1] in LONG}
+
+
+def of(experiment, paths):
+    """Return those of a run's files that belong to an experiment, or to all with such a part: `mine`, `fgs-line`."""
+    return {path for path in paths if f"/{experiment}/" in path or f"/{experiment}." in path}
 
 
 def test_a_finished_run_has_nothing_to_do(tiny):
@@ -21,14 +35,16 @@ def test_a_finished_run_has_nothing_to_do(tiny):
 
 def test_one_attacks_parameter(tiny):
     changed = tiny.with_overlay(attacks={"fgs-iterative": {"max_steps": 11}})
-    remade = {path for path in changed.outputs() if path.startswith(("results/attacks/", "results/scores/"))}
+    outputs = changed.outputs()
+    remade = long_ones(outputs)
     assert remade
-    assert all("/fgs-iterative" in path for path in remade), remade
+    assert remade == of("fgs-iterative", remade)
+    assert {path.split("/")[1] for path in remade} == {"attacks", "scores"}
     rules = rules_of(changed)
     assert "collect_attempts" in rules
-    forbidden = MODEL_FREE | TRAINING | {"predict_network", "predict_moon", "collect_predictions", "transfer_shard"}
+    forbidden = MODEL_FREE | TRAINING | {"predict_network", "collect_predictions", "transfer_shard", "scan_lines"}
     assert not rules & forbidden
-    assert "results/tables/classification_error.csv" not in changed.outputs(), "hangs on no attack"
+    assert "results/tables/classification_error.csv" not in outputs, "hangs on no attack"
 
 
 @pytest.mark.parametrize("attributes", [["Smiling", "Male", "Young"]])
@@ -37,15 +53,17 @@ def test_another_attribute(tiny, attributes):
     outputs = changed.outputs()
     trained = {path for path in outputs if path.startswith("results/networks/") and path.endswith(".pt")}
     assert trained == {
-        f"results/networks/{loss}/Young/{checkpoint}.pt"
-        for loss in ("euclidean", "softmax")
+        f"results/networks/{network}/Young/{checkpoint}.pt"
+        for network in ("euclidean", "softmax")
         for checkpoint in ("epoch2", "converged")
     }
+    predicted = {path for path in outputs if path.startswith("results/predictions/")}
+    assert predicted == {f"results/predictions/{network}/Young.parquet" for network in ("euclidean", "softmax")}
     attacked = {path for path in outputs if path.startswith("results/attacks/") and path.endswith("/001.h5")}
     shards = {path for path in outputs if path.startswith("results/attacks/") and path[-6:-3].isdigit()}
     assert shards == attacked, "only the new attribute's shard"
     assert len(attacked) == 14
-    assert not rules_of(changed) & (MODEL_FREE | {"train_moon", "predict_moon"})
+    assert not rules_of(changed) & MODEL_FREE
 
 
 def test_a_pass_threshold(tiny):
@@ -61,19 +79,198 @@ def test_the_grey_score(tiny):
     assert not rules & (MODEL_FREE | TRAINING | {"predict_network", "attack_shard"})
 
 
-def test_moons_training(tiny):
-    outputs = tiny.with_overlay(training={"moon": {"patience": 5}}).outputs()
-    assert "results/networks/moon/converged.pt" in outputs
-    assert not any(path.startswith(("results/networks/euclidean", "results/attacks/softmax")) for path in outputs)
+def test_the_training_of_one_network(tiny):
+    remade = long_ones(tiny.with_overlay(networks={"moon": {"training": {"patience": 5}}}).outputs())
+    assert "results/networks/moon/all/converged.pt" in remade
+    assert remade == of("moon", remade)
+
+
+def test_another_network(tiny):
+    """One of another loss; nothing of those that are there is made again."""
+    changed = tiny.with_overlay(
+        networks={"bce": {"loss": "bce"}}, experiments={"paper": {"bce": {"converged": ["ffa-line"]}}}
+    )
+    remade = long_ones(changed.outputs())
+    assert {path for path in remade if path.endswith(".pt")} == {
+        f"results/networks/bce/{attribute}/{checkpoint}.pt"
+        for attribute in ("Smiling", "Male")
+        for checkpoint in ("epoch2", "converged")
+    }
+    assert remade == of("bce", remade)
+    assert not rules_of(changed) & MODEL_FREE
+
+
+def test_a_second_sample(tiny):
+    """Finished trainings, and the shards of the first sample, stay; the network that is attacked sees it."""
+    changed = tiny.with_overlay(
+        samples={"hidden": {"split": "test", "images": 6}},
+        experiments={"hidden": {"euclidean": {"converged": ["ffa-line"]}}},
+    )
+    outputs = changed.outputs()
+    remade = long_ones(outputs)
+    predicted = {path for path in remade if path.startswith("results/predictions/")}
+    assert predicted == {f"results/predictions/euclidean/{member}.parquet" for member in ("Smiling", "Male")}
+    experiment = "hidden/euclidean/converged/ffa-line"
+    assert remade - predicted == {
+        f"results/attacks/{experiment}.h5",
+        f"results/attacks/{experiment}/000.h5",
+        f"results/scores/{experiment}/000.parquet",
+    }
+    assert {path for path in outputs if path.startswith("results/samples/")} == {"results/samples/hidden.csv"}
+    assert not rules_of(changed) & ({"synthesize_faces", "pack_dataset", "scan_lines"} | TRAINING)
+
+
+def test_a_further_epoch_that_is_kept(tiny):
+    """Its weights are gone: all networks are trained again, and what hangs on them."""
+    changed = tiny.with_overlay(training={"checkpoints": [2, 3]})
+    planned = changed.planned()
+    assert planned["train_network"] == 2 + 2 + 1
+    assert planned["attack_shard"] == 14
+    assert not planned.keys() & MODEL_FREE
+    assert "results/networks/moon/all/epoch3.pt" in changed.outputs()
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        {"compute": {"jobs_per_gpu": 3, "save_every": 5, "training_images": "never", "threads": {"score": 2}}},
+        {"samples": {"paper": {"split": "train"}}, "networks": {"euclidean": {"training": {"max_epochs": 4}}}},
+        {"attacks": {"ffa-line": {"max_epsilon": None}}},
+    ],
+    ids=["what changes no result", "what is so already", "null, which takes the default"],
+)
+def test_nothing(tiny, overlay):
+    assert tiny.with_overlay(**overlay).planned() == {}
+
+
+OWN = {
+    "loss.py": """
+import torch
+from faceflip.networks.objectives import Objective
+
+class Hinge(Objective):
+    def loss(self, scores, labels):
+        return torch.relu(1 - labels * scores).sum(dim=1)
+""",
+    "layers.py": """
+from torch import nn
+
+def perceptron(outputs, image_size):
+    width, height = image_size
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * width * height, outputs))
+""",
+    "direction.py": """
+from faceflip.attacks.directions import Direction
+
+class Leave(Direction):
+    def output_gradient(self, scores, attempts, objective, options):
+        return -attempts.decision[:, None] * objective.value_gradient(attempts.attribute, scores.shape[1])
+""",
+    "search.py": """
+from faceflip.attacks.line import LineSearch
+
+class Tripling(LineSearch):
+    def grown(self, low):
+        return 3 * low + 1
+""",
+    "metric.py": """
+def moved(originals, perturbed):
+    return (originals != perturbed).mean(axis=(1, 2, 3))
+""",
+    "table.py": """
+import pandas as pd
+from faceflip.analysis.pages import Column, Sheet
+
+def compute(inputs, run):
+    return pd.read_parquet(inputs["attempts"], columns=["moved"]).describe().reset_index()
+
+def sheets(frame, run):
+    return [Sheet("Moved", [Column("moved")], [[str(each)] for each in frame["moved"]])]
+""",
+    "figure.py": """
+import matplotlib.pyplot as plt
+
+def draw(inputs, run):
+    return plt.figure()
+""",
+}
+"""Code of one's own by file."""
+
+USED = {
+    "synthetic": {"train": 64, "validation": 24, "test": 24},
+    "samples": {"paper": {"images": 3}},
+    "attributes": ["Smiling"],
+    "architecture": {"width": 0.0625},
+    "training": {"max_epochs": 2, "checkpoints": []},
+    "networks": {
+        "softmax": None,
+        "moon": None,
+        "mine": {"loss": "loss.py:Hinge", "architecture": {"name": "layers.py:perceptron"}},
+    },
+    "attacks": {
+        "leave": {"direction": "direction.py:Leave", "search": "doubling"},
+        "triple": {"direction": "ffa", "search": "search.py:Tripling"},
+    },
+    "experiments": {
+        "paper": {"euclidean": {"converged": ["ffa-line", "leave"], "epoch2": None}, "mine": {"converged": ["triple"]}}
+    },
+    "similarity": {"metrics": {"moved": "metric.py:moved"}},
+    "tables": {"moved": {"file": "table.py", "title": "Moved", "inputs": ["attempts"]}},
+    "figures": {"nothing": {"file": "figure.py", "title": "Nothing", "inputs": ["moved"]}},
+    "compute": {"device": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A finished run with code of one's own in every place; tests must leave it as it is."""
+    folder = tmp_path_factory.mktemp("own")
+    for name, code in OWN.items():
+        (folder / name).write_text(code)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(USED))
+    workflow = Workflow(folder, [folder / "mine.yaml"])
+    workflow("--cores", 2)
+    assert workflow.planned() == {}
+    return workflow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "folders", "part", "products"),
+    [
+        ("loss.py", LONG, "mine", None),
+        ("layers.py", LONG, "mine", None),
+        ("direction.py", ("attacks", "scores", "transfers"), "leave", None),
+        ("search.py", ("attacks", "scores", "transfers"), "triple", None),
+        ("metric.py", ("scores", "transfers"), "", None),
+        ("table.py", (), "", {"tables/moved", "figures/nothing"}),
+        ("figure.py", (), "", {"figures/nothing"}),
+    ],
+)
+def test_a_changed_file_of_ones_own(own, file, folders, part, products):
+    """What hangs on it is made again, and nothing else; `products` is None where nearly all tables and figures do."""
+    path = own.directory / file
+    there = {str(each.relative_to(own.directory)) for each in (own.directory / "results").rglob("*") if each.is_file()}
+    expected = {each for each in long_ones(there) if each.split("/")[1] in folders}
+    try:
+        path.write_text(f"{OWN[file]}\n# changed\n")
+        outputs, rules = own.outputs(), rules_of(own)
+    finally:
+        path.write_text(OWN[file])
+    assert long_ones(outputs) == (of(part, expected) if part else expected)
+    assert not rules & MODEL_FREE
+    made = {each.removeprefix("results/").rpartition(".")[0] for each in outputs}
+    made = {each for each in made if each.startswith(("tables/", "figures/"))}
+    assert "tables/moved" in made if products is None else made == products
 
 
 @pytest.mark.parametrize(
     ("stage", "rules", "untouched"),
     [
-        ("train", {"train_network", "train_moon", "attack_shard"}, MODEL_FREE),
+        ("train", {"train_network", "attack_shard"}, MODEL_FREE),
         ("attack", {"attack_shard", "score_shard", "join_shards"}, MODEL_FREE | TRAINING | {"predict_network"}),
         ("score", {"score_shard", "transfer_shard"}, MODEL_FREE | TRAINING | {"attack_shard", "predict_network"}),
-        ("predict", {"predict_network", "predict_moon"}, MODEL_FREE | TRAINING | {"attack_shard", "score_shard"}),
+        ("predict", {"predict_network"}, MODEL_FREE | TRAINING | {"attack_shard", "score_shard"}),
     ],
 )
 def test_a_raised_stage_version(tiny, tmp_path, stage, rules, untouched):

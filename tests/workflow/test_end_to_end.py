@@ -17,18 +17,18 @@ from PIL import Image
 from running import Workflow
 from typer.testing import CliRunner
 
-from faceflip.analysis.make import TABLES
 from faceflip.cli.app import app
 from faceflip.data.packed import open_dataset
-from faceflip.figures.make import FIGURES
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.similarity import parameters, pass_score
 from faceflip.store import open_store
+from faceflip.workflow.products import FIGURES, TABLES
 
 pytestmark = pytest.mark.workflow
 
 TAU = 0.95
+EXPERIMENT = ("sample", "network", "checkpoint", "attack")
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,26 @@ def test_everything_is_there(results):
         "README.md",
         "run.json",
         "dataset/manifest.json",
-        "dataset/sample.csv",
+        "samples/paper.csv",
         "attempts.parquet",
     ]
     missing = [path for path in expected if not (results / path).stat().st_size]
     assert not missing
+
+
+def test_the_paper_has_names_of_its_own_for_some(results):
+    tables = {"table1": "flippability", "table2": "checkpoint_overlap"}
+    figures = ["examples", "classification_error", "success", "transferability", "correlation"]
+    named = {
+        f"{name}.{suffix}": f"tables/{tables[name]}" for name, suffix in product(tables, ("csv", "md", "tex", "html"))
+    }
+    for (number, name), suffix in product(enumerate(figures, start=1), ("pdf", "png", "txt")):
+        named[f"figure{number}.{suffix}"] = f"figures/{name}"
+    links = {link.name: link for link in (results / "paper").iterdir() if link.is_symlink()}
+    assert links.keys() == named.keys()
+    for name, link in links.items():
+        assert link.resolve() == (results / f"{named[name]}{link.suffix}").resolve()
+        assert not link.readlink().is_absolute(), "results may be moved"
 
 
 def test_every_page_says_that_the_faces_are_drawn(results):
@@ -88,9 +103,10 @@ def test_no_job_left_anything_half_written(tiny):
 
 
 def test_attempts_are_complete(results, attempts):
-    sample = pd.read_csv(results / "dataset/sample.csv")["image"].tolist()
+    sample = pd.read_csv(results / "samples/paper.csv")["image"].tolist()
     seen = defaultdict(list)
     for attempt in attempts:
+        assert attempt["sample"] == "paper"
         seen[attempt["network"], attempt["checkpoint"], attempt["attack"], attempt["attribute"]].append(
             attempt["image"]
         )
@@ -115,8 +131,8 @@ def test_attempts_agree_with_the_annotations(results, attempts):
             assert np.isnan([attempt["pass"], attempt["epsilon"], attempt["score_after"]]).all()
 
 
-def test_table1(results, attempts):
-    rows = table(results, "table1")
+def test_flippability(results, attempts):
+    rows = table(results, "flippability")
     assert {(row["network"], row["method"], row["search"]) for row in rows} >= {("moon", "ffa", "line")}
     totals = defaultdict(int)
     for row in rows:
@@ -138,10 +154,11 @@ def test_table1(results, attempts):
     assert set(totals.values()) == {2 * 12}, "attributes times images"
 
 
-def test_table2(results, attempts):
-    rows = table(results, "table2")
+def test_checkpoint_overlap(results, attempts):
+    rows = table(results, "checkpoint_overlap")
     assert len(rows) == 8
     for row in rows:
+        assert (row["checkpoint"], row["search"]) == ("epoch2", "line")
         sets = {
             checkpoint: {
                 (attempt["image"], attempt["attribute"])
@@ -153,7 +170,7 @@ def test_table2(results, attempts):
             }
             for checkpoint in ("epoch2", "converged")
         }
-        assert row["epoch2"] == len(sets["epoch2"])
+        assert row["early"] == len(sets["epoch2"])
         assert row["converged"] == len(sets["converged"])
         assert row["overlap"] == len(sets["epoch2"] & sets["converged"])
 
@@ -187,8 +204,8 @@ def recomputed_rates(attempts, transfers, network, checkpoint, attack):
     return images, changed
 
 
-def test_portability(results, attempts, transfers):
-    rows = table(results, "portability")
+def test_transferability(results, attempts, transfers):
+    rows = table(results, "transferability")
     for row in rows:
         images, changed = recomputed_rates(attempts, transfers, "euclidean", row["checkpoint"], "ffa-line")
         assert row["images"] == images[row["source"]]
@@ -244,8 +261,13 @@ def test_trivial_errors(results):
 
 
 def checkpoint_of(results, attempt):
-    member = "moon" if attempt["network"] == "moon" else f"{attempt['network']}/{attempt['attribute']}"
-    return results / f"networks/{member}/{attempt['checkpoint']}.pt"
+    member = "all" if attempt["network"] == "moon" else attempt["attribute"]
+    return results / f"networks/{attempt['network']}/{member}/{attempt['checkpoint']}.pt"
+
+
+def experiment_of(results, path):
+    """Return sample, network, checkpoint and attack of a joined view, by its place."""
+    return path.relative_to(results / "attacks").with_suffix("").parts
 
 
 def test_every_stored_adversarial_image_is_still_flipped(results):
@@ -253,8 +275,8 @@ def test_every_stored_adversarial_image_is_still_flipped(results):
     torch.set_num_threads(1)
     dataset = open_dataset(results / "dataset/celeba.h5")
     judged = 0
-    for path in sorted(results.glob("attacks/*/*/*.h5")):
-        network, checkpoint, _ = path.relative_to(results / "attacks").with_suffix("").parts
+    for path in sorted(results.glob("attacks/*/*/*/*.h5")):
+        _, network, checkpoint, _ = experiment_of(results, path)
         with open_store(path) as store:
             rows = store.select(outcome="flipped")
             table = store.attempts.iloc[rows]
@@ -272,7 +294,8 @@ def test_every_stored_adversarial_image_is_still_flipped(results):
 
 
 @pytest.mark.parametrize(
-    "store", ["euclidean/converged/ffa-line", "softmax/epoch2/fgs-line", "moon/converged/ffa-iterative"]
+    "store",
+    ["paper/euclidean/converged/ffa-line", "paper/softmax/epoch2/fgs-line", "paper/moon/converged/ffa-iterative"],
 )
 def test_exported_images_keep_their_verdict(results, tmp_path, store):
     """Adversarial images that were exported as PNG are read back to the same pixels, which are still flipped."""
@@ -281,7 +304,7 @@ def test_exported_images_keep_their_verdict(results, tmp_path, store):
     )
     assert outcome.exit_code == 0, outcome.output
     dataset = open_dataset(results / "dataset/celeba.h5")
-    network, checkpoint, _ = store.split("/")
+    _, network, checkpoint, _ = store.split("/")
     table = pd.read_csv(tmp_path / "png/attempts.csv")
     with open_store(results / f"attacks/{store}.h5") as opened:
         assert len(table) == len(opened.select(outcome="flipped")) > 10
@@ -299,7 +322,9 @@ def test_exported_images_keep_their_verdict(results, tmp_path, store):
 
 def test_every_attack_shard_tells_its_margins(results):
     """The numerical margin of each checkpoint that was attacked stands in the store."""
-    for path in results.glob("attacks/*/*/*/*.h5"):
+    paths = list(results.glob("attacks/*/*/*/*/*.h5"))
+    assert len(paths) == 14
+    for path in paths:
         with open_store(path) as store:
             assert store.header.margins.keys() == store.header.checkpoint_sha256.keys()
             distance = store.attempts["score_after"].abs().min()
@@ -309,7 +334,7 @@ def test_every_attack_shard_tells_its_margins(results):
 def test_line_searches_beside_scans(results, attempts):
     """Each attempt on the first images of the sample is repeated; a scan flips whatever the line search flips."""
     scans = pd.read_parquet(results / "scans.parquet").to_dict("records")
-    sample = pd.read_csv(results / "dataset/sample.csv")["image"].tolist()[:4]
+    sample = pd.read_csv(results / "samples/paper.csv")["image"].tolist()[:4]
     keys = ("network", "checkpoint", "attack", "attribute", "image")
     known = {tuple(map(attempt.get, keys)): attempt for attempt in attempts}
     wanted = {key for key in known if key[1] == "converged" and key[2].endswith("-line") and key[4] in sample}
@@ -333,9 +358,9 @@ def test_line_searches_beside_scans(results, attempts):
 
 def test_scores_are_those_of_the_images(results, attempts):
     dataset = open_dataset(results / "dataset/celeba.h5")
-    for path in sorted(results.glob("attacks/*/*/*.h5"))[::4]:
-        where = path.relative_to(results / "attacks").with_suffix("").parts
-        own = [attempt for attempt in attempts if tuple(map(attempt.get, ("network", "checkpoint", "attack"))) == where]
+    for path in sorted(results.glob("attacks/*/*/*/*.h5"))[::4]:
+        where = experiment_of(results, path)
+        own = [attempt for attempt in attempts if tuple(map(attempt.get, EXPERIMENT)) == where]
         with open_store(path) as store:
             for row in store.select(outcome="flipped")[:3]:
                 image = store.adversarial(row, dataset.images)
@@ -359,9 +384,9 @@ def test_scores_agree_with_opencv_and_scikit_image(results, attempts):
     """On perturbations along real gradients of trained networks."""
     dataset = open_dataset(results / "dataset/celeba.h5")
     ours, theirs, settled = [], [], []
-    for path in sorted(results.glob("attacks/*/*/*.h5")):
-        where = path.relative_to(results / "attacks").with_suffix("").parts
-        own = [attempt for attempt in attempts if tuple(map(attempt.get, ("network", "checkpoint", "attack"))) == where]
+    for path in sorted(results.glob("attacks/*/*/*/*.h5")):
+        where = experiment_of(results, path)
+        own = [attempt for attempt in attempts if tuple(map(attempt.get, EXPERIMENT)) == where]
         with open_store(path) as store:
             for row in store.select(outcome="flipped"):
                 ours.append(own[row]["pass"])
@@ -382,9 +407,11 @@ def test_scores_agree_with_opencv_and_scikit_image(results, attempts):
 
 def test_checkpoints_of_one_run_differ_and_know_their_epoch(results):
     history = pd.read_csv(results / "networks/euclidean/Smiling/history.csv")
+    assert set(history["network"]) == {"euclidean"}
+    assert set(history["member"]) == {"Smiling"}
     _, early = load_checkpoint(results / "networks/euclidean/Smiling/epoch2.pt")
     _, converged = load_checkpoint(results / "networks/euclidean/Smiling/converged.pt")
-    assert early.epoch == 2
+    assert (early.network, early.member, early.epoch) == ("euclidean", "Smiling", 2)
     candidates = history[history["epoch"] >= 2].set_index("epoch")["validation_error"]
     assert converged.epoch == candidates.idxmin()
     assert list(history["epoch"]) == list(range(1, len(history) + 1))
@@ -395,10 +422,13 @@ def test_another_run_gives_the_same_bytes(tiny, tmp_path):
     again("--cores", 2)
     patterns = (
         "dataset/*",
+        "samples/*",
         "networks/**/*.pt",
+        "networks/**/*.csv",
         "predictions/**/*",
         "attacks/**/*.h5",
         "scores/**/*.parquet",
+        "transfers/**/*.parquet",
         "*.parquet",
     )
     patterns += ("tables/*", "figures/*", "gallery/*", "README.md", "run.json")

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import adversarial
-from faceflip.analysis.names import SEARCHES, ordered, search_name
-from faceflip.analysis.run import CONVERGED, RunAttack, RunDescription, RunNetwork
+from faceflip.analysis.frames import adversarial, only_converged
+from faceflip.analysis.names import SEARCHES, lead_method, method_name, ordered, search_name
+from faceflip.analysis.run import RunAttack, RunDescription, RunNetwork
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,21 @@ def choose_examples(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDes
         transfers: The transfers table, with score_after.
         run: What was run.
     """
-    attacked = set(attempts.loc[attempts["checkpoint"] == CONVERGED, "network"].unique())
+    converged = only_converged(attempts)
+    attacked = set(converged["network"].unique())
     kinds = ([each for each in networks if each.name in attacked] for networks in (run.separate, run.joint))
-    return tuple(_choose(attempts, transfers, run, networks[0]) for networks in kinds if networks)
+    return tuple(_choose(converged, transfers, run, networks[0]) for networks in kinds if networks)
 
 
-def _choose(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription, network: RunNetwork) -> Choice:
-    chosen = attempts[(attempts["network"] == network.name) & (attempts["checkpoint"] == CONVERGED)]
+def _choose(converged: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription, network: RunNetwork) -> Choice:
+    chosen = converged[converged["network"] == network.name]
     attacks = _attacks(chosen, run)
     method = next(iter(attacks.values())).method
     both = _side_by_side(chosen, attacks, run.threshold)
     flips = [f"flipped_{search}" for search in attacks]
     first = next(iter(attacks))
     if both.empty or not both[flips[0]].any():
-        remark = f"{method.upper()} with {search_name(first)} flipped no image of this network"
+        remark = f"{method_name(method)} with {search_name(first)} flipped no image of this network"
         return Choice(network, method, tuple(attacks), (None,) * len(attacks), remark)
     want_correct = network.joint
     kind = "correctly classified" if want_correct else "misclassified"
@@ -106,9 +107,8 @@ def _choose(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription
 
 def _attacks(chosen: pd.DataFrame, run: RunDescription) -> dict[str, RunAttack]:
     """Return the attacks that are shown by their kind of search: those of FFA where it was run, else of one method."""
-    known = [run.attack(name) for name in chosen["attack"].unique()]
-    known.sort(key=lambda attack: [each.name for each in run.attack_list].index(attack.name))
-    method = "ffa" if any(attack.method == "ffa" for attack in known) else known[0].method
+    known = [run.attack(name) for name in ordered(chosen["attack"].unique(), (each.name for each in run.attack_list))]
+    method = lead_method(attack.method for attack in known)
     found = {attack.search: attack for attack in known if attack.method == method}
     return {search: found[search] for search in ordered(found, SEARCHES)}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.names import SIGNS
-from faceflip.analysis.run import RunDescription
+from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.analysis.statistics.intervals import wilson
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
@@ -17,6 +17,9 @@ Inputs = Mapping[str, Path]
 
 FigureInputs = Mapping[str, Path | Sequence[Path]]
 """Paths of a figure's inputs by role."""
+
+FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
+"""Columns of truth values."""
 
 PREDICTIONS = (
     "network",
@@ -45,9 +48,9 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         require_sound_footer(path)
         schema = pq.read_schema(path)
-        if not schema.names:
-            # What a stage writes that had nothing to do in this run.
-            return pd.DataFrame({name: [] for name in columns})
+        if not schema.names or pq.read_metadata(path).num_rows == 0:
+            # A stage had nothing to do in this run, and knew of no types.
+            return pd.DataFrame({name: pd.Series(dtype=bool if name in FLAGS else object) for name in columns})
         missing = sorted(set(columns).difference(schema.names))
         if missing:
             raise UserError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}")
@@ -87,7 +90,7 @@ def read_predictions(path: Path, run: RunDescription, *columns: str) -> pd.DataF
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table that `registry.make_table` or the dataset stage wrote; only an empty cell is missing.
+    """Read a table that `make_table` or the dataset stage wrote; only an empty cell is missing.
 
     Raises:
         UserError: The file is missing or no such table.
@@ -144,6 +147,11 @@ def count_flips(attempts: pd.DataFrame, by: Sequence[str], thresholds: Iterable[
         total=counted["size"].fillna(0).astype("int64"), flipped=counted["sum"].fillna(0).astype("int64")
     )
     return with_rate(frame.astype(dict.fromkeys(keys, "str")), "flipped", "total")
+
+
+def only_converged(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return the attempts on networks whose training had converged."""
+    return attempts[attempts["checkpoint"] == CONVERGED]
 
 
 def with_rate(frame: pd.DataFrame, successes: str, trials: str) -> pd.DataFrame:

@@ -12,6 +12,8 @@ from faceflip.registry import load
 from faceflip.workflow.products import Product
 
 INTERVAL = ("low", "high")
+KINDS = ("csv", "md", "tex", "html")
+"""Of files that a table is written to."""
 
 
 def make_table(
@@ -43,3 +45,30 @@ def make_table(
     write_text(outputs["md"], markdown(sheets, run.line))
     write_text(outputs["tex"], latex(sheets, run.line))
     write_text(outputs["html"], table_page(product.heading, sheets, product.reading, run))
+
+
+def make_tables(
+    products: Mapping[str, Product],
+    inputs: Mapping[str, Path | Sequence[Path]],
+    run: RunDescription,
+    folder: Path,
+    intervals: bool = True,
+) -> dict[str, dict[str, Path]]:
+    """Compute tables and write them to a folder, each from those before it.
+
+    Args:
+        products: The tables by name, those first that others are made from.
+        inputs: Paths by role of what is not among them.
+        run: What was run.
+        folder: For the files, ``TABLE.KIND``.
+        intervals: Whether to write the columns of confidence intervals.
+
+    Returns:
+        The paths that were written, by table and kind.
+    """
+    made: dict[str, dict[str, Path]] = {}
+    for name, product in products.items():
+        outputs = {kind: folder / f"{name}.{kind}" for kind in KINDS}
+        make_table(product, {**inputs, **{table: each["csv"] for table, each in made.items()}}, run, outputs, intervals)
+        made[name] = outputs
+    return made

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
-from faceflip.analysis.names import checkpoint_name, display_name, ordered, search_name
-from faceflip.analysis.pages import Column, Heat, Sheet, percent
+from faceflip.analysis.names import checkpoint_name, display_name, method_name, ordered, search_name
+from faceflip.analysis.pages import Column, Heat, Sheet, nothing, percent
 from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.statistics.ordering import clustered
 from faceflip.errors import UserError
@@ -115,16 +115,15 @@ def matrices(frame: pd.DataFrame, run: RunDescription) -> Iterator[tuple[str, pd
     for (name, checkpoint, attack), part in frame.groupby(MATRIX[:3], sort=False):
         network, known = run.network(name), run.attack(attack)
         if network.joint:
-            yield f"{network.short}: {known.method.upper()}, {search_name(known.search)}", part
+            yield f"{network.short}: {method_name(known.method)}, {search_name(known.search)}", part
         else:
             title = f"{checkpoint_name(checkpoint)} to converged".capitalize()
             yield f"{network.short}: {title}" if several else title, part
 
 
-def matrix_sheets(frame: pd.DataFrame, run: RunDescription, nothing: str) -> list[Sheet]:
+def matrix_sheets(frame: pd.DataFrame, run: RunDescription, why: str) -> list[Sheet]:
     """Lay out all matrices of a table, or say why there is none."""
-    made = [matrix_sheet(part, title, run) for title, part in matrices(frame, run)]
-    return made or [Sheet("Matrices", [Column("attribute", align="l")], [], [nothing])]
+    return [matrix_sheet(part, title, run) for title, part in matrices(frame, run)] or [nothing("Matrices", why)]
 
 
 def _places(column: pd.Series, place: dict[str, int]) -> np.ndarray:

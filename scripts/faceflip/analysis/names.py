@@ -10,7 +10,19 @@ SEARCHES = ("line", "iterative")
 SIGNS = ("+", "-")
 """Correctly classified before the attack (adversarial), and misclassified (natural adversarial)."""
 
+SIGN_NAMES = {"+": "correctly classified (+)", "-": "misclassified (−)"}
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
+
+
+def method_name(method: str) -> str:
+    """Return a method as tables and figures write it: abbreviations, of few letters, in capitals."""
+    return method.upper() if len(method) <= 4 else method
+
+
+def lead_method(methods: Iterable[str]) -> str:
+    """Return the method whose adversarial images are looked at closer: FFA where it was run, else the first."""
+    methods = list(methods)
+    return "ffa" if "ffa" in methods else methods[0]
 
 
 def search_name(kind: str) -> str:

@@ -66,6 +66,11 @@ class Sheet:
     related: Sequence[str] = ()
 
 
+def nothing(title: str, why: str) -> Sheet:
+    """Return a sheet without rows that says why there are none."""
+    return Sheet(title, [Column("", align="l")], [], [why])
+
+
 def percent(share: float, digits: int = 1) -> str:
     """Return a fraction as percent without the sign, or the mark of a missing number."""
     return MISSING if math.isnan(share) else f"{100 * share:.{digits}f}"

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
-from faceflip.catalogue import LINE, find_loss
+from faceflip.catalogue import ATTACKS, LINE, find_loss
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, SPLITS, WIDTH
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
@@ -42,6 +43,8 @@ PAPER_PASS = {
 """How this project reads the paper's PASS (`faceflip.similarity.parameters`): another definition is another measure."""
 PAPER_THRESHOLD = 0.95
 """The paper's tau."""
+PAPER_EARLY = "epoch2"
+"""The paper's early checkpoint."""
 PAPER_ROLES = {"euclidean": ("euclidean", False), "softmax": ("softmax", False), "moon": ("euclidean", True)}
 """The paper's networks: the loss, and whether one network decides on all attributes."""
 
@@ -194,17 +197,21 @@ class RunDescription:
     @property
     def learned(self) -> list[str]:
         """The attributes that some network decides on, in the official order."""
-        known = {name for network in self.networks for name in network.attributes}
-        return [name for name in ATTRIBUTES if name in known] + sorted(known.difference(ATTRIBUTES))
+        return ordered(name for network in self.networks for name in network.attributes)
 
     def paper_network(self, role: str) -> RunNetwork | None:
         """Return the network that stands for one of the paper's: ``euclidean``, ``softmax`` or ``moon``."""
         loss, joint = PAPER_ROLES[role]
         return next((each for each in self.networks if (each.loss, each.joint) == (loss, joint)), None)
 
+    def is_of_paper(self, network: str, role: str) -> bool:
+        """Return whether a network is the one that stands for one of the paper's."""
+        found = self.paper_network(role)
+        return found is not None and found.name == network
+
     def method_name(self, network: str, method: str) -> str:
-        """Return an attack's name in tables, such as ``MFFA``: methods of few letters in capitals."""
-        return self.network(network).mark + (method.upper() if len(method) <= 4 else method)
+        """Return an attack's name in tables, such as ``MFFA``."""
+        return self.network(network).mark + method_name(method)
 
     @property
     def notes(self) -> list[str]:
@@ -234,12 +241,15 @@ class RunDescription:
 
     @property
     def _kinds(self) -> str:
-        """Say which networks there are; those for one attribute each are counted once."""
+        """Say which networks there are, those of one attribute and those of all, and of how many attributes."""
+        joint = f"joint networks ({'; '.join(network.short for network in self.joint)})"
+        if len(self.joint) == 1:
+            joint = self.joint[0].title
         parts = []
-        if self.separate:
-            most = max(len(network.attributes) for network in self.separate)
-            parts.append(f"separate networks for {quantity(most, 'attribute')}")
-        parts += [f"{network.title} for {len(network.attributes)}" for network in self.joint]
+        for name, networks in (("separate networks", self.separate), (joint, self.joint)):
+            if networks:
+                most = max(len(network.attributes) for network in networks)
+                parts.append(f"{name} for {most if parts else quantity(most, 'attribute')}")
         return " and ".join(parts)
 
     def not_of_paper(self, *aspects: str) -> Iterator[str]:
@@ -259,20 +269,13 @@ class RunDescription:
         if "network" in aspects:
             yield from self._network_departures()
         if "sample" in aspects:
-            for name, paper in PAPER_SAMPLE.items():
-                if self.sample[name] != paper:
-                    yield f"a sample with {name} {_number(self.sample[name])} instead of {_number(paper)}"
+            split, images = (self.sample[name] for name in PAPER_SAMPLE)
+            if images != PAPER_SAMPLE["images"]:
+                yield f"{images:,} instead of {PAPER_SAMPLE['images']:,} attacked images"
+            if split != PAPER_SAMPLE["split"]:
+                yield f"attacked images of the {split} split instead of the {PAPER_SAMPLE['split']} split"
         if "attacks" in aspects:
-            for attack, options in self.attacks.items():
-                for name, value in options.items():
-                    if name not in ("direction", "search") and AttackOptions.model_fields[name].default != value:
-                        yield (
-                            f"{attack} with {name} {value:g}"
-                            if isinstance(value, float)
-                            else f"{attack} with {name} {value}"
-                        )
-                if options.get("search", "doubling") != "doubling":
-                    yield f"{attack} with search {options['search']}"
+            yield from self._attack_departures()
         if "similarity" in aspects:
             if self.color != PAPER_COLOR:
                 yield f"PASS of {self.color} instead of {PAPER_COLOR} images"
@@ -288,17 +291,26 @@ class RunDescription:
         networks = [each for each in map(self.paper_network, PAPER_ROLES) if each] or list(self.networks)
         for group, paper in (("architecture", ArchitectureOptions()), ("training", TrainingOptions())):
             departures: dict[str, list[str]] = {}
+            word = "network" if group == "architecture" else "training"
             for network in networks:
                 options = type(paper)(**getattr(network, group))
                 for name, (ours, theirs) in options.differences(paper).items():
-                    text = (
-                        f"{'network' if group == 'architecture' else 'training'} with {name} {ours} instead of {theirs}"
-                    )
-                    departures.setdefault(text, []).append(network.short)
+                    # Weights that are kept besides are no other training, unless it lasts longer for them.
+                    if name != "checkpoints" or options.least_epochs != paper.least_epochs:
+                        text = f"{word} with {name} {ours} instead of {theirs}"
+                        departures.setdefault(text, []).append(network.short)
             for text, shorts in departures.items():
                 yield text if len(shorts) == len(networks) else f"{text} ({', '.join(shorts)})"
             if group == "architecture" and (self.input_width, self.input_height) != (WIDTH, HEIGHT):
                 yield f"input of {self.input_width} x {self.input_height} instead of {WIDTH} x {HEIGHT} pixels"
+
+    def _attack_departures(self) -> Iterator[str]:
+        """Yield what differs from the paper in the attacks that have the names of its own."""
+        for attack in (name for name in ATTACKS if name in self.attacks):
+            for name, value in self.attacks[attack].items():
+                # The paper runs FGS on networks of one attribute alone, where its scope changes nothing.
+                if name != "fgs_scope" and value not in (None, _paper_option(attack, name)):
+                    yield f"{attack} with {name} {f'{value:g}' if isinstance(value, float) else value}"
 
     def to_json(self) -> str:
         """Return JSON for `from_json`."""
@@ -332,8 +344,11 @@ def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: plain(value) for name, value in content.items()}
 
 
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _paper_option(attack: str, name: str) -> Any:
+    """Return an option of one of the paper's attacks, as this project reads the paper."""
+    if name in ("direction", "search"):
+        return getattr(ATTACKS[attack], name)
+    return AttackOptions.model_fields[name].default
 
 
 def _architecture(options: Mapping[str, Any]) -> str:

@@ -8,33 +8,58 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import PREDICTIONS
-from faceflip.analysis.run import RunAttack, RunDescription, RunNetwork
+from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork, describe
 from faceflip.catalogue import ATTACKS as KNOWN_ATTACKS
-from faceflip.catalogue import LOSSES, find_search, parts_of
-from faceflip.data.celeba import ATTRIBUTES
+from faceflip.catalogue import ITERATIVE, LINE, find_direction, find_search
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.outcomes import Outcome
+from faceflip.stages.collect import COLUMNS
+from faceflip.workflow.plan import ALL, Plan
+from faceflip.workflow.settings import PRIMARY_SAMPLE, Settings, merged
 
-ATTACKS = {
-    ("euclidean", "converged"): ("fgs-line", "fgs-iterative", "ffa-line", "ffa-iterative"),
-    ("euclidean", "epoch2"): ("fgs-line", "ffa-line"),
-    ("softmax", "converged"): ("fgs-line", "fgs-iterative", "ffa-line", "ffa-iterative"),
-    ("softmax", "epoch2"): ("fgs-line", "ffa-line"),
-    ("moon", "converged"): ("ffa-line", "ffa-iterative"),
-    ("moon", "epoch2"): (),
+NETWORKS = {
+    "euclidean": {"loss": "euclidean"},
+    "softmax": {"loss": "softmax"},
+    "moon": {"loss": "euclidean", "per": ALL, "title": "MOON"},
 }
-KINDS = {"euclidean": ("euclidean", False), "softmax": ("softmax", False), "moon": ("euclidean", True)}
-"""Loss of each network, and whether it is one of all attributes."""
-TRANSFERRED = (
-    ("euclidean", "converged", "ffa-line"),
-    ("euclidean", "epoch2", "ffa-line"),
-    ("moon", "converged", "ffa-line"),
-    ("moon", "converged", "ffa-iterative"),
-)
+"""The paper's, as the configuration has them."""
+EVERY_KIND = {
+    **NETWORKS,
+    "bce": {"loss": "bce"},
+    "softmax-all": {"loss": "softmax", "per": ALL},
+    "bce-all": {"loss": "bce", "per": ALL},
+}
+"""A network of each loss for one attribute, and one for all."""
+
+Attacks = Mapping[tuple[str, str], Sequence[str]]
+"""Names of attacks by network and checkpoint."""
+
+
+def every_attack(networks: Mapping[str, Mapping[str, Any]] = NETWORKS, *early: str) -> Attacks:
+    """Return all attacks that apply to networks, and on early checkpoints of those of one attribute the line searches.
+
+    Args:
+        networks: As the configuration has them.
+        early: Names of early checkpoints, by default ``epoch2`` alone.
+    """
+    attacks = {}
+    for name, network in networks.items():
+        joint = network.get("per") == ALL
+        found = [
+            (attack, find_search(entry.search).kind)
+            for attack, entry in KNOWN_ATTACKS.items()
+            if not (joint and find_direction(entry.direction).whole_loss)
+        ]
+        attacks[name, CONVERGED] = tuple(attack for attack, _ in found)
+        lines = () if joint else tuple(attack for attack, kind in found if kind == LINE)
+        attacks |= {(name, checkpoint): lines for checkpoint in early or ("epoch2",)}
+    return attacks
 
 
 @dataclass(frozen=True)
@@ -71,9 +96,9 @@ def specimen(
     sample: int = 100,
     test: int = 200,
     dataset: str = "synthetic",
-    attacks: Mapping[tuple[str, str], Sequence[str]] = MappingProxyType(ATTACKS),
-    kinds: Mapping[str, tuple[str, bool]] = MappingProxyType(KINDS),
-    transferred: Sequence[tuple[str, str, str]] = TRANSFERRED,
+    attacks: Attacks | None = None,
+    networks: Mapping[str, Mapping[str, Any]] = NETWORKS,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Specimen:
     """Make up a run.
 
@@ -84,13 +109,17 @@ def specimen(
         sample: Attacked images.
         test: Images of the test split.
         dataset: ``celeba`` or ``synthetic``.
-        attacks: Attacks by network and checkpoint.
-        kinds: Loss of each network, and whether it is one of all attributes.
-        transferred: Network, checkpoint and attack of adversarial images that are shown to others.
+        attacks: By network and checkpoint, by default `every_attack`; networks that have no entry are left out. An
+            attack that is none of the package's counts as one of the user's, along FFA.
+        networks: As the configuration has them.
+        more: Other keys of a configuration, laid over what follows from the rest.
     """
     random = np.random.default_rng(seed)
     images = {"train": 8 * max(sample, test), "validation": test, "test": test}
-    run = _run(dataset, images, sample, tuple(attributes), tuple(moon_attributes), attacks, kinds, transferred)
+    attacks = every_attack(networks) if attacks is None else attacks
+    networks = {name: each for name, each in networks.items() if name in {network for network, _ in attacks}}
+    joint = {name: {"attributes": list(moon_attributes)} for name, each in networks.items() if each.get("per") == ALL}
+    run = _run(dataset, images, sample, attributes, attacks, merged({"networks": merged(networks, joint)}, more))
     traits = {name: _Traits(random) for name in moon_attributes}
     rows = {"sample": random.permutation(images["train"])[:sample], "test": images["train"] + test + np.arange(test)}
     truth = {
@@ -99,7 +128,8 @@ def specimen(
         for split in rows
     }
     predictions, attempts = [], []
-    for (network, checkpoint), names in attacks.items():
+    unattacked = {(network.name, checkpoint): () for network in run.networks for checkpoint in network.checkpoints}
+    for (network, checkpoint), names in {**attacks, **{key: attacks.get(key, ()) for key in unattacked}}.items():
         for name in run.network(network).attributes:
             for split in rows:
                 guess = _predict(random, run.network(network), checkpoint, traits[name], truth[name, split])
@@ -110,7 +140,7 @@ def specimen(
             # The last guess is that on the test split; the attacks are on the sample.
             guess = predictions[-2]
             attempts += [_attack(random, guess, run, attack, traits[name]) for attack in names if name in attributes]
-    attempts = pd.concat(attempts, ignore_index=True)
+    attempts = pd.concat(attempts, ignore_index=True) if attempts else pd.DataFrame(columns=[*COLUMNS, *run.metrics])
     predictions = pd.concat(predictions, ignore_index=True)
     labels = pd.DataFrame(
         [
@@ -129,7 +159,7 @@ def specimen(
         attempts,
         predictions[list(PREDICTIONS)],
         _transfer(random, run, attempts, traits),
-        _scan(attempts),
+        _scan(attempts, run),
         labels,
         _train(random, run),
     )
@@ -139,34 +169,30 @@ def _run(
     dataset: str,
     images: Mapping[str, int],
     sample: int,
-    attacked: tuple[str, ...],
-    learned: tuple[str, ...],
-    attacks: Mapping[tuple[str, str], Sequence[str]],
-    kinds: Mapping[str, tuple[str, bool]],
-    transferred: Sequence[tuple[str, str, str]],
+    attacked: Sequence[str],
+    attacks: Attacks,
+    more: Mapping[str, Any],
 ) -> RunDescription:
-    """Describe the run that never was."""
-    networks = []
-    for name, (loss, joint) in kinds.items():
-        checkpoints = sorted({checkpoint for network, checkpoint in attacks if network == name}, reverse=True)
-        title = name.upper() if joint else f"separate networks, {LOSSES[loss].title} loss"
-        short = name.upper() if joint else LOSSES[loss].title
-        color = LOSSES[loss].colors[joint]
-        attributes = learned if joint else attacked
-        networks.append(RunNetwork(name, title, short, color, loss, joint, attributes, attacked, tuple(checkpoints)))
-    made = [
-        RunAttack(name, *parts_of(name, find_search(entry.search).kind), epsilon=find_search(entry.search).epsilon)
-        for name, entry in KNOWN_ATTACKS.items()
-    ]
-    return RunDescription(
-        dataset=dataset,
-        images=images,
-        sample={"name": "paper", "split": "train", "images": sample},
-        attacked=attacked,
-        networks=tuple(networks),
-        attack_list=tuple(made),
-        transfers=tuple(each for each in transferred if each[2] in attacks.get(each[:2], ())),
-    )
+    """Describe the run that never was, as the workflow would."""
+    experiments: dict[str, dict[str, list[str]]] = {}
+    for (network, checkpoint), names in attacks.items():
+        experiments.setdefault(network, {})[checkpoint] = list(names)
+    named = [*KNOWN_ATTACKS, *(name for names in attacks.values() for name in names)]
+    epochs = sorted({int(name.removeprefix("epoch")) for _, name in attacks if name != CONVERGED}) or [2]
+    config = {
+        "samples": {PRIMARY_SAMPLE: {"images": sample}},
+        "dataset": {"celeba": "made up"},
+        "attributes": list(attacked),
+        "training": {"checkpoints": epochs},
+        "attacks": {name: {} if name in KNOWN_ATTACKS else _of_ones_own(name) for name in named},
+        "experiments": {PRIMARY_SAMPLE: experiments},
+    }
+    manifest = {"source": dataset, "images": images, "width": WIDTH, "height": HEIGHT}
+    return describe(manifest, Plan(Settings.of(merged(config, more))).description())
+
+
+def _of_ones_own(name: str) -> dict[str, str]:
+    return {"direction": "ffa", "search": ITERATIVE if name.endswith(f"-{ITERATIVE}") else "doubling"}
 
 
 class _Traits:
@@ -182,7 +208,7 @@ class _Traits:
 def _predict(
     random, network: RunNetwork, checkpoint: str, traits: _Traits, labels: np.ndarray
 ) -> dict[str, np.ndarray]:
-    factor = 1.0 if checkpoint == "converged" else 1.15
+    factor = 1.0 if checkpoint == CONVERGED else 1.15
     error = np.clip(traits.error * factor + random.normal(0, 0.004), 0, 1)
     wrong = random.random(len(labels)) < error
     size = np.abs(np.where(wrong, random.normal(0, 0.35, len(labels)), random.normal(0.85, 0.25, len(labels)))) + 1e-3
@@ -199,8 +225,8 @@ def _attack(random, guess: pd.DataFrame, run: RunDescription, attack: str, trait
     count = len(guess)
     score = guess["score"].to_numpy()
     correct = (score > 0) == (guess["label"].to_numpy() > 0)
-    network = guess["network"].iloc[0]
-    first = network == run.network_names[0]
+    about = guess[["network", "checkpoint", "attribute"]].iloc[0].to_dict()
+    first = about["network"] == run.network_names[0]
     help_ = 0.6 * (method == "ffa") + 0.9 * (search == "iterative") + 0.8 * (not first)
     effort = np.abs(score) * 2.2 - traits.ease - help_ + random.normal(0, 0.6, count)
     flipped = effort < 1.4
@@ -214,15 +240,14 @@ def _attack(random, guess: pd.DataFrame, run: RunDescription, attack: str, trait
     outcome[dead] = Outcome.ZERO_GRADIENT.label
     steps = np.where(flipped & (search == "iterative"), np.nan_to_num(np.ceil(epsilon), nan=100), 1).astype("int32")
     alignment = np.where(random.random(count) < 0.995, "converged", "not_converged")
-    columns = guess[["network", "checkpoint", "attribute"]].to_dict("list")
     after = np.where(flipped, np.where(score > 0, -1, 1) * random.exponential(0.01, count), np.nan)
     return pd.DataFrame(
         {
             "sample": run.sample["name"],
-            "network": columns["network"],
-            "checkpoint": columns["checkpoint"],
+            "network": about["network"],
+            "checkpoint": about["checkpoint"],
             "attack": attack,
-            "attribute": columns["attribute"],
+            "attribute": about["attribute"],
             "image": guess["image"].to_numpy(),
             "file_name": [f"{row + 1:06d}.jpg" for row in guess["image"]],
             "label": guess["label"].to_numpy(),
@@ -242,6 +267,7 @@ def _attack(random, guess: pd.DataFrame, run: RunDescription, attack: str, trait
             "pass_gray": pass_ + 0.002,
             "ssim_gray": pass_ - 0.002,
             "alignment": np.where(flipped, alignment, ""),
+            **dict.fromkeys(run.metrics, 10 * pass_),
         }
     )
 
@@ -261,7 +287,7 @@ def _transfer(random, run: RunDescription, attempts: pd.DataFrame, traits: dict[
         own = (table["attribute"] == table["target"]).to_numpy()
         chance = table["target"].map({name: traits[name].pull for name in targets}).to_numpy(float)
         chance = chance * (1.0 if joint else 0.3)
-        chance[own] = 1.0 if checkpoint == "converged" else 0.45
+        chance[own] = 1.0 if checkpoint == CONVERGED else 0.45
         changed = random.random(len(table)) < chance
         before = random.normal(0, 0.8, len(table))
         after = np.where(changed, -before, before) * random.uniform(0.5, 1.5, len(table))
@@ -269,9 +295,10 @@ def _transfer(random, run: RunDescription, attempts: pd.DataFrame, traits: dict[
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _scan(attempts: pd.DataFrame) -> pd.DataFrame:
+def _scan(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Return scans of ten images that flip every twentieth attempt besides, and every tenth with half the epsilon."""
-    chosen = (attempts["checkpoint"] == "converged") & attempts["attack"].str.endswith("-line")
+    lines = [attack.name for attack in run.attack_list if attack.search == LINE]
+    chosen = (attempts["checkpoint"] == CONVERGED) & attempts["attack"].isin(lines)
     table = attempts[chosen & attempts["image"].isin(attempts["image"].unique()[:10])]
     table = table[["network", "checkpoint", "attack", "attribute", "image", "flipped", "epsilon"]]
     number = np.arange(len(table))
@@ -290,7 +317,7 @@ def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
     members = [
         (network.name, member)
         for network in run.networks
-        for member in (["all"] if network.joint else network.attributes)
+        for member in ([ALL] if network.joint else network.attributes)
     ]
     histories = {}
     for network, member in members:

@@ -50,8 +50,8 @@ class Slots:
         state: `SlotState` of each slot.
         position: place of the attempt's image in the run's input.
         image: (slots, P) uint8, the unperturbed images.
-        attribute: the attacked column of the decision values.
         before: decision value of the unperturbed image.
+        decision: decision on the unperturbed image, -1 or +1.
         after, epsilon, steps, outcome: what the attempt came to, valid from COLLECTION on.
         gradients, forwards: passes made for this attempt.
     """

@@ -1,6 +1,7 @@
 """`faceflip flip`: attack a trained network on images of one's own."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +26,7 @@ def flip(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="present|absent",
-            help="What is annotated, for fgs_label=annotated; once for all images, or once for each.",
+            metavar="present|absent", help="The annotation, for fgs_label=annotated; once, or for each image."
         ),
     ] = None,
     attack: Annotated[
@@ -34,9 +34,7 @@ def flip(
     ] = "ffa-line",
     option: Annotated[
         list[str] | None,
-        typer.Option(
-            "--option", metavar="NAME=VALUE", help="Of the attack, such as max_steps=40 or direction=FILE.py:CLASS."
-        ),
+        typer.Option(metavar="NAME=VALUE", help="Of the attack, such as max_steps=40 or direction=FILE.py:CLASS."),
     ] = None,
     resize: Annotated[bool, typer.Option(help="Resize images to the network's size instead of refusing them.")] = False,
     output: Annotated[
@@ -115,15 +113,14 @@ def _read_all(paths: list[Path], size: tuple[int, int], resize: bool) -> "np.nda
         except UserError as fault:
             faults.append(str(fault))
             continue
+        if resize:
+            image = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA)
         height, width = image.shape[:2]
         if (width, height) != tuple(size):
-            if not resize:
-                faults.append(
-                    f"{path}: {width} x {height} pixels, the network sees {size[0]} x {size[1]}; crop it like the "
-                    "network's own images and resize it, or give --resize"
-                )
-                continue
-            image = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA)
+            faults.append(
+                f"{path}: {width} x {height} pixels, the network sees {size[0]} x {size[1]}; crop it like the "
+                "network's own images and resize it, or give --resize"
+            )
         images.append(image)
     if faults:
         raise UserError("\n".join(faults))
@@ -135,8 +132,7 @@ def _labels(words: list[str] | None, count: int) -> list[int] | None:
     if not words:
         return None
     known = {"present": 1, "absent": -1, "1": 1, "+1": 1, "-1": -1}
-    unknown = [word for word in words if word not in known]
-    if unknown:
+    if unknown := [word for word in words if word not in known]:
         raise UserError(f"--label {', '.join(unknown)}: expected present or absent (or 1 or -1)")
     if len(words) not in (1, count):
         raise UserError(f"--label is given {len(words)} times: give it once for all images, or {count} times")
@@ -164,10 +160,8 @@ def _value(text: str) -> Any:
     if is_reference(text):
         return text
     for number in (int, float):
-        try:
+        with suppress(ValueError):
             return number(text)
-        except ValueError:
-            continue
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -183,13 +177,12 @@ def _write(
     from faceflip.io.files import replacing
 
     stems = [path.stem for path in paths]
-    files: list[Path | None] = []
-    for number, (stem, image, done) in enumerate(zip(stems, images, flipped, strict=True)):
-        stem = stem if stems.count(stem) == 1 else f"{stem}-{number + 1}"
-        files.append(folder / f"{stem}-{attribute}-{attack}.png" if done else None)
-        if done:
-            with replacing(files[-1]) as beside:
-                Image.fromarray(image).save(beside, format="PNG")
+    files: list[Path | None] = [None] * len(paths)
+    for k in flipped.nonzero()[0]:
+        stem = stems[k] if stems.count(stems[k]) == 1 else f"{stems[k]}-{k + 1}"
+        files[k] = folder / f"{stem}-{attribute}-{attack}.png"
+        with replacing(files[k]) as beside:
+            Image.fromarray(images[k]).save(beside, format="PNG")
     return files
 
 
@@ -208,9 +201,7 @@ def _records(
         {
             "image": str(path),
             "outcome": Outcome(result.outcome[k]).label,
-            "score_before": plain(result.score_before[k]),
-            "score_after": plain(result.score_after[k]),
-            "epsilon": plain(result.epsilon[k]),
+            **{name: plain(getattr(result, name)[k]) for name in ("score_before", "score_after", "epsilon")},
             "steps": int(result.steps[k]),
             "linf": int(np.abs(result.perturbation[k]).max()),
             "pass": plain(similarity[k]),
@@ -244,7 +235,7 @@ def _print(title: str, epsilon: str, records: list[dict[str, Any]]) -> None:
             cell(record["score_before"], "+.4f"),
             cell(record["score_after"], "+.2e"),
             cell(record["epsilon"], ".4g"),
-            str(record["linf"]) if record["epsilon"] is not None else "",
+            "" if record["epsilon"] is None else str(record["linf"]),
             cell(record["pass"], ".4f"),
             Text(record["file"] or ""),
         )

@@ -25,6 +25,7 @@ def labels(
     Example: faceflip labels data/celeba --csv labels.csv
     """
     from rich.console import Console
+    from rich.table import Table
 
     from faceflip.analysis.label_statistics import label_correlations, label_statistics
     from faceflip.data.celeba import SPLITS, official
@@ -55,7 +56,11 @@ def labels(
     console.print(_attributes(statistics))
     if correlations:
         console.print("\nStrongest correlations (phi) on the training split:")
-        console.print(_correlations(label_correlations(read.table).head(correlations)))
+        table = Table("attribute", "attribute", box=None, pad_edge=False)
+        table.add_column("phi", justify="right")
+        for first, second, phi in label_correlations(read.table).head(correlations).itertuples(index=False):
+            table.add_row(first, second, f"{phi:+.3f}")
+        console.print(table)
     if csv:
         console.print(f"wrote {csv}")
 
@@ -75,15 +80,4 @@ def _attributes(statistics: "pd.DataFrame") -> "Table":
     for row in statistics.to_dict("records"):
         cells = ["-" if row[name] != row[name] else f"{100 * row[name]:.2f}" for name in shares]
         table.add_row(row["attribute"], *cells, style="bold" if row["attribute"] == MEAN else None)
-    return table
-
-
-def _correlations(pairs: "pd.DataFrame") -> "Table":
-    """Lay the strongest correlations out."""
-    from rich.table import Table
-
-    table = Table("attribute", "attribute", box=None, pad_edge=False)
-    table.add_column("phi", justify="right")
-    for first, second, correlation in pairs.itertuples(index=False):
-        table.add_row(first, second, f"{correlation:+.3f}")
     return table

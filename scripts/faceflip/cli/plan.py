@@ -19,12 +19,10 @@ def plan(
         typer.Option("--configfile", help="Laid over config.yaml, as for snakemake; may be given several times."),
     ] = None,
     tflops: Annotated[
-        float | None,
-        typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second."),
+        float | None, typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second.")
     ] = None,
     images_per_second: Annotated[
-        float | None,
-        typer.Option(help="How fast it trains the first network of the configuration, in images a second."),
+        float | None, typer.Option(help="How fast it trains the network listed first, in images a second.")
     ] = None,
     probe: Annotated[bool, typer.Option("--probe", help="Measure that here, by training for ten seconds.")] = False,
     project: Annotated[Path | None, typer.Option(help="Folder of the Snakefile.", show_default=False)] = None,
@@ -47,10 +45,9 @@ def plan(
     first = next(iter(estimate.plan.networks))
     if probe:
         images_per_second = _probed(estimate, first)
+    rate = tflops and tflops * 1e12 / 2
     if images_per_second is not None:
         rate = images_per_second * estimate.costs[first].training
-    else:
-        rate = tflops and tflops * 1e12 / 2
     if as_json:
         typer.echo(json.dumps(to_json(estimate, rate), indent=2))
     else:
@@ -87,12 +84,12 @@ def _print(estimate: "Estimate", rate: float | None) -> None:
     _table("Jobs", {rule: f"{count:,}" for rule, count in jobs.items()}, f"{sum(jobs.values()):,}")
     _table("Disk", {kind: _size(size) for kind, size in disk.items()}, _size(sum(disk.values())))
     typer.echo(f"  and {_size(estimate.unfinished_bytes())} for each training under way\n")
-    counted = {stage: f"{count / 1e12:>14,.1f}" for stage, count in work.items()}
-    total = f"{sum(work.values()) / 1e12:>14,.1f}"
-    if rate:
-        counted = {stage: f"{text}  {_hours(work[stage] / rate)}" for stage, text in counted.items()}
-        total += f"  {_hours(sum(work.values()) / rate)}"
-    _table("Multiply-adds, 10^12", counted, total)
+
+    def counted(count: float) -> str:
+        return f"{count / 1e12:>14,.1f}" + (f"  {count / rate / 3600:>10,.2f} h" if rate else "")
+
+    stages = {stage: counted(count) for stage, count in work.items()}
+    _table("Multiply-adds, 10^12", stages, counted(sum(work.values())))
     if rate:
         typer.echo(f"  at {2 * rate / 1e12:,.2f} TFLOP/s; several GPUs share the hours")
     else:
@@ -109,7 +106,3 @@ def _table(title: str, rows: dict[str, str], total: str) -> None:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:,.2f} GB" if count >= 1e8 else f"{count / 1e6:,.2f} MB"
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:>10,.2f} h"

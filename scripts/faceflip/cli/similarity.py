@@ -26,23 +26,20 @@ def _print(record: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.6f}"
+    def number(name: str) -> str:
+        return "undefined" if record[name] is None else f"{record[name]:.6f}"
 
     table = Table()
     for heading in ("", "colour", "grey"):
         table.add_column(heading, justify="right" if heading else "left")
-    table.add_row("PASS", number(record["pass"]), number(record["pass_gray"]))
-    table.add_row("SSIM without alignment", number(record["ssim"]), number(record["ssim_gray"]))
-    console = Console()
+    table.add_row("PASS", number("pass"), number("pass_gray"))
+    table.add_row("SSIM without alignment", number("ssim"), number("ssim_gray"))
+    console = Console(highlight=False)
     console.print(table)
-    console.print(
-        f"alignment {record['alignment']} after {record['iterations']} steps, correlation {number(record['ecc'])}",
-        highlight=False,
-    )
+    console.print(f"alignment {record['alignment']} after {record['iterations']} steps, correlation {number('ecc')}")
     console.print("warp, from places (x, y, 1) in A to those in B:")
     for row in record["warp"]:
-        console.print("".join(f"{value:>14.6g}" for value in row), highlight=False)
+        console.print("".join(f"{value:>14.6g}" for value in row))
 
 
 def pass_(

@@ -39,13 +39,8 @@ DatasetPath = Annotated[
 ]
 
 
-class ExportFormat(StrEnum):
-    """What `faceflip export` writes."""
-
-    PNG = "png"
-    NPZ = "npz"
-    PARQUET = "parquet"
-    CSV = "csv"
+ExportFormat = StrEnum("ExportFormat", "PNG NPZ PARQUET CSV")
+"""What `faceflip export` writes."""
 
 
 def inspect(
@@ -58,6 +53,8 @@ def inspect(
 
     Example: faceflip inspect results/attacks/paper/euclidean/converged/ffa-line.h5
     """
+    from rich.console import Console
+
     from faceflip.store import open_store
     from faceflip.store.summary import summarise
 
@@ -68,7 +65,7 @@ def inspect(
     if as_json:
         _print_json(summaries)
         return
-    console = _console()
+    console = Console(highlight=False)
     for summary in summaries:
         _print_summary(console, summary)
 
@@ -98,16 +95,17 @@ def show(
     _require_suffix(output, ".png")
     with open_store(file) as store:
         images = _dataset_of(store, dataset).images
-        _require_rows(store, row)
+        for number in row or ():
+            if not 0 <= number < len(store):
+                raise UserError(f"--row {number}: {file} has the attempts 0 to {len(store) - 1}")
         rows = row or best_rows(store, best, attribute)
         sheet = draw_sheet(store, rows, images)
     picture = io.BytesIO()
     sheet.save(picture, "PNG")
     with replacing(output) as beside:
         beside.write_bytes(picture.getbuffer())
-    escape = picture_escape(picture.getvalue()) if sys.stdout.isatty() else None
-    if escape:
-        sys.stdout.write(escape)
+    if sys.stdout.isatty():
+        sys.stdout.write(picture_escape(picture.getvalue()) or "")
     typer.echo(f"wrote {output}: attempts {', '.join(str(number) for number in rows)}")
 
 
@@ -118,8 +116,7 @@ def check(
         typer.Option("--dataset", "-d", help="Compare with the packed dataset: fingerprint, file names, labels."),
     ] = None,
     networks: Annotated[
-        Path | None,
-        typer.Option(help="Compare with the checkpoints below this folder, such as results/networks."),
+        Path | None, typer.Option(help="Compare with the checkpoints below this folder, such as results/networks.")
     ] = None,
     deep: Annotated[
         bool, typer.Option("--deep", help="Decode every perturbation, too (minutes for a full run).")
@@ -159,18 +156,15 @@ def check(
     left_out = _left_out(path, report.checked)
     commands = list(repair((each.target, each.rule) for each in damage))
     if as_json:
-        faults = [{"file": str(fault.path), "message": fault.message, "note": fault.note} for fault in report.faults]
-        checked = [str(file) for file in report.checked]
-        _print_json(
-            {
-                "sound": report.sound,
-                "checked": checked,
-                "compared": compared,
-                "not_covered": left_out,
-                "faults": faults,
-                "repair": commands,
-            }
-        )
+        result = {
+            "sound": report.sound,
+            "checked": [str(file) for file in report.checked],
+            "compared": compared,
+            "not_covered": left_out,
+            "faults": [{"file": str(each.path), "message": each.message, "note": each.note} for each in report.faults],
+            "repair": commands,
+        }
+        _print_json(result)
     else:
         for fault in report.faults:
             typer.echo(f"{'note' if fault.note else 'FAULT'}: {fault.message}")
@@ -181,8 +175,7 @@ def check(
             typer.echo(f"not in the inventories, and not looked at: {', '.join(left_out)}")
         if commands:
             typer.echo("Repair by these commands, with --configfile and --directory as the run had them:")
-            for command in commands:
-                typer.echo(f"  {command}")
+            typer.echo("\n".join(f"  {command}" for command in commands))
     if not report.sound:
         raise typer.Exit(1)
 
@@ -241,7 +234,10 @@ def diff(
     if as_json:
         _print_json(difference)
     else:
-        _print_difference(difference)
+        for name, (left, right) in difference.pop("header").items():
+            typer.echo(f"header {name}: {left} | {right}")
+        for name, value in difference.items():
+            typer.echo(f"{name.replace('_', ' ')}: {value}")
     if not difference["same"]:
         raise typer.Exit(1)
 
@@ -269,31 +265,23 @@ def _left_out(path: Path, checked: list[Path]) -> list[str]:
     from faceflip.io.inventory import uncovered
 
     files = [file.relative_to(path) for file in uncovered(path) if file not in checked] if path.is_dir() else []
-    names = dict.fromkeys(f"{path / file.parts[0]}{'/' if len(file.parts) > 1 else ''}" for file in files)
-    return list(names)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(highlight=False)
+    return list(dict.fromkeys(f"{path / file.parts[0]}{'/' if len(file.parts) > 1 else ''}" for file in files))
 
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=dict))
 
 
-def _print_difference(difference: dict[str, Any]) -> None:
-    for name, (left, right) in difference.pop("header").items():
-        typer.echo(f"header {name}: {left} | {right}")
-    for name, value in difference.items():
-        typer.echo(f"{name.replace('_', ' ')}: {value}")
-
-
 def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
     from rich.table import Table
 
     header, sizes = summary["header"], summary["sizes"]
+    size = f"{sizes['bytes']:,} bytes, {sizes['compression']}"
+    if flipped := summary["flipped"]:
+        share = sizes["share_of_raw_8_bit"]
+        size += f"; {sizes['bytes_per_flipped_attempt']:,.0f} a perturbation, {share:.2f} of raw 8-bit images"
+    scored = summary["scored"]
+    part = f"  (of {scored:,} of {flipped:,} flipped attempts: the others are not scored)"
     epsilon = "steps" if summary["iterative"] else "epsilon"
     extent = quantity(len(summary["shards"]), "joined shard") if summary["shards"] else f"shard {header['shard']}"
     lines = {
@@ -309,9 +297,9 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
         "margins": ", ".join(f"{name} {margin:.3g}" for name, margin in header["margins"].items())
         or "not recorded here",
         "software": ", ".join(f"{name} {version}" for name, version in summary["software"].items()),
-        "size": _size_line(sizes),
+        "size": size,
         epsilon: _quantile_line(summary["epsilon"]),
-        "PASS": _quantile_line(summary["pass"]) + _part_of(summary["scored"], summary["flipped"]),
+        "PASS": _quantile_line(summary["pass"]) + (part if 0 < scored < flipped else ""),
     }
     console.print(f"[bold]{summary['file']}[/bold]", soft_wrap=True)
     for name, value in lines.items():
@@ -326,37 +314,16 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
     console.print(table)
 
 
-def _size_line(sizes: dict[str, Any]) -> str:
-    line = f"{sizes['bytes']:,} bytes, {sizes['compression']}"
-    if sizes["bytes_per_flipped_attempt"] is None:
-        return line
-    share = sizes["share_of_raw_8_bit"]
-    return f"{line}; {sizes['bytes_per_flipped_attempt']:,.0f} a perturbation, {share:.2f} of raw 8-bit images"
-
-
 def _quantile_line(quantiles: dict[str, float] | None) -> str:
     if quantiles is None:
         return "none"
     return "  ".join(f"{float(probability):.0%} {value:.4g}" for probability, value in quantiles.items())
 
 
-def _part_of(scored: int, flipped: int) -> str:
-    """Say on how many attempts numbers rest, where some shards have no scores yet."""
-    if not 0 < scored < flipped:
-        return ""
-    return f"  (of {scored:,} of {flipped:,} flipped attempts: the others are not scored)"
-
-
 def _cell(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _require_rows(store: "Store", rows: list[int] | None) -> None:
-    for row in rows or ():
-        if not 0 <= row < len(store):
-            raise UserError(f"--row {row}: {store.path} has the attempts 0 to {len(store) - 1}")
 
 
 def _require_suffix(output: Path, suffix: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +51,9 @@ class Dataset:
         """Return the rows of a split, in ascending order."""
         return np.flatnonzero(self.split == celeba.SPLITS.index(split))
 
-    @cached_property
-    def _columns(self) -> dict[str, int]:
-        return {name: column for column, name in enumerate(celeba.ATTRIBUTES)}
-
     def labels_of(self, attributes: tuple[str, ...]) -> np.ndarray:
         """Return the labels of some attributes, shape (N, len(attributes))."""
-        return self.labels[:, [self._columns[name] for name in attributes]]
+        return self.labels[:, [celeba.ATTRIBUTES.index(name) for name in attributes]]
 
 
 def open_dataset(path: Path | str) -> Dataset:

@@ -18,9 +18,9 @@ import numpy as np
 from faceflip.catalogue import READERS
 from faceflip.data import celeba
 from faceflip.data.celeba.contents import UnreadableError
-from faceflip.data.celeba.images import decode_into, decoders
+from faceflip.data.celeba.image_folder import decode_into, decoders
 from faceflip.data.packed import FORMAT, VERSION
-from faceflip.data.reader import Reader
+from faceflip.data.reading import Reader
 from faceflip.errors import UserError
 from faceflip.io.files import replacing, write_at, write_text
 from faceflip.registry import load
@@ -61,18 +61,16 @@ def pack_dataset(
     Where bad images end it, all of them are printed to stdout, a line each, and some are told in the error.
 
     Args:
-        source: What reads the images and their labels; or a folder or zip archive of CelebA, in any form that
-            `faceflip.data.celeba.finding` knows.
+        source: A reader; or a folder or zip archive of CelebA, in any form that `faceflip.data.celeba.finding` knows.
         output: The HDF5 file to write: `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, +1},
             `split` (N,) uint8 as index into the reader's splits, `file_name` (N,), attribute `manifest` (JSON).
         image_size: Width and height to resize to (area interpolation); None keeps the images as they are.
         threads: Decoding threads.
-        leave_out_bad_images: Do without images that are missing or cannot be used, and name them in the manifest; else
-            they are an error.
+        leave_out_bad_images: Do without images that are missing or cannot be used, and name them in the manifest.
         progress: Called with the numbers of images done and in all.
 
     Returns:
-        The manifest, which identifies the content: its `fingerprint` is the SHA-256 over pixels, labels, splits, names.
+        The manifest; its `fingerprint` is the SHA-256 over pixels, labels, splits, names.
 
     Raises:
         UserError: Labels cannot be read, a split is empty, official files are damaged, images are missing or cannot be
@@ -83,26 +81,28 @@ def pack_dataset(
     size = image_size or (celeba.WIDTH, celeba.HEIGHT)
     _require_space(output, len(files), size)
 
+    def refused() -> bool:
+        return bool(bad) and not (leave_out_bad_images and len(bad) <= min(MOST_LEFT_OUT, len(files) - 1))
+
     bad = {name: MISSING for name, file in files.items() if file is None}
-    if not _may_be_left_out(bad, len(files), leave_out_bad_images):
+    if refused():
         # Missing images are told together with those that cannot be used.
         there = [file for file in files.values() if file is not None]
         whole = _Images(reader.read, there, (celeba.WIDTH, celeba.HEIGHT), threads)
         bad |= _by_name(whole.decode(progress), files)
-        raise _refusal(reader.name, origin["images_from"], bad, len(files), leave_out_bad_images)
-    while True:
+    while not refused():
         table = reader.table[~reader.table["file_name"].isin(bad)]
         _require_splits(reader, table)
         images = _Images(reader.read, [files[name] for name in table["file_name"]], size, threads)
-        about = {**origin, "left_out": _by_reason(bad)}
+        reasons = sorted(set(bad.values()))
+        left_out = {reason: sorted(name for name in bad if bad[name] == reason) for reason in reasons}
         try:
             with replacing(output) as beside:
-                return _write(beside, reader, table, images, progress, about)
+                return _write(beside, reader, table, images, progress, {**origin, "left_out": left_out})
         except _BadImagesError as error:
             # An array of fixed size was begun for images that cannot fill it: begin again without them.
             bad |= _by_name(error.faults, files)
-            if not _may_be_left_out(bad, len(files), leave_out_bad_images):
-                raise _refusal(reader.name, origin["images_from"], bad, len(files), leave_out_bad_images) from None
+    raise _refusal(reader.name, origin["images_from"], bad, len(files), leave_out_bad_images)
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -114,20 +114,12 @@ class _BadImagesError(Exception):
     """Images cannot be used."""
 
     def __init__(self, faults: Faults) -> None:
-        super().__init__(f"{len(faults)} images cannot be used")
         self.faults = faults
 
 
 @dataclass(frozen=True)
 class _Images:
-    """Images to be decoded, in order.
-
-    Attributes:
-        read: Returns the content of a file.
-        files: Their file names.
-        size: Width and height to give them.
-        threads: How many to decode at a time.
-    """
+    """Images to be decoded, in order: what reads their `files`, the width and height to give them, threads to use."""
 
     read: Callable[[str], bytes]
     files: Sequence[str]
@@ -136,7 +128,6 @@ class _Images:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Shape of all images together."""
         return len(self.files), self.size[1], self.size[0], 3
 
     @property
@@ -153,12 +144,8 @@ class _Images:
     ) -> Faults:
         """Decode all images and return what is wrong with them.
 
-        Args:
-            progress: Called with the numbers of images done and in all.
-            use: Called with their pixels, some at a time, in the order of the files.
-            path: Where given, the pixels are written to this file, one image after the other from `offset` on, as far
-                as there is nothing wrong with them.
-            offset: In bytes.
+        `use` is called with their pixels, some at a time, in the order of the files. Those of images with nothing wrong
+        are written to the file `path`, if given, one image after the other from byte `offset` on.
         """
         faults: Faults = {}
         more = counted(progress, len(self.files))
@@ -170,14 +157,10 @@ class _Images:
         return faults
 
     def _portions(self, path: Path | None, offset: int) -> Iterator[tuple[np.ndarray, Faults]]:
-        """Decode in several threads.
+        """Yield pixels in the order of the files, and what is wrong with images among them.
 
         Each thread decodes some, and writes them while they are in its core's cache. HDF5 is passed by: it would hold
-        up all threads meanwhile.
-
-        Yields:
-            Pixels in the order of the files, and what is wrong with images among them. The pixels are overwritten
-            later: they are to be used before the next are asked for.
+        up all threads meanwhile. Pixels are overwritten later: they are to be used before the next are asked for.
         """
         portions = [slice(start, start + PORTION) for start in range(0, len(self.files), PORTION)]
         buffers = np.empty((WAITING * self.threads, PORTION, *self.shape[1:]), "uint8")
@@ -197,18 +180,10 @@ class _Images:
     def _decode_portion(
         self, portion: slice, buffer: np.ndarray, descriptor: int | None, offset: int
     ) -> tuple[np.ndarray, Faults]:
-        files = self.files[portion]
-        pixels = buffer[: len(files)]
-        faults = self._decode_into(files, pixels)
-        if descriptor is not None and not faults:
-            write_at(descriptor, pixels.data, offset + portion.start * pixels[0].nbytes)
-        return pixels, faults
-
-    def _decode_into(self, files: Sequence[str], pixels: np.ndarray) -> Faults:
-        """Decode some files, each into its place, and return what is wrong with them."""
         import cv2
 
-        faults = {}
+        files, faults = self.files[portion], {}
+        pixels = buffer[: len(files)]
         whole = np.empty((celeba.HEIGHT, celeba.WIDTH, 3), "uint8") if self.resized else None
         for file, place in zip(files, pixels, strict=True):
             try:
@@ -218,7 +193,9 @@ class _Images:
                 continue
             if self.resized:
                 cv2.resize(whole, self.size, dst=place, interpolation=cv2.INTER_AREA)
-        return faults
+        if descriptor is not None and not faults:
+            write_at(descriptor, pixels.data, offset + portion.start * pixels[0].nbytes)
+        return pixels, faults
 
 
 def _write(
@@ -230,6 +207,8 @@ def _write(
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write the file and return its manifest; raises `_BadImagesError` after a look at all images."""
+    import cv2
+
     labels = table[list(reader.attributes)].to_numpy("int8")
     split = table["split"].map(reader.splits.index).to_numpy("uint8")
     with h5py.File(path, "w", track_order=False, locking=False) as file:
@@ -244,13 +223,18 @@ def _write(
     pixel_sha256 = digest.hexdigest()
     for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
         digest.update(part)
+    formats = sorted({"PNG" if file.lower().endswith(".png") else "JPEG" for file in images.files})
     manifest = {
         "format": FORMAT,
         "version": VERSION,
         "fingerprint": digest.hexdigest(),
         "pixel_sha256": pixel_sha256,
         "images": {name: int((split == number).sum()) for number, name in enumerate(reader.splits)},
-        **_processing(images),
+        "width": images.size[0],
+        "height": images.size[1],
+        "resized": images.resized,
+        "resizer": f"OpenCV {cv2.__version__}" if images.resized else None,
+        "decoder": ", ".join(decoders()[name] for name in formats),
         **about,
     }
     with h5py.File(path, "r+", locking=False) as file:
@@ -258,32 +242,9 @@ def _write(
     return manifest
 
 
-def _processing(images: _Images) -> dict[str, Any]:
-    """Describe what was done to the pixels, and by what."""
-    import cv2
-
-    formats = {"PNG" if file.lower().endswith(".png") else "JPEG" for file in images.files}
-    return {
-        "width": images.size[0],
-        "height": images.size[1],
-        "resized": images.resized,
-        "resizer": f"OpenCV {cv2.__version__}" if images.resized else None,
-        "decoder": ", ".join(decoders()[name] for name in sorted(formats)),
-    }
-
-
-def _by_reason(bad: Faults) -> dict[str, list[str]]:
-    """Return the names of the bad images by what is wrong with them."""
-    return {reason: sorted(name for name in bad if bad[name] == reason) for reason in sorted(set(bad.values()))}
-
-
 def _by_name(faults: Faults, files: Mapping[str, str | None]) -> Faults:
     """Return what is wrong with files by the names of the annotated images that they hold."""
     return {name: faults[file] for name, file in files.items() if file in faults}
-
-
-def _may_be_left_out(bad: Faults, total: int, leave_out: bool) -> bool:
-    return not bad or (leave_out and len(bad) <= min(MOST_LEFT_OUT, total - 1))
 
 
 def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) -> UserError:

@@ -18,14 +18,7 @@ PAPER = "paper"
 
 
 def draw_sample(dataset: Dataset, name: str, split: str, count: int, seed: int) -> "pd.DataFrame":
-    """Draw the images of a sample from a split, without replacement and in random order.
-
-    Args:
-        dataset: The packed dataset.
-        name: Of the sample; it decides the draw beside the seed.
-        split: Where the images are drawn from.
-        count: How many.
-        seed: Of the run.
+    """Draw `count` images from a split, without replacement and in random order; name and run's seed decide the draw.
 
     Returns:
         Columns `image` (row of the dataset) and `file_name`.

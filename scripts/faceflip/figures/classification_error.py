@@ -2,8 +2,8 @@
 
 A column is an attribute, a mark the error of one method, lower is better. The grey bar is Trivial, which gives every
 image the majority class of the training split: a network above it has learned nothing about the attribute, and where
-the bar is low there is little to gain. Published errors are always those on CelebA. It would be surprising if MOON, one
-network for all attributes, were far from the separate networks.
+the bar is low there is little to gain. Hollow marks are published errors, which are always those on CelebA. It would be
+surprising if a network of all attributes (MOON in the paper) were far from the separate networks.
 """
 
 from collections.abc import Sequence
@@ -27,6 +27,8 @@ PUBLISHED = {
 }
 MARKERS = ("o", "D", "P", "v", "*", "X", "<", ">")
 """Of the run's networks, in order; colours alone do not tell them apart."""
+FEW = 6
+"""Marks whose names have room for four side by side."""
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
@@ -69,7 +71,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     axes.set_ylim(0)
     axes.set_ylabel("test error, %")
     axes.grid(axis="y")
-    figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2, handletextpad=0.4)
+    ncols = 4 if len(present) <= FEW else 3
+    figure.legend(loc="outside upper center", ncols=ncols, columnspacing=1.2, handletextpad=0.4)
     return figure
 
 

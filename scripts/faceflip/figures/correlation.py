@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from faceflip.analysis.frames import FigureInputs, read_csv
 from faceflip.analysis.matrices import matrices
 from faceflip.analysis.run import RunDescription
+from faceflip.analysis.tables.correlation import NOTHING
 from faceflip.figures.heatmaps import draw_matrices
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw a matrix for each search, the line search first."""
-    return draw_matrices(dict(matrices(read_csv(inputs["correlation"]), run)), run)
+    return draw_matrices(dict(matrices(read_csv(inputs["correlation"]), run)), run, NOTHING)

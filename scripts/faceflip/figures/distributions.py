@@ -1,20 +1,25 @@
 """Cumulative shares of flipped attempts: what PASS and epsilon draw."""
 
 from collections.abc import Callable
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import with_parts
-from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
-from faceflip.analysis.run import CONVERGED, RunDescription
-from faceflip.catalogue import BLUE, ORANGE, PURPLE
-from faceflip.figures.style import COLUMN, MM, SMALL, nothing, page
+from faceflip.analysis.frames import only_converged, with_parts
+from faceflip.analysis.names import METHODS, SEARCHES, SIGN_NAMES, SIGNS, method_name, ordered, search_name
+from faceflip.analysis.run import RunDescription
+from faceflip.catalogue import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from faceflip.figures.style import COLUMN, MM, NO_ATTACKS, PAGE_HEIGHT, SMALL, nothing, page
 
-COLORS = {"fgs": ORANGE, "ffa": BLUE}
-DASHES = {"line": "-", "iterative": (0, (3, 1.2))}
+COLORS = (ORANGE, BLUE, PURPLE, GREEN, VERMILION, SKY, BLACK)
+"""Of the methods: FGS, FFA, others."""
+DASHES = ("-", (0, (3, 1.2)), ":", (0, (4, 1, 1, 1)))
+"""Of the searches: line, iterative, others."""
+BELOW, ROW = 18, 32
+"""Millimetres: for legend and axis, and of a network's row."""
 
 
 def cumulative(values: np.ndarray, total: int, grid: np.ndarray) -> np.ndarray:
@@ -34,11 +39,14 @@ def draw_cumulative(
         run: What was run.
         finish: Sets the x axis.
     """
-    attempts = with_parts(attempts[attempts["checkpoint"] == CONVERGED], run)
+    attempts = with_parts(only_converged(attempts), run)
     networks = ordered(attempts["network"].unique(), run.network_names)
     if not networks:
-        return nothing(run, "This run has no attacks on converged networks.")
-    figure = page(run, COLUMN, (18 + 32 * len(networks)) * MM)
+        return nothing(run, NO_ATTACKS)
+    colors = dict(zip(ordered([*METHODS, *attempts["method"].unique()], METHODS), cycle(COLORS), strict=False))
+    dashes = dict(zip(ordered([*SEARCHES, *attempts["search"].unique()], SEARCHES), cycle(DASHES), strict=False))
+    height = BELOW + len(networks) * min(ROW, (PAGE_HEIGHT / MM - BELOW) / len(networks))
+    figure = page(run, COLUMN, height * MM)
     grid_axes = figure.subplots(len(networks), len(SIGNS), sharex=True, sharey=True, squeeze=False)
     handles = {}
     for row, network in enumerate(networks):
@@ -50,15 +58,14 @@ def draw_cumulative(
                     if each.empty:
                         continue
                     shares = 100 * cumulative(each.loc[each["flipped"], column].to_numpy(), len(each), grid)
-                    look = {"color": COLORS.get(method, PURPLE), "linestyle": DASHES.get(search, ":")}
-                    label = f"{method.upper()}, {search_name(search)}"
+                    look = {"color": colors[method], "linestyle": dashes[search]}
+                    label = f"{method_name(method)}, {search_name(search)}"
                     handles[label] = axes.plot(grid, shares, label=label, **look)[0]
             finish(axes)
             axes.set_ylim(0, 101)
             axes.grid()
             if row == 0:
-                words = {"+": "correctly classified (+)", "-": "misclassified (−)"}[sign]
-                axes.set_title(words, loc="left", fontsize=SMALL)
+                axes.set_title(SIGN_NAMES[sign], loc="left", fontsize=SMALL)
         grid_axes[row][0].set_ylabel(f"{run.network(network).short}\n% of attempts")
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure

@@ -1,10 +1,11 @@
 """Adversarial images, chosen by rule and not by hand (Fig. 1).
 
 Each panel shows an image, its perturbation and their sum. The perturbation is ten times as large as it was, around
-grey, so that grey is no change; changes beyond twelve pixel values are cut off. Left a separate network, whose mistake
-the perturbation corrects; right MOON, with the other attributes that change along; above FFA with line search, below
-iterative FFA on the same image. Among all images that qualify it is the one with the median PASS, so a typical one. It
-would be surprising to see a change in the perturbed image: at this PASS the difference should escape the eye.
+grey, so that grey is no change; changes beyond twelve pixel values are cut off. Left a network of one attribute, whose
+mistake the perturbation corrects; right a network of all attributes (MOON in the paper), with the other attributes that
+change along; above FFA with line search, below iterative FFA on the same image. Among all images that qualify it is the
+one with the median PASS, so a typical one. It would be surprising to see a change in the perturbed image: at this PASS
+the difference should escape the eye.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,10 @@ from matplotlib.figure import Figure, SubFigure
 from faceflip.analysis.examples import Choice, Example, choose_examples
 from faceflip.analysis.frames import FigureInputs, read_attempts, read_parquet
 from faceflip.analysis.matrices import TRANSFERS
-from faceflip.analysis.names import display_name, search_name
+from faceflip.analysis.names import display_name, method_name, search_name
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.attempt import Experiment
-from faceflip.figures.style import GREY, MM, PAGE, SMALL, nothing, page
+from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
 from faceflip.pixels import GAIN, triptych
 
 OTHERS_SHOWN = 5
@@ -34,7 +35,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     transfers = read_parquet(inputs["transfers"], [*TRANSFERS, "score_after"])
     choices = choose_examples(attempts, transfers, run)
     if not choices:
-        return nothing(run, "This run has no attacks on converged networks.")
+        return nothing(run, NO_ATTACKS)
     images = open_dataset(inputs["dataset"]).images
     pictures = {
         example: (images[example.image], _perturbation(inputs["stores"], run, example))
@@ -82,10 +83,10 @@ def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, picture
     example, network = choice.examples[row], choice.network
     search = search_name(choice.searches[row])
     kind = network.short if network.joint else "separate network"
-    title = f"({letter})  {choice.method.upper()}, {search}, {kind}"
+    title = f"({letter})  {method_name(choice.method)}, {search}, {kind}"
     panel.suptitle(title, x=0.01, ha="left", fontsize=SMALL + 1)
     if example is None:
-        by_search = f"{search} {choice.method.upper()} does not flip this image"
+        by_search = f"{search} {method_name(choice.method)} does not flip this image"
         reason = choice.remark if not any(choice.examples) else by_search
         panel.text(0.5, 0.5, reason, ha="center", va="center", color=GREY, wrap=True)
         return

@@ -1,6 +1,7 @@
 """Matrices of transfers side by side: Figs. 4 and 5."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -15,60 +16,39 @@ from faceflip.analysis.matrices import matrix
 from faceflip.analysis.names import display_name
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.ordering import clustered
-from faceflip.figures.style import DPI, GREY, MM, NORMAL, PAGE, note_height, nothing, with_note
+from faceflip.figures.style import DPI, GREY, MM, NORMAL, PAGE, PAGE_HEIGHT, note_height, nothing, with_note
 
-GAP, RIGHT, TOP, BAR = 3.0, 1.0, 11.0, 11.0
-"""Millimetres between the matrices, right of them, for titles and counts, and for the colour bar."""
-WIDEST_CELL, HIGHEST_CELL, HIGHEST, LARGEST_TYPE = 14.0, 6.0, 150.0, 6.5
-"""Millimetres that a cell is wide and high, and all rows together are high, at most; points of the labels at most."""
+GAP, RIGHT, TOP, LINE, BAR = 3.0, 1.0, 11.0, 3.0, 11.0
+"""Millimetres between the matrices, right of them, for titles and counts, for titles of two lines more, and for the
+colour bar."""
+WIDEST_CELL, HIGHEST_CELL, HIGHEST = 14.0, 6.0, 150.0
+"""Millimetres that a cell is wide and high, and a matrix is high, at most."""
+LARGEST_TYPE, SMALLEST_TYPE = 6.5, 4.5
+"""Points of the labels at most, and at least where that keeps the figure on a page."""
 POINTS = 72 / 25.4
-SIDE_BY_SIDE = 2
-"""Matrices next to each other; more go below."""
+USUAL = 2
+"""Matrices side by side where there is room."""
 COLORS = "cividis"
 
 
-def draw_matrices(panels: Mapping[str, pd.DataFrame], run: RunDescription) -> Figure:
-    """Draw matrices with targets as rows and sources as columns, two side by side.
+def draw_matrices(panels: Mapping[str, pd.DataFrame], run: RunDescription, why: str) -> Figure:
+    """Draw matrices with targets as rows and sources as columns, on a page if that is legible.
 
     Args:
         panels: Rates as `transfer_rates` returns them, by title.
         run: What was run, and the order of the attributes.
+        why: What to say where there are none.
     """
     if not panels:
-        return nothing(run, "This run has no adversarial images that were shown to other networks.")
-    titles = list(panels)
-    rows = [_Row(some, panels, run.order) for some in _side_by_side(panels)]
-    widest = max(row.columns * (len(row.titles) if len(rows) == 1 else SIDE_BY_SIDE) for row in rows)
-    side_by_side = min(len(titles), SIDE_BY_SIDE)
-    longest = max(_extent(display_name(name)) for row in rows for name in row.targets)
-    tallest = max(len(row.targets) for row in rows)
-    letters = LARGEST_TYPE
-    while True:
-        labels = letters * longest + 2.5
-        room = PAGE / MM - labels - GAP * (side_by_side - 1) - RIGHT
-        cell = min(room / widest, WIDEST_CELL)
-        cell = np.array([cell, min(cell, HIGHEST_CELL, HIGHEST / tallest)])
-        if letters <= cell.min() * POINTS:
-            break
-        letters -= 0.1
-    below = letters * max(_extent(display_name(name)) for row in rows for name in row.sources) + 3.0
-    heights = [TOP + cell[1] * len(row.targets) + below for row in rows]
-    size = np.array([PAGE / MM, sum(heights) + BAR + note_height(run) / MM])
-    figure = with_note(Figure(tuple(size * MM), DPI), run)
-    top = size[1]
-    for row, height in zip(rows, heights, strict=True):
-        axes = _draw_row(figure, row, size, (labels, top - TOP), cell, letters)
-        top -= height
-    _draw_bar(figure, axes, size, (labels, top))
+        return nothing(run, why)
+    layout = _best_layout(panels, run)
+    figure = with_note(Figure(tuple(layout.size * MM), DPI), run)
+    top = layout.size[1]
+    for row in layout.rows:
+        axes = _draw_row(figure, row, layout, top - layout.top)
+        top -= layout.height(row)
+    _draw_bar(figure, axes, layout.size, (layout.labels, top))
     return figure
-
-
-def _side_by_side(panels: Mapping[str, pd.DataFrame]) -> Iterator[list[str]]:
-    """Yield the titles of matrices that stand side by side: those with the same targets, so many at a time."""
-    by_targets = groupby(panels, key=lambda title: tuple(dict.fromkeys(panels[title]["target"])))
-    for _, titles in by_targets:
-        titles = list(titles)
-        yield from (titles[k : k + SIDE_BY_SIDE] for k in range(0, len(titles), SIDE_BY_SIDE))
 
 
 class _Row:
@@ -97,24 +77,115 @@ class _Row:
         return {name for title in self.titles for name in self.of(title)}
 
     @property
+    def count(self) -> int:
+        """How many matrices stand side by side."""
+        return len(self.titles)
+
+    @property
     def columns(self) -> int:
         """Columns of the widest matrix."""
         return max(len(self.of(title)) for title in self.titles)
 
 
-def _draw_row(
-    figure: Figure, row: _Row, size: np.ndarray, corner: tuple[float, float], cell: np.ndarray, letters: float
-) -> Axes:
-    """Draw matrices below and right of their upper left corner (millimetres) and return the last one's axes."""
+@dataclass(frozen=True)
+class _Layout:
+    """Where matrices go.
+
+    Attributes:
+        rows: Of the figure.
+        size: Width and height of the figure in millimetres.
+        cell: Width and height of a matrix' cell in millimetres.
+        letters: Size of the labels in points.
+        labels: Width of the rows' labels in millimetres.
+        top: Height in millimetres of what stands above a matrix.
+        below: Height in millimetres of the columns' labels.
+        two_lines: Whether titles need them.
+    """
+
+    rows: list[_Row]
+    size: np.ndarray
+    cell: np.ndarray
+    letters: float
+    labels: float
+    top: float
+    below: float
+    two_lines: bool
+
+    def height(self, row: _Row) -> float:
+        """Return the height of a row with its titles and labels in millimetres."""
+        return self.top + self.cell[1] * len(row.targets) + self.below
+
+
+def _best_layout(panels: Mapping[str, pd.DataFrame], run: RunDescription) -> _Layout:
+    """Return the layout of a page with the largest type, or where none is legible one that is higher."""
+    layouts = [_layout(panels, run, count) for count in range(min(USUAL, len(panels)), len(panels) + 1)]
+    best = max((layout for layout in layouts if layout), key=lambda layout: layout.letters, default=None)
+    return best if best and best.letters >= SMALLEST_TYPE else _layout(panels, run, USUAL, higher=True)
+
+
+def _layout(
+    panels: Mapping[str, pd.DataFrame], run: RunDescription, side_by_side: int, higher: bool = False
+) -> _Layout | None:
+    """Return the layout with so many matrices side by side, or None if their titles have no room.
+
+    Args:
+        panels: Rates by title.
+        run: What was run.
+        side_by_side: Matrices at most.
+        higher: Whether the figure may be higher than a page.
+    """
+    rows = [_Row(titles, panels, run.order) for titles in _side_by_side(panels, side_by_side)]
+    count, columns = (max(getattr(row, name) for row in rows) for name in ("count", "columns"))
+    targets = [len(row.targets) for row in rows]
+    longest = max(_extent(display_name(name)) for row in rows for name in row.targets)
+    longest_below = max(_extent(display_name(name)) for row in rows for name in row.sources)
+    room_above, note = TOP + (LINE if side_by_side > USUAL else 0), note_height(run) / MM
+    letters = LARGEST_TYPE
+    while letters > 0:
+        labels, below = letters * longest + 2.5, letters * longest_below + 3.0
+        width = min((PAGE / MM - labels - GAP * (count - 1) - RIGHT) / (columns * count), WIDEST_CELL)
+        height = min(width, HIGHEST_CELL, HIGHEST / max(targets))
+        if len(rows) > 1 and not higher:
+            height = min(height, (PAGE_HEIGHT / MM - BAR - len(rows) * (room_above + below)) / sum(targets))
+        if letters <= min(width, height) * POINTS:
+            break
+        letters -= 0.1
+    else:
+        return None
+    widest = max(NORMAL * _extent(line) for title in panels for line in _lines(title, side_by_side > USUAL))
+    if widest > width * columns + GAP and side_by_side > USUAL:
+        return None
+    total = sum(room_above + height * each + below for each in targets) + BAR + note
+    size, cell = np.array([PAGE / MM, total]), np.array([width, height])
+    return _Layout(rows, size, cell, letters, labels, room_above, below, side_by_side > USUAL)
+
+
+def _lines(title: str, two_lines: bool) -> list[str]:
+    """Return a title, or its network and the rest in a line each."""
+    return title.split(": ", 1) if two_lines else [title]
+
+
+def _side_by_side(panels: Mapping[str, pd.DataFrame], count: int) -> Iterator[list[str]]:
+    """Yield the titles of matrices that stand side by side: those with the same targets, so many at a time."""
+    by_targets = groupby(panels, key=lambda title: tuple(dict.fromkeys(panels[title]["target"])))
+    for _, titles in by_targets:
+        titles = list(titles)
+        yield from (titles[k : k + count] for k in range(0, len(titles), count))
+
+
+def _draw_row(figure: Figure, row: _Row, layout: _Layout, top: float) -> Axes:
+    """Draw matrices so many millimetres above the lower edge of the figure and return the axes of the last one."""
+    cell, letters, size = layout.cell, layout.letters, layout.size
+    columns = max(each.columns for each in layout.rows)
     for number, title in enumerate(row.titles):
         sources = row.of(title)
         extent = cell * (len(sources), len(row.targets))
-        left = corner[0] + number * (cell[0] * row.columns + GAP)
-        box = np.array([left, corner[1] - extent[1], *extent])
+        left = layout.labels + number * (cell[0] * columns + GAP)
+        box = np.array([left, top - extent[1], *extent])
         axes = figure.add_axes((*(box[:2] / size), *(box[2:] / size)))
         _draw(axes, row.rates[title].loc[row.targets, sources], row.images[title][sources], tuple(cell), letters)
-        place = (left / size[0], (corner[1] + TOP - 2.6) / size[1])
-        figure.text(*place, title, fontsize=NORMAL, va="center")
+        place = (left / size[0], (top + layout.top - 1.2) / size[1])
+        figure.text(*place, "\n".join(_lines(title, layout.two_lines)), fontsize=NORMAL, va="top")
         if number == 0:
             names = [display_name(name) for name in row.targets]
             axes.set_yticks(np.arange(len(row.targets)) + 0.5, names, fontsize=letters)

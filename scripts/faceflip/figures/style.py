@@ -22,12 +22,15 @@ PAGE = 174 * MM
 """Width in inches of figures across the page."""
 COLUMN = 84 * MM
 """Width in inches of figures in a column."""
+PAGE_HEIGHT = 231 * MM
+"""Height in inches that figures of many panels do not exceed while their type has room, without the note."""
 DPI = 300
 SMALL, NORMAL = 6.0, 7.0
 """Type sizes in points."""
 
 GREY, LIGHT = "#666666", "#D9D9D9"
 
+NO_ATTACKS = "This run has no attacks on converged networks."
 NOTE = "Synthetic faces, drawn by this project: not CelebA."
 NOTE_HEIGHT = 3.5 * MM
 

@@ -6,27 +6,35 @@ Wilson 95 % intervals. A cross says that no image was there to attack, which is 
 surprising if FGS flipped more than FFA on the whole, or the iterative search less than the line search.
 """
 
-from itertools import product
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, product, repeat
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from faceflip.analysis.frames import FigureInputs, read_csv
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, display_name, ordered, search_name
 from faceflip.analysis.run import RunDescription
-from faceflip.catalogue import BLACK, LINE, ORANGE, PURPLE, SKY, YELLOW, find_loss
-from faceflip.figures.style import GREY, MM, PAGE, nothing, page
+from faceflip.catalogue import BLACK, BLUE, GREEN, LINE, ORANGE, PURPLE, SKY, VERMILION, YELLOW, find_loss
+from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, nothing, page
 
-FGS_COLOR = ORANGE
-OTHERS = (PURPLE, SKY, YELLOW, BLACK)
-"""Of methods beside FGS and FFA."""
+OTHERS = (ORANGE, YELLOW, BLACK, PURPLE, SKY, GREEN, VERMILION, BLUE)
+"""Of methods beside FFA, which has the networks' own colours: FGS is orange where no network is."""
 PAPER_LOSSES = {"euclidean", "softmax"}
+MOST_KEYS = 4
+"""Keys side by side."""
+BELOW, PANEL, ROOMY = 34, 46, 40
+"""Millimetres: for legend and attributes, of a panel where there is room, and below which its labels are shorter."""
 CROSS = {"marker": "x", "color": GREY, "markersize": 1.8, "markeredgewidth": 0.4, "linestyle": ""}
+
+Pair = tuple[str, str]
+"""Network and method."""
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
@@ -34,19 +42,33 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     success = read_csv(inputs["success"])
     losses = _losses(success, run)
     if not losses:
-        return nothing(run, "This run has no attacks on converged networks.")
-    panels = [(loss, search) for loss in losses for search in ordered(success["search"], SEARCHES)]
-    panels = [panel for panel in panels if not _part(success, run, *panel).empty]
-    attributes = _order(success, run)
-    figure = page(run, PAGE, (34 + 46 * len(panels)) * MM)
+        return nothing(run, NO_ATTACKS)
+    shown = [network.name for network in run.networks if network.loss in losses]
+    success = success[success["network"].isin(shown)]
+    panels = {
+        (loss, search): part
+        for loss in losses
+        for search in ordered(success["search"], SEARCHES)
+        if not (part := _part(success, run, loss, search)).empty
+    }
+    attributes, colors = _order(success, run), _colors(success, run)
+    height = min(PANEL, (PAGE_HEIGHT / MM - BELOW) / len(panels))
+    figure = page(run, PAGE, (BELOW + height * len(panels)) * MM)
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (loss, search) in zip(rows, panels, strict=True):
-        _draw(axes, _part(success, run, loss, search), attributes, run)
+    told = set()
+    for axes, ((loss, search), part) in zip(rows, panels.items(), strict=True):
+        _draw(axes, part, attributes, colors)
+        words = ("misclassified (−)", "correct (+)") if height >= ROOMY else ("wrong (−)", "right (+)")
+        axes.set_ylabel(f"{words[0]}        {words[1]}   " if height >= ROOMY else "    ".join(words))
         title = search_name(search) if len(losses) == 1 else f"{find_loss(loss).title} loss, {search_name(search)}"
         axes.set_title(title, loc="left", pad=3)
+        if len(losses) > 1 and loss not in told:
+            _legend(axes, success[success["network"].isin(set(part["network"]))], colors, run)
+        told.add(loss)
     rows[-1].set_xticks(np.arange(len(attributes)), [display_name(name) for name in attributes], rotation=90)
     figure.supylabel("adversarial images, %", fontsize=rows[0].yaxis.label.get_size())
-    figure.legend(handles=_legend(success, losses, run), loc="outside upper center", ncols=4, columnspacing=1.5)
+    if len(losses) == 1:
+        _legend(figure, success, colors, run)
     return figure
 
 
@@ -63,63 +85,75 @@ def _part(success: pd.DataFrame, run: RunDescription, loss: str, search: str) ->
     return success[success["network"].isin(names) & (success["search"] == search)]
 
 
-def _legend(success: pd.DataFrame, losses: list[str], run: RunDescription) -> list[Patch | Line2D]:
-    """Return a column of keys, + and -, for each attack, and one for what is missing."""
-    networks = [network for network in run.networks if network.loss in losses]
-    drawn = success[success["network"].isin([network.name for network in networks])]
-    several = max(len(run.separate), len(run.joint)) > 1 and len(networks) > 2
-    keys = [
-        Patch(**_look(pair, sign, run), label=f"{_name(pair, run, several)}{'⁺' if sign == '+' else '⁻'}")
-        for pair in _pairs(drawn, run)
-        for sign in SIGNS
-    ]
-    if (drawn["total"] == 0).any():
-        keys.append(Line2D([], [], **CROSS, label="no image to attack"))
-    return keys
-
-
-def _name(pair: tuple[str, str], run: RunDescription, several: bool) -> str:
-    name = run.method_name(*pair)
-    return f"{name} ({run.network(pair[0]).short})" if several else name
-
-
-def _pairs(success: pd.DataFrame, run: RunDescription) -> list[tuple[str, str]]:
+def _pairs(success: pd.DataFrame, run: RunDescription) -> list[Pair]:
     """Return the pairs of network and method that are drawn side by side."""
     present = set(zip(success["network"], success["method"], strict=True))
     methods = ordered(success["method"], METHODS)
     return [pair for pair in product(run.network_names, methods) if pair in present]
 
 
-def _look(pair: tuple[str, str], sign: str, run: RunDescription) -> dict:
-    network, method = run.network(pair[0]), pair[1]
-    if method == "ffa":
-        color = network.color
-    elif method == "fgs" and not network.joint:
-        color = FGS_COLOR
-    else:
-        others = ordered((attack.method for attack in run.attack_list), METHODS)
-        color = OTHERS[others.index(method) % len(OTHERS)]
+def _colors(success: pd.DataFrame, run: RunDescription) -> dict[Pair, str]:
+    """Return the colours, in the order of the bars: of FFA the network's, of others one that no network has."""
+    pairs = _pairs(success, run)
+    taken = {run.network(network).color for network, _ in pairs}
+    free = chain([color for color in OTHERS if color not in taken], repeat(GREY))
+    others = dict(zip(dict.fromkeys(_kind(pair, run) for pair in pairs if pair[1] != "ffa"), free, strict=False))
+    return {pair: others[_kind(pair, run)] if pair[1] != "ffa" else run.network(pair[0]).color for pair in pairs}
+
+
+def _kind(pair: Pair, run: RunDescription) -> tuple[bool, int, str]:
+    """Return what bars in panels of different losses may have in common: kind of network, its place there, method."""
+    network = run.network(pair[0])
+    alike = [each.name for each in run.networks if (each.loss, each.joint) == (network.loss, network.joint)]
+    return network.joint, alike.index(network.name), pair[1]
+
+
+def _look(color: str, sign: str) -> dict:
     return {"facecolor": color if sign == "+" else (*to_rgb(color), 0.35), "edgecolor": color, "linewidth": 0.4}
 
 
-def _order(success: pd.DataFrame, run: RunDescription) -> list[str]:
-    """Return the attributes by ascending success of FGS+ with line search on the first network, others at the end."""
-    key = (success["network"] == run.network_names[0]) & (success["method"] == "fgs") & (success["sign"] == "+")
-    rates = success[key & (success["search"] == LINE)].set_index("attribute")["rate"]
-    attributes = ordered(success["attribute"])
-    return sorted(attributes, key=lambda name: np.nan_to_num(rates.get(name, np.inf), nan=np.inf))
-
-
-def _draw(axes: Axes, success: pd.DataFrame, attributes: list[str], run: RunDescription) -> None:
+def _legend(place: Figure | Axes, success: pd.DataFrame, colors: Mapping[Pair, str], run: RunDescription) -> None:
+    """Put keys above a figure or into the line of a panel's title: of + and of - for each attack, and a cross."""
     pairs = _pairs(success, run)
-    width = 0.84 / max(len(pairs), 1)
+    handles = [tuple(Patch(**_look(colors[pair], sign)) for sign in SIGNS) for pair in pairs]
+    labels = [_name(pair, colors, run) for pair in pairs]
+    if (success["total"] == 0).any():
+        handles.append(Line2D([], [], **CROSS))
+        labels.append("no image to attack")
+    above = {"loc": "outside upper center"}
+    if isinstance(place, Axes):
+        above = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "borderpad": 0.2}
+    look = {"handler_map": {tuple: HandlerTuple(ndivide=None, pad=0)}, "columnspacing": 1.5, "handlelength": 2.2}
+    place.legend(handles, labels, ncols=MOST_KEYS, **above, **look)
+
+
+def _name(pair: Pair, pairs: Iterable[Pair], run: RunDescription) -> str:
+    """Return the name of an attack, with the network where it does not follow from the method and its mark."""
+    joint = [run.network(name).joint for name in {network for network, _ in pairs}]
+    several = max(joint.count(True), joint.count(False)) > 1
+    return f"{run.method_name(*pair)} on {run.network(pair[0]).short}" if several else run.method_name(*pair)
+
+
+def _order(success: pd.DataFrame, run: RunDescription) -> list[str]:
+    """Return the attributes by ascending success of the first network's first line search, others at the end."""
+    lines = success[(success["search"] == LINE) & (success["sign"] == "+")]
+    first = next(iter(_pairs(lines, run)), ("", ""))
+    rates = lines[(lines["network"] == first[0]) & (lines["method"] == first[1])].set_index("attribute")["rate"]
+    return sorted(ordered(success["attribute"]), key=lambda name: np.nan_to_num(rates.get(name, np.inf), nan=np.inf))
+
+
+def _draw(axes: Axes, success: pd.DataFrame, attributes: Sequence[str], colors: Mapping[Pair, str]) -> None:
+    present = set(zip(success["network"], success["method"], strict=True))
+    pairs = [pair for pair in colors if pair in present]
+    width = 0.84 / len(pairs)
     for number, (network, method) in enumerate(pairs):
         places = np.arange(len(attributes)) + (number - (len(pairs) - 1) / 2) * width
-        for sign, side in (("+", 1), ("-", -1)):
+        for sign, side in zip(SIGNS, (1, -1), strict=True):
             chosen = (success["network"] == network) & (success["method"] == method) & (success["sign"] == sign)
             part = success[chosen].set_index("attribute").reindex(attributes)
             heights = 100 * part["rate"].to_numpy()
-            axes.bar(places, side * np.nan_to_num(heights), width=0.88 * width, **_look((network, method), sign, run))
+            look = _look(colors[network, method], sign)
+            axes.bar(places, side * np.nan_to_num(heights), width=0.88 * width, **look)
             if "low" in part:
                 ends = 100 * part[["low", "high"]].to_numpy().T
                 spread = {"ecolor": "#333333", "elinewidth": 0.35, "linestyle": ""}
@@ -130,7 +164,6 @@ def _draw(axes: Axes, success: pd.DataFrame, attributes: list[str], run: RunDesc
     axes.set_ylim(-104, 104)
     axes.set_yticks([-100, -50, 0, 50, 100], ["100", "50", "0", "50", "100"])
     axes.set_xlim(-0.7, len(attributes) - 0.3)
-    axes.set_ylabel("misclassified (−)        correct (+)   ")
     axes.tick_params(axis="x", length=0, pad=1)
     axes.grid(axis="y")
     axes.spines["bottom"].set_visible(False)

@@ -16,24 +16,29 @@ from matplotlib.lines import Line2D
 from faceflip.analysis.frames import FigureInputs, read_csv
 from faceflip.analysis.names import display_name, ordered
 from faceflip.analysis.run import RunDescription, RunNetwork
-from faceflip.figures.style import COLUMN, GREY, MM, PAGE, SMALL, page
+from faceflip.figures.style import COLUMN, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
 FEW = 12
 """Panels that have room in a column."""
+SHORT = 8
+"""Characters of a network's name that have room beside others in a panel's title."""
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the separate networks of an attribute in one panel, and each network of all in one of its own."""
+    if not inputs["histories"]:
+        return nothing(run, "This run trained no network.")
     histories = pd.concat([read_csv(Path(path)) for path in inputs["histories"]], ignore_index=True)
     joint = [network.name for network in run.joint]
     separate = histories[~histories["network"].isin(joint)]
     panels = [(display_name(name), separate[separate["member"] == name]) for name in ordered(separate["member"])]
     for network in run.joint:
-        title = f"{network.short}, mean of {len(network.attributes)}"
+        between = ", " if len(network.short) <= SHORT else "\n"
+        title = f"{network.short}{between}mean of {len(network.attributes)}"
         panels.append((title, histories[histories["network"] == network.name]))
     width, columns = (COLUMN, 3) if len(panels) <= FEW else (PAGE, 6)
     rows = max(-(-len(panels) // columns), 1)
-    figure = page(run, width, (14 + 25 * rows) * MM)
+    figure = page(run, width, min((14 + 25 * rows) * MM, PAGE_HEIGHT))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -67,5 +72,5 @@ def _legend(figure: Figure, networks: Sequence[RunNetwork]) -> None:
         Line2D([], [], color=GREY, linestyle=":", label="training"),
     ]
     handles.append(Line2D([], [], color=GREY, marker="o", linestyle="", markersize=2.6, label="converged"))
-    ncols = 3 if figure.get_figwidth() < PAGE else len(handles)
+    ncols = 3 if figure.get_figwidth() < PAGE else min(len(handles), 7)
     figure.legend(handles=handles, loc="outside upper center", ncols=ncols)

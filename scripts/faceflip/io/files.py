@@ -28,7 +28,8 @@ def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        number = _number(error)
+        in_message = re.search(r"\berrno = (\d+)", str(error))  # HDF5 has it only there
+        number = error.errno or (in_message and int(in_message.group(1)))
         if number in FULL:
             remedy = "free some space and run again"
         elif number in CLOSED:
@@ -47,12 +48,6 @@ def _in_the_way(path: Path) -> Path | None:
     """Return what has a path's name already, or is a file where a folder would have to be."""
     there = next(place for place in (path, *path.parents) if place.exists())
     return there if there == path or not there.is_dir() else None
-
-
-def _number(error: OSError) -> int | None:
-    """Return the number of an error; HDF5 has it in the message only."""
-    found = re.search(r"\berrno = (\d+)", str(error))
-    return error.errno or (int(found.group(1)) if found else None)
 
 
 def _sync(path: Path) -> None:
@@ -95,11 +90,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def require_writable(folders: Iterable[str | os.PathLike]) -> None:
-    """Check that files can be made in folders, or in what there is of the way to them.
-
-    Raises:
-        UserError: Names all that cannot be written to.
-    """
+    """Raise UserError, naming all, unless files can be made in folders, or in what there is of the way to them."""
     there = {next(folder for folder in (path, *path.parents) if folder.exists()) for path in map(Path, set(folders))}
     closed = sorted(str(folder) for folder in there if not os.access(folder, os.W_OK | os.X_OK))
     if closed:
@@ -110,12 +101,9 @@ def require_writable(folders: Iterable[str | os.PathLike]) -> None:
 
 
 def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> None:
-    """Remove the files and folders that killed writers left half-written in a folder.
+    """Remove the files and folders that killed writers left half-written in a folder (and `below` it).
 
-    Args:
-        folder: Nobody may be writing there, but for what `idle` spares.
-        idle: Spare what was written to in the last so many seconds.
-        below: Also sweep the folders in it.
+    Nobody may be writing there, except to what is spared: what was written to in the last `idle` seconds.
     """
     now, root = time.time(), Path(folder)
     for path in list(root.rglob(".*") if below else root.glob(".*")):
@@ -129,11 +117,11 @@ def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> Non
 
 def _last_written(path: Path) -> float:
     """Return when a file, or anything in a folder, was last written to; long ago if it is gone by now."""
-    times = [0.0]
+    latest = 0.0
     for each in [path, *path.rglob("*")]:
         with suppress(OSError):
-            times.append(each.stat().st_mtime)
-    return max(times)
+            latest = max(latest, each.stat().st_mtime)
+    return latest
 
 
 def write_at(descriptor: int, data: memoryview, offset: int) -> None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -29,14 +28,9 @@ SNAKEMAKE = "snakemake --cores all"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a run.
+    """One file of a run: its path from the folder that holds `results`, with slashes, size, digest, and what makes it.
 
-    Attributes:
-        path: From the folder that holds `results`, with slashes.
-        target: What Snakemake is asked for to make it: the path, or that of the folder that it is made with.
-        rule: The rule that makes it.
-        bytes: Its size.
-        sha256: Of its bytes.
+    Snakemake is asked for `target`: the path, or that of the folder that the file is made with.
     """
 
     path: str
@@ -62,21 +56,20 @@ def take_inventory(
     threads: int = 4,
     progress: ProgressCallback | None = None,
 ) -> list[Entry]:
-    """Describe files.
+    """Describe the files that rules make; raises UserError, naming all, where some are missing.
 
     Args:
         outputs: Files and folders by the rule that makes them, as paths from `root`.
         root: The folder that holds `results`.
         threads: To read with.
-        progress: Called with the numbers of files done and in all.
-
-    Raises:
-        UserError: Some are missing; all are told.
+        progress: Counts files.
     """
     root = Path(root)
-    wanted = [
-        (path, target, rule) for rule, targets in outputs.items() for target in targets for path in _files(root, target)
-    ]
+    wanted = []
+    for rule, targets in outputs.items():
+        for target in targets:
+            made = sorted(_visible_files(root / target)) if (root / target).is_dir() else [root / target]
+            wanted += [(PurePosixPath(path.relative_to(root).as_posix()), target, rule) for path in made]
     missing = [str(path) for path, _, _ in wanted if not (root / path).is_file()]
     if missing:
         raise UserError(f"{len(missing)} results are missing; the same command makes them:\n  " + "\n  ".join(missing))
@@ -90,25 +83,14 @@ def take_inventory(
     return entries
 
 
-def _files(root: Path, target: str) -> list[PurePosixPath]:
-    folder = root / target
-    if not folder.is_dir():
-        return [PurePosixPath(target)]
-    return [PurePosixPath(path.relative_to(root).as_posix()) for path in sorted(_visible_files(folder))]
-
-
 def _visible_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def write_inventory(path: Path | str, entries: Sequence[Entry], parts: Sequence[str]) -> None:
     """Write an inventory as JSON; `parts` are the names of all inventories of the run, this one among them."""
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
-        "parts": list(parts),
-        "files": [asdict(entry) for entry in entries],
-    }
+    files = [asdict(entry) for entry in entries]
+    content = {"format": FORMAT, "version": VERSION, "parts": list(parts), "files": files}
     write_text(path, json.dumps({**content, "sha256": _digest(content)}, indent=1) + "\n")
 
 
@@ -119,8 +101,7 @@ def _digest(content: Mapping[str, object]) -> str:
 def read_inventory(path: Path) -> tuple[list[Entry], list[str]]:
     """Return an inventory's entries and the names of all inventories of its run.
 
-    Raises:
-        UserError: The file is missing, damaged or of another version.
+    Raises UserError where it is missing, damaged or of another version.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -143,27 +124,14 @@ def results_folder(path: Path) -> Path | None:
 
 
 def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
-    """Compare a finished run, or a part of it, with its inventories.
+    """Compare a finished run's results folder, or a file or folder in it, with its inventories.
 
-    Args:
-        path: The results folder, or a file or folder in it.
-        threads: To read with.
-
-    Returns:
-        What is missing or changed, and how many files were compared; none where there are no inventories.
+    Returns what is missing or changed, and how many files were compared; none where there are no inventories.
     """
     results = results_folder(path)
     if results is None:
         return [], 0
-    damage: list[Damage] = []
-    entries: list[Entry] = []
-    parts = {file.stem for file in (results / FOLDER).glob("*.json")}
-    for part in _with_all_parts(results, parts):
-        file = results / FOLDER / f"{part}.json"
-        try:
-            entries += read_inventory(file)[0]
-        except UserError as error:
-            damage.append(Damage(file, INVENTORY.of(part=part), "take_inventory", str(error).removeprefix(f"{file}: ")))
+    entries, damage = _read_all(results)
     inside = _of_run(path, results)
     entries = [entry for entry in entries if PurePosixPath(entry.path).is_relative_to(inside)]
     # The folder may have been moved or linked to: only what is below it is taken from the inventory.
@@ -178,17 +146,18 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
 def uncovered(path: Path) -> list[Path]:
     """Return the files of a results folder, or of a folder in it, that no readable inventory of the run names.
 
-    These are what tells how long jobs took, which differs from run to run, and what is not the run's at all.
+    These are what tells how long jobs took, which differs from run to run, and what is not the run's at all. A link
+    stands for the file that it leads to.
     """
     results = results_folder(path)
     if results is None:
         return []
-    covered: set[PurePosixPath] = set()
-    for file in (results / FOLDER).glob("*.json"):
-        with suppress(UserError):
-            covered.update(PurePosixPath(entry.path) for entry in read_inventory(file)[0])
+    covered = {PurePosixPath(entry.path) for entry in _read_all(results)[0]}
     inside, inventories = _of_run(path, results), PurePosixPath(RESULTS, FOLDER)
     places = {file: inside / file.relative_to(path).as_posix() for file in _visible_files(path)}
+    for file in places:
+        if file.is_symlink() and file.resolve().is_relative_to(results):  # such as those by the paper's names
+            places[file] = _of_run(file, results)
     return sorted(file for file, place in places.items() if place not in covered and place.parent != inventories)
 
 
@@ -197,15 +166,20 @@ def _of_run(path: Path, results: Path) -> PurePosixPath:
     return PurePosixPath(RESULTS, path.resolve().relative_to(results).as_posix())
 
 
-def _with_all_parts(results: Path, found: Iterable[str]) -> list[str]:
-    """Return the names of all inventories of a run, also of those that are missing: each names all."""
-    names = set(found)
-    for part in found:
+def _read_all(results: Path) -> tuple[list[Entry], list[Damage]]:
+    """Return the entries of all inventories of a run, and which of them are missing (each names all) or damaged."""
+    entries, damage = [], []
+    parts = sorted(file.stem for file in (results / FOLDER).glob("*.json"))
+    for part in parts:  # grows meanwhile
+        file = results / FOLDER / f"{part}.json"
         try:
-            names.update(read_inventory(results / FOLDER / f"{part}.json")[1])
-        except UserError:
-            continue
-    return sorted(names)
+            named, all_parts = read_inventory(file)
+        except UserError as error:
+            damage.append(Damage(file, INVENTORY.of(part=part), "take_inventory", str(error).removeprefix(f"{file}: ")))
+        else:
+            entries += named
+            parts += [other for other in all_parts if other not in parts]
+    return entries, sorted(damage, key=lambda each: each.path)
 
 
 def _problem(path: Path, entry: Entry) -> str | None:
@@ -221,16 +195,11 @@ def _problem(path: Path, entry: Entry) -> str | None:
 
 
 def repair(damage: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Yield the commands that make damaged files again.
+    """Yield the commands that make damaged files again, given the target and rule of each.
 
     The rules are named so that Snakemake looks at nothing else: what was made from the files is as it should be.
-
-    Args:
-        damage: Target and rule of each.
     """
-    pairs = sorted(set(damage))
-    if pairs:
-        rules = sorted({rule for _, rule in pairs})
-        targets = dict.fromkeys(target for target, _ in pairs)
+    if pairs := set(damage):
+        targets, rules = (sorted(set(names)) for names in zip(*pairs, strict=True))
         yield f"{SNAKEMAKE} --allowed-rules {' '.join(rules)} --force {' '.join(targets)}"
         yield f"{SNAKEMAKE} --touch"

@@ -66,11 +66,9 @@ def shard_name(number: int) -> str:
 
 
 def root_of(file: Path, place: Path | str) -> Path | None:
-    """Return the folder in which a run's file has this place, or None where the file lies elsewhere.
+    """Return the folder in which a run keeps a file at this place, such as ``results/attacks/.../000.h5``, or None.
 
-    Args:
-        file: Where the file is; the folder is named as the file is, relative or absolute.
-        place: Where a run keeps it, such as ``results/attacks/.../000.h5``.
+    The folder is named as the file is, relative or absolute.
     """
     parts = Path(place).parts
     if file.absolute().parts[-len(parts) :] != parts:

@@ -30,11 +30,7 @@ def write_table(path: Path | str, table: "pd.DataFrame") -> None:
 
 
 def read_table(path: Path | str) -> "pd.DataFrame":
-    """Read a table.
-
-    Raises:
-        UserError: The file is missing, not Parquet or damaged.
-    """
+    """Read a table; raises UserError where the file is missing, not Parquet or damaged."""
     import pandas as pd
 
     try:
@@ -45,10 +41,7 @@ def read_table(path: Path | str) -> "pd.DataFrame":
 
 
 def concatenate(paths: Iterable[Path | str]) -> "pd.DataFrame":
-    """Read tables of the same columns and put them under each other; no paths give an empty table.
-
-    What all their `attrs` say alike, those of the result say, too.
-    """
+    """Put tables of the same columns under each other, with the `attrs` in which all agree; none give an empty one."""
     import pandas as pd
 
     tables = [read_table(path) for path in paths]
@@ -66,18 +59,13 @@ def _add_footer_digest(path: Path) -> None:
 
 
 def require_sound_footer(path: Path | str) -> None:
-    """Compare the footer of a table of `write_table` with its digest.
-
-    Raises:
-        ValueError: It is not as it was written.
-        OSError: The file cannot be read.
-    """
+    """Compare the footer of a table of `write_table` with its digest; raises ValueError where it has changed."""
     with Path(path).open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL_BYTES))
         length = int.from_bytes(file.read(4), "little") + TAIL_BYTES
         file.seek(max(0, size - length - DIGEST_BYTES - len(MARK)))
         guarded = file.read()
-    mark, digest, footer = guarded[:-length][:-DIGEST_BYTES], guarded[:-length][-DIGEST_BYTES:], guarded[-length:]
-    if mark == MARK and digest != hashlib.sha256(footer).digest():
+    digest, footer = guarded[:-length].removeprefix(MARK), guarded[-length:]
+    if guarded.startswith(MARK) and digest != hashlib.sha256(footer).digest():
         raise ValueError("its footer is not as it was written")

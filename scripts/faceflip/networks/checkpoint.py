@@ -81,7 +81,7 @@ def load_checkpoint(
         found = f"its format entry is {content.get('format')!r}" if isinstance(content, dict) else "no format entry"
         raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); {REMEDY}")
     version = content.get("version")
-    if version != VERSION and version not in OLDER:
+    if version not in (VERSION, *OLDER):  # whatever it is, it need not be hashable
         newer = isinstance(version, int) and version > VERSION
         remedy = "a newer faceflip wrote it: update this one" if newer else REMEDY
         raise UserError(f"{path}: checkpoint version {version!r}, but this program reads version {VERSION}; {remedy}")
@@ -92,7 +92,8 @@ def load_checkpoint(
         network.load_state_dict(content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except UserError as error:  # such as code of one's own that is missing here
-        raise UserError(f"{path}: its network cannot be built: {error}") from error
+        remedy = "run where the code that it names is or, if the workflow made the file, delete it and run again"
+        raise UserError(f"{path}: its network cannot be built: {error}; {remedy}") from error
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
     _require(path, "a network of loss", spec.loss, loss)

@@ -120,6 +120,10 @@ def _layers(architecture: ArchitectureOptions, outputs: int, image_size: tuple[i
     _, slash, name = architecture.name.partition("/")
     within = () if is_reference(architecture.name) or not slash else (name,)
     try:
-        return load(entry.target)(*within, outputs, image_size, **options)
+        layers = load(entry.target)(*within, outputs, image_size, **options)
     except TypeError as error:
         raise UserError(f"architecture.name: {architecture.name} cannot be built ({error})") from error
+    if not isinstance(layers, nn.Module):
+        found = type(layers).__name__
+        raise UserError(f"architecture.name: {architecture.name} gives {found}, expected a torch.nn.Module")
+    return layers

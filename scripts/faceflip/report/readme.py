@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
 from faceflip.io.files import write_text
+from faceflip.wording import quantity
 from faceflip.workflow.products import Product
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
     for network in run.networks:
         options = network.training
         lines.append(
-            f"Network {network.name}: {network.title}, {len(network.attributes)} attributes; {options['batch_size']} "
-            f"images a batch, learning rate {options['learning_rate']:g}, {options['min_epochs']} to "
+            f"Network {network.name}: {network.title}, {quantity(len(network.attributes), 'attribute')}; "
+            f"{options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, {options['min_epochs']} to "
             f"{options['max_epochs']} epochs"
         )
     for name, options in run.attacks.items():
@@ -119,7 +120,7 @@ def headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFra
             both = by_attribute[[network.name, "trivial_train"]].dropna()
             lines.append(
                 f"{network.title[0].upper()}{network.title[1:]}: {both[network.name].mean():.1%} classification error "
-                f"on the test split, the mean over {len(both)} attributes; "
+                f"on the test split, the mean over {quantity(len(both), 'attribute')}; "
                 f"Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
             )
     if attempts.empty:

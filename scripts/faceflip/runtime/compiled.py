@@ -1,10 +1,9 @@
 """Modules of functions compiled by numba, and where their code is kept, so that only the first job pays for compiling.
 
-Left alone, numba writes beside the source file, which a read-only installation forbids; lets processes on different
-processors write to one index at the same time, where one may then run code made for the other; and notices a change
-only in the file of the function itself. Here each processor type, numba version and state of the sources has a folder
-of its own, and a lock lets one process at a time look into it: the others wait for the compilation and then load its
-result.
+Left alone, numba writes beside the source file, which may be read-only; lets processes on different processors write to
+one index at a time, where one may then run code made for the other; and notices a change only in the function's own
+file. Here each processor type, numba version and state of the sources has a folder of its own, and a lock lets one
+process at a time look into it: the others wait for the compilation and load its result.
 """
 
 import contextlib
@@ -40,19 +39,16 @@ def _key(folder: Path) -> str:
 
 def _candidates() -> Iterator[Path]:
     """Yield the folders to try: the user's wish, the user's cache, a private folder for temporary files."""
-    wish = os.environ.get("NUMBA_CACHE_DIR")
-    if wish:
+    if wish := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(wish)
         return
     with contextlib.suppress(RuntimeError):
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "faceflip"
-    yield Path(tempfile.gettempdir()) / f"faceflip-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    yield Path(tempfile.gettempdir()) / f"faceflip-{os.getuid()}"
 
 
 def _is_private(folder: Path) -> bool:
     """Tell whether nobody else may put code into `folder`: cached code is run unseen."""
-    if not hasattr(os, "getuid"):
-        return True
     state = folder.stat()
     return state.st_uid == os.getuid() and not state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -64,8 +60,7 @@ def cache_folder(module: str) -> Path | None:
         folder = parent / _key(sources)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            tempfile.TemporaryFile(dir=folder).close()
         except OSError:
             continue
         if os.environ.get("NUMBA_CACHE_DIR") or (_is_private(parent) and _is_private(folder)):
@@ -93,32 +88,23 @@ def _locked(folder: Path) -> Iterator[None]:
 def load(module: str) -> ModuleType:
     """Return a module of compiled functions, ready to run.
 
-    The first call on a machine compiles it, later processes load what that left (a second).
-
-    Args:
-        module: Full name of a module whose function `prepare` has everything compiled that is called from outside. What
-            it imports from this project must lie in its own folder, since that is what a change is looked for in.
+    The first call on a machine compiles it, later processes load what that left (a second). The module's function
+    `prepare` has everything compiled that is called from outside. What it imports from this project must lie in its own
+    folder, since that is what a change is looked for in.
     """
     import numba
 
-    with _import_lock:
+    with _import_lock, contextlib.ExitStack() as stack:
         folder = cache_folder(module)
         if folder is None:
             _log.warning(
                 "no folder can be written to for compiled code: %s is compiled anew (set NUMBA_CACHE_DIR)", module
             )
-            return _prepared(module)
-        before = numba.config.CACHE_DIR
-        with _locked(folder):
+        else:
+            stack.enter_context(_locked(folder))
+            stack.callback(setattr, numba.config, "CACHE_DIR", numba.config.CACHE_DIR)
             # numba reads the setting when a function is decorated, which is when the module is imported.
             numba.config.CACHE_DIR = str(folder)
-            try:
-                return _prepared(module)
-            finally:
-                numba.config.CACHE_DIR = before
-
-
-def _prepared(module: str) -> ModuleType:
-    loaded = importlib.import_module(module)
-    loaded.prepare()
-    return loaded
+        loaded = importlib.import_module(module)
+        loaded.prepare()
+        return loaded

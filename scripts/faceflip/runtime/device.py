@@ -20,20 +20,14 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 def computing_on(
     device: str, threads: int, jobs_per_gpu: int = 1, tf32: bool = False, deterministic: bool = False
 ) -> Iterator["torch.device"]:
-    """Compute on the CPU, or on a GPU that is this process's own while the context lasts.
-
-    Makes this process compute the same way every time. `faceflip.runtime.gpus` says how jobs share the GPUs of a
-    machine.
+    """Compute on the CPU, or on a GPU that is this process's own while the context lasts, the same way every time.
 
     Args:
         device: One of `DEVICES`: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
         threads: CPU threads to compute with.
-        jobs_per_gpu: How many jobs may compute on the same GPU at a time.
+        jobs_per_gpu: How many jobs may compute on the same GPU at a time; see `faceflip.runtime.gpus`.
         tf32: Let GPUs compute float32 products with 10 bits of mantissa.
         deterministic: Have PyTorch choose deterministic algorithms on GPUs, also where others are faster.
-
-    Yields:
-        The device.
 
     Raises:
         UserError: There is no device of that name, or a GPU is asked for and there is none.
@@ -58,11 +52,7 @@ def computing_on(
 
 
 def prepare(device: str, threads: int, tf32: bool = False) -> "torch.device":
-    """Choose the kind of device, and make this process compute the same way every time; see `computing_on`.
-
-    Raises:
-        UserError: There is no device of that name, or a GPU is asked for and there is none.
-    """
+    """Choose the kind of device, and make this process compute the same way every time; see `computing_on`."""
     if device not in DEVICES:
         raise UserError(f"there is no device {device!r}; there are {', '.join(DEVICES)}")
     import torch
@@ -80,11 +70,7 @@ def prepare(device: str, threads: int, tf32: bool = False) -> "torch.device":
 
 
 def existing(device: "str | torch.device") -> "torch.device":
-    """Return PyTorch's device of a name, such as ``cuda:1``.
-
-    Raises:
-        UserError: There is none here.
-    """
+    """Return PyTorch's device of a name, such as ``cuda:1``; raises UserError where there is none here."""
     import torch
 
     try:
@@ -98,10 +84,8 @@ def existing(device: "str | torch.device") -> "torch.device":
 
 @contextmanager
 def accelerator(device: str, jobs_per_gpu: int = 1) -> Iterator["torch.device | None"]:
-    """Yield the GPU that `computing_on` would choose, or None where there is none.
-
-    Where there is no driver, torch (seconds) is not imported.
-    """
+    """Yield the GPU that `computing_on` would choose, or None where there is none."""
+    # Without a driver, torch (seconds) need not be imported.
     if device == "cpu" or (device == "auto" and not NVIDIA_DRIVER.exists()):
         yield None
         return

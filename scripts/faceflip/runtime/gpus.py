@@ -22,8 +22,8 @@ POLL = 0.5
 def visible_gpus() -> list[str]:
     """Return the identifiers (UUIDs) of the GPUs that CUDA shows this process, in CUDA's order.
 
-    CUDA applies CUDA_VISIBLE_DEVICES, and sees only what Slurm assigned. The identifiers are the hardware's own, so
-    that processes with other numbers for the same GPU agree.
+    CUDA sees only what CUDA_VISIBLE_DEVICES names or Slurm assigned. The identifiers are the hardware's own, so that
+    processes with other numbers for the same GPU agree.
     """
     import torch
 
@@ -37,8 +37,7 @@ def lease(gpus: Sequence[str], jobs_per_gpu: int = 1, folder: Path | None = None
     Args:
         gpus: Identifiers of the GPUs that may be used.
         jobs_per_gpu: How many may hold the same GPU; those with fewer holders are taken first.
-        folder: Where the locks lie, on a file system of this machine; by default one of this user's in the folder for
-            temporary files.
+        folder: Where the locks lie, on a file system of this machine; by default this user's own for temporary files.
 
     Yields:
         The position of the leased one in `gpus`.

@@ -28,17 +28,15 @@ class Progress:
     """Writes lines such as ``pack: 12,000 of 202,599 images (6 %), 2,900 images/s, 66 s left`` to stderr.
 
     On a terminal the line is rewritten in place twice a second; in a log file a new one is written every half minute.
+
+    Args:
+        task: What is done.
+        unit: What is counted.
+        done: How much an earlier process did; it does not count as speed.
+        screen: Where to write a line every few minutes, too: the terminal of a job whose stderr is a log file.
     """
 
     def __init__(self, task: str, unit: str, done: int = 0, screen: TextIO | None = None) -> None:
-        """Begin to measure.
-
-        Args:
-            task: What is done.
-            unit: What is counted.
-            done: How much was done before, by an earlier process; it does not count as speed.
-            screen: Where to write a line every few minutes, too: the terminal of a job whose stderr is a log file.
-        """
         self._task, self._unit, self._before, self._screen = task, unit, done, screen
         self._interactive = sys.stderr.isatty()
         self._interval = INTERVALS[self._interactive]

@@ -15,13 +15,9 @@ LOCK = Path(".snakemake", "faceflip.lock")
 
 
 def take_run_lock(directory: Path | str = ".") -> bool:
-    """Take a directory for this process, until it ends.
+    """Take a directory for this process, until it ends; raises UserError, saying which, where another run has it.
 
-    Returns:
-        Whether it could be taken: there are file systems without locks.
-
-    Raises:
-        UserError: Another run has the directory; the message says which.
+    Returns False where the file system has no locks.
     """
     path = Path(directory) / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,22 +25,14 @@ MEMORY_SHARE = 0.5
 
 @dataclass(frozen=True)
 class _Grid:
-    """Coordinates and constants of one image size on one device.
+    """Coordinates and constants of one image size on one device; x and y are float32, all else float64."""
 
-    Attributes:
-        x: columns, float32, shape (w,).
-        y: rows, float32, shape (h, 1).
-        powers: 1, y, y * y counted from the image centre, float64, shape (h, 3).
-        corners: (x, y, 1) of the four corner pixels, float64, shape (3, 4).
-        across, down: filter of SSIM as matrices, float64, (w, w - 10) and (h - 10, h).
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-    powers: torch.Tensor
-    corners: torch.Tensor
-    across: torch.Tensor
-    down: torch.Tensor
+    x: torch.Tensor  # (w,)
+    y: torch.Tensor  # (h, 1)
+    powers: torch.Tensor  # 1, y, y * y counted from the image centre, (h, 3)
+    corners: torch.Tensor  # (x, y, 1) of the four corner pixels, (3, 4)
+    across: torch.Tensor  # filter of SSIM, (w, w - 10)
+    down: torch.Tensor  # and along columns, (h - 10, h)
 
     @classmethod
     def build(cls, height: int, width: int, device: torch.device) -> "_Grid":
@@ -320,14 +312,6 @@ def _score_batch(
     return result
 
 
-def _put_means(scores: PassScores, members: np.ndarray, name: str, means: np.ndarray, channels: int) -> None:
-    if channels >= 3:
-        getattr(scores, name)[members] = means[:, :3].mean(1)
-    if channels != 3:
-        field = "pass_gray" if name == "pass_" else "ssim_gray"
-        getattr(scores, field)[members] = means[:, 3]
-
-
 def _batch(device: torch.device, pixels: int) -> int:
     """Return how many pairs to work on at a time."""
     if device.type == "cpu":
@@ -374,11 +358,16 @@ def score(
                 grid,
             )
             result = {name: values.cpu().numpy() for name, values in result.items()}
-            if unaligned:
-                _put_means(scores, members, "ssim", result["plain"], channels)
+            for asked, kind, color, gray in (
+                (unaligned, "plain", scores.ssim, scores.ssim_gray),
+                (align, "aligned", scores.pass_, scores.pass_gray),
+            ):
+                if asked and channels >= 3:
+                    color[members] = result[kind][:, :3].mean(1)
+                if asked and channels != 3:
+                    gray[members] = result[kind][:, 3]
             scores.status[members] = result["status"]
             if align:
-                _put_means(scores, members, "pass_", result["aligned"], channels)
                 scores.ecc[members] = result["ecc"]
                 scores.iterations[members] = result["iterations"]
                 scores.warp[members] = result["warp"].reshape(-1, 3, 3)

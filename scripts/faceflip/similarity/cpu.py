@@ -1,5 +1,6 @@
 """The CPU engine: hands groups of pairs that share an original to threads that run the compiled kernels."""
 
+import dataclasses
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import numpy as np
 
 from faceflip.runtime import compiled
-from faceflip.similarity.definition import PassScores
+from faceflip.similarity.definition import SIMILARITIES, PassScores
 
 # A group shares the preparation of its original; more pairs would gain nothing and make threads wait for the last
 # group.
@@ -50,19 +51,10 @@ def score(
     threads: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> PassScores:
-    """Score pairs on the CPU; arguments are checked by `pass_scores`.
+    """Score pairs on the CPU; arguments are those of `pass_scores`, checked there.
 
-    The result is the same to the last bit whatever `threads` is and however pairs are put together.
-
-    Args:
-        originals: m x h x w x 3 uint8.
-        perturbed: n x h x w x 3 uint8.
-        original_index: n int64, the original of each perturbed image.
-        channels: 1 for grey alone, 3 for colour alone, 4 for both.
-        align: whether to compute what needs alignment.
-        unaligned: whether to compute SSIM without alignment.
-        threads: at most so many; all that the process may use by default.
-        progress: called in this thread with the number of pairs that have just been finished.
+    The result is the same to the last bit whatever `threads` is and however pairs are put together. `channels` is 1 for
+    grey alone, 3 for colour alone, 4 for both; `progress` is called in this thread.
     """
     kernels = compiled.load("faceflip.similarity.kernels")
     scores = PassScores.empty(len(perturbed))
@@ -97,6 +89,4 @@ def score(
     for done in map(run, groups) if threads == 1 else _in_threads(run, groups, threads):
         if progress is not None:
             progress(done)
-    for k, name in enumerate(("pass_", "ssim", "pass_gray", "ssim_gray")):
-        getattr(scores, name)[:] = similarities[:, k]
-    return scores
+    return dataclasses.replace(scores, **dict(zip(SIMILARITIES, similarities.T.copy(), strict=True)))

@@ -82,6 +82,10 @@ class Alignment(IntEnum):
         return self.name.lower()
 
 
+SIMILARITIES = ("pass_", "ssim", "pass_gray", "ssim_gray")
+"""The fields of `PassScores` that hold similarities."""
+
+
 @dataclass(frozen=True)
 class PassScores:
     """Scores of n pairs; every field is an array whose first axis is the pair.
@@ -134,10 +138,5 @@ class PassScores:
 
     def columns(self) -> Iterator[tuple[str, Any]]:
         """Yield name and values of the columns that score tables hold."""
-        yield "pass", self.pass_
-        yield "ssim", self.ssim
-        yield "pass_gray", self.pass_gray
-        yield "ssim_gray", self.ssim_gray
-        yield "ecc", self.ecc
-        yield "iterations", self.iterations
-        yield "alignment", self.alignment
+        for name in (*SIMILARITIES, "ecc", "iterations", "alignment"):
+            yield name.rstrip("_"), getattr(self, name)

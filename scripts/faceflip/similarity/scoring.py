@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from faceflip.similarity.definition import WINDOW, Alignment, PassScores
+from faceflip.similarity.definition import WINDOW, PassScores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,8 @@ def _checked(images: Any, name: str) -> Any:
         )
     if images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"{name} must have the shape (pairs, height, width, 3), not {tuple(images.shape)}")
-    if min(images.shape[1:3]) < WINDOW:
-        height, width = images.shape[1:3]
+    height, width = images.shape[1:3]
+    if min(height, width) < WINDOW:
         raise ValueError(f"{name} are {width} x {height} pixels, but SSIM needs at least {WINDOW} x {WINDOW}")
     return images
 
@@ -60,10 +60,6 @@ def _checked_index(original_index: Any, n_originals: int, n_perturbed: int) -> n
             f"original_index goes from {index.min()} to {index.max()}, but there are {n_originals} originals"
         )
     return index.astype(np.int64)
-
-
-def _contiguous(images: Any) -> np.ndarray:
-    return np.ascontiguousarray(images.detach().cpu().numpy() if _is_tensor(images) else images)
 
 
 def choose_engine(engine: Engine, device: Any, *images: Any) -> Literal["cpu", "torch"]:
@@ -148,7 +144,11 @@ def pass_scores(
         return batched.score(originals, perturbed, index, device=device, **options)
     from faceflip.similarity import cpu
 
-    return cpu.score(_contiguous(originals), _contiguous(perturbed), index, threads=threads, **options)
+    arrays = (
+        np.ascontiguousarray(images.detach().cpu().numpy() if _is_tensor(images) else images)
+        for images in (originals, perturbed)
+    )
+    return cpu.score(*arrays, index, threads=threads, **options)
 
 
 def pass_score(original: Any, perturbed: Any, *, color: Literal["rgb", "gray"] = "rgb") -> float:
@@ -168,6 +168,3 @@ def score_table(originals: Any, perturbed: Any, **options: Any) -> "pd.DataFrame
     import pandas as pd
 
     return pd.DataFrame(dict(pass_scores(originals, perturbed, **options).columns()))
-
-
-__all__ = ["Alignment", "choose_engine", "pairs_a_call", "pass_score", "pass_scores", "score_table"]

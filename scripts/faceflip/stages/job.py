@@ -42,8 +42,7 @@ class Job:
     @property
     def name(self) -> str:
         """The values of the job's wildcards, such as ``euclidean/Smiling``."""
-        wildcards = self.snakemake.wildcards
-        return "/".join(wildcards.values() if isinstance(wildcards, dict) else wildcards)
+        return "/".join(self.snakemake.wildcards)
 
     def progress(self, task: str, unit: str, done: int = 0) -> Progress:
         """Return what shows progress in the log, and every few minutes on the screen; `done` was done before."""

@@ -1,9 +1,9 @@
 """Checking stores: what `faceflip check` finds, each fault with its remedy."""
 
+import functools
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from faceflip.io.paths import CHECKPOINT, NETWORKS
 from faceflip.outcomes import Outcome
 from faceflip.pixels import perturbed
 from faceflip.store import schema
-from faceflip.store.compression import COMPRESSIONS
+from faceflip.store.compression import COMPRESSIONS, filters_of
 from faceflip.store.reader import JoinedStore, Shard, SourcesError, Store, open_store
 from faceflip.store.remedies import make, remake, target
 from faceflip.store.scores import read_scores_of, scores_path
@@ -47,6 +47,7 @@ class Findings:
 
     faults: list[Fault] = field(default_factory=list)
     checked: list[Path] = field(default_factory=list)
+    _told: set[str] = field(default_factory=set)
 
     @property
     def sound(self) -> bool:
@@ -54,8 +55,10 @@ class Findings:
         return all(fault.note for fault in self.faults)
 
     def add(self, path: Path, message: str, note: bool = False) -> None:
-        """Put a fault to the others."""
-        self.faults.append(Fault(path, message, note))
+        """Tell a fault, once: that of a shard is met again through the view that joins it."""
+        if message not in self._told:
+            self._told.add(message)
+            self.faults.append(Fault(path, message, note))
 
 
 def check(
@@ -66,22 +69,19 @@ def check(
 ) -> Findings:
     """Check one store, a joined view with its shards, or every store below a folder.
 
-    Each byte is compared with the seal, and the content with the format's rules. Of a folder, shards are also compared
-    with each other and with the views that join them.
+    Each byte is compared with the seal, the content with the format's rules, and scores beside a shard with the shard.
+    Of a folder, shards are also compared with each other and with the views that join them.
 
     Args:
-        path: a store or a folder. Scores that lie beside a shard must be its scores.
-        dataset: the packed dataset that was attacked: fingerprint, names and labels are compared.
-        networks: folder of the checkpoints (``results/networks``): their SHA-256 are compared.
+        path: a store or a folder.
+        dataset: the packed dataset that was attacked, to compare fingerprint, names and labels.
+        networks: folder of the checkpoints (``results/networks``), to compare their SHA-256; UserError without it.
         deep: decode every perturbation and compute its norms anew; with a dataset, also see that it fits its image.
-
-    Raises:
-        UserError: there is no such folder of checkpoints.
     """
-    if networks is not None and not Path(networks).is_dir():
+    path, networks = Path(path), None if networks is None else Path(networks)
+    if networks and not networks.is_dir():
         raise UserError(f"{networks}: no such folder; give that of the run's checkpoints, such as results/networks")
-    path = Path(path)
-    checker = _Checker(dataset, None if networks is None else Path(networks), deep)
+    checker = _Checker(dataset, networks, deep)
     if path.is_dir():
         checker.folder(path)
     else:
@@ -91,18 +91,10 @@ def check(
 
 class _Checker:
     def __init__(self, dataset: Dataset | None, networks: Path | None, deep: bool) -> None:
-        self.dataset = dataset
-        self.networks = networks
-        self.deep = deep
+        self.dataset, self.networks, self.deep = dataset, networks, deep
         self.report = Findings()
-        self._digests: dict[Path, str | None] = {}
-        self._told: set[str] = set()
-
-    def add(self, path: Path, message: str, note: bool = False) -> None:
-        """Tell a fault, once: that of a shard is met again through the view that joins it."""
-        if message not in self._told:
-            self._told.add(message)
-            self.report.add(path, message, note)
+        self.add = self.report.add
+        self._digest = functools.cache(lambda path: sha256(path) if path.exists() else None)
 
     def file(self, path: Path, with_shards: bool = False) -> Store | None:
         """Check one file; return it, closed, where it can be opened at all."""
@@ -116,7 +108,7 @@ class _Checker:
         except UserError as error:
             self.add(path, str(error))
             return None
-        with closing(store):
+        with store:
             if not is_intact(path, store.seal):
                 self.add(path, _locate_damage(store))
                 return store
@@ -125,8 +117,12 @@ class _Checker:
                     self.add(path, f"{path}: {problem}")
             except UserError as error:
                 self.add(path, str(error))
-            if isinstance(store, Shard):
-                self._scores(store)
+            scores = scores_path(store) if isinstance(store, Shard) else None
+            if scores and scores.exists():
+                try:
+                    read_scores_of(store, scores)
+                except UserError as error:
+                    self.add(scores, str(error))
             if with_shards and isinstance(store, JoinedStore):
                 for source in store.sources:
                     self.file(source.path)
@@ -134,20 +130,13 @@ class _Checker:
 
     def _problems(self, store: Store) -> Iterator[str]:
         """Yield what is wrong with a store, each with its remedy."""
-        for problem in _format_problems(store):
-            yield f"{problem}; {remake(store.path)}"
+        rules = (_column_problems, _perturbation_problems) if isinstance(store, Shard) else (_view_problems,)
+        for rule in (_attribute_problems, *rules):
+            for problem in rule(store):
+                yield f"{problem}; {remake(store.path)}"
         yield from self._provenance(store)
         if isinstance(store, Shard):
             yield from self._content(store)
-
-    def _scores(self, shard: Shard) -> None:
-        """Check the scores of a shard, if they are where a run has them."""
-        file = scores_path(shard)
-        if file is not None and file.exists():
-            try:
-                read_scores_of(shard, file)
-            except UserError as error:
-                self.add(file, str(error))
 
     def folder(self, folder: Path) -> None:
         """Check every store below a folder."""
@@ -164,23 +153,20 @@ class _Checker:
                     views.append(store)
         if not self.report.checked:
             self.add(folder, f"{folder}: holds no perturbation store", note=True)
-        for members in shards.values():
+        for place, members in shards.items():
             members.sort(key=lambda shard: shard.header.shard)
             for message in run_faults(members):
-                self.add(members[0].path.parent, message)
-        self._unjoined(shards, views)
-
-    def _unjoined(self, shards: dict[Path, list[Shard]], views: Sequence[JoinedStore]) -> None:
+                self.add(place, message)
         joined = {source.path.resolve() for view in views for source in view.sources}
-        for folder, members in shards.items():
+        for place, members in shards.items():
             left_out = [shard.path for shard in members if shard.path.resolve() not in joined]
-            view = folder.with_suffix(".h5")
+            view = place.with_suffix(".h5")
             if left_out and any(other.path.resolve() == view.resolve() for other in views):
                 for path in left_out:
                     self.add(path, f"{path}: is no part of {view}, the work was cut anew since; delete it")
             elif left_out and not view.exists():
                 command = f"{SNAKEMAKE} {target(view)}" if target(view) else "join them with write_joined_view"
-                self.add(folder, f"{folder}: its {len(members)} shards are not joined yet: {command}", note=True)
+                self.add(place, f"{place}: its {len(members)} shards are not joined yet: {command}", note=True)
 
     def _provenance(self, store: Store) -> Iterator[str]:
         """Compare with the dataset and the checkpoints, as far as they are given."""
@@ -192,13 +178,11 @@ class _Checker:
             place = self._checkpoint(store, name)
             found = self._digest(place)
             if found is None:
-                remedy = "give the networks that were attacked by --networks"
-                remedy += (
-                    ", those of the run of faceflip 0.1" if store.version == 1 else f"; if it is these, {make(place)}"
-                )
+                older = store.version == 1
+                more = ", those of the run of faceflip 0.1" if older else f"; if it is these, {make(place)}"
                 yield (
                     f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}; "
-                    f"{remedy}"
+                    f"give the networks that were attacked by --networks{more}"
                 )
             elif found != recorded:
                 yield (
@@ -214,27 +198,20 @@ class _Checker:
         place = CHECKPOINT.of(network=header.network, member=member, checkpoint=header.checkpoint)
         return self.networks / Path(place).relative_to(NETWORKS)
 
-    def _digest(self, path: Path) -> str | None:
-        if path not in self._digests:
-            self._digests[path] = sha256(path) if path.exists() else None
-        return self._digests[path]
-
     def _content(self, store: Shard) -> Iterator[str]:
         """Compare with the dataset's table, and with `deep` decode everything."""
         matching = self.dataset is not None and store.header.dataset_fingerprint == self.dataset.fingerprint
-        images = store.column("image")
         if matching:
+            images, label = store.column("image"), store.column("label")
+            names, attributes = (np.char.decode(store.column(name), "utf-8") for name in ("file_name", "attribute"))
             if images.min() < 0 or images.max() >= len(self.dataset.images):
                 yield f"/image counts images that the dataset does not have; {ANOTHER_DATASET}"
                 return
-            names = np.char.decode(store.column("file_name"), "utf-8")
             if not np.array_equal(names, self.dataset.file_names[images]):
                 yield f"/file_name differs from the dataset's names; {ANOTHER_DATASET}"
-            attributes = np.char.decode(store.column("attribute"), "utf-8")
-            for attribute in np.unique(attributes):
+            for attribute in np.unique(attributes).tolist():
                 rows = attributes == attribute
-                labels = self.dataset.labels_of((str(attribute),))[images[rows], 0]
-                if not np.array_equal(labels, store.column("label")[rows]):
+                if not np.array_equal(label[rows], self.dataset.labels_of((attribute,))[images[rows], 0]):
                     yield f"/label differs from the dataset's labels of {attribute}; {ANOTHER_DATASET}"
         if self.deep:
             yield from _deep_problems(store, self.dataset.images if matching else None)
@@ -246,15 +223,6 @@ def may_be_store(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE
-
-
-def _format_problems(store: Store) -> Iterator[str]:
-    yield from _attribute_problems(store)
-    if isinstance(store, Shard):
-        yield from _column_problems(store)
-        yield from _perturbation_problems(store)
-    elif isinstance(store, JoinedStore):
-        yield from _view_problems(store)
 
 
 def _locate_damage(store: Store) -> str:
@@ -311,9 +279,7 @@ def _perturbation_problems(store: Shard) -> Iterator[str]:
     if dataset.dtype != np.dtype("<i2") or dataset.chunks != (1, *dataset.shape[1:]):
         yield "/perturbation must be int16 with one image a chunk"
         return
-    plist = dataset.id.get_create_plist()
-    filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
-    if not filters or filters[-1] != FLETCHER32:
+    if filters_of(dataset)[-1:] != [FLETCHER32]:
         yield "/perturbation must have a Fletcher-32 checksum as its last filter"
     stored: list[int] = []
     dataset.id.chunk_iter(lambda chunk: stored.append(chunk.chunk_offset[0]))
@@ -346,7 +312,7 @@ def _view_problems(store: JoinedStore) -> Iterator[str]:
         if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == np.float64):
             yield f"/{column.name} does not show what the shards hold"
     shards = list(store.shards())
-    faults = run_faults(shards)
-    if not faults and json.dumps(store.header.run) != json.dumps(shards[0].header.run):
-        faults = ["its attributes differ from those of its shards"]
-    yield from faults
+    if faults := run_faults(shards):
+        yield from faults
+    elif json.dumps(store.header.run) != json.dumps(shards[0].header.run):
+        yield "its attributes differ from those of its shards"

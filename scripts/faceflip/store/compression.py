@@ -15,8 +15,7 @@ PACKAGES = {"gzip": (), "blosc": ("hdf5plugin",)}
 def filters(compression: str) -> dict[str, Any]:
     """Return the arguments of h5py's `create_dataset`: the filter, then a Fletcher-32 checksum of what it made.
 
-    Raises:
-        UserError: an unknown name, or ``blosc`` where its plugin is not installed.
+    Raises UserError for an unknown name, and for ``blosc`` where its plugin is not installed.
     """
     if compression == "gzip":
         return {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
@@ -25,11 +24,15 @@ def filters(compression: str) -> dict[str, Any]:
     raise UserError(f"compression: unknown value {compression!r}; expected one of {', '.join(COMPRESSIONS)}")
 
 
+def filters_of(dataset: h5py.Dataset) -> list[int]:
+    """Return HDF5's numbers of the filters that a dataset went through, in order."""
+    plist = dataset.id.get_create_plist()
+    return [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
+
+
 def require_filter(path: Any, dataset: h5py.Dataset) -> None:
     """Make sure that a dataset can be decoded here; raises UserError."""
-    plist = dataset.id.get_create_plist()
-    used = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
-    if BLOSC_FILTER in used and not h5py.h5z.filter_avail(BLOSC_FILTER):
+    if BLOSC_FILTER in filters_of(dataset) and not h5py.h5z.filter_avail(BLOSC_FILTER):
         _plugin(f"{path}: {dataset.name}")
 
 

@@ -24,11 +24,12 @@ def compare(a: Store, b: Store) -> dict[str, Any]:
     flipped = common[flipped_a & flipped_b]
     ratio = (flipped["epsilon_b"] / flipped["epsilon_a"]).dropna()
     same_perturbation = _same_perturbations(a, b, flipped["row_a"].to_numpy(int), flipped["row_b"].to_numpy(int))
+    header_b = vars(b.header)
     same_outcome = int((common["outcome_a"] == common["outcome_b"]).sum())
     return {
         "same": only_a == only_b == 0 and same_outcome == len(common) and same_perturbation == len(flipped),
         "same_bytes": a.seal.sha256 == b.seal.sha256,
-        "header": _header_differences(a, b),
+        "header": {name: [value, header_b[name]] for name, value in vars(a.header).items() if value != header_b[name]},
         "only_in_a": only_a,
         "only_in_b": only_b,
         "in_both": len(common),
@@ -48,8 +49,3 @@ def _same_perturbations(a: Store, b: Store, rows_a: np.ndarray, rows_b: np.ndarr
         for block in a.blocks(rows_a)
         for row, perturbation in zip(block.rows, block.perturbations, strict=True)
     )
-
-
-def _header_differences(a: Store, b: Store) -> dict[str, list[Any]]:
-    left, right = vars(a.header), vars(b.header)
-    return {name: [left[name], right[name]] for name in left if left[name] != right[name]}

@@ -3,7 +3,7 @@
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,56 +22,42 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.PathLike) -> int:
-    """Write the adversarial images of flipped attempts as lossless PNG, and `attempts.csv` which names their files.
+    """Write the adversarial images of flipped attempts as lossless PNG, `attempts.csv` names them; return how many.
 
     Args:
-        store: the store.
+        store: what to export from.
         rows: attempts; those that did not flip are left out.
         images: (N, height, width, 3) uint8, all images of the dataset.
         folder: a new folder; it appears when it is complete.
 
-    Returns:
-        The number of images written.
-
     Raises:
         UserError: the folder is there already, the disk is full or cannot be written to; the dataset does not fit.
     """
+    from PIL import Image
+
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder}: exists already; name a new folder or remove this one")
     table = _flipped(store, rows)
+    names = [f"{each.row:06d}-{each.attribute}-{Path(each.file_name).stem}.png" for each in table.itertuples()]
+    table.insert(0, "png", names)
     beside = name_beside(folder)
     with telling_disk_errors(folder):
         beside.mkdir(parents=True)
         try:
-            _write_png(store, table, images, beside)
+            for name, row in zip(names, table["row"], strict=True):
+                Image.fromarray(store.adversarial(row, images)).save(beside / name, compress_level=6)
+            table.to_csv(beside / "attempts.csv", index=False, lineterminator="\n")
             beside.rename(folder)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     return len(table)
 
 
-def _write_png(store: Store, table: "pd.DataFrame", images: Any, folder: Path) -> None:
-    from PIL import Image
-
-    stems = table["file_name"].map(lambda name: Path(name).stem)
-    names = [
-        f"{row:06d}-{attribute}-{stem}.png"
-        for row, attribute, stem in zip(table["row"], table["attribute"], stems, strict=True)
-    ]
-    for name, row in zip(names, table["row"], strict=True):
-        Image.fromarray(store.adversarial(row, images)).save(folder / name, compress_level=6)
-    table.insert(0, "png", names)
-    table.to_csv(folder / "attempts.csv", index=False, lineterminator="\n")
-
-
 def export_npz(store: Store, rows: np.ndarray, path: str | os.PathLike, images: Any | None = None) -> int:
     """Write flipped attempts as .npz: `perturbation`, every column, `header` (JSON), and with `images` `adversarial`.
 
-    Images go to the file block by block, so that the export of a large store needs little memory.
-
-    Returns:
-        The number of attempts written.
+    Returns their number. Images go to the file block by block, so that a large store needs little memory.
     """
     table = _flipped(store, rows)
     shape = (len(table), *store.image_shape, 3)
@@ -79,22 +65,22 @@ def export_npz(store: Store, rows: np.ndarray, path: str | os.PathLike, images: 
         blocks = (block.perturbations for block in store.blocks(rows))
         _write_member(archive, "perturbation", np.dtype("<i2"), shape, blocks)
         if images is not None:
-            _write_member(archive, "adversarial", np.dtype("u1"), shape, _adversarial_blocks(store, rows, images))
+            blocks = (
+                np.stack([store.applied(row, perturbation, images) for row, perturbation in zip(*block, strict=True)])
+                for block in store.blocks(rows)
+            )
+            _write_member(archive, "adversarial", np.dtype("u1"), shape, blocks)
         for name in table.columns:
             values = table[name].to_numpy()
             values = values.astype("U") if values.dtype == object else values
-            _write_member(archive, name, values.dtype, values.shape, iter([values]))
+            _write_member(archive, name, values.dtype, values.shape, [values])
         header = np.array(canonical_json(vars(store.header)))
-        _write_member(archive, "header", header.dtype, (), iter([header]))
+        _write_member(archive, "header", header.dtype, (), [header])
     return len(table)
 
 
 def export_table(store: Store, rows: np.ndarray, path: str | os.PathLike) -> int:
-    """Write attempts, also those that did not flip, as .parquet (the header in its metadata) or .csv.
-
-    Returns:
-        The number of attempts written.
-    """
+    """Write attempts, flipped or not, as .parquet (the header in its metadata) or .csv; return their number."""
     table = store.attempts.iloc[rows]
     with replacing(path) as beside:
         if beside.suffix == ".csv":
@@ -114,13 +100,8 @@ def _flipped(store: Store, rows: np.ndarray) -> "pd.DataFrame":
     return table[table["flipped"]].reset_index(drop=True)
 
 
-def _adversarial_blocks(store: Store, rows: np.ndarray, images: Any) -> Iterator[np.ndarray]:
-    for block in store.blocks(rows):
-        yield np.stack([store.applied(row, perturbation, images) for row, perturbation in zip(*block, strict=True)])
-
-
 def _write_member(
-    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], blocks: Iterator[np.ndarray]
+    archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple[int, ...], blocks: Iterable[np.ndarray]
 ) -> None:
     """Add one array to an .npz archive, given as consecutive parts of its first axis."""
     member = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)

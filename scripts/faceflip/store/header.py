@@ -1,5 +1,6 @@
 """What made a store: the attributes of its root group."""
 
+import contextlib
 import functools
 import importlib.metadata
 import json
@@ -25,19 +26,16 @@ class StoreHeader:
     """Identity of the attempts in a store.
 
     Args:
-        sample: name of the sample whose images were attacked; ``paper`` in stores of faceflip 0.1, which had one.
-        network: name of the network, such as ``euclidean``.
-        checkpoint: ``converged`` or ``epochN``.
-        attack: name of the attack, such as ``ffa-line``.
-        parameters: all parameters of the attack; values that JSON can hold.
+        sample, network, checkpoint, attack: the experiment's; ``paper`` is the one sample of faceflip 0.1.
+        parameters: all of the attack's; values that JSON can hold.
         checkpoint_sha256: hexadecimal SHA-256 of each checkpoint file that was attacked, by the member of the network
             (the attribute, or ``all``).
-        dataset_fingerprint: fingerprint of the dataset whose rows the column ``image`` counts.
-        seed: seed of the run.
-        shard: number of this shard among those of its network, checkpoint and attack; None for a joined view.
-        first_attempt: number of this shard's first attempt in the list of all attempts; 0 for a joined view.
+        dataset_fingerprint: of the dataset whose rows the column ``image`` counts.
+        seed: of the run.
+        shard: number of this shard in its experiment; None for a joined view.
+        first_attempt: number of this shard's first attempt in the experiment; 0 for a joined view.
         margins: how far past zero a decision value had to be to count as flipped, by the keys of `checkpoint_sha256`;
-            measured by each run of an attack, hence empty for a joined view (and where it was not recorded).
+            each run of an attack measures it, hence empty for a joined view (and where it was not recorded).
     """
 
     sample: str
@@ -70,10 +68,7 @@ class StoreHeader:
     def run(self) -> dict[str, Any]:
         """What all shards of one joined view have in common, by the attribute's name in the file."""
         return {
-            "sample": self.sample,
-            "network": self.network,
-            "checkpoint": self.checkpoint,
-            "attack": self.attack,
+            **vars(self.experiment),
             "parameters": canonical_json(self.parameters),
             "dataset_fingerprint": self.dataset_fingerprint,
             "seed": self.seed,
@@ -98,16 +93,11 @@ class StoreHeader:
         """Read the header back; raises KeyError, naming the attribute, where one is missing."""
         return cls(
             sample=SAMPLE_OF_VERSION_1 if int(attributes["version"]) == 1 else str(attributes["sample"]),
-            network=str(attributes["network"]),
-            checkpoint=str(attributes["checkpoint"]),
-            attack=str(attributes["attack"]),
-            parameters=json.loads(attributes["parameters"]),
-            checkpoint_sha256=json.loads(attributes["checkpoint_sha256"]),
-            dataset_fingerprint=str(attributes["dataset_fingerprint"]),
-            seed=int(attributes["seed"]),
+            **{name: str(attributes[name]) for name in ("network", "checkpoint", "attack", "dataset_fingerprint")},
+            **{name: json.loads(attributes[name]) for name in ("parameters", "checkpoint_sha256")},
+            **{name: int(attributes[name]) for name in ("seed", "first_attempt")},
             shard=int(attributes["shard"]) if "shard" in attributes else None,
-            first_attempt=int(attributes["first_attempt"]),
-            margins=json.loads(attributes["margins"]) if "margins" in attributes else {},
+            margins=json.loads(attributes.get("margins", "{}")),
         )
 
 
@@ -123,13 +113,10 @@ def software_versions(*more: str) -> dict[str, str]:
         "python": platform.python_version(),
         "hdf5": h5py.version.hdf5_version,
     }
-    found = {package: _installed_version(package) for package in (*RECORDED_PACKAGES, *more)}
-    return versions | {package: version for package, version in found.items() if version is not None}
+    for package in (*RECORDED_PACKAGES, *more):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = _installed_version(package)
+    return versions
 
 
-@functools.cache
-def _installed_version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+_installed_version = functools.cache(importlib.metadata.version)

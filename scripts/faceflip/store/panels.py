@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faceflip.errors import UserError
-from faceflip.pixels import enlarged, enlargement, triptych
+from faceflip.pixels import enlarged, enlargement, magnified
 from faceflip.store.reader import Store
 from faceflip.store.scores import read_scores
 
@@ -21,8 +21,7 @@ LEAST_PANEL_WIDTH = 170
 def best_rows(store: Store, count: int, attribute: str | Sequence[str] | None = None) -> np.ndarray:
     """Return the flipped attempts with the highest PASS, or without scores those with the smallest epsilon.
 
-    Raises:
-        UserError: no attempt (on the attribute) flipped.
+    Raises UserError where no attempt (on the attributes) flipped.
     """
     attempts = store.attempts.iloc[store.select(attribute=attribute, outcome="flipped")]
     if attempts.empty:
@@ -38,10 +37,7 @@ def best_rows(store: Store, count: int, attribute: str | Sequence[str] | None = 
 def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "Image.Image":
     """Return a picture with one line per attempt: original, perturbation, adversarial image, and a caption.
 
-    Args:
-        store: the store.
-        rows: flipped attempts.
-        images: (N, height, width, 3) uint8, all images of the dataset.
+    `rows` are flipped attempts, `images` all images of the dataset, (N, height, width, 3) uint8.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -53,11 +49,13 @@ def draw_sheet(store: Store, rows: Sequence[int] | np.ndarray, images: Any) -> "
     scores = read_scores(store)
     passes = {} if scores is None else dict(zip(scores["row"], scores["pass"], strict=True))
     for line, row in enumerate(rows):
-        if store.adversarial(row, images) is None:  # or says that the images are others
+        perturbation = store.perturbation(row)
+        if perturbation is None:
             raise UserError(f"{store.path}: attempt {row} did not flip, there is nothing to show")
+        adversarial = store.applied(row, perturbation, images)
         attempt = store.attempts.iloc[row]
         top = MARGIN + line * line_height
-        for number, panel in enumerate(triptych(images[attempt["image"]], store.perturbation(row))):
+        for number, panel in enumerate((images[attempt["image"]], magnified(perturbation), adversarial)):
             picture = Image.fromarray(enlarged(panel, LEAST_PANEL_WIDTH))
             sheet.paste(picture, (MARGIN + number * (width * zoom + MARGIN), top))
         caption = _caption(attempt, passes.get(row), store.header.iterative)

@@ -1,14 +1,13 @@
 """Reading a store: one shard, or a joined view of many."""
 
-import contextlib
 import json
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -31,11 +30,7 @@ OPEN_SHARDS = 16
 
 
 class SourcesError(UserError):
-    """Shards of a joined view are missing, damaged or not the ones that were joined.
-
-    Attributes:
-        faults: what is wrong with each, and what to do about it.
-    """
+    """Shards of a joined view are missing, damaged or not those that were joined: `faults` has a message for each."""
 
     def __init__(self, path: Path, shards: int, faults: dict[Path, str]) -> None:
         super().__init__("\n".join([f"{path}: {len(faults)} of its {shards} shards are wrong", *faults.values()]))
@@ -64,31 +59,25 @@ class JoinedShard(NamedTuple):
         return Path(self.file)
 
     def is_there(self) -> bool:
-        """Tell by one look whether the file is the one that was joined; `source_faults` says why it is not."""
+        """Tell by one look whether the file is the one that was joined; `_source_faults` says why it is not."""
         try:
             descriptor = os.open(self.file, os.O_RDONLY)
         except OSError:
             return False
         try:
-            return os.fstat(descriptor).st_size == self.bytes and self.sha256.encode() in os.read(
-                descriptor, schema.USER_BLOCK
-            )
+            size = os.fstat(descriptor).st_size
+            return size == self.bytes and self.sha256.encode() in os.read(descriptor, schema.USER_BLOCK)
         except OSError:
             return False
         finally:
             os.close(descriptor)
 
 
-class Store(ABC):
+class Store(AbstractContextManager):
     """The attempts of a shard or a joined view; nothing is read before it is asked for.
 
-    Attributes:
-        path: the file.
-        header: what made the attempts.
-        software: versions of the software that wrote the file.
-        version: of the format.
-        image_shape: height and width in pixels.
-        seal: size and digests of the file.
+    `path`, `seal` and `version` (of the format) tell of the file, `header` what made the attempts, `software` the
+    versions that wrote them; `image_shape` is height and width in pixels.
     """
 
     def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
@@ -111,12 +100,7 @@ class Store(ABC):
     def __len__(self) -> int:
         return self._length
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -134,6 +118,15 @@ class Store(ABC):
     @abstractmethod
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
         """Read the perturbations of rows from `start` to before `stop`, those of failed attempts as zeros."""
+
+    def _holder(self, row: int) -> "tuple[Store, int]":
+        """Return what holds an attempt, so that nothing else needs to be read, and the row there."""
+        return self, self._existing(row)
+
+    def _existing(self, row: int) -> int:
+        if not 0 <= row < len(self):
+            raise IndexError(f"{self.path}: row {row} of {len(self)}")
+        return int(row)
 
     @cached_property
     def _flipped(self) -> np.ndarray:
@@ -153,8 +146,7 @@ class Store(ABC):
             values = self.column(column.name)
             table[column.name] = np.char.decode(values, "utf-8") if column.is_text else values
         labels = np.full(256, "unknown", dtype=object)
-        for outcome in Outcome:
-            labels[outcome] = outcome.label
+        labels[list(Outcome)] = [outcome.label for outcome in Outcome]
         table["outcome"] = labels[table["outcome"]]
         table["flipped"] = self._flipped
         return pd.DataFrame(table)
@@ -167,25 +159,22 @@ class Store(ABC):
     ) -> np.ndarray:
         """Return the rows, ascending, of the attempts that match everything given (any one of several values).
 
-        Raises:
-            UserError: an attribute that the store does not hold, an outcome that there is none of.
+        Raises UserError for an attribute that the store does not hold, and an outcome that does not exist.
         """
         chosen = np.ones(len(self), dtype=bool)
         if attribute is not None:
-            names = _listed(attribute)
-            column = self.column("attribute")
-            self._require_known("attribute", names, np.unique(column))
+            names, column = _listed(attribute), self.column("attribute")
+            self._require_known("attribute", names, [name.decode() for name in np.unique(column)])
             chosen &= np.isin(column, [name.encode() for name in names])
         if outcome is not None:
             labels = [entry.label if isinstance(entry, Outcome) else entry for entry in _listed(outcome)]
-            self._require_known("outcome", labels, [entry.label.encode() for entry in Outcome])
+            self._require_known("outcome", labels, [entry.label for entry in Outcome])
             chosen &= np.isin(self.column("outcome"), [Outcome[label.upper()] for label in labels])
         if file_name is not None:
             chosen &= np.isin(self.column("file_name"), [name.encode() for name in _listed(file_name)])
         return np.flatnonzero(chosen)
 
-    def _require_known(self, what: str, names: Sequence[str], known: Sequence[bytes]) -> None:
-        known = [name.decode() for name in known]
+    def _require_known(self, what: str, names: Sequence[str], known: Sequence[str]) -> None:
         for name in names:
             if name not in known:
                 hint = did_you_mean(name, known, otherwise="; there are ")
@@ -193,25 +182,22 @@ class Store(ABC):
 
     def perturbation(self, row: int) -> np.ndarray | None:
         """Return the perturbation of one attempt as (height, width, 3) int16, or None where it did not flip."""
-        row = self._existing(row)
-        if not self._flipped[row]:
+        store, row = self._holder(row)
+        if not store._flipped[row]:
             return None
         out = np.empty((1, *self.image_shape, 3), dtype=np.int16)
-        self._read(row, row + 1, out)
+        store._read(row, row + 1, out)
         return out[0]
 
     def adversarial(self, row: int, images: Any) -> np.ndarray | None:
         """Return one adversarial image as (height, width, 3) uint8, or None where the attempt did not flip.
 
-        Args:
-            row: the attempt.
-            images: (N, height, width, 3) uint8, all images of the dataset; see `require_dataset`.
-
-        Raises:
-            UserError: the sum leaves 0..255 or the shapes differ, so these are not the images that were attacked.
+        `images` are all of the dataset, (N, height, width, 3) uint8; see `require_dataset`. Raises UserError where the
+        sum leaves 0..255 or shapes differ, so that these are not the images that were attacked.
         """
-        perturbation = self.perturbation(row)
-        return None if perturbation is None else self.applied(row, perturbation, images)
+        store, row = self._holder(row)
+        perturbation = store.perturbation(row)
+        return None if perturbation is None else store.applied(row, perturbation, images)
 
     def applied(self, row: int, perturbation: np.ndarray, images: Any) -> np.ndarray:
         """Add an attempt's perturbation, read before, to its image; see `adversarial`."""
@@ -230,11 +216,9 @@ class Store(ABC):
             ) from None
 
     def blocks(self, rows: Sequence[int] | np.ndarray | None = None, size: int = 256) -> Iterator[Block]:
-        """Iterate over the perturbations of flipped attempts, ascending, at most `size` at a time.
+        """Iterate over the perturbations of flipped attempts (among these rows), ascending, at most `size` at a time.
 
-        Args:
-            rows: only these attempts (failed ones among them are left out); all by default.
-            size: perturbations per block; each is a new array.
+        Each block is a new array.
         """
         rows = np.arange(len(self)) if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
         if rows.size:
@@ -255,11 +239,6 @@ class Store(ABC):
                 f"{self.path}: attribute 'dataset_fingerprint' is {self.header.dataset_fingerprint[:12]}..., "
                 f"that of the dataset is {fingerprint[:12]}...; give the dataset that was attacked, or attack this one"
             )
-
-    def _existing(self, row: int) -> int:
-        if not 0 <= row < len(self):
-            raise IndexError(f"{self.path}: row {row} of {len(self)}")
-        return int(row)
 
 
 class Shard(Store):
@@ -296,13 +275,12 @@ class Shard(Store):
         try:
             dataset.read(h5py.h5s.create_simple(out.shape), space, out)
         except OSError as error:
-            if stop - start > 1:
-                for row in range(start, stop):
-                    self._read(row, row + 1, out[row - start : row - start + 1])
-                return
-            raise UserError(
-                f"{self.path}: /perturbation[{start}] cannot be read, it is damaged ({error}); {remake(self.path)}"
-            ) from error
+            if stop - start == 1:
+                raise UserError(
+                    f"{self.path}: /perturbation[{start}] cannot be read, it is damaged ({error}); {remake(self.path)}"
+                ) from error
+            for row in range(start, stop):
+                self._read(row, row + 1, out[row - start : row - start + 1])
 
 
 class JoinedStore(Store):
@@ -310,8 +288,9 @@ class JoinedStore(Store):
 
     def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
         super().__init__(path, seal, file)
-        self.sources = read_sources(path, file)
-        require_sources(path, self.sources)
+        self.sources = _sources(path, file)
+        if faults := _source_faults(path, self.sources):
+            raise SourcesError(path, len(self.sources), faults)
         self._first = np.array([source.first for source in self.sources])
         self._open: dict[int, Shard] = {}
 
@@ -328,54 +307,38 @@ class JoinedStore(Store):
 
     def shard(self, number: int) -> Shard:
         """Return one of the joined shards; the one used least recently is closed when too many are open."""
-        shard = self._open.pop(number) if number in self._open else self._opened(number)
+        shard = self._open.pop(number, None)
+        if shard is None:
+            source = self.sources[number]
+            shard = open_store(source.path)
+            if shard.seal.sha256 != source.sha256:
+                shard.close()
+                raise UserError(f"{source.path}: was replaced after {self.path} was opened; open the view again")
         self._open[number] = shard
         if len(self._open) > OPEN_SHARDS:
             self._open.pop(next(iter(self._open))).close()
         return shard
 
-    def _opened(self, number: int) -> Shard:
-        source = self.sources[number]
-        shard = open_store(source.path)
-        if shard.seal.sha256 != source.sha256:
-            shard.close()
-            raise UserError(f"{source.path}: was replaced after {self.path} was opened; open the view again")
-        return shard
-
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
-        parts: dict[str, list[np.ndarray]] = {column.name: [] for column in schema.COLUMNS}
-        for number in range(len(self.sources)):
-            shard = self.shard(number)
-            for name, arrays in parts.items():
-                arrays.append(shard.column(name))
-        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+        names = [column.name for column in schema.COLUMNS]
+        parts = [[shard.column(name) for name in names] for shard in self.shards()]
+        return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
     def column(self, name: str) -> np.ndarray:
         """Return one column; all are read from all shards at the first call. See `Store.column`."""
         return self._columns[name]
 
-    def perturbation(self, row: int) -> np.ndarray | None:
-        """Return one perturbation; only the shard that holds it is opened. See `Store.perturbation`."""
-        number, row = self._locate(self._existing(row))
-        return self.shard(number).perturbation(row)
-
-    def adversarial(self, row: int, images: Any) -> np.ndarray | None:
-        """Return one adversarial image; only the shard that holds it is opened. See `Store.adversarial`."""
-        number, row = self._locate(self._existing(row))
-        return self.shard(number).adversarial(row, images)
-
-    def _locate(self, row: int) -> tuple[int, int]:
-        number = int(np.searchsorted(self._first, row, side="right")) - 1
-        return number, row - int(self._first[number])
+    def _holder(self, row: int) -> tuple[Shard, int]:
+        number = int(np.searchsorted(self._first, self._existing(row), side="right")) - 1
+        return self.shard(number), int(row - self._first[number])
 
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
-        done = 0
-        while start + done < stop:
-            number, row = self._locate(start + done)
-            count = min(stop - start - done, self.sources[number].attempts - row)
-            self.shard(number)._read(row, row + count, out[done : done + count])
-            done += count
+        while start < stop:
+            shard, row = self._holder(start)
+            count = min(stop - start, len(shard) - row)
+            shard._read(row, row + count, out[:count])
+            start, out = start + count, out[count:]
 
 
 def open_store(path: str | os.PathLike) -> Store:
@@ -388,8 +351,11 @@ def open_store(path: str | os.PathLike) -> Store:
     path = Path(path)
     while True:
         seal = read_seal(path, verify=True)
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(_opened(path))
+        with ExitStack() as stack:
+            try:  # without locks, because complete files never change and network file systems may have none
+                file = stack.enter_context(h5py.File(path, "r", locking=False))
+            except OSError as error:
+                raise UserError(f"{path}: HDF5 cannot open it ({error}); {remake(path)}") from error
             if read_seal(path) != seal:  # Replaced in the meantime.
                 continue
             kind = {schema.SHARD: Shard, schema.VIEW: JoinedStore}.get(file.attrs.get("kind"))
@@ -401,11 +367,7 @@ def open_store(path: str | os.PathLike) -> Store:
 
 
 def find_store(paths: Iterable[str | os.PathLike], experiment: Experiment) -> Store:
-    """Open the one of several stores that holds an experiment, as its header says.
-
-    Raises:
-        UserError: None of them does, or one cannot be opened.
-    """
+    """Open the one of several stores whose header names an experiment; raises UserError where none does."""
     for path in paths:
         store = open_store(path)
         if store.header.experiment == experiment:
@@ -414,16 +376,7 @@ def find_store(paths: Iterable[str | os.PathLike], experiment: Experiment) -> St
     raise UserError(f"none of the stores given holds {experiment}; give those of the whole run")
 
 
-def _opened(path: Path) -> h5py.File:
-    """Open for reading; without locks, because complete files never change and network file systems may have none."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise UserError(f"{path}: HDF5 cannot open it ({error}); {remake(path)}") from error
-
-
-def read_sources(path: Path, file: h5py.File) -> list[JoinedShard]:
-    """Return the shards of a joined view, in order."""
+def _sources(path: Path, file: h5py.File) -> list[JoinedShard]:
     group = file[schema.SOURCES]
     files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
     numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
@@ -431,29 +384,21 @@ def read_sources(path: Path, file: h5py.File) -> list[JoinedShard]:
     return [JoinedShard(f"{folder}/{name}", *rest) for name, *rest in zip(files, *numbers, digests, strict=True)]
 
 
-def source_faults(path: Path, sources: Sequence[JoinedShard]) -> dict[Path, str]:
+def _source_faults(path: Path, sources: Sequence[JoinedShard]) -> dict[Path, str]:
     """Compare the shards with what the view was made of; return what is wrong, by shard."""
     faults = {}
     wrong = [source for source in sources if not source.is_there()]
     joined = {source.sha256: source.path.name for source in sources if wrong}
     for source in wrong:
+        place = source.path
         try:
-            found = read_seal(source.path).sha256
+            found = read_seal(place).sha256
         except UserError as error:
-            faults[source.path] = str(error)
+            faults[place] = str(error)
             continue
         what = f"holds what {joined[found]} held" if found in joined else "is not the file that was joined"
-        faults[source.path] = (
-            f"{source.path}: {what}; put the right one back or make the view anew: {remake(source.path, path)}"
-        )
+        faults[place] = f"{place}: {what}; put the right one back or make the view anew: {remake(place, path)}"
     return faults
-
-
-def require_sources(path: Path, sources: Sequence[JoinedShard]) -> None:
-    """Raise SourcesError, naming every faulty shard, unless all are what the view was made of."""
-    faults = source_faults(path, sources)
-    if faults:
-        raise SourcesError(path, len(sources), faults)
 
 
 def _listed(value: Any) -> list[Any]:

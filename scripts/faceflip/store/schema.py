@@ -19,8 +19,6 @@ SHARD, VIEW = "shard", "view"
 """The two kinds of store."""
 
 PERTURBATION = "perturbation"
-MISSING_PIXEL = np.iinfo(np.int16).min
-"""What a view shows for the pixels of a shard that is not there; no difference of two 8-bit images is near it."""
 SOURCES = "sources"
 
 LIBVER = ("earliest", "v110")
@@ -37,9 +35,8 @@ OUTCOME = h5py.enum_dtype(
 class StoredField:
     """A field of the attempts (`faceflip.attempt.FIELDS`) as a store keeps it.
 
-    `missing` is what a joined view shows for the attempts of a shard that is not there (and, for the floating-point
-    columns, what a shard holds where the attempt did not flip). `given` columns come from the caller, the others are
-    computed by the writer.
+    `missing` is what a joined view shows for the attempts of a shard that is not there, and what floating-point columns
+    hold where the attempt did not flip. The caller gives the `given` columns, the writer computes the others.
     """
 
     name: str
@@ -50,7 +47,7 @@ class StoredField:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is text: UTF-8 of fixed length, the length being that of the longest value in the file."""
+        """Whether it is text: UTF-8 of fixed length, that of the longest value in the file."""
         return self.dtype is None
 
 
@@ -64,9 +61,13 @@ def _column(field: Field) -> StoredField:
 
 
 COLUMNS = tuple(map(_column, FIELDS))
-PERTURBATION_DESCRIPTION = (
+PIXELS = StoredField(
+    PERTURBATION,
+    np.dtype("<i2"),
+    np.iinfo(np.int16).min,  # no difference of two 8-bit images is near it
     "adversarial image minus original image, in pixel values of 8-bit RGB (attempt, row, column, channel); "
-    "attempts that did not flip are not stored and read as zeros"
+    "attempts that did not flip are not stored and read as zeros",
+    given=True,
 )
 
 

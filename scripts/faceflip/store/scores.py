@@ -32,14 +32,9 @@ def scores_path(shard: Shard) -> Path | None:
 
 
 def read_scores_of(shard: Shard, file: Path | str) -> "pd.DataFrame":
-    """Return the scores of a shard from a table, after making sure that they are those of this shard.
-
-    Raises:
-        UserError: The table cannot be read, or its scores are of other attempts or other images.
-    """
+    """Return the scores of a shard from a table; raises UserError where it cannot be read or is another shard's."""
     table = read_table(file)
-    fault = _fault(table, shard)
-    if fault:
+    if fault := _fault(table, shard):
         raise UserError(f"{file}: {fault}; {remake(file)}")
     return table
 
@@ -54,8 +49,7 @@ def _fault(scores: "pd.DataFrame", shard: Shard) -> str | None:
     scored = scores.attrs.get(STORE_SHA256)
     if scored is None:
         return f"does not say which store it scores, so it need not be {shard.path}"
-    sealed = shard.seal.sha256
-    if scored != sealed:
+    if scored != (sealed := shard.seal.sha256):
         return f"holds the scores of a store of SHA-256 {scored[:12]}..., that of {shard.path} is {sealed[:12]}..."
     flipped = shard.column("flipped") == 1
     if not np.array_equal(scores["row"], np.arange(len(shard))) or not np.array_equal(scores["pass"].notna(), flipped):
@@ -66,10 +60,7 @@ def _fault(scores: "pd.DataFrame", shard: Shard) -> str | None:
 def read_scores(store: Store) -> "pd.DataFrame | None":
     """Return the scores of a store's attempts, `row` counted in this store, or None where there are none (yet).
 
-    Where only some shards of a view have scores, these are returned.
-
-    Raises:
-        UserError: Scores cannot be read, or are not those of the attempts.
+    Of a view, some shards may have scores. Raises UserError where they cannot be read or are not those of the attempts.
     """
     import pandas as pd
 

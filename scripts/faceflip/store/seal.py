@@ -1,10 +1,9 @@
 """The seal in a store's first 512 bytes: what the rest of the file must be, checked before HDF5 gets to see it.
 
-HDF5 lets a file begin with a user block of its owner. Ours is one line of JSON, padded with NUL. It holds the size of
-the file (a truncated one is told by one look), the SHA-256 of everything but the perturbations (checked on every
-opening: some 300 bytes an attempt, so a fraction of a millisecond), and the SHA-256 of everything (the file's identity
-in a joined view, and what ``faceflip check`` verifies). A damaged perturbation is noticed by HDF5 itself, which keeps a
-checksum for each.
+HDF5 lets a file begin with a user block of its owner. Ours is one line of JSON, padded with NUL: the size of the file
+(truncation is told by one look), the SHA-256 of everything but the perturbations (checked on every opening: some 300
+bytes an attempt, a fraction of a millisecond), and the SHA-256 of everything (the file's identity in a joined view, and
+what ``faceflip check`` verifies). HDF5 itself keeps a checksum of each perturbation.
 """
 
 import hashlib
@@ -25,14 +24,9 @@ READ_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Seal:
-    """Format version, size and digests of a store.
+    """What a store is: its format version, its size, and the SHA-256 of all its bytes from 512 on.
 
-    Attributes:
-        version: of the format.
-        bytes: size of the whole file.
-        structure_bytes: where the perturbations' data begin; to the end of the file there is nothing else.
-        structure_sha256: SHA-256 of the bytes from 512 to `structure_bytes`.
-        sha256: SHA-256 of the bytes from 512 to the end.
+    From `structure_bytes` on there are only the perturbations' data; `structure_sha256` is that of 512 to there.
     """
 
     version: int
@@ -66,7 +60,7 @@ def read_seal(path: Path, verify: bool = False) -> Seal:
             if size != seal.bytes:
                 change = "truncated" if size < seal.bytes else "something was appended"
                 raise UserError(f"{path}: has {size:,} bytes, not {seal.bytes:,} ({change}); {remake(path)}")
-            if verify and _digests(file, seal.structure_bytes)[0] != seal.structure_sha256:
+            if verify and _digests(file, seal.structure_bytes) != [seal.structure_sha256]:
                 raise UserError(
                     f"{path}: damaged outside /perturbation (attributes, columns or indexes); {remake(path)}"
                 )
@@ -82,23 +76,19 @@ def read_seal(path: Path, verify: bool = False) -> Seal:
 def is_intact(path: Path, seal: Seal) -> bool:
     """Compare every byte after the seal with it."""
     with path.open("rb") as file:
-        return _digests(file, seal.structure_bytes, seal.bytes)[1] == seal.sha256
+        return _digests(file, seal.bytes) == [seal.sha256]
 
 
-def _digests(file: BinaryIO, structure_bytes: int, size: int | None = None) -> tuple[str, str]:
-    """Return the SHA-256 of the structure and of everything; without `size` the former twice."""
-    digest = hashlib.sha256()
-    file.seek(USER_BLOCK)
-    _hash(file, digest, structure_bytes - USER_BLOCK)
-    structure = digest.hexdigest()
-    _hash(file, digest, (size or structure_bytes) - structure_bytes)
-    return structure, digest.hexdigest()
-
-
-def _hash(file: BinaryIO, digest: "hashlib._Hash", length: int) -> None:
-    while length > 0 and (data := file.read(min(READ_BYTES, length))):
-        digest.update(data)
-        length -= len(data)
+def _digests(file: BinaryIO, *ends: int) -> list[str]:
+    """Return the SHA-256 of the bytes from the user block's end to each of these, ascending."""
+    digest, found = hashlib.sha256(), []
+    place = file.seek(USER_BLOCK)
+    for end in ends:
+        while place < end and (data := file.read(min(READ_BYTES, end - place))):
+            digest.update(data)
+            place += len(data)
+        found.append(digest.hexdigest())
+    return found
 
 
 def _closed(body: bytes) -> bytes:

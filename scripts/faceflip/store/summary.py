@@ -18,10 +18,9 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def summarise(store: Store) -> dict[str, Any]:
     """Return a summary that JSON can hold.
 
-    Keys: file, kind, version, header, iterative (then epsilon counts steps), software, attempts, image (height, width),
-    sizes, outcomes (by attribute), epsilon (quantiles over the flipped attempts, by probability), pass (the same over
-    those that have scores, or None without), scored (how many flipped attempts have scores), flipped (how many there
-    are), shards.
+    Of its keys: `iterative` (then epsilon counts steps), `epsilon` (quantiles over the flipped attempts, by
+    probability), `pass` (the same over those that have scores, or None without), `scored` (how many flipped attempts
+    have scores), `flipped` (how many there are), `outcomes` (by attribute).
     """
     attempts = store.attempts
     flipped = attempts[attempts["flipped"]]

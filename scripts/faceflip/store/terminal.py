@@ -17,14 +17,11 @@ def picture_escape(png: bytes, environment: Mapping[str, str] = os.environ) -> s
     program = environment.get("TERM_PROGRAM", "")
     data = base64.b64encode(png).decode("ascii")
     if environment.get("TERM") == "xterm-kitty" or program == "ghostty":
-        return _kitty(data)
+        chunks = [data[start : start + KITTY_CHUNK] for start in range(0, len(data), KITTY_CHUNK)]
+        keys = ["a=T,f=100,", *[""] * (len(chunks) - 1)]
+        more = [1] * (len(chunks) - 1) + [0]
+        parts = (f"\x1b_G{key}m={m};{chunk}\x1b\\" for key, m, chunk in zip(keys, more, chunks, strict=True))
+        return "".join(parts) + "\n"
     if program in ("iTerm.app", "WezTerm"):
         return f"\x1b]1337;File=inline=1;size={len(png)}:{data}\a\n"
     return None
-
-
-def _kitty(data: str) -> str:
-    chunks = [data[start : start + KITTY_CHUNK] for start in range(0, len(data), KITTY_CHUNK)]
-    keys = ["a=T,f=100,", *[""] * (len(chunks) - 1)]
-    more = [1] * (len(chunks) - 1) + [0]
-    return "".join(f"\x1b_G{key}m={m};{chunk}\x1b\\" for key, m, chunk in zip(keys, more, chunks, strict=True)) + "\n"

@@ -1,5 +1,6 @@
 """Joining shards: an HDF5 virtual dataset over their files."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,13 +19,9 @@ from faceflip.store.writer import hdf5_image, write_attributes
 
 
 def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.PathLike]) -> None:
-    """Join all shards of one experiment, after checking every byte of them.
+    """Join all shards of one experiment, given in any order, after checking every byte of them; replaces an old view.
 
     The view names the shards by their path from its own folder, so that both can be moved together.
-
-    Args:
-        path: the view to write; an existing one is replaced.
-        shard_paths: the shards, in any order.
 
     Raises:
         UserError: shards that are damaged, of different runs or format versions, missing from the sequence or there
@@ -33,23 +30,21 @@ def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.Pa
     path = Path(path)
     shards: list[Shard] = []
     faults: list[str] = []
-    try:
+    with contextlib.ExitStack() as stack:
         for shard_path in map(Path, shard_paths):
             try:
                 shards.append(_checked_shard(shard_path))
+                stack.enter_context(shards[-1])
             except UserError as error:
                 faults.append(str(error))
         shards.sort(key=lambda shard: (shard.header.shard, str(shard.path)))
-        faults += run_faults(shards) if faults else run_faults(shards) + sequence_faults(shards)
+        faults += run_faults(shards) + ([] if faults else sequence_faults(shards))
         if faults or not shards:
             raise UserError("\n".join([f"{path}: cannot be joined from {len(shard_paths)} shards", *faults]))
         with replacing(path) as beside:
             image = hdf5_image(lambda file: _write(file, path.parent, shards))
-            beside.write_bytes(bytes(schema.USER_BLOCK) + image)
-            write_seal(beside, schema.USER_BLOCK + len(image))
-    finally:
-        for shard in shards:
-            shard.close()
+            beside.write_bytes(image)
+            write_seal(beside, len(image))
 
 
 def _checked_shard(path: Path) -> Shard:
@@ -100,35 +95,15 @@ def sequence_faults(shards: Sequence[Shard]) -> list[str]:
 
 
 def _write(file: h5py.File, folder: Path, shards: Sequence[Shard]) -> None:
-    names = [os.path.relpath(shard.path, folder).replace(os.sep, "/") for shard in shards]
     first = shards[0]
-    attempts = sum(len(shard) for shard in shards)
     checkpoints = {name: digest for shard in shards for name, digest in shard.header.checkpoint_sha256.items()}
     header = replace(first.header, checkpoint_sha256=checkpoints, shard=None, first_attempt=0, margins={})
-    write_attributes(file, schema.VIEW, header, attempts, first.image_shape)
-    _write_sources(file, names, shards)
-    for column in schema.COLUMNS:
-        dtype = _text_dtype(column.name, shards) if column.is_text else column.dtype
-        missing = None if column.is_text else column.missing
-        _join(file, column.name, dtype, (), missing, names, shards, column.description)
-    _join(
-        file,
-        schema.PERTURBATION,
-        np.dtype("<i2"),
-        (*first.image_shape, 3),
-        schema.MISSING_PIXEL,
-        names,
-        shards,
-        schema.PERTURBATION_DESCRIPTION,
-    )
-    file.attrs.modify("complete", np.uint8(1))
+    write_attributes(file, schema.VIEW, header, sum(map(len, shards)), first.image_shape)
 
-
-def _write_sources(file: h5py.File, names: Sequence[str], shards: Sequence[Shard]) -> None:
-    encoded = [name.encode() for name in names]
+    names = [os.path.relpath(shard.path, folder).replace(os.sep, "/").encode() for shard in shards]
     group = file.create_group(schema.SOURCES)
     columns = {
-        "file": np.array(encoded, dtype=schema.text_dtype(max(map(len, encoded)))),
+        "file": np.array(names, dtype=schema.text_dtype(max(map(len, names)))),
         "first_attempt": np.array([shard.header.first_attempt for shard in shards], dtype="<i8"),
         "attempts": np.array([len(shard) for shard in shards], dtype="<i8"),
         "bytes": np.array([shard.seal.bytes for shard in shards], dtype="<i8"),
@@ -137,35 +112,38 @@ def _write_sources(file: h5py.File, names: Sequence[str], shards: Sequence[Shard
     for name, values in columns.items():
         group.create_dataset(name, data=values, track_times=False)
 
-
-def _text_dtype(name: str, shards: Sequence[Shard]) -> np.dtype:
-    return schema.text_dtype(max(shard.column(name).dtype.itemsize for shard in shards))
+    for column in schema.COLUMNS:
+        _join(file, column, (), names, shards)
+    _join(file, schema.PIXELS, (*first.image_shape, 3), names, shards)
+    file.attrs.modify("complete", np.uint8(1))
 
 
 def _join(
     file: h5py.File,
-    name: str,
-    dtype: np.dtype,
+    column: schema.StoredField,
     tail: tuple[int, ...],
-    missing: object,
-    sources: Sequence[str],
+    sources: Sequence[bytes],
     shards: Sequence[Shard],
-    description: str,
 ) -> None:
+    """Show a column of the shards, whose values have shape `tail`, as one."""
     # The low-level interface, because the high-level one lets HDF5 write the time into the file.
-    space = h5py.h5s.create_simple((sum(len(shard) for shard in shards), *tail))
+    name = column.name.encode()
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_obj_track_times(False)
-    if missing is not None:
-        plan.set_fill_value(np.array([missing], dtype=dtype))
+    if column.is_text:
+        dtype = schema.text_dtype(max(shard.column(column.name).dtype.itemsize for shard in shards))
+    else:
+        dtype = column.dtype
+        plan.set_fill_value(np.array([column.missing], dtype=dtype))
+    space = h5py.h5s.create_simple((sum(map(len, shards)), *tail))
     first = 0
     for source, shard in zip(sources, shards, strict=True):
         extent = (len(shard), *tail)
         space.select_hyperslab((first, *(0 for _ in tail)), extent)
         # HDF5 reads % in the name of a source as the start of a pattern.
-        plan.set_virtual(space, source.replace("%", "%%").encode(), name.encode(), h5py.h5s.create_simple(extent))
+        plan.set_virtual(space, source.replace(b"%", b"%%"), name, h5py.h5s.create_simple(extent))
         first += len(shard)
     space.select_all()
-    stored = h5py.h5t.py_create(np.dtype(dtype), logical=True)
-    dataset = h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, space, dcpl=plan))
-    dataset.attrs["description"] = description
+    stored = h5py.h5t.py_create(dtype, logical=True)
+    dataset = h5py.Dataset(h5py.h5d.create(file.id, name, stored, space, dcpl=plan))
+    dataset.attrs["description"] = column.description

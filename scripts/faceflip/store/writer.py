@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -22,7 +21,7 @@ from faceflip.store.header import StoreHeader, canonical_json, software_versions
 from faceflip.store.seal import write_seal
 
 MEMORY_BYTES = 256 << 20
-"""Compressed perturbations held in memory before they go to a nameless file beside the store."""
+"""Compressed perturbations held in memory; more of them go to a nameless file beside the store."""
 
 SMALL_DATA_BYTES = 2048
 """HDF5 puts data smaller than this into blocks of this size, and may leave the rest of one unused."""
@@ -30,6 +29,9 @@ SMALL_DATA_BYTES = 2048
 BTREE_FANOUT = 64
 BTREE_NODE_BYTES = 24 + BTREE_FANOUT * 8 + (BTREE_FANOUT + 1) * (8 + 5 * 8)
 """Size of one node of HDF5's index of four-dimensional chunks: a version 1 B-tree of the default 64 children."""
+
+IN_MEMORY = {"driver": "core", "backing_store": False}
+"""How h5py keeps a file in memory only."""
 
 
 def _index_bytes(rows: int) -> int:
@@ -46,67 +48,20 @@ class _Compressor:
 
     def __init__(self, image_shape: tuple[int, int], compression: str) -> None:
         chunk = (1, *image_shape, 3)
-        self._file = h5py.File(f"compressor-{id(self)}", "w", driver="core", backing_store=False, rdcc_nbytes=0)
-        self._one = self._file.create_dataset("one", chunk, "<i2", chunks=chunk, **filters(compression)).id
+        self.file = h5py.File(f"compressor-{id(self)}", "w", **IN_MEMORY, rdcc_nbytes=0)
+        self._one = self.file.create_dataset("one", chunk, "<i2", chunks=chunk, **filters(compression)).id
 
     def __call__(self, image: np.ndarray) -> bytes:
         self._one.write(h5py.h5s.ALL, h5py.h5s.ALL, image[None])
         return self._one.read_direct_chunk((0, 0, 0, 0))[1]
 
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Spool:
-    """Keeps what is written in any order and read in another: in memory, and what is too much in a nameless file."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._memory: dict[int, bytes] = {}
-        self._free = MEMORY_BYTES
-        self._file: IO[bytes] | None = None
-        self._places: dict[int, tuple[int, int]] = {}
-
-    def put(self, row: int, data: bytes) -> None:
-        """Keep the data of a row."""
-        if len(data) <= self._free:
-            self._memory[row] = data
-            self._free -= len(data)
-            return
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - open until `close`
-        self._places[row] = (self._file.seek(0, os.SEEK_END), len(data))
-        self._file.write(data)
-
-    def get(self, row: int) -> bytes:
-        """Return the data of a row."""
-        if row in self._memory:
-            return self._memory[row]
-        start, size = self._places[row]
-        self._file.seek(start)
-        return self._file.read(size)
-
-    def sizes(self) -> dict[int, int]:
-        """Return the number of bytes of each row, in the order of the rows."""
-        known = {row: len(data) for row, data in self._memory.items()}
-        known |= {row: size for row, (_, size) in self._places.items()}
-        return dict(sorted(known.items()))
-
-    def close(self) -> None:
-        """Give memory and file back."""
-        self._memory.clear()
-        if self._file is not None:
-            self._file.close()
-
 
 class StoreWriter:
     """Collects the attempts of one shard and writes them whole, or not at all.
 
-    Used as a context manager. Nothing appears in the folder before the block ends. Then the file is written beside
-    `path` in the order of the rows, sealed, synced and renamed; if the block ends by an exception nothing is left. The
-    bytes depend on the content and the software versions only, not on the order of writing.
-
-    Perturbations are compressed in a thread, so that an attack goes on meanwhile.
+    A context manager. Nothing appears in the folder before the block ends; then the file is written beside `path`,
+    sealed, synced and renamed. If the block ends by an exception nothing is left. The bytes depend on the content and
+    the software versions only, not on the order of writing. A thread compresses, so that an attack goes on meanwhile.
 
     Args:
         path: the shard to write; an existing one is replaced at the end.
@@ -138,6 +93,7 @@ class StoreWriter:
         self.rows = rows
         self.image_shape = tuple(int(extent) for extent in image_shape)
         self.compression = compression
+        self._places: dict[int, tuple[int, int]] = {}  # where in the spool each row is, and its bytes
         self._compressing: Future[None] | None = None
         self._written = np.zeros(rows, dtype=bool)
         self._columns = {
@@ -147,20 +103,18 @@ class StoreWriter:
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        with telling_disk_errors(self.path):
+        with telling_disk_errors(self.path):  # better told now than after the attack
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Better told now than after the attack.
             tempfile.TemporaryFile(dir=self.path.parent).close()
         with contextlib.ExitStack() as stack:
-            self._compressor = stack.enter_context(contextlib.closing(_Compressor(self.image_shape, self.compression)))
-            self._spool = stack.enter_context(contextlib.closing(_Spool(self.path.parent)))
+            self._compressor = _Compressor(self.image_shape, self.compression)
+            stack.enter_context(self._compressor.file)
+            self._spool = stack.enter_context(tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self.path.parent))
             self._thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
             self._resources = stack.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._resources:
             if kind is None:
                 self._finish()
@@ -171,9 +125,8 @@ class StoreWriter:
         Args:
             rows: (k,) integers, the attempts' rows in this shard, in any order.
             perturbation: (k, height, width, 3) integers from -255 to 255; those of failed attempts are ignored.
-            columns: all other columns of the format, each (k,) values or one value for all: `image`, `file_name`,
-                `attribute`, `label`, `score_before`, `score_after`, `flipped`, `epsilon`, `steps`, `gradient_passes`,
-                `forward_passes`, `outcome`. `score_after` and `epsilon` of failed attempts are stored as NaN.
+            columns: the `given` ones of `faceflip.store.schema.COLUMNS`, each (k,) values or one value for all;
+                `score_after` and `epsilon` of failed attempts are stored as NaN.
         """
         rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         perturbation = np.asarray(perturbation)
@@ -200,7 +153,9 @@ class StoreWriter:
         """Compress perturbations and keep them; runs in the thread."""
         with telling_disk_errors(self.path):
             for row, image in zip(rows, images, strict=True):
-                self._spool.put(row, self._compressor(image))
+                data = self._compressor(image)
+                self._places[row] = (self._spool.seek(0, os.SEEK_END), len(data))
+                self._spool.write(data)
 
     def _wait(self) -> None:
         """Wait until what was given is compressed; what failed there is raised here."""
@@ -210,9 +165,7 @@ class StoreWriter:
     def record_margin(self, checkpoint: str, margin: float) -> None:
         """Note how far past zero decision values had to be to count as flipped, which an attack only knows in the end.
 
-        Args:
-            checkpoint: a key of the header's `checkpoint_sha256`.
-            margin: in the unit of the decision values.
+        `checkpoint` is a key of the header's `checkpoint_sha256`.
         """
         self.header = replace(self.header, margins={**self.header.margins, checkpoint: margin})
 
@@ -231,11 +184,10 @@ class StoreWriter:
         if given != columns.keys():
             missing, unknown = sorted(given - columns.keys()), sorted(columns.keys() - given)
             raise ValueError(f"columns missing: {missing}, unknown: {unknown}")
-        values = {}
-        for column in schema.COLUMNS:
-            if column.given:
-                dtype = object if column.is_text else column.dtype
-                values[column.name] = np.broadcast_to(np.asarray(columns[column.name]).astype(dtype), len(rows)).copy()
+        values = {
+            name: np.broadcast_to(np.asarray(column).astype(self._columns[name].dtype), len(rows)).copy()
+            for name, column in columns.items()
+        }
         if not np.isin(values["label"], (-1, 1)).all():
             raise ValueError("label must be -1 or +1")
         if not np.array_equal(values["flipped"] == 1, values["outcome"] == Outcome.FLIPPED):
@@ -247,7 +199,7 @@ class StoreWriter:
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
         self._wait()
         with replacing(self.path) as beside:
-            beside.write_bytes(bytes(schema.USER_BLOCK) + hdf5_image(self._write_columns))
+            beside.write_bytes(hdf5_image(self._write_columns))
             write_seal(beside, self._write_perturbations(beside))
 
     def _write_columns(self, file: h5py.File) -> None:
@@ -270,22 +222,19 @@ class StoreWriter:
         """
         shape = (self.rows, *self.image_shape, 3)
         metadata_bytes = 8192 + _index_bytes(self.rows)
-        sizes = self._spool.sizes()
-        gaps = sum(SMALL_DATA_BYTES for size in sizes.values() if size < SMALL_DATA_BYTES)
-        _reserve(path, metadata_bytes + sum(sizes.values()) + gaps)
+        sizes = [size for _, size in self._places.values()]
+        gaps = SMALL_DATA_BYTES * sum(size < SMALL_DATA_BYTES for size in sizes)
+        if hasattr(os, "posix_fallocate"):  # HDF5 does not survive a full disk, this tells it beforehand
+            with path.open("r+b") as file:
+                size = os.fstat(file.fileno()).st_size
+                os.posix_fallocate(file.fileno(), size, metadata_bytes + sum(sizes) + gaps)
         with h5py.File(path, "r+", libver=schema.LIBVER, locking=False, meta_block_size=metadata_bytes) as file:
-            dataset = file.create_dataset(
-                schema.PERTURBATION,
-                shape,
-                "<i2",
-                chunks=(1, *shape[1:]),
-                fillvalue=0,
-                track_times=False,
-                **filters(self.compression),
-            )
-            dataset.attrs["description"] = schema.PERTURBATION_DESCRIPTION
-            for row in sizes:
-                dataset.id.write_direct_chunk((row, 0, 0, 0), self._spool.get(row))
+            layout = {"chunks": (1, *self.image_shape, 3), "fillvalue": 0, **filters(self.compression)}
+            dataset = file.create_dataset(schema.PERTURBATION, shape, "<i2", track_times=False, **layout)
+            dataset.attrs["description"] = schema.PIXELS.description
+            for row, (start, size) in sorted(self._places.items()):
+                self._spool.seek(start)
+                dataset.id.write_direct_chunk((row, 0, 0, 0), self._spool.read(size))
             offsets: list[int] = []
             dataset.id.chunk_iter(lambda chunk: offsets.append(chunk.byte_offset))
             file.attrs.modify("complete", np.uint8(1))
@@ -293,26 +242,12 @@ class StoreWriter:
 
 
 def hdf5_image(fill: Callable[[h5py.File], None]) -> bytes:
-    """Return the bytes, after the user block, of an HDF5 file that `fill` writes; it is made in memory."""
-    with h5py.File(
-        f"image-{id(fill)}",
-        "w",
-        driver="core",
-        backing_store=False,
-        libver=schema.LIBVER,
-        userblock_size=schema.USER_BLOCK,
-    ) as file:
+    """Return the bytes of an HDF5 file that `fill` writes in memory, its user block still empty."""
+    name = f"image-{id(fill)}"
+    with h5py.File(name, "w", **IN_MEMORY, libver=schema.LIBVER, userblock_size=schema.USER_BLOCK) as file:
         fill(file)
         file.flush()
-        return file.id.get_file_image()
-
-
-def _reserve(path: Path, more: int) -> None:
-    """Make sure that a file can grow; HDF5 does not survive a full disk, this tells it beforehand."""
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            size = os.fstat(file.fileno()).st_size
-            os.posix_fallocate(file.fileno(), size, more)
+        return bytes(schema.USER_BLOCK) + file.id.get_file_image()
 
 
 def write_attributes(
@@ -342,8 +277,8 @@ def write_attributes(
 def norms(perturbation: np.ndarray) -> tuple[int, float]:
     """Return the L-infinity and the Euclidean norm of one perturbation (height, width, 3), in pixel values.
 
-    The sum of squares is exact. It is made of whole numbers, of 16 bits since no square has more, and row by row, where
-    20,000 pixels fit into 32; a dot product of floats would wake the threads of the linear algebra library.
+    The sum of squares is exact: of whole numbers, of 16 bits since no square has more, and row by row, where 20,000
+    pixels fit into 32. (A dot product of floats would wake the threads of the linear algebra library.)
 
     Raises:
         ValueError: a value is beyond -255 to 255.

@@ -59,7 +59,7 @@ class Rule:
         """Return the files of one of its outputs, of all jobs."""
         return [self.outputs[name].format(**wildcards) for wildcards in self.jobs]
 
-    @property
+    @cached_property
     def files(self) -> list[str]:
         """All its outputs of all jobs."""
         return [pattern.format(**wildcards) for wildcards in self.jobs for pattern in self.outputs.values()]

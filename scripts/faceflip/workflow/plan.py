@@ -86,7 +86,7 @@ class PlannedNetwork:
         """Whether it is one network of all its attributes."""
         return self.settings.per == ALL
 
-    @property
+    @cached_property
     def members(self) -> tuple[str, ...]:
         """The networks that are trained: one an attribute, or `ALL`."""
         return (ALL,) if self.joint else self.attributes
@@ -99,12 +99,12 @@ class PlannedNetwork:
         """Return the attributes that a member decides on."""
         return self.attributes if member == ALL else (member,)
 
-    @property
+    @cached_property
     def checkpoints(self) -> list[str]:
         """The names of its checkpoints, the earliest first."""
         return checkpoint_names(self.settings.training)
 
-    @property
+    @cached_property
     def own_files(self) -> list[str]:
         """The user's files that its networks are built from."""
         return own_files([self.settings.loss, self.settings.architecture.name])
@@ -148,7 +148,7 @@ class PlannedAttack:
         """Method and kind of search, as tables call them."""
         return parts_of(self.name, find_search(self.entry.search).kind)
 
-    @property
+    @cached_property
     def own_files(self) -> list[str]:
         """The user's files that it is made of."""
         return own_files([self.entry.direction, self.entry.search])
@@ -186,7 +186,7 @@ class Plan:
 
     @cached_property
     def networks(self) -> dict[str, PlannedNetwork]:
-        """The networks by name: those for one attribute first, then by loss, as overlays may shuffle a configuration."""
+        """The networks by name: those for one attribute first, then by loss; overlays shuffle a configuration."""
         networks = dict(sorted(self.settings.networks.items(), key=lambda item: _place(item[1])))
         titles = {name: _titles(each) for name, each in networks.items()}
         shorts = [short for _, short in titles.values()]
@@ -211,7 +211,7 @@ class Plan:
 
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:
-        """All attacks to be run, those on the primary sample first, on each network those on the converged one first."""
+        """All attacks to be run: those on the primary sample first, on each network those on `CONVERGED` first."""
         made = self.settings.experiments
         return tuple(
             Experiment(sample, network.name, checkpoint, attack)
@@ -246,6 +246,7 @@ class Plan:
         network, images = self.networks[experiment.network], self.settings.samples[experiment.sample].images
         first = self.first_attempt(shard)
         last = min(first + self.settings.compute.shard_size, self.attempts_of(experiment))
+        touched = range(first // images, (last - 1) // images + 1)
         return [
             Part(
                 attribute,
@@ -253,8 +254,7 @@ class Plan:
                 max(first - number * images, 0),
                 min(last - number * images, images),
             )
-            for number, attribute in enumerate(network.attacked)
-            if first // images <= number <= (last - 1) // images
+            for number, attribute in zip(touched, network.attacked[touched.start : touched.stop], strict=True)
         ]
 
     def first_attempt(self, shard: str) -> int:

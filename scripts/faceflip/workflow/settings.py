@@ -5,6 +5,7 @@ The defaults are the paper's, or this project's reading of it. config.yaml sets 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,7 +13,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
-from faceflip.catalogue import find_architecture, find_direction, find_loss
+from faceflip.attempt import FIELDS, Experiment
+from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss
 from faceflip.data.celeba import ATTRIBUTES, SPLITS
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.errors import UserError, did_you_mean
@@ -25,8 +27,16 @@ from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES
 
 CONVERGED = "converged"
 """The checkpoint with the lowest validation error."""
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
+COLUMNS = {
+    "row",
+    "correct",
+    *(field.name for field in FIELDS),
+    *(field.name for field in fields(Experiment)),
+    *(column for each in SIMILARITIES.values() for column in each.columns),
+}
+"""Columns of the attempts that a similarity of one's own cannot take the name of."""
 PRIMARY_SAMPLE = "paper"
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -289,6 +299,8 @@ class Settings(Declared):
                         found = f"{role!r} is none of {', '.join(roles)}"
                         yield f"{kind}.{name}.inputs[{position}]: {found}{did_you_mean(role, roles)}"
         for name, reference in self.similarity.metrics.items():
+            if name in COLUMNS or not NAME.fullmatch(name):
+                yield f"similarity.metrics.{name}: no name of a new column; call it otherwise"
             if not is_reference(reference):
                 yield f"similarity.metrics.{name}: expected FILE.py:FUNCTION, found {reference!r}"
 

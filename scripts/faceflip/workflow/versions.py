@@ -15,6 +15,6 @@ VERSIONS = {
     "attack": 2,
     "score": 3,
     "transfer": 2,
-    "collect": 3,
-    "analyse": 3,
+    "collect": 4,
+    "analyse": 4,
 }

@@ -10,7 +10,7 @@ import pandas as pd
 
 from faceflip.analysis.frames import Inputs, adversarial, in_order, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, checkpoint_name, ordered, search_name
-from faceflip.analysis.pages import Column, Sheet, number
+from faceflip.analysis.pages import Column, Sheet, nothing, number
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.errors import UserError
 
@@ -111,8 +111,8 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         _sheet(part, str(checkpoint), str(search), run)
         for (checkpoint, search), part in frame.groupby(["checkpoint", "search"], sort=False)
     ]
-    note = "This run attacks no network at an early checkpoint and when converged by the same attack."
-    return made or [Sheet("Adversarial images at two checkpoints", [Column("network", align="l")], [], [note])]
+    why = "This run attacks no network at an early checkpoint and when converged by the same attack."
+    return made or [nothing("Adversarial images at two checkpoints", why)]
 
 
 def _sheet(part: pd.DataFrame, checkpoint: str, search: str, run: RunDescription) -> Sheet:

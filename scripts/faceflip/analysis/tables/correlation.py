@@ -14,6 +14,8 @@ from faceflip.analysis.matrices import matrix_sheets, rates_of, read_transfers
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
 
+NOTHING = "This run has no attacks on a network of all attributes."
+
 
 def correlation(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count transfers among the outputs of each network of all attributes.
@@ -32,4 +34,4 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay out the matrices."""
-    return matrix_sheets(frame, run, "This run has no attacks on a network of all attributes.")
+    return matrix_sheets(frame, run, NOTHING)

@@ -9,10 +9,10 @@ were harder to flip than correct ones. The totals of a network's two signs add u
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, count_flips, in_order, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, count_flips, in_order, only_converged, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
 
 
 def flippability(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -25,8 +25,7 @@ def flippability(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, method, sign, search, threshold, total, flipped, rate, low, high.
     """
-    converged = with_parts(attempts[attempts["checkpoint"] == CONVERGED], run)
-    counted = count_flips(converged, ["network", "method", "search"], run.thresholds)
+    counted = count_flips(with_parts(only_converged(attempts), run), ["network", "method", "search"], run.thresholds)
     columns = ["network", "method", "sign", "search", "threshold", "total", "flipped", "rate", "low", "high"]
     orders = {
         "network": run.network_names,

@@ -9,12 +9,14 @@ a fault.
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, in_order
+from faceflip.analysis.frames import Inputs, in_order, read_parquet
+from faceflip.analysis.names import checkpoint_name
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
-from faceflip.io.tables import read_table
 
 KEYS = ["network", "checkpoint", "attack"]
+SCANS = (*KEYS, "flipped", "epsilon", "scan_flipped", "scan_epsilon", "same")
+"""The columns of the table of scans that are counted."""
 
 
 def line_search(scans: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -48,7 +50,7 @@ def line_search(scans: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `line_search` of the run."""
-    return line_search(read_table(inputs["scans"]), run)
+    return line_search(read_parquet(inputs["scans"], SCANS), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
@@ -56,7 +58,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     rows = [
         [
             run.network(row["network"]).title,
-            row["checkpoint"],
+            checkpoint_name(row["checkpoint"]),
             row["attack"],
             f"{row['attempts']:,}",
             *(percent(row[name] / row["attempts"]) for name in ("flipped", "scan_flipped", "missed", "longer")),

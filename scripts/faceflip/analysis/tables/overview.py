@@ -10,6 +10,7 @@ are medians over the flipped attempts.
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_attempts
+from faceflip.analysis.names import checkpoint_name
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.outcomes import Outcome
@@ -58,7 +59,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         rows.append(
             [
                 run.network(row["network"]).title,
-                row["checkpoint"],
+                checkpoint_name(row["checkpoint"]),
                 row["attack"],
                 f"{row['attempts']:,}",
                 *(percent(row[name] / row["attempts"]) for name in outcomes),
@@ -73,4 +74,5 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     heads += [Column(name, "outcome, percent") for name in outcomes.values()]
     heads += [Column("not aligned, percent"), Column("gradients", "mean passes"), Column("forward", "mean passes")]
     heads += [Column(name, "median of flipped") for name in ("ε", "PASS", *run.metrics)]
-    return [Sheet("What the attacks did and cost", heads, rows)]
+    notes = [] if rows else ["This run attacks no network."]
+    return [Sheet("What the attacks did and cost", heads, rows, notes)]

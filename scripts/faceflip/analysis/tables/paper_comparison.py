@@ -17,8 +17,8 @@ import pandas as pd
 
 from faceflip.analysis.frames import Inputs, read_csv
 from faceflip.analysis.pages import Column, Sheet
-from faceflip.analysis.run import CONVERGED, PAPER_ROLES, RunDescription
-from faceflip.catalogue import LINE
+from faceflip.analysis.run import CONVERGED, PAPER_EARLY, PAPER_ROLES, RunDescription
+from faceflip.catalogue import ATTACKS, LINE
 
 TESTED = ("data", "attributes", "network")
 CLASSIFIED = (*TESTED, "sample")
@@ -31,9 +31,9 @@ PUBLISHED = ("attributes",)
 flips from a stated PASS on, adversarial images, those of single cells, published errors."""
 
 COMPARABLE, SETTING = "comparable", "setting"
+DOUBLING = "doubling"
+"""The paper's line search."""
 PAPER_SIGNS = {"pos": "+", "neg": "-"}
-PAPER_EARLY = "epoch2"
-"""The paper's early checkpoint."""
 FROM_PERCENT = 100.0
 
 
@@ -245,14 +245,16 @@ class _Lookup:
         if id_ in DATA_SETTINGS:
             return list(self.run.not_of_paper("data"))
         if id_ == "set_linesearch_factor":
-            searches = {attack: options.get("search", "doubling") for attack, options in self.run.attacks.items()}
-            return [f"{attack} with search {search}" for attack, search in searches.items() if search != "doubling"]
+            lines = [name for name, entry in ATTACKS.items() if entry.search == DOUBLING]
+            searches = {name: self.run.attacks.get(name, {}).get("search", DOUBLING) for name in lines}
+            return [f"{name} with search {search}" for name, search in searches.items() if search != DOUBLING]
         return []
 
     def _setting(self, id_: str) -> float | int | str | None:
         run = self.run
         network = run.paper_network("euclidean") or run.networks[0]
         training, epochs = network.training, [name for name in network.checkpoints if name != CONVERGED]
+        early = PAPER_EARLY if PAPER_EARLY in epochs else next(iter(epochs), None)
         others = [tau for tau in run.thresholds if tau != run.threshold]
         return {
             **METHOD,
@@ -266,7 +268,7 @@ class _Lookup:
             "set_lr": training["learning_rate"],
             "set_epochs_min": training["min_epochs"],
             "set_epochs_max": training["max_epochs"],
-            "set_epoch_early": int(epochs[0].removeprefix("epoch")) if epochs else None,
+            "set_epoch_early": int(early.removeprefix("epoch")) if early else None,
             "set_layers": 16 if network.architecture["name"] == "vgg16" else None,
             "set_input_w": run.input_width,
             "set_input_h": run.input_height,

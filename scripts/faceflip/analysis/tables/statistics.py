@@ -10,7 +10,7 @@ counted, with how many of them flip and how many of the others.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -27,9 +27,9 @@ from faceflip.analysis.frames import (
     with_parts,
 )
 from faceflip.analysis.matrices import summary
-from faceflip.analysis.names import checkpoint_name, search_name
+from faceflip.analysis.names import checkpoint_name, method_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, number, percent
-from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork
+from faceflip.analysis.run import CONVERGED, PAPER_EARLY, RunDescription
 from faceflip.analysis.statistics.intervals import wilson
 from faceflip.analysis.statistics.paired import paired_t_test
 from faceflip.analysis.tables.checkpoint_overlap import ATTACK, pair_checkpoints
@@ -48,11 +48,6 @@ ERRORS, IMPROVEMENTS, TESTS = "errors", "relative improvements", "paired t-tests
 COUNTS, PROGRESS, DIRECTIONS, MATRICES = "adversarial images", "progress", "directions", "portability and correlation"
 
 
-def leads(run: RunDescription) -> list[RunNetwork]:
-    """Return the networks that are compared with other methods: the first of each kind, separate and joint."""
-    return [networks[0] for networks in (run.separate, run.joint) if networks]
-
-
 def compared(run: RunDescription) -> Iterator[tuple[str, str]]:
     """Yield which errors are tested against which.
 
@@ -64,7 +59,8 @@ def compared(run: RunDescription) -> Iterator[tuple[str, str]]:
     for network in run.networks:
         early = (name for name in network.checkpoints if name != CONVERGED)
         yield from ((method_id(network.name, name), network.name) for name in early)
-    yield from ((network.name, "trivial_train") for network in leads(run))
+    leads = (networks[0] for networks in (run.separate, run.joint) if networks)
+    yield from ((network.name, "trivial_train") for network in leads)
     yield from ((first.name, published) for published in ("lnets_anet", "facetracer", "moon_published"))
 
 
@@ -142,7 +138,13 @@ def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Stat
     if not run.synthetic and {first, "lnets_anet"} <= set(table):
         advantage = (table[first] - table["lnets_anet"]).max()
         quantity = f"largest advantage of published LNets+ANet over {names[first]} on an attribute"
-        yield Statistic("margin_lnets_anet", ERRORS, quantity, advantage, "share", of=pairs)
+        name = "_".join(["margin", *_unless_paper(first, "euclidean", run), "lnets_anet"])
+        yield Statistic(name, ERRORS, quantity, advantage, "share", of=pairs)
+
+
+def _unless_paper(network: str, role: str, run: RunDescription) -> list[str]:
+    """Return what an id needs to tell a network from the paper's, which ids leave out."""
+    return [] if run.is_of_paper(network, role) else [network]
 
 
 def _errors_by_attribute(errors: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -216,7 +218,7 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
     keys = ["network", "checkpoint", "attack", "method", "search"]
     for (network, checkpoint, attack, method, search), part in hits.groupby(keys, observed=True):
         name = f"{network}_{checkpoint}_{attack}"
-        words = f"{run.method_name(network, method)} {search_name(search)}, {_at(run.network(network), checkpoint)}"
+        words = f"{run.method_name(network, method)} {search_name(search)}, {_at(network, checkpoint, run)}"
         natural = part.loc[~part["correct"], "adversarial"]
         total = int(part["adversarial"].sum())
         yield _share(f"adversarial_{name}", COUNTS, f"adversarial, both signs: {words}", total, len(part))
@@ -226,8 +228,8 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
     yield from _fgs_within_ffa(hits, run)
 
 
-def _at(network: RunNetwork, checkpoint: str) -> str:
-    return f"{network.title}, {checkpoint_name(checkpoint)}"
+def _at(network: str, checkpoint: str, run: RunDescription) -> str:
+    return f"{run.network(network).title}, {checkpoint_name(checkpoint)}"
 
 
 def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
@@ -254,12 +256,12 @@ def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[St
     """
     for (network, checkpoint, method, search), part in pairs.groupby(ATTACK, observed=True):
         epoch = checkpoint_name(checkpoint)
-        name = "_".join([network, method, *_told_apart(run.network(network), checkpoint, search)])
-        words = f"{method.upper()}, {run.network(network).title}"
+        name = "_".join([network, method, *_told_apart(checkpoint, search)])
+        kind = "" if search == LINE else f" {search_name(search)}"
+        words = f"{method_name(method)}{kind}, {run.network(network).title}"
         early, late = part["adversarial_early"], part["adversarial_converged"]
-        yield _count(
-            f"overlap_{name}", PROGRESS, f"adversarial at both checkpoints, any sign: {words}", (early & late).sum()
-        )
+        quantity = f"adversarial at {epoch} and when converged, any sign: {words}"
+        yield _count(f"overlap_{name}", PROGRESS, quantity, (early & late).sum())
         early = early & ~part["correct_early"]
         late = late & ~part["correct_converged"]
         lost = early & ~late
@@ -276,12 +278,9 @@ def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[St
             yield _share(f"natural_differ_{side}_{name}", PROGRESS, f"{quantity}: {words}", total - kept, total)
 
 
-def _told_apart(network: RunNetwork, checkpoint: str, search: str) -> Iterator[str]:
-    """Yield what an id needs beside network and method: the search but for lines, the epoch but for the first."""
-    if search != LINE:
-        yield search
-    if checkpoint != network.checkpoints[0]:
-        yield checkpoint
+def _told_apart(checkpoint: str, search: str) -> list[str]:
+    """Return what an id needs beside network and method: search and epoch, where they are not those of the paper."""
+    return [word for word, paper in ((search, LINE), (checkpoint, PAPER_EARLY)) if word != paper]
 
 
 def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series:
@@ -318,7 +317,7 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
     fgs = parts[parts["network"].isin(euclidean) & (parts["method"] == "fgs")]
     for (network, checkpoint, attack), part in fgs.groupby(["network", "checkpoint", "attack"], observed=True):
         away = points_away(part["score_before"], part["label"], run.option(attack, "fgs_label"))
-        words = f"{attack}, {_at(run.network(network), checkpoint)}"
+        words = f"{attack}, {_at(network, checkpoint, run)}"
         name = f"{network}_{checkpoint}_{attack}"
         yield from _with_flips(f"fgs_away_{name}", "FGS points away from the boundary", words, part, away)
     two_logits = [network.name for network in run.networks if network.two_logits]
@@ -332,7 +331,7 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
             continue
         larger = part[["logit_absent", "logit_present"]].max(axis=1)
         smaller = part[["logit_absent", "logit_present"]].min(axis=1)
-        words = f"{attack}, {_at(run.network(network), checkpoint)}"
+        words = f"{attack}, {_at(network, checkpoint, run)}"
         name = f"{network}_{checkpoint}_{attack}"
         cases = {
             "larger_negative": ("FFA moves away from the boundary, both logits are negative", larger < 0),
@@ -354,37 +353,38 @@ def _with_flips(name: str, case: str, words: str, part: pd.DataFrame, chosen: pd
         yield _share(f"{name}_{suffix}", DIRECTIONS, quantity, int((which & flipped).sum()), int(which.sum()))
 
 
-def matrix_statistics(matrices: Mapping[str, pd.DataFrame]) -> Iterator[Statistic]:
+def matrix_statistics(
+    transferability: pd.DataFrame, correlation: pd.DataFrame, run: RunDescription
+) -> Iterator[Statistic]:
     """Yield averages of the matrices of transfers.
 
+    Ids begin with the paper's words. Of the paper's networks they name the checkpoint that the images were made on
+    (``portability_epoch2``) or the search (``correlation_line``), of others also the network.
+
     Args:
-        matrices: Rates from `transfer_rates` by name (`portability_converged`, `correlation_line`, ...).
+        transferability: The table.
+        correlation: The table.
+        run: What was run.
     """
-    for name, rates in matrices.items():
-        numbers = summary(rates)
-        words = name.replace("_", ", ")
-        filled = numbers["columns"]
-        yield _count(f"{name}_columns", MATRICES, f"attributes with adversarial images: {words}", filled)
-        yield _count(f"{name}_empty", MATRICES, f"attributes without: {words}", numbers["empty"])
-        for part, quantity in (
-            ("diagonal", "mean of the diagonal"),
-            ("diagonal_least", "least of the diagonal"),
-            ("others", "mean off the diagonal"),
-        ):
-            yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], "share", of=filled)
-
-
-def named_matrices(transferability: pd.DataFrame, correlation: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield the matrices of transfers by the names that ids of statistics have for them.
-
-    Those of the first network of a kind go by the checkpoint that the images were made on (``portability_epoch2``, the
-    paper's word), or by the search (``correlation_line``); those of others also by the network.
-    """
-    by = (("portability", transferability, "checkpoint"), ("correlation", correlation, "search"))
-    for prefix, table, column in by:
-        first = next(iter(table["network"]), None)
-        for (network, which), part in table.groupby(["network", column], sort=False):
-            yield "_".join([prefix, *([] if network == first else [network]), which]), part
+    tables = (
+        ("portability", transferability, "checkpoint", "euclidean"),
+        ("correlation", correlation, "search", "moon"),
+    )
+    for prefix, table, column, role in tables:
+        for (network, which), rates in table.groupby(["network", column], sort=False):
+            other = _unless_paper(network, role, run)
+            name = "_".join([prefix, *other, which])
+            words = ", ".join([prefix, *(run.network(each).title for each in other), which])
+            numbers = summary(rates)
+            filled = numbers["columns"]
+            yield _count(f"{name}_columns", MATRICES, f"attributes with adversarial images: {words}", filled)
+            yield _count(f"{name}_empty", MATRICES, f"attributes without: {words}", numbers["empty"])
+            for part, quantity in (
+                ("diagonal", "mean of the diagonal"),
+                ("diagonal_least", "least of the diagonal"),
+                ("others", "mean off the diagonal"),
+            ):
+                yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], "share", of=filled)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -397,14 +397,13 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     logits = predictions.loc[(predictions["split"] == "sample") & predictions["logit_absent"].notna(), columns]
     del predictions
     attempts = read_attempts(inputs["attempts"], run, "label", "score_before")
-    matrices = dict(named_matrices(read_csv(inputs["transferability"]), read_csv(inputs["correlation"])))
     statistics = [
         *error_statistics(errors, run),
         *t_test_statistics(errors, shares, run),
         *count_statistics(attempts, run),
         *progress_statistics(pair_checkpoints(attempts, run), run),
         *direction_statistics(attempts, logits, run),
-        *matrix_statistics(matrices),
+        *matrix_statistics(read_csv(inputs["transferability"]), read_csv(inputs["correlation"]), run),
     ]
     return pd.DataFrame(map(asdict, statistics)).astype({"count": "Int64", "of": "Int64"})
 

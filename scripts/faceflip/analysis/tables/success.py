@@ -8,10 +8,10 @@ images: look at the total and the interval before the rate.
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, count_flips, in_order, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, count_flips, in_order, only_converged, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, display_name, ordered, search_name
-from faceflip.analysis.pages import MISSING, Column, Sheet, percent_cell
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
+from faceflip.analysis.run import RunDescription
 
 
 def success(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -24,8 +24,9 @@ def success(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, method, search, sign, attribute, threshold, total, adversarial, rate, low, high.
     """
-    converged = with_parts(attempts[attempts["checkpoint"] == CONVERGED], run)
-    counted = count_flips(converged, ["network", "method", "search", "attribute"], [run.threshold])
+    counted = count_flips(
+        with_parts(only_converged(attempts), run), ["network", "method", "search", "attribute"], [run.threshold]
+    )
     counted = counted.rename(columns={"flipped": "adversarial"})
     columns = ["network", "method", "search", "sign", "attribute", "threshold", "total", "adversarial"]
     orders = {
@@ -45,10 +46,11 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the rates out with a row per attribute, one sheet per search and network."""
-    return [
+    made = [
         _sheet(part, f"Adversarial images, {run.network(network).title}, {search_name(search)}", run)
         for (search, network), part in frame.groupby(["search", "network"], sort=False)
     ]
+    return made or [nothing("Adversarial images", "This run has no attacks on converged networks.")]
 
 
 def _sheet(part: pd.DataFrame, title: str, run: RunDescription) -> Sheet:

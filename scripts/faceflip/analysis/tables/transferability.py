@@ -15,6 +15,8 @@ from faceflip.analysis.matrices import matrix_sheets, rates_of, read_transfers
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
 
+NOTHING = "This run has no line searches on networks of one attribute."
+
 
 def transferability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count transfers among the members of each network that is one for each attribute.
@@ -33,4 +35,4 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay out the matrices."""
-    return matrix_sheets(frame, run, "This run has no line searches on networks of one attribute.")
+    return matrix_sheets(frame, run, NOTHING)

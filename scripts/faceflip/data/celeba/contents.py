@@ -70,12 +70,8 @@ def size(place: Place) -> int:
 def read(place: Place, limit: int) -> bytes:
     """Return a file's content.
 
-    Args:
-        place: The file.
-        limit: The most bytes it may have, unpacked.
-
     Raises:
-        UnreadableError: It is larger, encrypted, damaged, or cannot be read.
+        UnreadableError: It has more than `limit` bytes unpacked, is encrypted, damaged, or cannot be read.
     """
     if isinstance(place, Path):
         return _read_file(place, limit)

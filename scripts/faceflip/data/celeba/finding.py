@@ -20,14 +20,9 @@ IMAGE_ARCHIVE = f"{IMAGES}.zip"
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the parts of a CelebA are; None for what was not found.
+    """Where the parts of a CelebA are in `root`, the folder or zip archive that was looked into.
 
-    Attributes:
-        root: The folder or zip archive that was looked into.
-        annotations: The attributes of the images, `.txt` or `.csv`.
-        partition: The splits of the images, `.txt` or `.csv`.
-        images: The folder of the images; None where they were not looked for, too.
-        provenance: Says how faces were drawn, where they were.
+    None for what was not found or looked for; `provenance` says how faces were drawn, where they were.
     """
 
     root: Path
@@ -44,24 +39,17 @@ class Layout:
         }
         if images:
             parts[f"the images, {IMAGES}/ or {IMAGE_ARCHIVE}"] = self.images
-        missing = [name for name, place in parts.items() if place is None]
+        missing = "".join(f"  {name}\n" for name, place in parts.items() if place is None)
         if missing:
+            if self.root.is_file() and (names := names_leading_out(self.root)):
+                missing += (
+                    f"Names that lead out of the archive are passed over, such as {', '.join(names[:3])}; zip the "
+                    "folder anew, from within it.\n"
+                )
             raise UserError(
                 f"{self.root} has no complete CelebA; missing there, in celeba/, and in Anno/, Eval/, Img/ of both:\n"
-                + "".join(f"  {name}\n" for name in missing)
-                + self._passed_over()
-                + FETCH
+                f"{missing}{FETCH}"
             )
-
-    def _passed_over(self) -> str:
-        """Say which files of an archive were not looked at, if any."""
-        names = [] if self.root.is_dir() else names_leading_out(self.root)
-        if not names:
-            return ""
-        return (
-            f"Names that lead out of the archive are passed over, such as {', '.join(names[:3])}; zip the folder anew, "
-            "from within it.\n"
-        )
 
     def name(self, place: Place) -> str:
         """Return a file's name as seen from the folder that was given."""
@@ -73,10 +61,7 @@ class Layout:
 def find(root: Path | str, *, images: bool = True) -> Layout:
     """Look for CelebA in a folder or zip archive.
 
-    Args:
-        root: The folder or archive.
-        images: Look for the images, too. Where labels are all that is wanted, an archive of images in the folder may be
-            as broken as it likes.
+    Without `images` they are not looked for, and an archive of images in the folder may be as broken as it likes.
 
     Raises:
         UserError: There is no such folder or file, or a zip archive that is needed cannot be opened.
@@ -151,14 +136,9 @@ def _opened_images(top: Place, bases: list[Place]) -> Place | None:
     """Return the folder that holds the images, inside of an archive where that is where they are."""
     images = _images(bases)
     if isinstance(images, Path) and images.is_file():
-        return _images_in_archive(open_zip(images))
-    if images is None and isinstance(top, zipfile.Path):
-        return _images_in_archive(top)
-    return images
-
-
-def _images_in_archive(top: zipfile.Path) -> Place | None:
-    return _images(_bases(top)) or (top if _holds_images(top) else None)
+        top = open_zip(images)
+        images = _images(_bases(top))
+    return images or (top if isinstance(top, zipfile.Path) and _holds_images(top) else None)
 
 
 def _holds_images(folder: Place) -> bool:

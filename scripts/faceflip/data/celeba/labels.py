@@ -1,6 +1,7 @@
 """Reading CelebA's annotations and partition, official text files or CSV files, and joining them by file name."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,7 @@ TEXT_LIMIT = 1 << 28
 SHOWN = 10
 """So many faults of a kind are told in full."""
 
-Row = tuple[int, list[str]]
-"""Number of a line, from 1, and its cells."""
+Row = tuple[int, list[str]]  # number of a line, from 1, and its cells
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,6 @@ def read_labels(celeba: Layout | Path | str) -> Labels:
     Columns go by their names, rows by file name. Images that have a split and no annotation are left out, so that a
     subset of CelebA is made by cutting the annotation file alone.
 
-    Args:
-        celeba: A folder or zip archive, or what was found there.
-
     Raises:
         UserError: A file is missing or malformed, or images have no split.
     """
@@ -67,9 +64,8 @@ def read_labels(celeba: Layout | Path | str) -> Labels:
 
     homeless = [name for name in names if name not in splits]
     if homeless:
-        raise UserError(
-            f"{_absent(homeless, layout.annotations, layout.partition)}; every annotated image needs a split"
-        )
+        told = _absent(homeless, layout.annotations, layout.partition)
+        raise UserError(f"{told}; every annotated image needs a split")
     table = pd.DataFrame(values, columns=list(ATTRIBUTES))
     table.insert(0, "file_name", names)
     table.insert(1, "split", [SPLITS[splits[name]] for name in names])
@@ -93,12 +89,12 @@ def count_labels(labels: "np.ndarray", split: "np.ndarray") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    positives = [(labels[split == number] > 0).sum(axis=0) for number in range(len(SPLITS))]
-    images = [int((split == number).sum()) for number in range(len(SPLITS))]
+    parts = [labels[split == number] for number in range(len(SPLITS))]
+    positives = [(part > 0).sum(axis=0).tolist() for part in parts]
     counts = (
-        (attribute, name, images[number], int(positives[number][column]))
+        (attribute, name, len(part), positive[column])
         for column, attribute in enumerate(ATTRIBUTES)
-        for number, name in enumerate(SPLITS)
+        for name, part, positive in zip(SPLITS, parts, positives, strict=True)
     )
     return pd.DataFrame(counts, columns=["attribute", "split", "images", "positives"])
 
@@ -151,14 +147,14 @@ def _without_name_cell(place: Place, header: list[str]) -> list[str]:
 
 
 def _require_attributes(place: Place, number: int, header: Sequence[str]) -> None:
-    missing = [name for name in ATTRIBUTES if name not in header]
-    unknown = sorted(set(header) - set(ATTRIBUTES))
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if missing or unknown or twice:
-        raise UserError(
-            f"{place}, line {number}: expected the names of the {len(ATTRIBUTES)} attributes; "
-            f"missing: {_listed(missing)}; unknown: {_listed(unknown)}; more than once: {_listed(twice)}"
-        )
+    faults = {
+        "missing": [name for name in ATTRIBUTES if name not in header],
+        "unknown": sorted(set(header) - set(ATTRIBUTES)),
+        "more than once": sorted({name for name in header if header.count(name) > 1}),
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{fault}: {', '.join(names) or 'none'}" for fault, names in faults.items())
+        raise UserError(f"{place}, line {number}: expected the names of the {len(ATTRIBUTES)} attributes; {told}")
 
 
 def _rows(place: Place) -> Iterator[Row]:
@@ -190,9 +186,7 @@ def _table(place: Place, rows: Iterable[Row], columns: int, allowed: Sequence[st
         except KeyError as value:
             faults.append(f"line {number}: {value}")
     if len(set(names)) < len(names):
-        seen = set()
-        twice = dict.fromkeys(name for name in names if name in seen or seen.add(name))
-        faults += [f"{name} occurs more than once" for name in twice]
+        faults += [f"{name} occurs more than once" for name, times in Counter(names).items() if times > 1]
     if faults:
         raise UserError(
             f"{place}: {len(faults):,} bad row{'s' * (len(faults) > 1)}; expected a file name and {columns} "
@@ -208,7 +202,3 @@ def _table(place: Place, rows: Iterable[Row], columns: int, allowed: Sequence[st
 def _absent(names: Sequence[str], here: Place, there: Place) -> str:
     what = f"{len(names):,} images of {here} are" if len(names) > 1 else f"one image of {here} is"
     return f"{what} not in {there}: {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"

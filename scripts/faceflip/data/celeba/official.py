@@ -23,13 +23,9 @@ FETCH = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a file is the official one.
+    """Whether a file, of a name and size, is the official one by size and MD5 sum.
 
-    Attributes:
-        name: The file's name.
-        bytes: Its size.
-        official: Whether size and MD5 sum are those of the official download.
-        expected: The official file's size; None where there is no official file of that name.
+    `expected` is the official file's size, None where there is no official file of that name.
     """
 
     name: str
@@ -55,8 +51,12 @@ def check(places: list[Place]) -> list[Verdict]:
     Raises:
         UserError: Files have the official size and another sum (all are told), or cannot be read.
     """
-    verdicts = [_compare(place) for place in places]
-    changed = [place for place, verdict in zip(places, verdicts, strict=True) if verdict is None]
+    verdicts, changed = [], []
+    for place in places:
+        bytes_, expected = size(place), SIZES.get(place.name)
+        verdicts.append(Verdict(place.name, bytes_, bytes_ == expected, expected))
+        if bytes_ == expected and not _has_official_sum(place):
+            changed.append(place)
     if changed:
         raise UserError(
             "the size is that of the official file, but the MD5 sum is not:\n"
@@ -67,27 +67,15 @@ def check(places: list[Place]) -> list[Verdict]:
     return verdicts
 
 
-def _compare(place: Place) -> Verdict | None:
-    """Return the verdict, None for a file that has the official size and another sum."""
-    bytes_, expected = size(place), SIZES.get(place.name)
-    if bytes_ != expected:
-        return Verdict(place.name, bytes_, False, expected)
-    return Verdict(place.name, bytes_, True, expected) if _has_official_sum(place) else None
-
-
 def _has_official_sum(place: Place) -> bool:
     # torchvision keeps the list of sums. Importing it takes seconds: only here, where a file may be official.
     from torchvision.datasets import CelebA
 
     sums = {name: md5 for _, md5, name in CelebA.file_list}
-    return _md5(place) == sums[place.name]
-
-
-def _md5(place: Place) -> str:
     digest = hashlib.md5(usedforsecurity=False)
     if isinstance(place, Path):
         with place.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
     else:
         digest.update(read_needed(place, SIZES[place.name]))
-    return digest.hexdigest()
+    return digest.hexdigest() == sums[place.name]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from faceflip.data.celeba import ATTRIBUTES, SPLITS, official
 from faceflip.data.celeba.contents import Place, read_needed
 from faceflip.data.celeba.finding import find
-from faceflip.data.celeba.images import ImageFolder
+from faceflip.data.celeba.image_folder import ImageFolder
 from faceflip.data.celeba.labels import TEXT_LIMIT, Labels, read_labels
 from faceflip.errors import UserError
 
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 class CelebA:
-    """A CelebA in any form that `faceflip.data.celeba.finding` knows; see `faceflip.data.reader.Reader`.
-
-    Args:
-        root: The folder or zip archive.
+    """A CelebA, folder or zip archive, in any form that `finding` knows; see `faceflip.data.reading.Reader`.
 
     Raises:
         UserError: There is no such folder or file, or no complete CelebA in it.
@@ -74,20 +71,18 @@ class CelebA:
             ],
             "images_from": layout.name(layout.images),
             "notes": [*warnings, *self._labels.notes, *self._unannotated()],
-            **{f"{name}_sha256": _sha256(place) for name, place in texts.items()},
+            **{
+                f"{name}_sha256": hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
+                for name, place in texts.items()
+            },
         }
 
     def _unannotated(self) -> list[str]:
         extra = self._images.others(self.files.values())
-        if not extra:
-            return []
         if len(extra) == 1:
             return [f"one image has no annotation and is left out: {extra[0]}"]
-        return [f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"]
-
-
-def _sha256(place: Place) -> str:
-    return hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
+        told = f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"
+        return [told] if extra else []
 
 
 def _provenance(place: Place) -> Any:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from faceflip.data.synthetic import textures
-from faceflip.data.synthetic.canvas import Canvas, Mask, curve, loop, polygon
+from faceflip.data.synthetic.canvas import Canvas, Mask, between, curve, loop, mirrored, polygon
 from faceflip.data.synthetic.face import MIDLINE, X0, Face, mix, rgb
 
 
@@ -16,25 +16,10 @@ def _paint(canvas: Canvas, face: Face, mask: Mask, amount: float) -> None:
 
 def _lower_face(face: Face, upper: float, inset: float) -> np.ndarray:
     """Return a band along the jaw from ear to ear; `upper` is the y of its inner edge below the mouth."""
-    outer = [
-        (face.half_width, 118),
-        (face.jaw[0], 142),
-        (face.jaw[1], 159),
-        (face.jaw[2], face.chin - 4),
-        (0, face.chin + 1),
-    ]
-    inner = [
-        (0, upper),
-        (18, upper - 3),
-        (27, 148),
-        (face.half_width - inset, 132),
-        (face.half_width - inset * 0.6, 118),
-    ]
-    right = np.vstack([curve(np.array(outer), 4), curve(np.array(inner), 4)])
-    outer_count = 4 * (len(outer) - 1) + 1
-    left = right * (-1, 1)
-    ring = np.vstack([left[:outer_count], right[:outer_count][::-1], right[outer_count:][::-1], left[outer_count:]])
-    return ring + MIDLINE
+    half, (upper_jaw, middle_jaw, lower_jaw) = face.half_width, face.jaw
+    outer = curve([(half, 118), (upper_jaw, 142), (middle_jaw, 159), (lower_jaw, face.chin - 4), (0, face.chin + 1)], 4)
+    inner = curve([(0, upper), (18, upper - 3), (27, 148), (half - inset, 132), (half - inset * 0.6, 118)], 4)
+    return np.vstack([outer * (-1, 1), outer[::-1], inner[::-1], inner * (-1, 1)]) + MIDLINE
 
 
 def draw_beard(canvas: Canvas, face: Face, head: np.ndarray) -> None:
@@ -42,29 +27,12 @@ def draw_beard(canvas: Canvas, face: Face, head: np.ndarray) -> None:
     has = face.has
     shadow, full = has["5_o_Clock_Shadow"], 1 - has["No_Beard"]
     if shadow > 0.02:
-        cheeks = np.array(
-            [
-                (-38, 128),
-                (-24, 143),
-                (-10, 143),
-                (0, 141),
-                (10, 143),
-                (24, 143),
-                (38, 128),
-                (46, 118),
-                (44, 150),
-                (26, 180),
-                (0, 188),
-                (-26, 180),
-                (-44, 150),
-                (-46, 118),
-            ]
-        )
+        upper, lower = [(-38, 128), (-24, 143), (-10, 143), (0, 141)], [(-46, 118), (-44, 150), (-26, 180), (0, 188)]
+        cheeks = between(mirrored(upper), mirrored(lower))
         mask = polygon(face.place(loop(cheeks + MIDLINE, 3), 0.1), blur=2.5).times(head)
         dots = textures.cut(textures.stubble(), mask.box, face.texture_offset(6))
-        canvas.paint(
-            Mask(mask.box, mask.cover * (0.45 + 0.75 * dots)), mix(face.hair * 0.4, rgb(62, 66, 76), 0.7), 0.50 * shadow
-        )
+        skin = mix(face.hair * 0.4, rgb(62, 66, 76), 0.7)
+        canvas.paint(Mask(mask.box, mask.cover * (0.45 + 0.75 * dots)), skin, 0.50 * shadow)
     if full > 0.02:
         mask = polygon(face.place(_lower_face(face, 167, 7), 0.0), blur=0.9).times(head)
         _paint(canvas, face, mask, full)
@@ -79,7 +47,7 @@ def draw_beard(canvas: Canvas, face: Face, head: np.ndarray) -> None:
     if has["Mustache"] > 0.02:
         x = np.linspace(-1, 1, 13)
         droop = 3.0 * x**2 - 4.2 * has["Smiling"] * x**2
-        top = np.stack([X0 + 18.5 * x, 143.0 + droop + 1.2 * np.abs(x)], axis=1)
-        base = np.stack([X0 + 18.5 * x, 149.5 + 1.3 * droop - 4.0 * x**2 - 0.8 * np.exp(-((x / 0.12) ** 2))], axis=1)
+        top = np.column_stack([X0 + 18.5 * x, 143.0 + droop + 1.2 * np.abs(x)])
+        base = np.column_stack([X0 + 18.5 * x, 149.5 + 1.3 * droop - 4.0 * x**2 - 0.8 * np.exp(-((x / 0.12) ** 2))])
         base[:, 1] = np.maximum(base[:, 1], top[:, 1] + 1)
-        _paint(canvas, face, polygon(face.place(np.vstack([top, base[::-1]]), 0.6), blur=0.6), has["Mustache"])
+        _paint(canvas, face, polygon(face.place(between(top, base), 0.6), blur=0.6), has["Mustache"])

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from faceflip.data.celeba import HEIGHT, WIDTH
 
@@ -21,35 +22,39 @@ def _spline(count: int, steps: int, closed: bool) -> np.ndarray:
     """Return the matrix that takes `count` points to a Catmull-Rom spline through them, `steps` points a section."""
     t = np.arange(steps)[:, None] / steps
     weights = np.hstack([-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]) / 2
+    unit = np.eye(count)
     if closed:
-        before, points, after = [count - 1], range(count), [0, 1]
-        padded = np.eye(count)[[*before, *points, *after]]
+        padded, end = unit[[count - 1, *range(count), 0, 1]], unit[:0]
     else:
-        unit = np.eye(count)
-        padded = np.vstack([2 * unit[:1] - unit[1:2], unit, 2 * unit[-1:] - unit[-2:-1]])
-    sections = [weights @ padded[first : first + 4] for first in range(len(padded) - 3)]
-    return np.vstack(sections if closed else [*sections, unit[-1:]])
+        padded, end = np.vstack([2 * unit[:1] - unit[1:2], unit, 2 * unit[-1:] - unit[-2:-1]]), unit[-1:]
+    return np.vstack([*(weights @ padded[first : first + 4] for first in range(len(padded) - 3)), end])
 
 
-def curve(points: np.ndarray, steps: int = 6) -> np.ndarray:
+def curve(points: ArrayLike, steps: int = 6) -> np.ndarray:
     """Return an open smooth curve through `points`, ends included."""
     return _spline(len(points), steps, False) @ points
 
 
-def loop(points: np.ndarray, steps: int = 6) -> np.ndarray:
+def loop(points: ArrayLike, steps: int = 6) -> np.ndarray:
     """Return a closed smooth curve through `points`."""
     return _spline(len(points), steps, True) @ points
 
 
-@lru_cache(maxsize=16)
-def _circle(steps: int) -> np.ndarray:
-    angle = np.arange(steps) * (2 * np.pi / steps)
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
-def ellipse(centre: tuple[float, float], radii: tuple[float, float], steps: int = 24) -> np.ndarray:
+def ellipse(centre: ArrayLike, radii: tuple[float, float], steps: int = 24) -> np.ndarray:
     """Return an upright ellipse as a polygon."""
-    return _circle(steps) * radii + centre
+    angle = np.arange(steps) * (2 * np.pi / steps)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1) * radii + centre
+
+
+def mirrored(half: ArrayLike) -> np.ndarray:
+    """Return a line and, from its end backwards, its mirror image in x; an end on the midline is not doubled."""
+    image = np.asarray(half)[::-1] * (-1, 1)
+    return np.vstack([half, image[1:] if image[0, 0] == 0 else image])
+
+
+def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the outline of what lies between two lines of the same direction."""
+    return np.vstack([one, other[::-1]])
 
 
 def moved(points: np.ndarray, right: float, down: float) -> np.ndarray:
@@ -66,17 +71,12 @@ def normals(line: np.ndarray) -> np.ndarray:
     return chord[:, ::-1] * (-1, 1)
 
 
-@lru_cache(maxsize=64)
-def _taper(count: int) -> np.ndarray:
-    return np.sqrt(np.sin(np.linspace(0.02, np.pi - 0.02, count)))[:, None]
-
-
 def ribbon(line: np.ndarray, width: float | np.ndarray, *, taper: bool = True) -> np.ndarray:
     """Return the outline of a stroke along `line`, `width` (one or n) pixels wide, with pointed ends if `taper`."""
     offset = normals(line) * (np.reshape(width, (-1, 1)) / 2)
     if taper:
-        offset *= _taper(len(line))
-    return np.concatenate([line + offset, (line - offset)[::-1]])
+        offset *= np.sqrt(np.sin(np.linspace(0.02, np.pi - 0.02, len(line))))[:, None]
+    return between(line + offset, line - offset)
 
 
 @dataclass
@@ -108,7 +108,7 @@ def _box(left: float, top: float, right: float, bottom: float) -> tuple[slice, s
 
 def polygon(*outlines: np.ndarray, blur: float = 0.0) -> Mask:
     """Return the antialiased inside of one or more outlines, its edge softened by a Gaussian of `blur` pixels."""
-    points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
+    points = np.concatenate(outlines)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     margin = 2 + 2.5 * blur
     rows, columns = box = _box(left - margin, top - margin, right + margin, bottom + margin)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from faceflip.data.celeba import ATTRIBUTES
+from faceflip.data.synthetic.canvas import mirrored
 
 CENTRE = np.array([89.0, 111.0])
 """Midpoint of the eyes, about which heads turn."""
@@ -22,6 +24,9 @@ X0 = 89.0
 
 MIDLINE = np.array([X0, 0.0])
 """Added to points whose x is counted from the midline."""
+
+SIDES = (-1, 1)
+"""Left and right in the image."""
 
 AMBIGUOUS = 0.2
 """Share of an attribute's rarer class that is drawn less than fully, and as much on the other side."""
@@ -86,27 +91,6 @@ _HAIR = {
 _COMPLEXIONS = np.array([[238, 202, 176], [226, 184, 152], [206, 158, 122], [164, 114, 82], [112, 76, 56]], np.float32)
 
 
-def _skin_colour(has: Mapping[str, float], who: Identity) -> np.ndarray:
-    # The square makes light complexions frequent, as they are in CelebA.
-    position = 0.35 + 3.5 * who.uniform["complexion"] ** 2.2
-    step = min(int(position), len(_COMPLEXIONS) - 2)
-    colour = mix(_COMPLEXIONS[step], _COMPLEXIONS[step + 1], position - step)
-    colour = colour + rgb(1.5, 0, -2.5) * who.normal["warmth"] + 4 * who.normal["tone"]
-    colour = mix(colour, colour * rgb(0.94, 0.95, 0.97), 1 - has["Young"])
-    colour = colour * mix(rgb(0.93, 0.92, 0.88), rgb(1.02, 1.01, 1.0), has["Attractive"])
-    return mix(colour, rgb(249, 230, 220), 0.92 * has["Pale_Skin"])
-
-
-def _hair_colour(has: Mapping[str, float], who: Identity) -> np.ndarray:
-    """Blend the named colours by their amounts; hair that has none of them is red, on the bald dull."""
-    other = mix(rgb(172, 86, 46), rgb(126, 40, 44), who.uniform["hair_hue"])
-    other = mix(other, rgb(116, 104, 98), 0.8 * has["Bald"])
-    weights = [has[name] ** 2 for name in _HAIR]
-    rest = max(0.0, 1 - sum(weights)) + 1e-3
-    colour = sum(weight * shade for weight, shade in zip(weights, _HAIR.values(), strict=True)) + rest * other
-    return colour / (sum(weights) + rest) * (1 + 0.07 * who.normal["hair_light"])
-
-
 @dataclass(frozen=True)
 class Face:
     """A face ready to be drawn.
@@ -122,12 +106,25 @@ class Face:
     @cached_property
     def skin(self) -> np.ndarray:
         """Colour of the skin in even light."""
-        return _skin_colour(self.has, self.who)
+        who = self.who
+        # The power makes light complexions frequent, as they are in CelebA.
+        position = 0.35 + 3.5 * who.uniform["complexion"] ** 2.2
+        step = min(int(position), len(_COMPLEXIONS) - 2)
+        colour = mix(_COMPLEXIONS[step], _COMPLEXIONS[step + 1], position - step)
+        colour = colour + rgb(1.5, 0, -2.5) * who.normal["warmth"] + 4 * who.normal["tone"]
+        colour = mix(colour, colour * rgb(0.94, 0.95, 0.97), self.age)
+        colour = colour * mix(rgb(0.93, 0.92, 0.88), rgb(1.02, 1.01, 1.0), self.beauty)
+        return mix(colour, rgb(249, 230, 220), 0.92 * self.has["Pale_Skin"])
 
     @cached_property
     def hair(self) -> np.ndarray:
-        """Colour of the hair in even light."""
-        return _hair_colour(self.has, self.who)
+        """Colour of the hair in even light: a blend of the named ones; hair that has none is red, on the bald dull."""
+        other = mix(rgb(172, 86, 46), rgb(126, 40, 44), self.who.uniform["hair_hue"])
+        other = mix(other, rgb(116, 104, 98), 0.8 * self.has["Bald"])
+        weights = [self.has[name] ** 2 for name in _HAIR]
+        rest = max(0.0, 1 - sum(weights)) + 1e-3
+        colour = sum(weight * shade for weight, shade in zip(weights, _HAIR.values(), strict=True)) + rest * other
+        return colour / (sum(weights) + rest) * (1 + 0.07 * self.who.normal["hair_light"])
 
     @cached_property
     def half_width(self) -> float:
@@ -145,11 +142,8 @@ class Face:
         """Half widths of the face at y of 142, at y of 159 and beside the chin."""
         male, oval, chubby = self.has["Male"], self.has["Oval_Face"], self.has["Chubby"]
         form = 0.012 * self.who.normal["jaw"]
-        return (
-            self.half_width * (0.94 + 0.02 * male - 0.10 * oval + 0.11 * chubby + form),
-            self.half_width * (0.74 + 0.07 * male - 0.16 * oval + 0.17 * chubby + form),
-            self.half_width * (0.41 + 0.07 * male - 0.12 * oval + 0.12 * chubby + form),
-        )
+        shares = ((0.94, 0.02, 0.10, 0.11), (0.74, 0.07, 0.16, 0.17), (0.41, 0.07, 0.12, 0.12))
+        return tuple(self.half_width * (a + b * male - c * oval + d * chubby + form) for a, b, c, d in shares)
 
     @cached_property
     def long_hair(self) -> float:
@@ -166,18 +160,22 @@ class Face:
         """0 (young) to 1 (old)."""
         return 1 - self.has["Young"]
 
-    def place(self, points: np.ndarray, depth: float = 0.0) -> np.ndarray:
+    def place(self, points: ArrayLike, depth: float = 0.0) -> np.ndarray:
         """Turn face coordinates (n, 2) into image coordinates.
 
         `depth` is how far in front of the eyes a thing lies, in about the depth of the nose: what lies in front moves
         with a turn of the head, what lies behind moves the other way.
         """
         turn_x, turn_y, matrix, centre = self.pose
-        return (points - (CENTRE[0] - turn_x * depth, CENTRE[1] - turn_y * depth)) @ matrix + centre
+        return (points - (CENTRE - np.array([turn_x, turn_y]) * depth)) @ matrix + centre
 
-    def both(self, points: np.ndarray, depth: float = 0.0) -> list[np.ndarray]:
+    def at(self, x: float, y: float, depth: float = 0.0) -> np.ndarray:
+        """Place one point (2,), whose x is counted from the midline."""
+        return self.place(np.array([(X0 + x, y)]), depth)[0]
+
+    def both(self, points: ArrayLike, depth: float = 0.0) -> list[np.ndarray]:
         """Place a thing that there is on both sides; its x is counted from the midline outwards."""
-        return [self.place(points * (side, 1) + MIDLINE, depth) for side in (-1, 1)]
+        return [self.place(points * np.array((side, 1)) + MIDLINE, depth) for side in SIDES]
 
     @cached_property
     def pose(self) -> tuple[float, float, np.ndarray, np.ndarray]:
@@ -198,16 +196,6 @@ class Face:
         """Control points of the face and skull, clockwise from the top, in face coordinates."""
         width, chin, skull = self.half_width, self.chin, 47 - 1.5 * self.who.normal["skull"]
         upper, middle, lower = self.jaw
-        right = [
-            (0.30 * width, skull + 1.5),
-            (0.70 * width, skull + 10),
-            (0.95 * width, 78),
-            (width, 98),
-            (0.985 * width, 122),
-            (upper, 142),
-            (middle, 159),
-            (lower, chin - 5),
-            (0.15 * width, chin - 0.5),
-        ]
-        offsets = np.array([(0, skull), *right, (0, chin), *[(-x, y) for x, y in reversed(right)]])
-        return offsets + MIDLINE
+        right = [(0, skull), (0.30 * width, skull + 1.5), (0.70 * width, skull + 10), (0.95 * width, 78), (width, 98)]
+        right += [(0.985 * width, 122), (upper, 142), (middle, 159), (lower, chin - 5), (0.15 * width, chin - 0.5)]
+        return mirrored([*right, (0, chin)])[:-1] + MIDLINE

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -73,12 +74,12 @@ def partition_text(sizes: dict[str, int]) -> str:
 
 
 def _check(sizes: dict[str, int], seed: int, mislabelled: float, workers: int) -> None:
-    whole = {"train": (sizes["train"], 1), "validation": (sizes["validation"], 0), "test": (sizes["test"], 0)}
-    whole |= {"seed": (seed, 0), "workers": (workers, 1)}
+    whole = {**sizes, "seed": seed, "workers": workers}
+    least = {"train": 1, "workers": 1}
     faults = [
-        f"{name} must be a whole number of {least} or more, not {value!r}"
-        for name, (value, least) in whole.items()
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least
+        f"{name} must be a whole number of {least.get(name, 0)} or more, not {value!r}"
+        for name, value in whole.items()
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least.get(name, 0)
     ]
     if not faults and sum(sizes.values()) > LAST_NUMBER:
         faults.append(f"train, validation and test together must be at most {LAST_NUMBER}: file names have six digits")
@@ -89,13 +90,9 @@ def _check(sizes: dict[str, int], seed: int, mislabelled: float, workers: int) -
 
 
 def _check_replaceable(folder: Path) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
+    if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; the look-alike of CelebA needs a folder of its own.")
-    if (folder / PROVENANCE).is_file():
-        return
-    if any(path.is_file() for path in folder.rglob("*")):
+    if not (folder / PROVENANCE).is_file() and any(path.is_file() for path in folder.rglob("*")):
         raise UserError(
             f"{folder} holds files and no {PROVENANCE}, so it was not written by this program and is left alone. "
             "Name an empty or new folder, or remove this one."
@@ -134,11 +131,8 @@ def _annotate(sizes: dict[str, int], seed: int, mislabelled: float) -> Annotatio
         numbers = annotation_numbers(seed, range(first, first + sizes[split]))
         parts.append(annotations(*numbers, split, mislabelled))
         first += sizes[split]
-    return Annotations(
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.strength for part in parts]),
-        np.concatenate([part.mislabelled for part in parts]),
-    )
+    names = [field.name for field in fields(Annotations)]
+    return Annotations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def _fill(

@@ -3,12 +3,8 @@
 import numpy as np
 
 from faceflip.data.synthetic import textures
-from faceflip.data.synthetic.canvas import Canvas, Mask, blob, curve, loop, moved, normals, polygon
-from faceflip.data.synthetic.face import MIDLINE, X0, Face, mix, rgb
-
-
-def _bald(face: Face) -> float:
-    return face.has["Bald"]
+from faceflip.data.synthetic.canvas import Canvas, Mask, between, blob, curve, loop, mirrored, moved, normals, polygon
+from faceflip.data.synthetic.face import MIDLINE, SIDES, X0, Face, mix, rgb
 
 
 def _volume(face: Face) -> float:
@@ -47,39 +43,30 @@ def _paint(canvas: Canvas, face: Face, mask: Mask, brightness: float, opacity: f
 
 def draw_back_hair(canvas: Canvas, face: Face) -> None:
     """Draw what falls behind neck and shoulders."""
-    if face.long_hair < 0.15 or _bald(face) > 0.5:
+    if face.long_hair < 0.15 or face.has["Bald"] > 0.5:
         return
     volume, width = _volume(face), face.half_width
-    end = mix(122, 232, face.long_hair)
+    end, beyond = mix(122, 232, face.long_hair), width + volume
     right = np.array(
-        [
-            (0, 40),
-            (width * 0.7, 50),
-            (width + volume, 84),
-            (width + volume + 3, 125),
-            (width + volume + 3, 165),
-            (width + volume + 5, max(end, 170)),
-        ]
+        [(0, 40), (0.7 * width, 50), (beyond, 84), (beyond + 3, 125), (beyond + 3, 165), (beyond + 5, end)]
     )
     right[:, 1] = np.minimum(right[:, 1], end)
-    line = curve(right, 14) + MIDLINE
-    line = _undulate(line, face, 1.6)
-    left = line[::-1] * (-1, 1) + 2 * MIDLINE
-    _paint(canvas, face, polygon(face.place(np.vstack([line, left]), -0.8), blur=0.4), 0.70)
+    outline = mirrored(_undulate(curve(right, 14), face, 1.6)) + MIDLINE
+    _paint(canvas, face, polygon(face.place(outline, -0.8), blur=0.4), 0.70)
 
 
 def _crown(face: Face) -> np.ndarray:
     """Return the outer edge of the hair from the left ear over the top to the right one."""
     width, volume, top = face.half_width, _volume(face), 47 - 1.5 * face.who.normal["skull"]
     right = [
-        (0.34 * width, top + 1.0 - volume),
-        (0.74 * width + 0.4 * volume, top + 10 - 0.7 * volume),
-        (0.97 * width + 0.8 * volume, 80),
-        (width + 0.75 * volume, 100),
         (width + 0.25 * volume, 120),
+        (width + 0.75 * volume, 100),
+        (0.97 * width + 0.8 * volume, 80),
+        (0.74 * width + 0.4 * volume, top + 10 - 0.7 * volume),
+        (0.34 * width, top + 1.0 - volume),
+        (0, top - volume),
     ]
-    points = np.array([*[(-x, y) for x, y in reversed(right)], (0, top - volume), *right])
-    return curve(points + MIDLINE, 10)
+    return curve(mirrored(right)[::-1] + MIDLINE, 10)
 
 
 def _hairline(face: Face) -> np.ndarray:
@@ -87,25 +74,23 @@ def _hairline(face: Face) -> np.ndarray:
     width, receding = face.half_width, face.has["Receding_Hairline"]
     base = 1.2 * face.who.normal["hairline"]
     part = (face.who.uniform["parting"] - 0.5) * 26 * (1 - face.has["Male"])
-    points = np.array(
-        [
-            (width - 2.5, 121),
-            (width - 5, 104),
-            (0.83 * width, mix(88, 80, receding)),
-            (0.64 * width, mix(76 + base, 58, receding)),
-            (0.42 * width, mix(70 + base, 51, receding)),
-            (0.16 * width, mix(68 + base, 62, receding)),
-            (0, mix(67 + base, 65, receding)),
-        ]
-    )
-    both = np.vstack([points, points[-2::-1] * (-1, 1)])
+    right = [
+        (width - 2.5, 121),
+        (width - 5, 104),
+        (0.83 * width, mix(88, 80, receding)),
+        (0.64 * width, mix(76 + base, 58, receding)),
+        (0.42 * width, mix(70 + base, 51, receding)),
+        (0.16 * width, mix(68 + base, 62, receding)),
+        (0, mix(67 + base, 65, receding)),
+    ]
+    both = mirrored(right)
     both[:, 0] += X0 + part * np.clip(1 - np.abs(both[:, 0]) / width, 0, 1)
     return curve(both, 4)
 
 
 def draw_front_hair(canvas: Canvas, face: Face) -> None:
     """Hair on the skull, side locks and bangs; the bald keep a fringe over the ears and a gleam on top."""
-    bald = _bald(face)
+    bald = face.has["Bald"]
     if bald < 0.98:
         crown = _undulate(_crown(face), face, 1.0)
         _paint(canvas, face, polygon(face.place(np.vstack([crown, _hairline(face)]), -0.3), blur=0.5), 1.0, 1 - bald)
@@ -115,7 +100,7 @@ def draw_front_hair(canvas: Canvas, face: Face) -> None:
         patch = np.array([(0.98, 92), (1.07, 100), (1.08, 116), (1.0, 124), (0.94, 112), (0.93, 98)])
         patches = face.both(loop(patch * (face.half_width, 1)), -0.5)
         _paint(canvas, face, polygon(*patches, blur=1.2), 0.9, 0.75 * bald)
-        gleam = face.place(np.array([[X0 - 8 * np.sign(face.who.normal["light_x"]), 60]]), 0.1)[0]
+        gleam = face.at(-8 * np.sign(face.who.normal["light_x"]), 60, 0.1)
         canvas.paint(blob(gleam, (17, 9)), rgb(255, 252, 246), 0.55 * bald)
     if face.has["Bangs"] > 0.02:
         _draw_bangs(canvas, face, 1 - bald)
@@ -124,14 +109,11 @@ def draw_front_hair(canvas: Canvas, face: Face) -> None:
 def _draw_locks(canvas: Canvas, face: Face, opacity: float) -> None:
     width, volume = face.half_width, _volume(face)
     end = mix(110, 226, face.long_hair)
-    for side in (-1, 1):
-        outer = np.array(
-            [(width + 0.6 * volume, 84), (width + volume + 2, 120), (width + volume + 2, 160), (width + volume, end)]
-        )
-        inner = np.array(
-            [(width - 1.0, end), (width - 2, 165), (width - 2.5, 140), (width - 3.5, 112), (width - 7, 88)]
-        )
-        outer[:, 1], inner[:, 1] = np.minimum(outer[:, 1], end), np.minimum(inner[:, 1], end)
+    beyond = width + volume
+    outer = np.array([(width + 0.6 * volume, 84), (beyond + 2, 120), (beyond + 2, 160), (beyond, end)])
+    inner = np.array([(width - 1.0, end), (width - 2, 165), (width - 2.5, 140), (width - 3.5, 112), (width - 7, 88)])
+    outer[:, 1], inner[:, 1] = np.minimum(outer[:, 1], end), np.minimum(inner[:, 1], end)
+    for side in SIDES:
         edges = [_undulate(curve(edge, 12) * (side, 1) + MIDLINE, face, 1.0) for edge in (outer, inner)]
         _paint(canvas, face, polygon(face.place(np.vstack(edges), -0.3), blur=0.5), 0.92, opacity)
 
@@ -142,8 +124,8 @@ def _draw_bangs(canvas: Canvas, face: Face, opacity: float) -> None:
     side_sweep = (face.who.uniform["parting"] - 0.5) * 10 * tips
     bottom = 71 + bangs * (25 + 4.0 * tips**2 + 0.6 * side_sweep)
     bottom[1::2] -= mix(3.2, 1.8, face.has["Straight_Hair"]) * bangs
-    top = np.array([(-0.9, 82), (-0.75, 66), (0, 56), (0.75, 66), (0.9, 82)])
-    fringe = np.vstack([curve(top, 4), np.stack([tips[::-1], bottom[::-1]], axis=1)]) * (width, 1) + MIDLINE
+    top = mirrored([(-0.9, 82), (-0.75, 66), (0, 56)])
+    fringe = between(curve(top, 4), np.column_stack([tips, bottom])) * (width, 1) + MIDLINE
     mask = polygon(face.place(fringe, 0.1), blur=0.6)
     shadow = polygon(face.place(moved(fringe, 0, 2.5), 0.1), blur=1.5)
     canvas.shade(shadow, mix(1, 0.78, bangs * opacity))

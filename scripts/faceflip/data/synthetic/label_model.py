@@ -46,18 +46,20 @@ class Statistics:
 
 def real_statistics() -> Statistics:
     """Read the statistics of the real CelebA that come with the package."""
-    data = files("faceflip.data.synthetic")
-    with (data / "prevalence.csv").open(newline="", encoding="ascii") as file:
-        rows = {row["attribute"]: row for row in csv.DictReader(file)}
-    columns = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
-    prevalence = {
-        split: np.array([float(rows[name][f"prevalence_pct_{column}"]) / 100 for name in ATTRIBUTES])
-        for split, column in columns.items()
-    }
-    with (data / "correlation_train.csv").open(newline="", encoding="ascii") as file:
-        rows = {row["attribute"]: row for row in csv.DictReader(file)}
-    correlation = np.array([[float(rows[one][other]) for other in ATTRIBUTES] for one in ATTRIBUTES])
-    return Statistics(prevalence, correlation)
+    prevalence, correlation = (_by_attribute(name) for name in ("prevalence.csv", "correlation_train.csv"))
+    columns = zip(SPLITS, ("train", "val", "test"), strict=True)
+    return Statistics(
+        {
+            split: np.array([float(prevalence[name][f"prevalence_pct_{column}"]) / 100 for name in ATTRIBUTES])
+            for split, column in columns
+        },
+        np.array([[float(correlation[one][other]) for other in ATTRIBUTES] for one in ATTRIBUTES]),
+    )
+
+
+def _by_attribute(table: str) -> dict[str, dict[str, str]]:
+    with (files("faceflip.data.synthetic") / table).open(newline="", encoding="ascii") as file:
+        return {row["attribute"]: row for row in csv.DictReader(file)}
 
 
 def _excess_joint_probability(first: np.ndarray, second: np.ndarray, correlation: np.ndarray) -> np.ndarray:

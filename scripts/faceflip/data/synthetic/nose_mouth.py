@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from faceflip.data.synthetic.canvas import Canvas, blob, curve, ellipse, moved, polygon, ribbon
-from faceflip.data.synthetic.face import X0, Face, hue, mix, rgb
+from faceflip.data.synthetic.canvas import Canvas, between, blob, curve, ellipse, moved, polygon, ribbon
+from faceflip.data.synthetic.face import SIDES, X0, Face, hue, mix, rgb
 
 _BARE = np.ones(3, dtype=np.float32)
 _ACROSS = -np.cos(np.linspace(0, np.pi, 19))  # closer together at the corners of the mouth
@@ -18,33 +18,27 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
     lit = 1 if normal["light_x"] < 0 else -1
     bridge = mix(3.6, 2.2, pointy) + 1.2 * big
 
-    flank = np.array([(bridge, 104), (bridge + 0.8, 118), (half * 0.7, tip - 8), (half, tip - 1)])
-    for side, line in zip((-1, 1), face.both(flank, 0.6), strict=True):
+    flank = [(bridge, 104), (bridge + 0.8, 118), (half * 0.7, tip - 8), (half, tip - 1)]
+    for side, line in zip(SIDES, face.both(flank, 0.6), strict=True):
         canvas.shade(polygon(ribbon(curve(line), 4.5), blur=1.5), 0.80 if side == lit else 0.90)
-    wing = ribbon(curve(np.array([(half * 0.85, tip - 7.5), (half + 1, tip - 2.5), (half * 0.75, tip + 1.8)])), 2.4)
+    wing = ribbon(curve([(half * 0.85, tip - 7.5), (half + 1, tip - 2.5), (half * 0.75, tip + 1.8)]), 2.4)
     canvas.shade(polygon(*face.both(wing, 0.8), blur=0.6), mix(0.68, 0.58, big))
     nostril = ellipse((half * 0.45, tip + 0.8), (2.2 + 1.3 * big - 0.7 * pointy, 1.5 + 0.5 * big), 14)
     canvas.shade(polygon(*face.both(nostril, 1.0), blur=0.6), rgb(0.36, 0.28, 0.28))
-    canvas.shade(blob(face.place(np.array([[X0, tip + 3.5]]), 0.8)[0], (half + 1, 3.2)), 0.80)
+    canvas.shade(blob(face.at(0, tip + 3.5, 0.8), (half + 1, 3.2)), 0.80)
     ridge = ribbon(np.array([(X0 - lit * 0.6, 106), (X0, 118), (X0, tip - 5)]), mix(3.6, 2.0, pointy))
-    canvas.paint(
-        polygon(face.place(ridge, 0.8), blur=0.9), mix(face.skin, rgb(255, 250, 242), 0.6), 0.30 + 0.35 * pointy
-    )
-    ball = face.place(np.array([[X0, tip - 3.5]]), 1.0)[0]
+    gleam = mix(face.skin, rgb(255, 250, 242), 0.6)
+    canvas.paint(polygon(face.place(ridge, 0.8), blur=0.9), gleam, 0.30 + 0.35 * pointy)
+    ball = face.at(0, tip - 3.5, 1.0)
     if big > 0.02:
         canvas.shade(blob(ball, (half * 0.95, 7)), mix(_BARE, rgb(1.02, 0.90, 0.88), big))
-        canvas.shade(
-            polygon(
-                face.place(ribbon(curve(np.array([(X0 - 5, tip), (X0, tip + 2), (X0 + 5, tip)])), 2), 1.0), blur=0.7
-            ),
-            mix(1, 0.7, big),
-        )
+        fold = ribbon(curve([(X0 - 5, tip), (X0, tip + 2), (X0 + 5, tip)]), 2)
+        canvas.shade(polygon(face.place(fold, 1.0), blur=0.7), mix(1, 0.7, big))
     if pointy > 0.02:
         point = np.array([(X0 - 4.2, tip - 1), (X0, tip + 4.2), (X0 + 4.2, tip - 1)])
         canvas.shade(polygon(face.place(ribbon(point, 1.8), 1.0), blur=0.5), mix(1, 0.58, pointy))
-    canvas.paint(
-        blob(moved(ball, 0, -1), mix(np.array([3.6, 3.2]), np.array([1.8, 3.6]), pointy)), rgb(255, 252, 248), 0.40
-    )
+    radii = mix(3.6, 1.8, pointy), mix(3.2, 3.6, pointy)
+    canvas.paint(blob(moved(ball, 0, -1), radii), rgb(255, 252, 248), 0.40)
 
 
 def draw_mouth(canvas: Canvas, face: Face) -> None:
@@ -68,36 +62,34 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
     lower = bottom + 5.4 * size * bow**1.8
 
     def edge(y: np.ndarray) -> np.ndarray:
-        return np.stack([X0 + half * x, y], axis=1)
+        return np.column_stack([X0 + half * x, y])
 
     natural = mix(face.skin * rgb(0.86, 0.62, 0.60), rgb(190, 105, 100), 0.25)
     painted = hue(0.93 + 0.09 * dice["lip_hue"], 0.82, 0.56 + 0.28 * (dice["lip_hue"] * 7 % 1))
     colour = mix(natural, painted, lipstick)
-    outer = np.vstack([edge(upper), edge(lower)[::-1]])
-    canvas.paint(
-        polygon(face.place(outer, 0.5), blur=mix(0.7, 0.35, lipstick)), colour * 0.92, mix(0.86, 1.0, lipstick)
-    )
-    canvas.paint(polygon(face.place(np.vstack([edge(bottom), edge(lower)[::-1]]), 0.5), blur=0.5), colour * 1.06, 0.7)
-    shine = face.place(np.array([[X0 - 3, (bottom[9] + lower[9]) / 2]]), 0.5)[0]
+    lips = polygon(face.place(between(edge(upper), edge(lower)), 0.5), blur=mix(0.7, 0.35, lipstick))
+    canvas.paint(lips, colour * 0.92, mix(0.86, 1.0, lipstick))
+    canvas.paint(polygon(face.place(between(edge(bottom), edge(lower)), 0.5), blur=0.5), colour * 1.06, 0.7)
+    shine = face.at(-3, (bottom[9] + lower[9]) / 2, 0.5)
     canvas.paint(blob(shine, (7, 1.8 * size)), rgb(255, 240, 238), 0.22 + 0.25 * lipstick)
     if gap > 0.4:
         _draw_gap(canvas, face, edge(top), edge(bottom), smile)
     else:
         canvas.shade(polygon(face.place(ribbon(edge(middle), 1.7), 0.5), blur=0.4), rgb(0.42, 0.36, 0.38))
-    for side in (-1, 1):
-        corner = face.place(np.array([[X0 + side * (half + 0.8), middle[0 if side < 0 else -1]]]), 0.4)[0]
+    for side in SIDES:
+        corner = face.at(side * (half + 0.8), middle[0 if side < 0 else -1], 0.4)
         canvas.shade(blob(corner, (3.2, 3.0)), mix(0.82, 0.66, smile))
     if smile > 0.02:
-        dimple = ribbon(curve(np.array([(half + 2, 142), (half + 4.8, 149), (half + 3.6, 156)])), 2.2)
+        dimple = ribbon(curve([(half + 2, 142), (half + 4.8, 149), (half + 3.6, 156)]), 2.2)
         canvas.shade(polygon(*face.both(dimple, 0.3), blur=0.8), mix(1, 0.74, smile))
-    canvas.shade(blob(face.place(np.array([[X0, lower[9] + 3.5]]), 0.4)[0], (9, 3)), 0.86)
+    canvas.shade(blob(face.at(0, lower[9] + 3.5, 0.4), (9, 3)), 0.86)
 
 
 def _draw_gap(canvas: Canvas, face: Face, top: np.ndarray, bottom: np.ndarray, smile: float) -> None:
-    inner = slice(2, -2)
-    gap = polygon(face.place(np.vstack([top[inner], bottom[inner][::-1]]), 0.5), blur=0.35)
+    top, bottom = top[2:-2], bottom[2:-2]
+    gap = polygon(face.place(between(top, bottom), 0.5), blur=0.35)
     canvas.paint(gap, rgb(66, 18, 22))
     # A smile shows the whole upper row of teeth, an open mouth only its edge.
-    rim = top[inner] + (bottom[inner] - top[inner]) * mix(0.34, 0.74, smile)
-    teeth = polygon(face.place(np.vstack([top[inner], rim[::-1]]), 0.5), blur=0.4)
+    rim = mix(top, bottom, mix(0.34, 0.74, smile))
+    teeth = polygon(face.place(between(top, rim), 0.5), blur=0.4)
     canvas.paint(teeth, rgb(246, 242, 234) - 14 * face.who.uniform["teeth"], 0.95)

@@ -4,11 +4,11 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from editor_schema import Schema, first_paragraph
 from faceflip import catalogue
 from faceflip.attacks.options import AttackOptions, AttackSettings, options_of
 from faceflip.registry import load
 from faceflip.workflow import products
-from faceflip.workflow.editor_schema import Schema, first_paragraph
 from faceflip.workflow.settings import Settings
 
 NAME = "NAME"

@@ -54,11 +54,7 @@ def decoders() -> dict[str, str]:
 
 
 def decode_into(image: "np.ndarray", data: bytes) -> None:
-    """Decode an aligned image.
-
-    Args:
-        image: Filled with the pixels: (218, 178, 3) uint8, RGB, contiguous.
-        data: Content of the file.
+    """Decode the content of a file into `image`: (218, 178, 3) uint8, RGB, contiguous.
 
     Raises:
         UnreadableError: The file is no JPEG or PNG, not RGB, not of CelebA's size, or cannot be decoded to its end.

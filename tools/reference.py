@@ -1,6 +1,6 @@
 """What is written from the declarations: the JSON schema of configurations, and the tables of docs/configuration.md.
 
-Run ``python -m faceflip.workflow.reference`` in the project's folder after changing an option, a registry, a table or a
+Run ``python tools/reference.py`` in the project's folder after changing an option, a registry, a table or a
 figure. With ``--check`` it writes nothing, names the files that are stale, and ends with status 1 if there are any.
 """
 
@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import reference_tables as tables
+from editor_schema import config_schema
 from faceflip.errors import UserError
 from faceflip.io.files import write_text
-from faceflip.workflow import reference_tables as tables
-from faceflip.workflow.editor_schema import config_schema
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 PAGE = Path("docs/configuration.md")
@@ -75,7 +75,7 @@ def stale(project: Path) -> dict[Path, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check the generated files; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m faceflip.workflow.reference", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python tools/reference.py", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; status 1 if a file is stale")
     check = parser.parse_args(arguments).check
     try:
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     for path, text in changed.items():
         if check:
-            print(f"{path} is stale: run python -m faceflip.workflow.reference", file=sys.stderr)
+            print(f"{path} is stale: run python tools/reference.py", file=sys.stderr)
         else:
             write_text(path, text)
             print(f"wrote {path}")

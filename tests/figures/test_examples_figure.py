@@ -1,4 +1,4 @@
-"""Figure 1, from the stores and the dataset that the workflow writes."""
+"""The figure of examples, from the stores and the dataset that the workflow writes."""
 
 import json
 
@@ -13,10 +13,10 @@ from faceflip.data import packed
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.figures.examples import caption, draw, draw_examples
 from faceflip.figures.make import make_figure
-from faceflip.figures.options import Options
 from faceflip.figures.style import drawing
+from faceflip.outcomes import Outcome
 from faceflip.store import StoreHeader, StoreWriter, write_joined_view
-from faceflip.store.panels import visible
+from faceflip.workflow.products import FIGURES
 
 HEIGHT, WIDTH = 27, 22
 FINGERPRINT = "ab" * 32
@@ -26,7 +26,7 @@ FINGERPRINT = "ab" * 32
 def inputs(eight, tmp_path_factory):
     """The specimen's attempts as stores; every perturbation tells by its first pixel which attempt it is of."""
     made, paths = eight
-    folder = tmp_path_factory.mktemp("figure1")
+    folder = tmp_path_factory.mktemp("examples")
     count = sum(made.run.images.values())
     dataset = folder / "celeba.h5"
     with h5py.File(dataset, "w") as file:
@@ -53,12 +53,12 @@ def inputs(eight, tmp_path_factory):
 
 def _write(path, part, network, attack, shard, first):
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = StoreHeader(network, "converged", attack, {}, {"any": "00"}, FINGERPRINT, 1, shard, first)
+    header = StoreHeader("paper", network, "converged", attack, {}, {"any": "00"}, FINGERPRINT, 1, shard, first)
     perturbation = np.ones((len(part), HEIGHT, WIDTH, 3), np.int16)
     perturbation[:, 0, 0] = [mark(*row) for row in part[["attribute", "image"]].itertuples(index=False)]
     columns = ("image", "file_name", "attribute", "label", "score_before", "score_after", "flipped", "epsilon", "steps")
     columns = {name: part[name].to_numpy() for name in (*columns, "gradient_passes", "forward_passes")}
-    codes = {"flipped": 0, "zero_gradient": 1, "max_epsilon": 2, "saturated": 3, "max_steps": 4}
+    codes = {outcome.label: int(outcome) for outcome in Outcome}
     with StoreWriter(path, header, len(part), (HEIGHT, WIDTH)) as writer:
         outcome = part["outcome"].map(codes).to_numpy()
         writer.write(np.arange(len(part)), perturbation=perturbation, outcome=outcome, **columns)
@@ -70,9 +70,9 @@ def mark(attribute: str, image: int) -> list[int]:
 
 def test_panels_show_the_chosen_attempts(eight, inputs):
     made, _ = eight
-    choices = choose_examples(made.attempts, made.transfers, made.run.threshold)
+    choices = choose_examples(made.attempts, made.transfers, made.run)
     with drawing():
-        figure = draw(inputs, made.run, Options())
+        figure = draw(inputs, made.run)
     by_letter = sorted(figure.subfigs, key=lambda panel: panel.get_suptitle())
     panels = [axes.images[0].get_array() for panel in by_letter for axes in panel.axes]
     examples = [choice.examples[row] for row in range(2) for choice in choices]
@@ -89,29 +89,36 @@ def test_panels_show_the_chosen_attempts(eight, inputs):
 
 def test_files_are_the_same_twice(eight, inputs, tmp_path):
     for folder in ("a", "b"):
-        outputs = {kind: tmp_path / folder / f"figure1.{kind}" for kind in ("pdf", "png")}
-        make_figure("figure1", inputs, eight[0].run, outputs, Options())
-    for kind in ("pdf", "png"):
-        assert (tmp_path / "a" / f"figure1.{kind}").read_bytes() == (tmp_path / "b" / f"figure1.{kind}").read_bytes()
-    assert Image.open(tmp_path / "a" / "figure1.png").width > 2000
+        outputs = {kind: tmp_path / folder / f"examples.{kind}" for kind in ("pdf", "png", "caption")}
+        make_figure(FIGURES["examples"], inputs, eight[0].run, outputs)
+    for kind in outputs:
+        assert (tmp_path / "a" / f"examples.{kind}").read_bytes() == (tmp_path / "b" / f"examples.{kind}").read_bytes()
+    assert Image.open(tmp_path / "a" / "examples.png").width > 2000
 
 
 def example(**changes) -> Example:
-    fields = {"network": "moon", "search": "line", "attribute": "Male", "image": 3, "file_name": "000004.jpg"}
+    fields = {
+        "network": "moon",
+        "attack": "ffa-line",
+        "search": "line",
+        "attribute": "Male",
+        "image": 3,
+        "file_name": "000004.jpg",
+    }
     fields |= {"present": True, "correct": True, "similarity": 0.98765, "others": ()}
     return Example(**(fields | changes))
 
 
 def test_captions():
-    assert caption(example()).splitlines()[:2] == [
+    assert caption(example(), joint=True).splitlines()[:2] == [
         "Male: present (right) → absent.   PASS 0.9877",
         "No other attribute changes.",
     ]
     many = tuple((name, number % 2 == 0) for number, name in enumerate(ATTRIBUTES[:7]))
-    text = " ".join(caption(example(others=many)).split())
+    text = " ".join(caption(example(others=many), joint=True).split())
     assert "Also: 5 o'Clock Shadow → present, Arched Eyebrows → absent" in text
     assert text.endswith("Bald → present, 2 more.")
-    natural = caption(example(network="euclidean", present=False, correct=False), "a remark")
+    natural = caption(example(network="euclidean", present=False, correct=False), remark="a remark")
     assert natural.splitlines()[:2] == ["Male: absent (wrong) → present.   PASS 0.9877", "(a remark)"]
 
 
@@ -122,17 +129,14 @@ def test_a_pass_below_one_is_not_shown_as_one():
     assert shown == ["0.9500", "0.99996", "0.9999996", "1.0000"]
 
 
-def test_ten_times_around_grey():
-    shown = visible(np.array([[[0, 1, -1], [12, 13, -13]]], np.int16))
-    assert shown.tolist() == [[[128, 138, 118], [248, 255, 0]]]
-
-
 def test_what_is_missing_is_said_and_nothing_is_cut(eight):
     """The longest captions, an example that only one search found, and a network without any."""
     long = example(network="euclidean", others=tuple((name, True) for name in ATTRIBUTES[18:26]))
     remark = "no misclassified image is adversarial by both searches"
-    none = Choice("moon", (None, None), "FFA with line search flipped no image of this network")
-    choices = (Choice("euclidean", (long, None), remark), none)
+    separate, joint = (eight[0].run.network(name) for name in ("euclidean", "moon"))
+    searches = ("line", "iterative")
+    none = Choice(joint, "ffa", searches, (None, None), "FFA with line search flipped no image of this network")
+    choices = (Choice(separate, "ffa", searches, (long, None), remark), none)
     pictures = {long: (np.full((218, 178, 3), 99, np.uint8), np.zeros((218, 178, 3), np.int16))}
     with drawing():
         figure = draw_examples(choices, pictures, eight[0].run)
