@@ -7,9 +7,9 @@ One core, the embedded network, the same images for everybody. All contenders of
 and so do the bare passes that efficiency is measured by; figures are medians over the rounds, with the fastest and
 slowest round beside them. Ratios are formed within a round, never between runs.
 
-The networks are those of a finished default run (`--run`, the folder of its results: dataset/celeba.h5,
-networks/{euclidean,softmax}/<attribute>/converged.pt, networks/moon/converged.pt), or else are trained first on drawn
-faces, about three minutes, and kept in `--prepared` for the next time.
+The networks are those of a finished default run (`--run`, the folder of its results: dataset/celeba.h5 and
+networks/*/*/converged.pt), or else are trained first on drawn faces, about three minutes, and kept in `--prepared` for
+the next time.
 
 With `--full` it is the paper's network and image size instead, on a GPU where there is one: a table for each batch
 size, with and without TF32, and what the paper's attacks would take. Every table is printed, and written, as soon as
@@ -35,26 +35,28 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests" / "attacks")]
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from attack_networks import balance  # noqa: E402
-from attack_reference import Setting, lockstep, one_by_one  # noqa: E402
+from lockstep import lockstep  # noqa: E402
 from machine import described, forget_peak, peak, wait  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 from torch import nn  # noqa: E402
 
-from faceflip.attacks import ATTACKS, AttackResult, attack  # noqa: E402
-from faceflip.data import celeba  # noqa: E402
+from faceflip.attacks import AttackResult, attack, plain  # noqa: E402
+from faceflip.catalogue import ATTACKS, find_direction  # noqa: E402
 from faceflip.data.packed import Dataset, open_dataset  # noqa: E402
 from faceflip.data.packing import pack_dataset  # noqa: E402
 from faceflip.data.synthetic import write_celeba  # noqa: E402
 from faceflip.errors import UserError  # noqa: E402
-from faceflip.networks import NetworkSpec, build  # noqa: E402
+from faceflip.io import paths  # noqa: E402
 from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
 from faceflip.networks.inference import scores, to_input  # noqa: E402
+from faceflip.networks.network import NetworkSpec, build  # noqa: E402
 from faceflip.runtime.device import computing_on  # noqa: E402
 from faceflip.runtime.progress import duration  # noqa: E402
-from faceflip.workflow.config import read_config  # noqa: E402
 from faceflip.workflow.estimate import Estimate  # noqa: E402
+from faceflip.workflow.settings import CONVERGED, Settings, read_config  # noqa: E402
 
-KINDS = ("euclidean", "softmax", "moon")
+NETWORKS = ("euclidean", "softmax", "moon")
+"""Of the embedded default, and of the paper's preset."""
 CPU = torch.device("cpu")
 BARE_PASSES = 32
 """Passes that a bare time is the mean of."""
@@ -65,33 +67,42 @@ FULL_BARE_PASSES = 4
 # Networks and images
 
 
-def prepare(folder: Path, attribute: str) -> None:
-    """Draw faces and train one network of each kind on them, as the embedded default does."""
-    from faceflip.stages.train import train_and_save
-    from faceflip.training.hyperparameters import TrainingOptions
+def place(folder: Path, path: str) -> Path:
+    """Return where a file of a run is, in the folder of its results."""
+    return folder / Path(path).relative_to(paths.RESULTS)
 
+
+def prepare(folder: Path, attribute: str) -> None:
+    """Draw faces and train one member of each network on them, as the embedded default does."""
+    from faceflip.stages.train import TrainedFiles, train_and_save
+
+    estimate = Estimate.of(Settings.of(read_config(ROOT)))
+    size = estimate.image_size
     with tempfile.TemporaryDirectory() as drawn:
-        write_celeba(Path(drawn) / "celeba", train=1600, validation=300, test=10, seed=2018)
-        pack_dataset(Path(drawn) / "celeba", folder / "dataset" / "celeba.h5", (56, 68))
-    options = TrainingOptions(batch_size=32, learning_rate=5e-4, max_epochs=6)
-    for kind in KINDS:
-        decided = celeba.ATTRIBUTES if kind == "moon" else (attribute,)
-        spec = NetworkSpec(kind, decided, (56, 68), width=0.125, input_scale=1 / 64, initialisation="msra")
-        converged = checkpoint(folder, kind, attribute)
-        files = [converged.with_name("epoch2.pt"), converged, converged.with_name("history.csv")]
-        train_and_save(dataset(folder), spec, options, 2018, torch.device("cpu"), *files)
+        write_celeba(Path(drawn) / "celeba", **estimate.images, seed=2018)
+        pack_dataset(Path(drawn) / "celeba", place(folder, paths.DATASET), size)
+    for name in NETWORKS:
+        planned = estimate.plan.networks[name]
+        member, settings = planned.member_of(attribute), planned.settings
+        spec = NetworkSpec(settings.loss, planned.attributes_of(member), size, settings.architecture)
+        converged = checkpoint(folder, name, attribute)
+        epochs = {epoch: converged.with_name(f"epoch{epoch}.pt") for epoch in settings.training.checkpoints}
+        files = TrainedFiles(converged, epochs, converged.with_name("history.csv"))
+        train_and_save(dataset(folder), name, member, spec, settings.training, 2018, CPU, files)
 
 
 def dataset(folder: Path) -> Dataset:
-    return open_dataset(folder / "dataset" / "celeba.h5")
+    return open_dataset(place(folder, paths.DATASET))
 
 
-def checkpoint(folder: Path, kind: str, attribute: str) -> Path:
-    return folder / "networks" / kind / ("" if kind == "moon" else attribute) / "converged.pt"
+def checkpoint(folder: Path, name: str, attribute: str) -> Path:
+    """Return the checkpoint of the member of a network that decides on an attribute."""
+    member = "all" if name == "moon" else attribute
+    return place(folder, paths.CHECKPOINT.of(network=name, member=member, checkpoint=CONVERGED))
 
 
-def network(folder: Path, kind: str, attribute: str) -> nn.Module:
-    loaded, _ = load_checkpoint(checkpoint(folder, kind, attribute))
+def network(folder: Path, name: str, attribute: str) -> nn.Module:
+    loaded, _ = load_checkpoint(checkpoint(folder, name, attribute))
     return loaded.eval().requires_grad_(False)
 
 
@@ -160,9 +171,9 @@ def bare(model: nn.Module, batch: torch.Tensor, backward: bool, repeats: int) ->
     return run
 
 
-def engine_contender(model: nn.Module, images: np.ndarray, kind: str, name: str, **options) -> Callable[[], dict]:
+def engine_contender(model: nn.Module, images: np.ndarray, name: str, **options) -> Callable[[], dict]:
     def run() -> dict:
-        result = attack(model, images, name, objective=kind, **options)
+        result = attack(model, images, name, objective=model.spec.loss, **options)
         return {
             "flipped": float(result.flipped.mean()),
             "gradients": int(result.gradient_passes.sum()),
@@ -177,27 +188,24 @@ def engine_contender(model: nn.Module, images: np.ndarray, kind: str, name: str,
 # Table 1: how full the passes are
 
 
-def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argparse.Namespace) -> list[list]:
+def efficiency(model: nn.Module, images: np.ndarray, network: str, arguments: argparse.Namespace) -> list[list]:
     """Compare the time of each attack with that of its passes alone, with a loop over images, and with lockstep."""
     rows, batch = [], torch.from_numpy(images[: arguments.batch]).permute(0, 3, 1, 2).float()
-    some = images[: arguments.loop_images]
-    options = {
-        "attribute": model.spec.attributes.index(arguments.attribute),
-        "max_steps": arguments.max_steps,
-    }
-    settings = [Setting(kind, margin=1e-5, **options) for _ in some]
-    for name in ATTACKS:
-        if kind == "moon" and name.startswith("fgs"):
+    some, attributes = images[: arguments.loop_images], model.spec.attributes
+    options = {"attribute": attributes.index(arguments.attribute), "max_steps": arguments.max_steps}
+    for name, entry in ATTACKS.items():
+        if len(attributes) > 1 and find_direction(entry.direction).whole_loss:
             continue  # FGS cannot pick one of MOON's attributes.
-        print(f"{kind}, {name}", file=sys.stderr, flush=True)
+        print(f"{network}, {name}", file=sys.stderr, flush=True)
+        of_plain = {"attack": name, "objective": model.spec.loss, "margin": 1e-5, **options}
         timed = take_turns(
             {
-                "engine": engine_contender(model, images, kind, name, batch_size=arguments.batch, **options),
+                "engine": engine_contender(model, images, name, batch_size=arguments.batch, **options),
                 "forward": bare(model, batch, False, BARE_PASSES),
                 "gradient": bare(model, batch, True, BARE_PASSES),
-                "some": engine_contender(model, some, kind, name, batch_size=arguments.batch, **options),
-                "loop": lambda name=name: {"n": len(one_by_one(model, some, name, settings))},
-                "lockstep": lambda name=name: {"n": len(lockstep(model, some, name, settings, arguments.batch))},
+                "some": engine_contender(model, some, name, batch_size=arguments.batch, **options),
+                "loop": lambda of=of_plain: {"n": len([plain.attack(model, image, **of) for image in some])},
+                "lockstep": lambda of=of_plain: {"n": len(lockstep(model, some, arguments.batch, **of))},
             },
             arguments.rounds,
         )
@@ -207,7 +215,7 @@ def efficiency(model: nn.Module, images: np.ndarray, kind: str, arguments: argpa
         count = len(images)
         rows.append(
             [
-                f"{kind} {name}",
+                f"{network} {name}",
                 f"{passes['flipped']:.0%}",
                 f"{passes['gradients'] / count:.2f}",
                 f"{passes['forwards'] / count:.2f} (at most {passes['most forwards']})",
@@ -320,9 +328,9 @@ def line_search(model: nn.Module, images: np.ndarray, arguments: argparse.Namesp
         options = {"batch_size": arguments.batch, "max_epsilon": largest}
         timed = take_turns(
             {
-                "faceflip fgs-line": engine_contender(model, images, "softmax", "fgs-line", **options),
+                "faceflip fgs-line": engine_contender(model, images, "fgs-line", **options),
                 "faceflip fgs-line, search: scan": engine_contender(
-                    model, images, "softmax", "fgs-line", search="scan", **options
+                    model, images, "fgs-line", search="scan", **options
                 ),
                 "ART FastGradientMethod, minimal": quiet(lambda largest=largest: peers.minimal(largest), peers),
             },
@@ -335,14 +343,14 @@ def line_search(model: nn.Module, images: np.ndarray, arguments: argparse.Namesp
 def iterative(model: nn.Module, images: np.ndarray, arguments: argparse.Namespace) -> list[list]:
     """Compare iterative FGS with three libraries', at the longest run needed and at the default cap."""
     rows, peers = [], Peers(model, images, arguments.batch)
-    ours = engine_contender(model, images, "softmax", "fgs-iterative", batch_size=arguments.batch)
+    ours = engine_contender(model, images, "fgs-iterative", batch_size=arguments.batch)
     longest = max(1, ours()["longest"])
     for steps in (longest, 100):
         print(f"iterative, {steps} steps", file=sys.stderr, flush=True)
         timed = take_turns(
             {
                 "faceflip fgs-iterative": engine_contender(
-                    model, images, "softmax", "fgs-iterative", batch_size=arguments.batch, max_steps=steps
+                    model, images, "fgs-iterative", batch_size=arguments.batch, max_steps=steps
                 ),
                 "ART BasicIterativeMethod": quiet(lambda steps=steps: peers.art(steps), peers),
                 "Foolbox LinfBasicIterativeAttack": quiet(lambda steps=steps: peers.foolbox(steps), peers),
@@ -452,7 +460,7 @@ def full(
     for mode in modes:
         model = torch.compile(network) if mode.compiled else network
         for name in ATTACKS:
-            options = {**estimate.config["attacks"][name], "batch_size": size}
+            options = {**estimate.plan.attacks[name].options, "batch_size": size}
             contenders[mode.name, name] = full_contender(model, images, name, mode, device, **options)
         for backward in (False, True):
             contenders[mode.name, backward] = in_mode(bare(model, batch, backward, FULL_BARE_PASSES), mode)
@@ -508,8 +516,9 @@ Efficiency is (forward passes x bare time of one + gradients x bare time of one)
 those of full batches with nothing around them, in the same round. Passes are counted as the plain algorithm needs
 them: padding, probes made ahead, and the passes that measure the network's rounding count as loss. The loop (batch
 of one) and the lockstep batch (images start together and wait for the slowest; same batch size) run the plain
-algorithm of the tests, NumPy around the same network, on the first {loop_images} images; their ratio is to the
-engine on those images. Steps of the iterative attacks are capped at {max_steps}.""",
+method of faceflip.attacks.plain, NumPy around the same network, on the first {loop_images} images; their ratio is to
+the engine on those images. Handing images over to the common pass takes a tenth of lockstep's time. Steps of the
+iterative attacks are capped at {max_steps}.""",
     "line": """\
 All take one gradient an image and the same direction. The line search doubles and bisects; ART tries every whole
 epsilon, for the whole batch, until the last image of the batch has flipped, so it also flips images that cross the
@@ -558,12 +567,12 @@ def embedded_tables(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     folder = arguments.run or arguments.prepared
-    if not all(checkpoint(folder, kind, arguments.attribute).exists() for kind in KINDS):
+    if not all(checkpoint(folder, name, arguments.attribute).exists() for name in NETWORKS):
         prepare(folder, arguments.attribute)
     data = dataset(folder)
     images = np.array(data.images[data.rows("train")[: arguments.images or 2000]])
     some = images[: arguments.peer_images]
-    models = {kind: network(folder, kind, arguments.attribute) for kind in KINDS}
+    models = {name: network(folder, name, arguments.attribute) for name in NETWORKS}
     tables = Tables(
         f"{len(images)} images of {images.shape[2]} x {images.shape[1]} ({len(some)} beside other libraries), "
         f"batch {arguments.batch}, {described(CPU)}; median (fastest-slowest) of {arguments.rounds} rounds.",
@@ -572,7 +581,7 @@ def embedded_tables(arguments: argparse.Namespace) -> None:
     )
     for name in arguments.tables:
         if name == "efficiency":
-            rows = [row for kind in arguments.kinds for row in efficiency(models[kind], images, kind, arguments)]
+            rows = [row for each in arguments.networks for row in efficiency(models[each], images, each, arguments)]
         else:
             rows = {"line": line_search, "iterative": iterative}[name](models["softmax"], some, arguments)
         tables.add(name, EFFICIENCY_HEADINGS if name == "efficiency" else PEER_HEADINGS, rows)
@@ -582,8 +591,8 @@ def embedded_tables(arguments: argparse.Namespace) -> None:
 def full_tables(arguments: argparse.Namespace) -> None:
     """Make the tables of the paper's network, one for each batch size."""
     config = read_config(ROOT, [ROOT / "workflow/presets/paper.yaml"])
-    config["network"]["width"] = arguments.width
-    estimate = Estimate.of(config)
+    config["architecture"] = {"width": arguments.width}
+    estimate = Estimate.of(Settings.of(config))
     images = drawn_faces(arguments.images or 1000)
     with computing_on(arguments.device, arguments.threads) as device:
         model = undecided(estimate.spec("euclidean"), images, device)
@@ -605,7 +614,8 @@ def full_tables(arguments: argparse.Namespace) -> None:
                 tables.tell(str(error).splitlines()[0])
             else:
                 tables.add(f"full, batch {size}", FULL_HEADINGS, rows)
-        tables.tell(FINE_PRINT["full"].format(width=arguments.width, attempts=estimate.attempts))
+        attempts = estimate.plan.attempts_of(estimate.plan.experiments[0])
+        tables.tell(FINE_PRINT["full"].format(width=arguments.width, attempts=attempts))
 
 
 def main() -> None:
@@ -620,7 +630,7 @@ def main() -> None:
     parser.add_argument("--attribute", default="Smiling")
     parser.add_argument("--run", type=Path, help="results of a finished default run to take networks and images from")
     parser.add_argument("--prepared", type=Path, default=Path(tempfile.gettempdir()) / "faceflip-benchmark")
-    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="networks of the first table")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS, help="of the first table")
     embedded = ["efficiency", "line", "iterative"]
     parser.add_argument("--tables", nargs="+", default=embedded, choices=embedded)
     parser.add_argument("--full", action="store_true", help="VGG-16 at full width on 178 x 218 pixels")

@@ -2,8 +2,8 @@
 
     python benchmarks/compare_with_0_1.py OLD/results NEW/results
 
-Both runs have the same configuration. Renamed paths, columns and values are translated; everything else must be equal:
-weights of every checkpoint, histories, samples, attempts and their perturbations, predictions, transfers, scans, tables.
+Both runs have the same configuration. Renamed paths, columns and values are translated; all else must be equal:
+weights of every checkpoint, histories, samples, attempts with perturbations, predictions, transfers, scans, tables.
 """
 
 import sys
@@ -48,7 +48,11 @@ def same(old: pd.DataFrame, new: pd.DataFrame, what: str, words: frozenset[str] 
         equal = np.array_equal(a, b, equal_nan=True) if numeric else list(map(str, a)) == list(map(str, b))
         if not equal and name not in words:
             rows = [k for k in range(len(a)) if str(a[k]) != str(b[k])]
-            fault(f"{what}.{name}: {len(rows)} rows, such as {a[rows[0]]!r} and {b[rows[0]]!r}" if rows else f"{what}.{name}")
+            fault(
+                f"{what}.{name}: {len(rows)} rows, such as {a[rows[0]]!r} and {b[rows[0]]!r}"
+                if rows
+                else f"{what}.{name}"
+            )
     more = [name for name in new if name not in old]
     print(f"same: {what}, {len(old)} rows, {len(old.columns)} columns" + (f"; new: {', '.join(more)}" if more else ""))
 

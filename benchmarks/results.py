@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 
 def write_inputs(folder: Path, sample: int, test: int) -> dict[str, Path]:
-    from faceflip.analysis.specimen import specimen
+    from specimen import specimen
 
     return specimen(sample=sample, test=test, dataset="celeba").write(folder)
 

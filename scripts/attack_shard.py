@@ -16,7 +16,15 @@ with job(snakemake) as run:
     with run.computing() as device:
         attack_shard(
             snakemake.output.store,
-            ShardOfAttempts(experiment, int(names.shard), params.first_attempt, parts, params.options, params.seed),
+            ShardOfAttempts(
+                experiment,
+                int(names.shard),
+                params.first_attempt,
+                parts,
+                params.options,
+                params.seed,
+                params.own_code,
+            ),
             dict(zip(params.members, run.files("checkpoints"), strict=True)),
             dataset,
             read_sample(snakemake.input.sample, dataset),

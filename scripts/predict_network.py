@@ -21,5 +21,6 @@ with job(snakemake) as run:
             device,
             params.batch_size,
             run.progress("predict", "images"),
+            params.own_code,
         )
     write_table(snakemake.output.predictions, predictions)

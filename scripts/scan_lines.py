@@ -12,6 +12,12 @@ with job(snakemake) as run:
     images = read_sample(snakemake.input.sample, dataset)[: snakemake.params.images]
     with run.computing() as device:
         scans = scan_shards(
-            run.files("stores"), run.files("checkpoints"), images, dataset, device, run.progress("scan", "shards")
+            run.files("stores"),
+            run.files("checkpoints"),
+            images,
+            dataset,
+            device,
+            run.progress("scan", "shards"),
+            snakemake.params.own_code,
         )
     write_table(snakemake.output.scans, scans)

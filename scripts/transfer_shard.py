@@ -17,5 +17,6 @@ with job(snakemake) as run:
             device=device,
             batch_size=snakemake.params.batch_size,
             progress=run.progress("transfer", "images"),
+            own_code=snakemake.params.own_code,
         )
     write_table(snakemake.output.transfers, transfers)

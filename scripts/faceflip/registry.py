@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -33,6 +33,25 @@ def own_files(references: Iterable[str | None]) -> list[str]:
     """Return the users' files among some references, each once, as they are written."""
     files = (own_file(reference) for reference in references if reference)
     return list(dict.fromkeys(str(file) for file in files if file))
+
+
+def require_allowed(references: Iterable[str | None], allowed: Collection[str] | None, path: Path | str) -> None:
+    """Refuse one's own code that a file names, because to use it is to run it: a file may come from anywhere.
+
+    Args:
+        references: Names in the file, of registries or references.
+        allowed: The references that the reader of the file names too; None allows any.
+        path: The file.
+
+    Raises:
+        UserError: A reference is not among the allowed ones.
+    """
+    foreign = [name for name in references if is_reference(name) and allowed is not None and name not in allowed]
+    if foreign:
+        raise UserError(
+            f"{path}: it names code of one's own, {', '.join(foreign)}, which would be run; if you trust the file, "
+            "name that code too: in the configuration, by --own-code on the command line, by own_code in Python"
+        )
 
 
 def label_of(name: str) -> str:

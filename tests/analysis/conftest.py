@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.analysis.specimen import Specimen, specimen
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.workflow.products import TABLES
+from specimen import Specimen, specimen
 
 SEPARATE = ("Bald", "Eyeglasses", "Male", "Smiling", "Young")
 MOON = ("5_o_Clock_Shadow", "Bald", "Big_Nose", "Eyeglasses", "Male", "No_Beard", "Smiling", "Young")

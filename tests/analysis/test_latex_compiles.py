@@ -27,7 +27,7 @@ DOCUMENT = r"""\documentclass{article}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from faceflip.analysis.specimen import specimen
+    from specimen import specimen
 
     folder = tmp_path_factory.mktemp("latex")
     made = specimen(seed=3, attributes=ATTRIBUTES[:3], sample=10, test=12)

@@ -12,9 +12,9 @@ import pytest
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.make import make_tables
-from faceflip.analysis.specimen import Specimen, every_attack, specimen
 from faceflip.workflow.products import TABLES
 from faceflip.workflow.versions import VERSIONS
+from specimen import Specimen, every_attack, specimen
 
 GOLDEN = Path(__file__).parent / "golden"
 SEPARATE = ("Goatee", "Male", "Smiling")

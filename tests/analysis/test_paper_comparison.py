@@ -7,7 +7,6 @@ import pytest
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.run import PAPER_PASS, RunDescription
-from faceflip.analysis.specimen import NETWORKS, every_attack, specimen
 from faceflip.analysis.tables import paper_comparison as module
 from faceflip.analysis.tables.correlation import correlation
 from faceflip.analysis.tables.paper_comparison import CELLS, TEXT, paper_comparison, paper_reference, sheets
@@ -16,6 +15,7 @@ from faceflip.analysis.tables.transferability import transferability
 from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.registry import load
 from faceflip.workflow.products import TABLES
+from specimen import NETWORKS, every_attack, specimen
 
 TINY = {"train": 5, "validation": 3, "test": 2}
 

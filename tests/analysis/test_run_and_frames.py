@@ -9,7 +9,6 @@ import pytest
 from faceflip.analysis.frames import in_order, read_attempts, read_csv, read_parquet, read_predictions, wide
 from faceflip.analysis.names import checkpoint_name, display_name, lead_method, method_name, ordered
 from faceflip.analysis.run import PAPER_PASS, RunDescription, describe
-from faceflip.analysis.specimen import specimen
 from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
@@ -17,6 +16,7 @@ from faceflip.similarity.definition import parameters
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, merged, read_config
+from specimen import specimen
 
 ASPECTS = ("data", "attributes", "network", "sample", "attacks", "similarity", "threshold")
 PROJECT = Path(__file__).parents[2]

@@ -122,7 +122,9 @@ def test_an_architecture_and_a_loss_from_training_to_attack(tmp_path):
     assert history[-1].loss < history[0].loss
 
     save_checkpoint(tmp_path / "x.pt", network, CheckpointInfo("mine", "all", 4, {}, {}, "5e" * 32))
-    loaded, _ = load_checkpoint(tmp_path / "x.pt", loss=own("Hinge"), attributes=ATTRIBUTES)
+    loaded, _ = load_checkpoint(
+        tmp_path / "x.pt", loss=own("Hinge"), attributes=ATTRIBUTES, own_code=[spec.loss, architecture.name]
+    )
     assert loaded.spec == spec
     assert all(torch.equal(*pair) for pair in zip(loaded.parameters(), network.parameters(), strict=True))
     found = attack(loaded, images, "ffa-line", np.arange(64) % 2, loaded.spec.loss)

@@ -1,5 +1,6 @@
-"""The page on extending does what it says: a folder of one's own, a line of configuration each, no edit of the package."""
+"""The page on extending does what it says: a folder of one's own, a line of configuration each, and no edit."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 import yaml
 from running import ROOT, Workflow
+
+from faceflip.errors import UserError
 
 PAGE = ROOT / "docs/extending.md"
 MICRO = ROOT / "tests/robustness/micro.yaml"
@@ -76,16 +79,13 @@ def test_the_plan_counts_the_jobs(run):
 
 
 def test_the_network_is_the_users(run):
-    import os
-
     from faceflip.networks.checkpoint import load_checkpoint
 
-    before = os.getcwd()
-    os.chdir(run.directory)  # references are seen from the run's folder
-    try:
-        network, info = load_checkpoint("results/networks/hinged/Smiling/converged.pt")
-    finally:
-        os.chdir(before)
+    path = "results/networks/hinged/Smiling/converged.pt"
+    with contextlib.chdir(run.directory):  # references are seen from the run's folder
+        network, info = load_checkpoint(path, own_code=["mine/hinge.py:Hinge", "mine/small.py:build"])
+        with pytest.raises(UserError, match=r"it names code of one's own, mine/small\.py:build, which would be run"):
+            load_checkpoint(path, own_code=["mine/hinge.py:Hinge"])
     assert (info.network, info.member, network.spec.loss) == ("hinged", "Smiling", "mine/hinge.py:Hinge")
     assert network.layers[0].out_channels == 6, "architecture.options reach the builder"
 

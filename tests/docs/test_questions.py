@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.analysis.specimen import specimen
+from specimen import specimen
 
 PAGE = Path(__file__).parents[2] / "docs/questions.md"
 SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -33,7 +33,6 @@ NETWORKS_BY_NAME = {
     "attacks/engine.py": "the loss of networks that the library's functions take unless they are told",
     "attacks/plain.py": "the method on one page, which takes losses by name",
     "analysis/run.py": "the roles that the paper's networks have",
-    "analysis/specimen.py": "a made-up run of the paper's networks",
     "analysis/tables/classification_error.py": "a column of the published errors",
     "analysis/tables/paper_comparison.py": "the paper's numbers, which are about them",
     "analysis/tables/statistics.py": "the paper's statements, which are about them",
@@ -178,7 +177,6 @@ def test_the_paper_s_networks_are_named_in_few_places():
 
 
 def test_the_library_imports_no_snakemake():
-    """But for running a job alone, and only when that is done."""
     importing = {
         name
         for name, path in FILES.items()
@@ -186,6 +184,4 @@ def test_the_library_imports_no_snakemake():
         if (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "snakemake")
         or (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "snakemake" for alias in node.names))
     }
-    assert importing == {"stages.alone"}
-    top = [node for node in tree(FILES["stages.alone"]).body if isinstance(node, ast.ImportFrom)]
-    assert not [node for node in top if node.module.startswith("snakemake")]
+    assert importing == set()

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from faceflip.analysis.make import make_tables
-from faceflip.analysis.specimen import EVERY_KIND, Specimen, specimen
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.workflow.products import TABLES
+from specimen import EVERY_KIND, Specimen, specimen
 
 EIGHT = ("5_o_Clock_Shadow", "Bald", "Eyeglasses", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Smiling", "Young")
 

@@ -17,11 +17,11 @@ from PIL import Image
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrix
-from faceflip.analysis.specimen import EVERY_KIND, specimen
 from faceflip.figures.make import caption, make_figure
 from faceflip.figures.style import COLUMN, DPI, MM, NOTE, PAGE, drawing, save
 from faceflip.registry import load
 from faceflip.workflow.products import FIGURES
+from specimen import EVERY_KIND, specimen
 
 DRAWN = [name for name in FIGURES if name != "examples"]
 IN_COLUMN = ("success_intervals", "pass_distribution", "epsilon_distribution")
@@ -206,6 +206,7 @@ def test_bars_are_the_success_rates(eight, figures):
     assert heights == pytest.approx(sorted(signed), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_what_no_page_holds_goes_on_below(prepared, tmp_path):
     """Six matrices of forty attributes are not legible on one page."""
     more = {"analysis": {"transfer": "all"}}

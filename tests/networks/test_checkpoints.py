@@ -50,7 +50,7 @@ def test_checkpoint_round_trip_and_same_bytes(tmp_path):
         ({"format": "faceflip-checkpoint", "version": 2, "network": []}, "does not hold what it should"),
         (
             {"format": "faceflip-checkpoint", "version": 3, "spec": small("mine.py:Mine").to_dict()},
-            r"its network cannot be built: mine\.py:Mine: no such file",
+            r"it names code of one's own, mine\.py:Mine, which would be run",
         ),
     ],
 )
@@ -117,6 +117,23 @@ def test_a_checkpoint_says_what_made_it(tmp_path):
 def test_a_missing_checkpoint(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         load_checkpoint(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("key", ["loss", "architecture"])
+@pytest.mark.parametrize("reference", ["own.py:Hidden", "subprocess:run"])
+def test_code_that_a_file_names_is_not_run(tmp_path, monkeypatch, key, reference):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text("from pathlib import Path\nPath('ran').touch()\nHidden = print\n")
+    save_checkpoint("x.pt", build(small(), seed=1), INFO)
+    content = torch.load("x.pt", weights_only=True)
+    if key == "loss":
+        content["spec"]["loss"] = reference
+    else:
+        content["spec"]["architecture"]["name"] = reference
+    torch.save(content, "x.pt")
+    with pytest.raises(UserError, match=f"x.pt: it names code of one's own, {reference}, which would be run; if you"):
+        load_checkpoint("x.pt")
+    assert not Path("ran").exists()
 
 
 OLD_ARCHITECTURE = ArchitectureOptions(

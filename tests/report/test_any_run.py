@@ -15,7 +15,6 @@ from faceflip.analysis.frames import read_csv
 from faceflip.analysis.html import sheets_of
 from faceflip.analysis.make import make_tables
 from faceflip.analysis.run import RunAttack
-from faceflip.analysis.specimen import EVERY_KIND, NETWORKS, Specimen, every_attack, specimen
 from faceflip.figures.examples import draw_examples
 from faceflip.figures.style import drawing
 from faceflip.registry import load
@@ -24,6 +23,7 @@ from faceflip.report.index import Item, index_page
 from faceflip.report.readme import facts, headlines, write_readme
 from faceflip.report.runtime import runtime, sheet
 from faceflip.workflow.products import FIGURES, TABLES
+from specimen import EVERY_KIND, NETWORKS, Specimen, every_attack, specimen
 
 BCE = {"loss": "bce"}
 SOFTMAX_ALL = {"loss": "softmax", "per": "all"}

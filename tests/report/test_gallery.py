@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from faceflip.analysis.specimen import specimen
 from faceflip.report.gallery import GAP, choose, strip
+from specimen import specimen
 
 ATTRIBUTES = ("Male", "Smiling")
 

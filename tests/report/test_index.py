@@ -5,10 +5,10 @@ import pytest
 
 from faceflip.analysis.html import sheets_of, table_page
 from faceflip.analysis.pages import Column, Sheet
-from faceflip.analysis.specimen import specimen
 from faceflip.report.gallery import choose
 from faceflip.report.index import Item, index_page
 from faceflip.workflow.products import FIGURES, TABLES
+from specimen import specimen
 
 ATTRIBUTES = ("5_o_Clock_Shadow", "Male")
 EMPTY = Sheet("Time", [Column("rule", align="l")], [])

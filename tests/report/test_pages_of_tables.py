@@ -5,8 +5,8 @@ from docutils.core import publish_parts
 
 from faceflip.analysis.html import sheets_of, table_page
 from faceflip.analysis.pages import Column, Heat, Sheet
-from faceflip.analysis.specimen import specimen
 from faceflip.workflow.products import FIGURES, PARTS, TABLES, Reading
+from specimen import specimen
 
 RUN = specimen(attributes=("Male",), moon_attributes=("Male",), sample=2, test=2).run
 SHEET = Sheet(

@@ -129,11 +129,12 @@ class Cluster:
 
 
 class Job:
-    """What squeue says of a job."""
+    """What squeue says of a job; `wildcards` are the values, with underscores between, of an array the first job's."""
 
     def __init__(self, number, comment, memory, limit, state):
         self.number, self.comment, self.state = number, comment, state
-        self.rule = comment.removeprefix("rule_").removeprefix("group_").partition("_wildcards_")[0]
+        rule, _, self.wildcards = comment.partition("_wildcards_")
+        self.rule = rule.removeprefix("rule_").removeprefix("group_")
         self.memory = float(memory.rstrip("MG")) * (1024 if memory.endswith("G") else 1)
         self.minutes = _minutes(limit)
 

@@ -29,15 +29,19 @@ def test_a_run_with_a_cancelled_job_and_a_killed_head(cluster, micro, tmp_path):
     command = ("--profile", PROFILE, "--slurm-status-command", "squeue")
     command += ("--slurm-init-seconds-before-status-checks", 2, "--latency-wait", 10)
 
-    def running(rule):
-        return [job for job in cluster.jobs() if job.rule == rule and job.state == "RUNNING"]
+    def running(rule, wildcards=""):
+        jobs = (job for job in cluster.jobs() if (job.rule, job.state) == (rule, "RUNNING"))
+        return [job for job in jobs if wildcards in ("", job.wildcards)]
+
+    def trained():
+        return running("train_network", "moon_all")
 
     run = Running(workflow, *command)
-    assert run.wait_until(lambda: running("train_network")), run.said
-    cancelled = running("train_network")[0]
+    assert run.wait_until(trained), run.said
+    cancelled = trained()[0]
     cluster.cancel(cancelled)
-    assert run.wait_until(lambda: [job for job in running("train_network") if job.number != cancelled.number]), run.said
-    second = next(job for job in running("train_network") if job.number != cancelled.number)
+    assert run.wait_until(lambda: [job for job in trained() if job.number != cancelled.number]), run.said
+    second = next(job for job in trained() if job.number != cancelled.number)
     assert (second.memory, second.minutes) == (2 * cancelled.memory, 2 * cancelled.minutes)
 
     assert run.wait_until(lambda: running("attack_shard")), run.said

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from running import ROOT, Workflow
 
-from faceflip.stages.alone import Run
-from faceflip.stages.alone import main as alone
+from run_alone import Run
+from run_alone import main as alone
 
 pytestmark = pytest.mark.workflow
 
@@ -34,7 +34,7 @@ def run(tmp_path_factory):
 
 def run_alone(folder, *arguments, configfiles=(), **options):
     """Run a job in a process of its own, because it takes the process's output for its log."""
-    command = [sys.executable, "-m", "faceflip.stages.alone", *arguments, "--configfile", "small.yaml", *configfiles]
+    command = [sys.executable, ROOT / "tools/run_alone.py", *arguments, "--configfile", "small.yaml", *configfiles]
     return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, **options)
 
 
@@ -161,7 +161,8 @@ def test_a_breakpoint_asks_on_the_terminal(tmp_path):
     """Although the job's output goes to its log."""
     program = f"""
 import os, sys
-from faceflip.stages import alone
+sys.path.insert(0, {str(ROOT / "tools")!r})
+import run_alone as alone
 from pathlib import Path
 alone.PROJECT = Path({str(tmp_path)!r})
 class Job: rule, output, log, wildcards = "stops", [], [{str(tmp_path / "log")!r}], []

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from snakemake.utils import update_config
 
+from faceflip.analysis.tables.classification_error import OTHERS
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.catalogue import LOSSES, find_attack
 from faceflip.data.celeba import ATTRIBUTES
@@ -18,7 +19,7 @@ from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import Declared
 from faceflip.workflow.plan import Plan
-from faceflip.workflow.settings import Settings, merged, read_config
+from faceflip.workflow.settings import OTHER_METHODS, Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
@@ -182,6 +183,21 @@ def test_null_removes_an_entry_and_its_experiments():
         ("attacks.ffa-line.search", "iterative", "attacks.ffa-line: search: iterative is no line search, as ffa-line"),
         ("attacks.mine", {"direction": "ffa"}, "attacks.mine: attack 'mine' also needs the option search"),
         ("attacks.mine", {"direction": "no.py:D", "search": "scan"}, "attacks.mine.direction: no.py: no such file"),
+        (
+            "attacks.ffa",
+            {"direction": "ffa", "search": "doubling"},
+            "attacks.ffa: tables call it ffa by line, as they do ffa-line; call it otherwise",
+        ),
+        (
+            "networks.facetracer",
+            {"loss": "bce"},
+            "networks.facetracer: tables have another method facetrac",
+        ),
+        (
+            "networks.moon_epoch2",
+            {"loss": "bce"},
+            "networks.moon_epoch2: tables have another method moon_epoch2; call it otherwise",
+        ),
         ("seed", "7", "seed: expected a whole number, found '7' (from the command line"),
         ("seed", True, "seed: expected a whole number, found True"),
         ("seed", 2**63, "seed: expected a number up to 9223372036854775807, found 9223372036854775808"),
@@ -255,6 +271,10 @@ def test_null_removes_an_entry_and_its_experiments():
 )
 def test_faults(path, value, message):
     assert message in fault_of(changed((path, value)))
+
+
+def test_methods_beside_networks_are_those_of_the_table():
+    assert set(OTHERS) == OTHER_METHODS
 
 
 def test_a_key_of_the_whole_that_is_no_text():

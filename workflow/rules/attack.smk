@@ -31,6 +31,7 @@ rule attack_shard:
         parts=lambda wildcards: [vars(part) for part in PLAN.parts(experiment_of(wildcards), wildcards.shard)],
         members=lambda wildcards: PLAN.members_of_shard(experiment_of(wildcards), wildcards.shard),
         first_attempt=lambda wildcards: PLAN.first_attempt(wildcards.shard),
+        own_code=lambda wildcards: network_of(wildcards).own_code,
         device=COMPUTE.device,
         compression=SETTINGS.store.compression,
     message:
@@ -116,6 +117,7 @@ rule transfer_shard:
     params:
         version=VERSIONS["transfer"],
         threshold=SETTINGS.analysis.threshold,
+        own_code=lambda wildcards: network_of(wildcards).own_code,
         batch_size=COMPUTE.batch_size,
         device=COMPUTE.device,
     message:
@@ -138,13 +140,7 @@ rule scan_lines:
             for network in dict.fromkeys(experiment.network for experiment in PLAN.scanned)
             for file in checkpoints_of(network, CONVERGED, PLAN.networks[network].members)
         ],
-        code=list(
-            dict.fromkeys(
-                file
-                for experiment in PLAN.scanned
-                for file in PLAN.networks[experiment.network].own_files + PLAN.attacks[experiment.attack].own_files
-            )
-        ),
+        code=own_files(PLAN.scanned_code),
     output:
         **RULES["scan_lines"].outputs,
     log:
@@ -161,6 +157,7 @@ rule scan_lines:
     params:
         version=VERSIONS["attack"],
         images=SETTINGS.analysis.scan_images,
+        own_code=PLAN.scanned_code,
         device=COMPUTE.device,
     message:
         "Repeating line searches on {params.images} images with every whole epsilon"

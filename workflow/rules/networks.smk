@@ -60,6 +60,7 @@ rule predict_network:
         samples=lambda wildcards: list(PLAN.samples_of(wildcards.network)),
         checkpoints=lambda wildcards: network_of(wildcards).checkpoints,
         attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        own_code=lambda wildcards: network_of(wildcards).own_code,
         batch_size=COMPUTE.batch_size,
         device=COMPUTE.device,
     message:

@@ -89,11 +89,6 @@ class RunNetwork:
         """The loss in words."""
         return find_loss(self.loss).title
 
-    @property
-    def two_logits(self) -> bool:
-        """Whether an attribute has two scores, absent and present."""
-        return self.loss == "softmax"
-
 
 @dataclass(frozen=True)
 class RunAttack:

@@ -36,6 +36,10 @@ def flip(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Of the attack, such as max_steps=40 or direction=FILE.py:CLASS."),
     ] = None,
+    own_code: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE.py:NAME", help="Loss or architecture of one's own that the checkpoint may name."),
+    ] = None,
     resize: Annotated[bool, typer.Option(help="Resize images to the network's size instead of refusing them.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write adversarial images as PNG.")
@@ -62,7 +66,7 @@ def flip(
     # Tells wrong names and values before anything is read, also names of other arguments of the library's `attack`.
     entry = AttackOptions.of(options).attack(attack)
     place = prepare(device, threads=1)
-    network, _ = load_checkpoint(checkpoint, place)
+    network, _ = load_checkpoint(checkpoint, place, own_code=own_code or ())
     known = network.spec.attributes
     attribute = _chosen(attribute, known, checkpoint)
     originals = _read_all(images, network.spec.image_size, resize)

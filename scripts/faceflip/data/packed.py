@@ -28,7 +28,7 @@ class Dataset:
         labels: (N, 40) int8 in {-1, +1}, columns in the order of `celeba.ATTRIBUTES`.
         split: (N,) uint8, index into `celeba.SPLITS`.
         file_names: (N,) str.
-        manifest: What `pack_dataset` returned.
+        manifest: See `pack_dataset`.
     """
 
     images: np.ndarray

@@ -35,9 +35,8 @@ class Reader(Protocol):
         """
 
     def origin(self) -> dict[str, Any]:
-        """Return what the manifest tells of where labels and images come from.
+        """Return what the manifest tells: `source` (a word for the kind of faces), `images_from`, `notes`, and more.
 
-        Keys are `source` (a word for the kind of faces), `images_from` (where the images were found), `notes` (lines on
-        what is unusual and no fault), and whatever else there is to tell. It is asked for before `table` and `files`,
-        so that files that are damaged as a whole are told first.
+        `notes` are lines on what is unusual and no fault. It is asked for before `table` and `files`, so that files
+        that are damaged as a whole are told first.
         """

@@ -82,7 +82,7 @@ def draw_examples(
 def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, pictures: dict) -> None:
     example, network = choice.examples[row], choice.network
     search = search_name(choice.searches[row])
-    kind = network.short if network.joint else "separate network"
+    kind = network.short if network.joint else f"separate network, {network.short}"
     title = f"({letter})  {method_name(choice.method)}, {search}, {kind}"
     panel.suptitle(title, x=0.01, ha="left", fontsize=SMALL + 1)
     if example is None:

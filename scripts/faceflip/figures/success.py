@@ -1,9 +1,10 @@
 """Adversarial success per attribute (Fig. 3), a panel for each search, the line search above.
 
-Bars above the line are shares of the correctly classified images (+) that an attack flips with a PASS of at least tau,
-bars below it shares of the misclassified ones (-). Attributes stand in the order of FGS+ with line search. Whiskers are
-Wilson 95 % intervals. A cross says that no image was there to attack, which is not a rate of zero. It would be
-surprising if FGS flipped more than FFA on the whole, or the iterative search less than the line search.
+Dark bars above the line are shares of the correctly classified images (+) that an attack flips with a PASS of at least
+tau, light bars below it shares of the misclassified ones (-). An M before an attack is for a network of all attributes.
+Attributes stand in the order of FGS+ with line search. Whiskers are Wilson 95 % intervals. A cross says that no image
+was there to attack, which is not a rate of zero. It would be surprising if FGS flipped more than FFA on the whole, or
+the iterative search less than the line search.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """Training curves: error on the training and validation splits after each epoch, a panel per attribute.
 
 Solid lines are validation errors, dotted ones training errors; a circle marks the converged checkpoint, the epoch with
-the lowest validation error from the early epoch on. A dotted line far below a solid one is a network that learned its
-training images by heart.
+the lowest validation error among those that may count as converged. A dotted line far below a solid one is a network
+that learned its training images by heart.
 """
 
 from collections.abc import Sequence

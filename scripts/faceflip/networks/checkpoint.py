@@ -1,7 +1,7 @@
 """Checkpoint files: weights, all that is needed to build the network again, and where it is from."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from faceflip.errors import UserError
 from faceflip.io.files import replacing
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
 from faceflip.networks.torch_file import read_torch_file
+from faceflip.registry import require_allowed
 
 FORMAT, VERSION = "faceflip-checkpoint", 3
 OLDER = {2: "0.1"}
@@ -64,6 +65,7 @@ def load_checkpoint(
     device: torch.device | str = "cpu",
     loss: str | None = None,
     attributes: Sequence[str] | None = None,
+    own_code: Collection[str] | None = (),
 ) -> tuple[AttributeNetwork, CheckpointInfo]:
     """Read a checkpoint and return its network, in evaluation mode on `device`, and what it says of itself.
 
@@ -72,6 +74,8 @@ def load_checkpoint(
         device: Where the network shall lie.
         loss: The loss that it is expected to be trained for; None accepts any.
         attributes: The attributes that it is expected to decide on, in this order; None accepts any.
+        own_code: The references to one's own code that it may name as loss and architecture; None accepts any. Loading
+            runs that code.
 
     Raises:
         UserError: The file is missing, damaged, not a checkpoint of this version, or of another network than expected.
@@ -88,17 +92,25 @@ def load_checkpoint(
     try:
         content = _upgraded(content) if version in OLDER else content
         spec = NetworkSpec.from_dict(content["spec"])
-        network = build(spec)
+        require_allowed([spec.loss, spec.architecture.name], own_code, path)
+        network = _built(path, spec)
         network.load_state_dict(content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
-    except UserError as error:  # such as code of one's own that is missing here
-        remedy = "run where the code that it names is or, if the workflow made the file, delete it and run again"
-        raise UserError(f"{path}: its network cannot be built: {error}; {remedy}") from error
+    except UserError:
+        raise
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
     _require(path, "a network of loss", spec.loss, loss)
     _require(path, "a network for", spec.attributes, attributes and tuple(attributes))
     return network.eval().to(device), info
+
+
+def _built(path: Path | str, spec: NetworkSpec) -> AttributeNetwork:
+    try:
+        return build(spec)
+    except UserError as error:  # such as code of one's own that is missing here
+        remedy = "run where the code that it names is or, if the workflow made the file, delete it and run again"
+        raise UserError(f"{path}: its network cannot be built: {error}; {remedy}") from error
 
 
 def _read(path: Path) -> Any:

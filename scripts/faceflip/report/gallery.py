@@ -84,7 +84,7 @@ def choose(attempts: "pd.DataFrame", run: RunDescription) -> list[Picture]:
         kind = "flipped" if correct else "corrected"
         pictures.append(
             Picture(
-                file=f"{network}-{attack}-{attribute}-{kind}.png",
+                file=f"{network}~{attack}~{attribute}~{kind}.png",  # names have no tilde
                 network=str(network),
                 attack=str(attack),
                 attribute=str(attribute),

@@ -92,8 +92,8 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
         options = network.training
         lines.append(
             f"Network {network.name}: {network.title}, {quantity(len(network.attributes), 'attribute')}; "
-            f"{options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, {options['min_epochs']} to "
-            f"{options['max_epochs']} epochs"
+            f"{options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
+            f"{options['min_epochs']} to {options['max_epochs']} epochs"
         )
     for name, options in run.attacks.items():
         lines.append(f"Attack {name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in options.items()))

@@ -1,6 +1,6 @@
 """One attack job: the attempts of one shard, from the checkpoints to the perturbation store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -31,6 +31,7 @@ class ShardOfAttempts:
         parts: For each attribute, a range of positions in the sample, and the member of the network that is attacked.
         options: Of the attack, with `batch_size`; see `faceflip.attacks.AttackOptions`.
         seed: Of the run, for the record.
+        own_code: References to code of one's own that checkpoints may name; see `load_checkpoint`.
     """
 
     experiment: Experiment
@@ -39,6 +40,7 @@ class ShardOfAttempts:
     parts: Sequence[Part]
     options: Mapping[str, Any]
     seed: int
+    own_code: Collection[str] = ()
 
     @property
     def attempts(self) -> int:
@@ -125,7 +127,7 @@ def _attack(
     report: ReportedProgress | bool,
 ) -> int:
     """Make the attempts against one member, write them from row `first` on, and return how many they were."""
-    network, _ = load_checkpoint(checkpoint, device)
+    network, _ = load_checkpoint(checkpoint, device, own_code=shard.own_code)
     known = network.spec.attributes
     for part in parts:
         if part.attribute not in known:

@@ -77,7 +77,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     where the error is the program's own.
 
     Args:
-        snakemake: The object that Snakemake hands to scripts, or one of `faceflip.stages.alone`.
+        snakemake: The object that Snakemake hands to scripts, or that of tools/run_alone.py.
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)

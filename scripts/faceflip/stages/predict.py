@@ -1,6 +1,6 @@
 """What the networks say of the test split and of the samples, as a tidy table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ def predict(
     device: torch.device,
     batch_size: int,
     progress: ProgressCallback | None = None,
+    own_code: Collection[str] = (),
 ) -> "pd.DataFrame":
     """Run the checkpoints of one network.
 
@@ -37,6 +38,7 @@ def predict(
         device: Where to compute.
         batch_size: Images a pass.
         progress: Called with (images done, images in all), of all checkpoints together.
+        own_code: References to code of one's own that checkpoints may name; see `load_checkpoint`.
 
     Returns:
         One row per checkpoint, split (``test`` or ``sample``), sample ("" for the test split), attribute and image:
@@ -52,7 +54,7 @@ def predict(
     more = counted(progress, len(checkpoints) * sum(map(len, parts.values())))
     tables = []
     for checkpoint, path in checkpoints.items():
-        loaded, _ = load_checkpoint(path, device, attributes=attributes)
+        loaded, _ = load_checkpoint(path, device, attributes=attributes, own_code=own_code)
         spec, objective = loaded.spec, loaded.objective
         for (split, sample), rows in parts.items():
             outputs = scores(loaded, dataset.images, rows, batch_size, more)

@@ -4,7 +4,7 @@ Rays are not monotone, so the doubling search may step over a section in which t
 does not, at the price of many more passes. On some images of the sample both are run and laid side by side.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.io.files import sha256
 from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.registry import require_allowed
 from faceflip.runtime.progress import ProgressCallback
 from faceflip.store import Store, open_store
 from faceflip.workflow.plan import ALL
@@ -44,6 +45,7 @@ def scan_shards(
     dataset: Dataset,
     device: torch.device,
     progress: ProgressCallback | None = None,
+    own_code: Collection[str] = (),
 ) -> "pd.DataFrame":
     """Repeat attempts of line searches by scan, with the same options and the same numerical margins.
 
@@ -56,6 +58,7 @@ def scan_shards(
         dataset: The packed dataset.
         device: Where to compute.
         progress: Called with (shards done, shards in all).
+        own_code: References to code of one's own that shards and checkpoints may name; see `load_checkpoint`.
 
     Returns:
         One row per attempt: network, checkpoint, attack, attribute, image, flipped and epsilon (as stored),
@@ -71,24 +74,30 @@ def scan_shards(
     for number, path in enumerate(paths):
         with open_store(path) as store:
             store.require_dataset(dataset.fingerprint)
-            tables += _scanned(store, files, images, dataset, device)
+            tables += _scanned(store, files, images, dataset, device, own_code)
         if progress:
             progress(number + 1, len(paths))
     return pd.concat(tables, ignore_index=True)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
 
 
 def _scanned(
-    store: Store, files: Mapping[str, Path], images: np.ndarray, dataset: Dataset, device: torch.device
+    store: Store,
+    files: Mapping[str, Path],
+    images: np.ndarray,
+    dataset: Dataset,
+    device: torch.device,
+    own_code: Collection[str],
 ) -> list["pd.DataFrame"]:
     """Return the table of a shard, a part for each member of the network."""
     header, attempts = store.header, store.attempts
+    require_allowed([header.parameters.get("direction")], own_code, store.path)
     wanted = np.flatnonzero(attempts["image"].isin(images))
     tables = []
     for member, rows in _by_member(wanted, attempts["attribute"].to_numpy(), header.checkpoint_sha256).items():
         digest = header.checkpoint_sha256[member]
         if digest not in files:
             raise UserError(f"{store.path}: no checkpoint of {member} is given with the digest {digest[:12]}...")
-        network, _ = load_checkpoint(files[digest], device)
+        network, _ = load_checkpoint(files[digest], device, own_code=own_code)
         table = attempts.iloc[rows].reset_index(drop=True)
         found = attack(
             network,

@@ -1,7 +1,7 @@
 """What adversarial images of one attribute do to the decisions on others: transferability and correlation."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ def transfer_shard(
     device: torch.device,
     batch_size: int,
     progress: ProgressCallback | None = None,
+    own_code: Collection[str] = (),
 ) -> "pd.DataFrame":
     """Show the adversarial images of a shard to the target networks.
 
@@ -45,6 +46,7 @@ def transfer_shard(
         device: Where to compute.
         batch_size: Images a pass.
         progress: Called with the numbers of images done and in all, each once for every target.
+        own_code: References to code of one's own that checkpoints may name; see `load_checkpoint`.
 
     Returns:
         One row an adversarial image and target attribute: network, checkpoint, attack, attribute (attacked), image,
@@ -67,7 +69,7 @@ def transfer_shard(
         tables = []
         with _spooled(store, dataset, rows, batch_size) as perturbed:
             for checkpoint in targets:
-                network, _ = load_checkpoint(checkpoint, device)
+                network, _ = load_checkpoint(checkpoint, device, own_code=own_code)
                 before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
                 after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size, more)
                 for column, target in enumerate(network.spec.attributes):

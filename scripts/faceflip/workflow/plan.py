@@ -30,7 +30,7 @@ from faceflip.catalogue import (
 )
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.io.paths import shard_name
-from faceflip.registry import own_files
+from faceflip.registry import is_reference, own_files
 from faceflip.workflow.products import FIGURES, TABLES, Product
 from faceflip.workflow.settings import (
     CONVERGED,
@@ -105,9 +105,14 @@ class PlannedNetwork:
         return checkpoint_names(self.settings.training)
 
     @cached_property
+    def own_code(self) -> list[str]:
+        """References to the user's code that its networks are built from."""
+        return [name for name in (self.settings.loss, self.settings.architecture.name) if is_reference(name)]
+
+    @cached_property
     def own_files(self) -> list[str]:
-        """The user's files that its networks are built from."""
-        return own_files([self.settings.loss, self.settings.architecture.name])
+        """The user's files among them."""
+        return own_files(self.own_code)
 
     def description(self) -> dict[str, Any]:
         """Return what tables and figures need to know of it, as plain values."""
@@ -149,9 +154,14 @@ class PlannedAttack:
         return parts_of(self.name, find_search(self.entry.search).kind)
 
     @cached_property
+    def own_code(self) -> list[str]:
+        """References to the user's code that it is made of."""
+        return [name for name in (self.entry.direction, self.entry.search) if is_reference(name)]
+
+    @cached_property
     def own_files(self) -> list[str]:
-        """The user's files that it is made of."""
-        return own_files([self.entry.direction, self.entry.search])
+        """The user's files among them."""
+        return own_files(self.own_code)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -311,6 +321,12 @@ class Plan:
             and (search := self.attacks[experiment.attack].entry.search) != "scan"
             and find_search(search).target == line
         )
+
+    @cached_property
+    def scanned_code(self) -> list[str]:
+        """References to the user's code that the repeated attempts need."""
+        of = [(self.networks[each.network], self.attacks[each.attack]) for each in self.scanned]
+        return list(dict.fromkeys(name for pair in of for each in pair for name in each.own_code))
 
     @cached_property
     def tables(self) -> dict[str, Product]:

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import FIELDS, Experiment
-from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss
+from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES, SPLITS
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.errors import UserError, did_you_mean
@@ -37,6 +37,8 @@ COLUMNS = {
     *(column for each in SIMILARITIES.values() for column in each.columns),
 }
 """Columns of the attempts that a similarity of one's own cannot take the name of."""
+OTHER_METHODS = {"trivial_train", "trivial_test", "facetracer", "lnets_anet", "moon_published"}
+"""What stands beside networks in the table of classification errors."""
 PRIMARY_SAMPLE = "paper"
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -313,6 +315,12 @@ class Settings(Declared):
             yield "samples: there is none; name one, such as paper: {images: 100}"
         if not self.networks:
             yield "networks: there is none; name one, such as moon: {loss: euclidean, per: all}"
+        methods: dict[str, str] = {}
+        for name, network in self.networks.items():
+            for checkpoint in checkpoint_names(network.training):
+                method = name if checkpoint == CONVERGED else f"{name}_{checkpoint}"
+                if method in OTHER_METHODS or methods.setdefault(method, name) != name:
+                    yield f"networks.{name}: tables have another method {method}; call it otherwise"
         titled: dict[str, str] = {}
         for name, network in self.networks.items():
             if network.title and titled.setdefault(network.title, name) != name:
@@ -331,12 +339,17 @@ class Settings(Declared):
             yield "attributes: the list is empty"
 
     def _faults_of_attacks(self) -> Iterator[str]:
+        called: dict[tuple[str, str], str] = {}
         for name, attack in self.attacks.items():
             try:
                 known = options_of(attack.attack(name))
             except UserError as error:
                 yield f"attacks.{name}: {str(error).removeprefix('option ')}"
                 continue
+            parts = parts_of(name, find_search(attack.attack(name).search).kind)
+            if called.setdefault(parts, name) != name:
+                words = f"{' by '.join(parts)}, as they do {called[parts]}"
+                yield f"attacks.{name}: tables call it {words}; call it otherwise"
             for key in attack.model_fields_set - known:
                 yield f"attacks.{name}.{key}: unknown key{did_you_mean(key, known)}"
 

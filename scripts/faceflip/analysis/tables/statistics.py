@@ -320,7 +320,7 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
         words = f"{attack}, {_at(network, checkpoint, run)}"
         name = f"{network}_{checkpoint}_{attack}"
         yield from _with_flips(f"fgs_away_{name}", "FGS points away from the boundary", words, part, away)
-    two_logits = [network.name for network in run.networks if network.two_logits]
+    two_logits = logits.loc[logits["logit_absent"].notna(), "network"].unique()
     ffa = parts[parts["network"].isin(two_logits) & (parts["method"] == "ffa")]
     keys = ["network", "checkpoint", "attribute", "image"]
     with_logits = ffa.astype(dict.fromkeys(keys[:3], "str")).merge(

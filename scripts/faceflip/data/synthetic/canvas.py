@@ -40,21 +40,27 @@ def loop(points: ArrayLike, steps: int = 6) -> np.ndarray:
     return _spline(len(points), steps, True) @ points
 
 
+@lru_cache(maxsize=16)
+def _circle(steps: int) -> np.ndarray:
+    angle = np.arange(steps) * (2 * np.pi / steps)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
 def ellipse(centre: ArrayLike, radii: tuple[float, float], steps: int = 24) -> np.ndarray:
     """Return an upright ellipse as a polygon."""
-    angle = np.arange(steps) * (2 * np.pi / steps)
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1) * radii + centre
+    return _circle(steps) * radii + centre
 
 
 def mirrored(half: ArrayLike) -> np.ndarray:
     """Return a line and, from its end backwards, its mirror image in x; an end on the midline is not doubled."""
-    image = np.asarray(half)[::-1] * (-1, 1)
-    return np.vstack([half, image[1:] if image[0, 0] == 0 else image])
+    half = np.asarray(half)
+    image = half[::-1] * (-1, 1)
+    return np.concatenate([half, image[1:] if half[-1, 0] == 0 else image])
 
 
 def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return the outline of what lies between two lines of the same direction."""
-    return np.vstack([one, other[::-1]])
+    return np.concatenate([one, other[::-1]])
 
 
 def moved(points: np.ndarray, right: float, down: float) -> np.ndarray:
@@ -71,11 +77,16 @@ def normals(line: np.ndarray) -> np.ndarray:
     return chord[:, ::-1] * (-1, 1)
 
 
+@lru_cache(maxsize=64)
+def _taper(count: int) -> np.ndarray:
+    return np.sqrt(np.sin(np.linspace(0.02, np.pi - 0.02, count)))[:, None]
+
+
 def ribbon(line: np.ndarray, width: float | np.ndarray, *, taper: bool = True) -> np.ndarray:
     """Return the outline of a stroke along `line`, `width` (one or n) pixels wide, with pointed ends if `taper`."""
     offset = normals(line) * (np.reshape(width, (-1, 1)) / 2)
     if taper:
-        offset *= np.sqrt(np.sin(np.linspace(0.02, np.pi - 0.02, len(line))))[:, None]
+        offset *= _taper(len(line))
     return between(line + offset, line - offset)
 
 
@@ -108,7 +119,7 @@ def _box(left: float, top: float, right: float, bottom: float) -> tuple[slice, s
 
 def polygon(*outlines: np.ndarray, blur: float = 0.0) -> Mask:
     """Return the antialiased inside of one or more outlines, its edge softened by a Gaussian of `blur` pixels."""
-    points = np.concatenate(outlines)
+    points = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     margin = 2 + 2.5 * blur
     rows, columns = box = _box(left - margin, top - margin, right + margin, bottom + margin)

@@ -93,12 +93,7 @@ _COMPLEXIONS = np.array([[238, 202, 176], [226, 184, 152], [206, 158, 122], [164
 
 @dataclass(frozen=True)
 class Face:
-    """A face ready to be drawn.
-
-    Attributes:
-        has: amount of each attribute, 0 (clearly absent) to 1 (clearly present).
-        who: identity and moment.
-    """
+    """A face ready to be drawn; it `has` of each attribute an amount, 0 (clearly absent) to 1 (clearly present)."""
 
     has: Mapping[str, float]
     who: Identity
@@ -167,7 +162,7 @@ class Face:
         with a turn of the head, what lies behind moves the other way.
         """
         turn_x, turn_y, matrix, centre = self.pose
-        return (points - (CENTRE - np.array([turn_x, turn_y]) * depth)) @ matrix + centre
+        return (points - (CENTRE[0] - turn_x * depth, CENTRE[1] - turn_y * depth)) @ matrix + centre
 
     def at(self, x: float, y: float, depth: float = 0.0) -> np.ndarray:
         """Place one point (2,), whose x is counted from the midline."""
@@ -175,7 +170,7 @@ class Face:
 
     def both(self, points: ArrayLike, depth: float = 0.0) -> list[np.ndarray]:
         """Place a thing that there is on both sides; its x is counted from the midline outwards."""
-        return [self.place(points * np.array((side, 1)) + MIDLINE, depth) for side in SIDES]
+        return [self.place(np.multiply(points, (side, 1)) + MIDLINE, depth) for side in SIDES]
 
     @cached_property
     def pose(self) -> tuple[float, float, np.ndarray, np.ndarray]:

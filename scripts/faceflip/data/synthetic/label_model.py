@@ -33,12 +33,7 @@ _DECIMALS = 6  # linear algebra differs in the last bits between machines and th
 
 @dataclass(frozen=True)
 class Statistics:
-    """Statistics of the real labels.
-
-    Attributes:
-        prevalence: share of faces with each attribute per split, arrays of shape (40,), 0 to 1.
-        correlation: phi coefficients of the training labels, shape (40, 40).
-    """
+    """Statistics of the real labels: shares per split (40,), and phi coefficients (40, 40) of the training labels."""
 
     prevalence: dict[str, np.ndarray]
     correlation: np.ndarray
@@ -169,11 +164,9 @@ def phi_coefficients(present: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Copula:
-    """The calibrated model.
+    """The calibrated model: latent values are `factor` (40, 40) @ normals, labels whether they are above thresholds.
 
-    Attributes:
-        factor: lower triangular (40, 40); latent values are `factor @ normals`.
-        thresholds: per split (40,); an attribute is present where the latent value is above.
+    There are thresholds (40,) for each split.
     """
 
     factor: np.ndarray

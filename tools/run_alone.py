@@ -24,7 +24,7 @@ from faceflip.workflow.jobs import Rule, Wildcards, rules_of
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, read_config
 
-PROJECT = Path(__file__).parents[3]
+PROJECT = Path(__file__).parents[1]
 SHOWN = 8
 """So many files or values are listed at most."""
 
@@ -194,7 +194,7 @@ def overview(rules: Mapping[str, Rule]) -> str:
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m faceflip.stages.alone", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tools/run_alone.py", description=__doc__)
     parser.add_argument("rule", nargs="?", help="without it, the rules are listed")
     parser.add_argument("wildcards", nargs="*", metavar="NAME=VALUE", help="those that tell the rule's jobs apart")
     parser.add_argument("--configfile", nargs="+", type=Path, default=[], metavar="FILE", help="as for snakemake")
@@ -221,10 +221,6 @@ def _main(options: argparse.Namespace) -> int:
     given = dict(word.partition("=")[::2] for word in options.wildcards)
     run = Run([file.absolute() for file in options.configfile], options.cores)
     below = options.output_directory and options.output_directory.absolute()
-    if not (PROJECT / "Snakefile").is_file():
-        raise UserError(
-            f"{PROJECT}: no Snakefile here; this needs the project's folder, not the installed package alone"
-        )
     if not options.directory.is_dir():
         raise UserError(f"{options.directory}: no such folder; name the one that the workflow runs in")
     os.chdir(options.directory)

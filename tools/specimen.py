@@ -213,7 +213,7 @@ def _predict(
     wrong = random.random(len(labels)) < error
     size = np.abs(np.where(wrong, random.normal(0, 0.35, len(labels)), random.normal(0.85, 0.25, len(labels)))) + 1e-3
     score = np.where(wrong, -labels, labels) * size
-    if not network.two_logits:
+    if network.loss != "softmax":
         return {"score": score, "logit_absent": np.nan, "logit_present": np.nan}
     shift = random.normal(0.5, 1.5, len(labels))
     absent, present = shift - 2 * score, shift + 2 * score
