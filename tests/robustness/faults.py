@@ -94,6 +94,11 @@ class Running:
             name for name, process in held.items() if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         }
 
+    def resume(self):
+        """Let go on what `hold` stopped."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.head.pid, signal.SIGCONT)
+
     def signal(self, number=signal.SIGKILL):
         """Send a signal to the whole group, as Ctrl-C in a terminal or the end of a session does, and wait.
 
@@ -101,7 +106,7 @@ class Running:
         """
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.head.pid, number)
-            os.killpg(self.head.pid, signal.SIGCONT)  # whom `hold` stopped would not see the signal otherwise
+        self.resume()  # whom `hold` stopped would not see the signal otherwise
         try:
             self.head.wait(60)
         except subprocess.TimeoutExpired:

@@ -55,6 +55,7 @@ predict = _job(
         "samples": ["paper"],
         "checkpoints": ["epoch2", "converged"],
         "attributes": ["Smiling"],
+        "own_code": [],
         "batch_size": 8,
         "device": "cpu",
     },
@@ -71,6 +72,7 @@ attack = _job(
         "parts": [{"attribute": "Smiling", "member": "Smiling", "start": 0, "stop": 3}],
         "members": ["Smiling"],
         "first_attempt": 0,
+        "own_code": [],
         "device": "cpu",
         "seed": CONFIG["seed"],
         "compression": "gzip",
@@ -136,7 +138,7 @@ def transfer_of(shard):
             "targets": [CHECKPOINT],
         },
         output={"transfers": paths.SHARD_TRANSFERS.of(**names)},
-        params={"threshold": 0.0, "batch_size": 8, "device": "cpu"},
+        params={"threshold": 0.0, "own_code": [], "batch_size": 8, "device": "cpu"},
         wildcards=names,
     )
 
@@ -145,7 +147,7 @@ scan = _job(
     "scan_lines",
     input={"dataset": DATASET, "sample": SAMPLE, "stores": [SHARD], "checkpoints": [CHECKPOINT]},
     output={"scans": paths.SCANS},
-    params={"images": 2, "device": "cpu"},
+    params={"images": 2, "own_code": [], "device": "cpu"},
 )
 
 

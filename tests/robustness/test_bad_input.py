@@ -283,6 +283,11 @@ CASES = [
     Case("unknown architecture", predict, ("did you mean vgg16?", AGAIN), CHECKPOINT, network_with(name="vgg17")),
     Case("unknown loss", predict, ("there is no loss 'hinge'", AGAIN), CHECKPOINT, network_with(loss="hinge")),
     Case("unknown key of the network", predict, ("unexpected keyword argument 'depth'", AGAIN), CHECKPOINT, network_with(depth=3)),
+    *(
+        Case(f"checkpoint that names code, {key}: {name}", run, (f"{CHECKPOINT}: it names code of one's own, exploding.py:X",), CHECKPOINT,
+             network_with(**{key: "exploding.py:X"}))
+        for key in ("loss", "name") for name, run in {"predict": predict, "attack": attack, "flip": flip_face()}.items()
+    ),
     Case("checkpoint of another attribute", attack, (CHECKPOINT, "Smiling"), CHECKPOINT, network_with(attributes=["Male"])),
     Case("flip by a file of one's own", faceflip("flip", ANNOTATIONS, "small.png"),
          (ANNOTATIONS, "not a readable checkpoint", "is the path right? If the workflow made it, delete it")),
@@ -375,6 +380,7 @@ def bench(micro, tmp_path_factory):
     """A copy of the finished run, in which each case puts back what it has changed."""
     folder = copy_of(micro, tmp_path_factory.mktemp("bad-input")).directory
     Image.new("RGB", (20, 20)).save(folder / "small.png")
+    (folder / "exploding.py").write_text("import os\n\nos.mkdir('exploded')\n")
     shutil.make_archive(folder / "faces", "zip", folder / "results/synthetic")
     return folder
 

@@ -111,13 +111,16 @@ def test_two_runs_in_one_directory(tmp_path):
     workflow = Workflow(tmp_path, [MICRO])
     target = "results/samples/paper.csv"
     first = Running(workflow, "--cores", 1, target)
-    assert first.wait_until(lambda: first.scripts())
-    said = workflow.said("--cores", 1, target, check=False)
+    assert first.wait_until(first.hold)
+    try:
+        said = workflow.said("--cores", 1, target, check=False)
+        workflow("--summary")
+        workflow("--dry-run")
+    finally:
+        first.resume()
     assert f"{tmp_path}: process {first.head.pid} on " in said
     assert "is at work here" in said
     assert "Traceback" not in said
-    workflow("--summary")
-    workflow("--dry-run")
     assert first.wait() == 0, first.said
 
 

@@ -286,3 +286,18 @@ def test_a_raised_stage_version(tiny, tmp_path, stage, rules, untouched):
 
 def test_a_copy_of_the_code_changes_nothing(tiny, tmp_path):
     assert tiny.with_copied_project(tmp_path).planned() == {}
+
+
+def test_jobs_take_the_library_beside_their_snakefile(tmp_path):
+    """Whichever is installed: a job of a copy stops at what the copy alone says."""
+    project, folder = tmp_path / "project", tmp_path / "run"
+    project.mkdir()
+    folder.mkdir()
+    copied = Workflow(folder).with_copied_project(project)
+    (project / "scripts/faceflip/workflow/preflight.py").write_text(
+        "from faceflip.errors import UserError\n\n\n"
+        "def require_networks(config):\n"
+        '    raise UserError("I am the copy")\n'
+    )
+    said = copied.said("--cores", 1, "results/samples/paper.csv", check=False)
+    assert "Error: I am the copy" in said, said
