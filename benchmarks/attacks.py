@@ -53,7 +53,7 @@ from faceflip.networks.network import NetworkSpec, build  # noqa: E402
 from faceflip.runtime.device import computing_on  # noqa: E402
 from faceflip.runtime.progress import duration  # noqa: E402
 from faceflip.workflow.estimate import Estimate  # noqa: E402
-from faceflip.workflow.settings import CONVERGED, Settings, read_config  # noqa: E402
+from faceflip.workflow.settings import CONVERGED, Settings, epoch_name, read_config  # noqa: E402
 
 NETWORKS = ("euclidean", "softmax", "moon")
 """Of the embedded default, and of the paper's preset."""
@@ -86,7 +86,7 @@ def prepare(folder: Path, attribute: str) -> None:
         member, settings = planned.member_of(attribute), planned.settings
         spec = NetworkSpec(settings.loss, planned.attributes_of(member), size, settings.architecture)
         converged = checkpoint(folder, name, attribute)
-        epochs = {epoch: converged.with_name(f"epoch{epoch}.pt") for epoch in settings.training.checkpoints}
+        epochs = {epoch: converged.with_name(f"{epoch_name(epoch)}.pt") for epoch in settings.training.checkpoints}
         files = TrainedFiles(converged, epochs, converged.with_name("history.csv"))
         train_and_save(dataset(folder), name, member, spec, settings.training, 2018, CPU, files)
 
