@@ -12,7 +12,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 # The library beside this file is meant, whichever is installed; also by the scripts, which are processes of their own.
 sys.path.insert(0, f"{workflow.basedir}/scripts")
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (sys.path[0], os.environ.get("PYTHONPATH"))))
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, (sys.path[0], os.getenv("PYTHONPATH")))))
 
 from faceflip.attempt import Experiment
 from faceflip.data.celeba import ATTRIBUTES, PROVENANCE

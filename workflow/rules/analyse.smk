@@ -6,11 +6,6 @@ TABLES = {name: asdict(product) for name, product in PLAN.tables.items()}
 FIGURES = {name: asdict(product) for name, product in PLAN.figures.items()}
 
 
-def more_of(product):
-    """What a product depends on beside its inputs, so that a change of one attack remakes nothing that does not."""
-    return {"attacks": ATTACK_OPTIONS} if product.options else {}
-
-
 rule make_table:
     input:
         unpack(lambda wildcards: inputs_of(PLAN.tables[wildcards.table], RULES)),

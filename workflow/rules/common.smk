@@ -34,3 +34,8 @@ def experiment_of(wildcards):
 def checkpoints_of(network, checkpoint, members):
     """The files of a network's checkpoints."""
     return [paths.CHECKPOINT.of(network=network, member=member, checkpoint=checkpoint) for member in members]
+
+
+def more_of(product):
+    """What a product depends on beside its inputs, so that a change of one attack remakes nothing that does not."""
+    return {"attacks": ATTACK_OPTIONS} if product.options else {}

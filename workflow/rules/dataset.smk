@@ -44,7 +44,7 @@ rule pack_dataset:
         runtime=by_attempt(120),
     params:
         version=VERSIONS["pack_dataset"],
-        folder=SETTINGS.dataset.celeba or paths.SYNTHETIC,
+        folder=lambda wildcards: SETTINGS.dataset.celeba or paths.SYNTHETIC,
         image_size=SETTINGS.dataset.image_size,
         leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
     message:
