@@ -1,5 +1,6 @@
 # Facial attributes: accuracy and adversarial robustness (Rozsa, Günther, Rudd, Boult 2018), from CelebA to every table and
 # figure. Configuration: config.yaml. How it hangs together: README.md and docs/.
+import gc
 import os
 import re
 import sys
@@ -28,6 +29,9 @@ from faceflip.workflow.migration import require_results_of_today
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.settings import CONVERGED, Settings
 from faceflip.workflow.versions import VERSIONS
+
+# What is imported stays to the end. The garbage collector need not look through it, which a short run feels.
+gc.freeze()
 
 
 configfile: f"{workflow.basedir}/config.yaml"

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("scripts", "tools")]
 
 
 def write_inputs(folder: Path, sample: int, test: int) -> dict[str, Path]:
