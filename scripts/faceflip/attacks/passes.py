@@ -1,9 +1,8 @@
 """Forward and gradient passes in fixed batch shapes.
 
-What a network answers for an image depends, in its last bits, on the shape of the batch that the image is in, because
-the shape decides how sums are split up. So every pass here has the shape of a full batch (of all images, if a run has
-fewer), padded where fewer are at hand; what else is in the batch then makes no difference. Where a smaller shape was
-seen to give the same bits as the full one, few images take that.
+The last bits of a network's scores of an image depend on the shape of its batch, which decides how sums are split up.
+So every pass here has the shape of a full batch (of all images, if a run has fewer), padded where fewer are at hand;
+what else is in the batch then makes no difference. Where a smaller shape was seen to give the same bits, it serves few.
 """
 
 import copy
@@ -35,10 +34,7 @@ OutputGradients = Callable[[Tensor, slice], Tensor]
 def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[tuple[nn.Module, torch.device]]:
     """Yield the network in evaluation mode with frozen parameters, and its device; leave it as it was found.
 
-    A network that is to run on another device than its own is copied there.
-
-    Raises:
-        UserError: There is no such device.
+    A network that is to run on another device than its own is copied there; raises `UserError` if there is none.
     """
     parameters = [*network.parameters(), *network.buffers()]
     own = parameters[0].device if parameters else torch.device("cpu")
@@ -49,8 +45,7 @@ def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
         network.eval()
-        for parameter in trainable:
-            parameter.requires_grad_(False)
+        network.requires_grad_(False)
         yield network, own
     finally:
         for parameter in trainable:
@@ -69,37 +64,32 @@ class _Sample:
     gradients: Tensor
 
 
+@dataclass(eq=False)
 class Passes:
     """The passes of one prepared network over images that lie in memory row by row.
 
     Images come and gradients go as (N, height * width * 3) with the channel fastest, which a convolution sees as
     channels_last without a copy. On a GPU that runs out of memory the shape is halved, once and for all.
+
+    Attributes:
+        size: Height and width of the images.
+        rows: Images in a full pass.
+        margin: How far past zero a decision value counts as flipped; None lets the first gradient pass measure it.
+        pixels: Pixel values of one image.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        objective: Objective,
-        device: torch.device,
-        size: tuple[int, int],
-        rows: int,
-        margin: float | None,
-    ) -> None:
-        """Prepare passes of `rows` images of `size` (height, width)."""
-        self.network = network
-        self.objective = objective
-        self.device = device
-        self.size = size
-        self.rows = rows
-        self.margin = margin
-        self._sample: _Sample | None = None
-        self._small: dict[bool, tuple[int, ...]] = {}
-        self._buffer = torch.zeros(rows, size[0] * size[1] * 3, device=device)
+    network: nn.Module
+    objective: Objective
+    device: torch.device
+    size: tuple[int, int]
+    rows: int
+    margin: float | None
 
-    @property
-    def pixels(self) -> int:
-        """Pixel values of one image."""
-        return self._buffer.shape[1]
+    def __post_init__(self) -> None:
+        self.pixels = self.size[0] * self.size[1] * 3
+        self._sample: _Sample | None = None
+        self._small: dict[bool, list[int]] = {}
+        self._buffer = torch.zeros(self.rows, self.pixels, device=self.device)
 
     def padded(self, count: int) -> int:
         """Return how many rows the forward passes over `count` images take together, padding included."""
@@ -118,19 +108,16 @@ class Passes:
 
         The first gradient pass of a run also keeps some of its images to measure rounding with, and settles the margin.
         """
-
-        def run(batch: Tensor, part: slice) -> tuple[Tensor, Tensor]:
-            return self._backward(batch, part, output_gradients)
-
-        scores, gradients = self._in_shapes(images, run, backward=True)
+        scores, gradients = self._in_shapes(
+            images, lambda batch, part: self._backward(batch, part, output_gradients), backward=True
+        )
         if self._sample is None:
             few = slice(0, min(len(images), SMALL[0]))
             kept = images[few].to(torch.float32, copy=True)
-            self._sample = _Sample(
-                kept, output_gradients(scores[few], few), scores[few].clone(), gradients[few].clone()
-            )
+            wanted = output_gradients(scores[few], few)
+            self._sample = _Sample(kept, wanted, scores[few].clone(), gradients[few].clone())
             if self.margin is None:
-                self.margin = HEADROOM * self._largest_difference(self._sample)
+                self.margin = HEADROOM * self._largest_difference()
         return scores, gradients
 
     def _backward(self, batch: Tensor, part: slice, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
@@ -151,15 +138,15 @@ class Passes:
             return self.rows
         if backward not in self._small:
             fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(self._sample.images)]
-            self._small[backward] = tuple(rows for rows in fitting if self._agrees(rows, backward, self._sample))
+            self._small[backward] = [rows for rows in fitting if self._agrees(rows, backward)]
         small = self._small[backward]
         if not small or count > self.rows - small[-1]:
             return self.rows
         return next((rows for rows in reversed(small) if rows >= count), small[0])
 
-    def _agrees(self, rows: int, backward: bool, sample: _Sample) -> bool:
+    def _agrees(self, rows: int, backward: bool) -> bool:
         """Return whether the sample's first images in a batch of this shape give the very same scores and gradients."""
-        part = slice(0, rows)
+        sample, part = self._sample, slice(0, rows)
         batch = self._nchw(sample.images[part])
         if not backward:
             with torch.inference_mode():
@@ -167,14 +154,14 @@ class Passes:
         scores, gradients = self._backward(batch, part, lambda _, part: sample.output_gradients[part])
         return torch.equal(scores, sample.scores[part]) and torch.equal(gradients, sample.gradients[part])
 
-    def _largest_difference(self, sample: _Sample) -> float:
+    def _largest_difference(self) -> float:
         """Return by how much decision values differ between shapes and layouts of a batch.
 
         The sample's images are pushed to the far end of their rays, where rounding is coarsest, and evaluated in this
         run's shape, one by one, and by seven in PyTorch's default memory layout.
         """
         few = slice(0, MEASURED)
-        ends = (sample.images[few] + 255 * sample.gradients[few].sign()).clamp_(0, 255)
+        ends = (self._sample.images[few] + 255 * self._sample.gradients[few].sign()).clamp_(0, 255)
         values = self.objective.decision_values(self.forward(ends))
         batch = self._nchw(ends)
         with torch.inference_mode():
@@ -214,9 +201,8 @@ class Passes:
 
     def _halve(self) -> None:
         if self.rows == 1:
-            raise UserError(
-                f"not even one image of {self.size[1]} x {self.size[0]} fits into the memory of {self.device}"
-            )
+            height, width = self.size
+            raise UserError(f"not even one image of {width} x {height} fits into the memory of {self.device}")
         self.rows //= 2
         self._buffer = self._buffer[: self.rows].clone()
         torch.cuda.empty_cache()
