@@ -73,9 +73,8 @@ def _choose(converged: pd.DataFrame, transfers: pd.DataFrame, run: RunDescriptio
     kind = "correctly classified" if network.joint else "misclassified"
     wanted = both["correct"] == network.joint
     everywhere = wanted & both[[f"adversarial_{search}" for search in attacks]].all(axis=1)
-    changes = (
-        transfers[(transfers["network"] == network.name) & transfers["changed"]] if network.joint else transfers[:0]
-    )
+    changes = transfers if network.joint else transfers[:0]
+    changes = changes[(changes["network"] == network.name) & changes["changed"]]
     changes = changes[changes["attribute"].astype("str") != changes["target"].astype("str")]
     unchanged = "no image changes other attributes by both searches" if network.joint else ""
     steps = [
