@@ -58,14 +58,15 @@ def iterate(
 
     `AttackResult.index` says which images a block holds. The order is the same every time. Memory is bounded by the
     options batch_size and block_size, not by the number of images. Until the iterator is exhausted or closed, the
-    network stays in evaluation mode with frozen parameters.
+    network stays in evaluation mode with frozen parameters. What is suspicious of it raises
+    `faceflip.errors.NetworkWarning` and stands in `AttackResult.warnings`.
 
     On NVIDIA GPUs PyTorch convolves with TF32 by default; `faceflip.runtime.device.prepare` turns that off, as every
     job of the workflow does.
 
     Args:
-        network: any module from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in evaluation
-            mode and left as it was.
+        network: any module or function from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in
+            evaluation mode and left as it was.
         images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
         attack: a name of `faceflip.catalogue.ATTACKS`, or any with the options direction and search.
         attribute: the attacked column of the decision values, one for all images or one each.
@@ -78,7 +79,8 @@ def iterate(
         **options: fields of `faceflip.attacks.AttackOptions`.
 
     Raises:
-        UserError: an argument or option is wrong, or does not go with the attack or the network.
+        UserError: an argument or option is wrong, or does not go with the attack or the network; or the network is no
+            function of the image, see `faceflip.attacks.preflight`.
     """
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
@@ -104,7 +106,7 @@ def attack(
     whole = None
     for block in iterate(network, images, *arguments, **options):
         if whole is None:
-            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin)
+            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin, block.warnings)
         whole.put(block.index, block)
     return AttackResult.blank(0, images.shape[1:3], 0.0) if whole is None else whole
 
@@ -150,7 +152,7 @@ def _blocks(
             ended = run.step()
             while len(ended):
                 if block is None:
-                    block, filled = AttackResult.blank(options.block_size, inputs.size, run.margin), 0
+                    block, filled = run.room(options.block_size), 0
                 some, ended = np.split(ended, [options.block_size - filled])
                 taken = run.take(some)
                 block.put(slice(filled, filled + len(taken)), taken)
@@ -181,16 +183,15 @@ class _Run:
         self.inputs = inputs
         # No more rows than images, up to the finest shape that a pass may have.
         self.rows = min(options.batch_size, -(-len(inputs) // SMALL[-1]) * SMALL[-1])
-        self.passes = Passes(network, objective, device, inputs.size, self.rows, options.margin)
+        self.passes = Passes(network, objective, device, inputs.size, self.rows)
         columns = int(inputs.attribute.max()) + 1
         self.slots = Slots(2 * self.rows, self.passes, direction, options, columns)
         self.search = search(self.slots)
         self.entered = 0
 
-    @property
-    def margin(self) -> float:
-        """What a decision value must be past zero to count as flipped; known after the first step."""
-        return self.passes.margin
+    def room(self, count: int) -> AttackResult:
+        """Return room for the results of `count` attempts; not before the first step."""
+        return AttackResult.blank(count, self.inputs.size, self.slots.margin, self.slots.findings.warnings)
 
     @torch.inference_mode(False)
     def step(self) -> np.ndarray:
@@ -249,7 +250,8 @@ class _Run:
             score_after=slots.after[rows],
             gradient_passes=slots.gradients[rows],
             forward_passes=slots.forwards[rows],
-            margin=self.margin,
+            margin=slots.margin,
+            warnings=slots.findings.warnings,
         )
 
 

@@ -128,6 +128,7 @@ class Method:
         self.whole = direction == "fgs"
         self.margin = options.margin or 0.0
         self.gradient_passes = self.forward_passes = 0
+        self.unsure = False
 
     # Scores and decisions
 
@@ -143,7 +144,13 @@ class Method:
         return float(own[1] - own[0] if self.objective == "softmax" else own[0])
 
     def flips(self, value: float) -> bool:
-        """Return whether an image of this decision value counts as flipped: past zero by the margin."""
+        """Return whether an image of this decision value counts as flipped: past zero by the margin.
+
+        A value that is not finite is no verdict.
+        """
+        if not np.isfinite(value):
+            self.unsure = True
+            return False
         return value <= -self.margin if self.decision > 0 else value > self.margin
 
     # Directions, as gradients with respect to the scores that are propagated back to the image
@@ -166,19 +173,19 @@ class Method:
         """Return t - f: FFA descends 1/2 ||t - f(x)||^2, eqs. (8) and (9) (the sign in eq. (9) is a slip).
 
         t is f, but zero for the score that carries the decision: the attribute's own, or the larger of its two logits.
-        Where an unrounded image has crossed zero and its rounded image has not, the score goes on, and not back.
+        Where an unrounded image has crossed zero and its rounded one has not, `onward` lets the score go on, not back.
         """
         current, softmax = self.options.ffa_target == "current", self.objective == "softmax"
-        crossed = current and decide(self.value(scores)) != self.decision
+        onward = current and self.options.ffa_crossed == "onward" and decide(self.value(scores)) != self.decision
         if softmax and self.options.ffa_objective == "margin":  # the decision value goes to zero, by both logits
             descent = np.zeros(len(scores))
-            descent[self.own] = (-self.decision if crossed else -self.value(scores)) * np.array([-1, 1])
+            descent[self.own] = (-self.decision if onward else -self.value(scores)) * np.array([-1, 1])
             return descent
         carrier = self.own.start + int(softmax and self.decision > 0)
         target = (scores if current else self.original).copy()
         target[carrier] = 0
         descent = target - scores
-        if crossed and not softmax:
+        if onward and not softmax:
             descent[carrier] = -self.decision
         return descent
 
@@ -212,8 +219,11 @@ class Method:
         wanted = (wanted / (np.abs(wanted).max() or 1)).astype(np.float32)
         (gradient,) = torch.autograd.grad(outputs, leaf, torch.from_numpy(wanted)[None])
         gradient = gradient.permute(0, 2, 3, 1).numpy().ravel()
+        value = self.value(scores)
+        if not np.isfinite(value + gradient.sum()):  # no verdict, and no direction
+            self.unsure, gradient = True, np.zeros_like(gradient)
         direction = np.sign(gradient) if self.whole else gradient / (np.abs(gradient).max() or 1)
-        return self.value(scores), direction, np.sign(self.value(wanted)) * np.abs(gradient).sum()
+        return value, direction, np.sign(self.value(wanted)) * np.abs(gradient).sum()
 
     # Searches
 
@@ -294,6 +304,8 @@ class Method:
         after: float = np.nan,
     ) -> Attempt:
         """Return what the attempt came to; where it flipped, with the perturbed image (P,)."""
+        if self.unsure and outcome != Outcome.FLIPPED:
+            outcome = Outcome.NOT_FINITE
         changes = np.zeros_like(self.image) if perturbed is None else perturbed - self.image
         return Attempt(
             perturbation=changes.astype(np.int16).reshape(self.shape),

@@ -1,6 +1,6 @@
 """What an attack returns."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class AttackResult:
         gradient_passes: (N,) int32, gradients taken for this attempt.
         forward_passes: (N,) int32, verdicts taken for this attempt by forward passes.
         margin: how far past zero a decision value had to be to count as flipped.
+        warnings: what was suspicious of the network, a sentence each.
     """
 
     index: np.ndarray
@@ -37,19 +38,21 @@ class AttackResult:
     gradient_passes: np.ndarray
     forward_passes: np.ndarray
     margin: float
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of attempts."""
         return len(self.index)
 
     @classmethod
-    def blank(cls, count: int, size: tuple[int, int], margin: float) -> "AttackResult":
+    def blank(cls, count: int, size: tuple[int, int], margin: float, warnings: tuple[str, ...] = ()) -> "AttackResult":
         """Make room for `count` attempts on images of `size` (height, width)."""
         found = {
             field.name: np.full(count, field.missing if field.missing != -1 else 0, field.dtype) for field in FOUND
         }
         perturbation = np.zeros((count, *size, 3), np.int16)
-        return cls(index=np.zeros(count, np.int64), perturbation=perturbation, **found, margin=margin)
+        index = np.zeros(count, np.int64)
+        return cls(index=index, perturbation=perturbation, **found, margin=margin, warnings=warnings)
 
     def found(self) -> dict[str, np.ndarray]:
         """Return what the attack found of each attempt, by the names of `faceflip.attempt.FOUND`."""
@@ -62,7 +65,7 @@ class AttackResult:
 
     def first(self, count: int) -> "AttackResult":
         """Return the first attempts."""
-        return AttackResult(**{column: getattr(self, column)[:count] for column in _COLUMNS}, margin=self.margin)
+        return replace(self, **{column: getattr(self, column)[:count] for column in _COLUMNS})
 
 
-_COLUMNS = tuple(field.name for field in fields(AttackResult) if field.name != "margin")
+_COLUMNS = tuple(field.name for field in fields(AttackResult) if field.name not in ("margin", "warnings"))
