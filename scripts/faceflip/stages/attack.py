@@ -160,5 +160,5 @@ def _attack(
             label=labels[block.index],
             **block.found(),
         )
-        writer.record_margin(member, block.margin)
+        writer.record_network(member, block.margin, block.warnings)
     return len(rows)

@@ -5,7 +5,7 @@ import functools
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,8 @@ class StoreHeader:
         first_attempt: number of this shard's first attempt in the experiment; 0 for a joined view.
         margins: how far past zero a decision value had to be to count as flipped, by the keys of `checkpoint_sha256`;
             each run of an attack measures it, hence empty for a joined view (and where it was not recorded).
+        warnings: what was suspicious of the attacked network, sentences by the keys of `checkpoint_sha256`; those of all
+            shards in a joined view.
     """
 
     sample: str
@@ -49,6 +51,7 @@ class StoreHeader:
     shard: int | None = 0
     first_attempt: int = 0
     margins: Mapping[str, float] = field(default_factory=dict)
+    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def experiment(self) -> Experiment:
@@ -84,8 +87,9 @@ class StoreHeader:
         }
         if self.shard is not None:
             attributes["shard"] = np.int64(self.shard)
-        if self.margins:
-            attributes["margins"] = canonical_json(self.margins)
+        for name in ("margins", "warnings"):
+            if getattr(self, name):
+                attributes[name] = canonical_json(getattr(self, name))
         return attributes
 
     @classmethod
@@ -97,7 +101,7 @@ class StoreHeader:
             **{name: json.loads(attributes[name]) for name in ("parameters", "checkpoint_sha256")},
             **{name: int(attributes[name]) for name in ("seed", "first_attempt")},
             shard=int(attributes["shard"]) if "shard" in attributes else None,
-            margins=json.loads(attributes.get("margins", "{}")),
+            **{name: json.loads(attributes.get(name, "{}")) for name in ("margins", "warnings")},
         )
 
 

@@ -162,12 +162,14 @@ class StoreWriter:
         if self._compressing is not None:
             self._compressing.result()
 
-    def record_margin(self, checkpoint: str, margin: float) -> None:
-        """Note how far past zero decision values had to be to count as flipped, which an attack only knows in the end.
+    def record_network(self, checkpoint: str, margin: float, warnings: Sequence[str] = ()) -> None:
+        """Note what an attack learnt of a network: its numerical margin, and what is suspicious of it.
 
         `checkpoint` is a key of the header's `checkpoint_sha256`.
         """
-        self.header = replace(self.header, margins={**self.header.margins, checkpoint: margin})
+        margins = {**self.header.margins, checkpoint: margin}
+        suspicious = {**self.header.warnings, **({checkpoint: list(warnings)} if warnings else {})}
+        self.header = replace(self.header, margins=margins, warnings=suspicious)
 
     def _checked(self, rows: np.ndarray, perturbation: np.ndarray, columns: dict[str, Any]) -> dict[str, np.ndarray]:
         """Return the given columns as arrays of the stored types; nothing of a faulty call is kept."""
