@@ -77,7 +77,7 @@ def prepare(folder: Path, attribute: str) -> None:
     from faceflip.stages.train import TrainedFiles, train_and_save
 
     estimate = Estimate.of(Settings.of(read_config(ROOT)))
-    size = estimate.image_size
+    size = estimate.settings.dataset.size
     with tempfile.TemporaryDirectory() as drawn:
         write_celeba(Path(drawn) / "celeba", **estimate.images, seed=2018)
         pack_dataset(Path(drawn) / "celeba", place(folder, paths.DATASET), size)

@@ -27,7 +27,7 @@ import numpy as np
 import simplejpeg
 
 from faceflip.data.celeba import ANNOTATIONS, HEIGHT, IMAGES, PARTITION, WIDTH
-from faceflip.data.celeba.image_folder import decoders
+from faceflip.data.celeba.decoding import decoders
 from faceflip.data.packing import pack_dataset
 from faceflip.data.synthetic.folder import attribute_text, draw_image, encode, file_name, partition_text
 

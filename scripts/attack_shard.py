@@ -4,7 +4,6 @@ from faceflip.stages.job import job
 
 with job(snakemake) as run:
     from faceflip.attempt import Experiment
-    from faceflip.data.packed import open_dataset
     from faceflip.data.sample import read_sample
     from faceflip.stages.attack import ShardOfAttempts, attack_shard
     from faceflip.workflow.plan import Part
@@ -12,22 +11,15 @@ with job(snakemake) as run:
     names, params = snakemake.wildcards, snakemake.params
     experiment = Experiment(names.sample, names.network, names.checkpoint, names.attack)
     parts = [Part(**part) for part in params.parts]
-    dataset = open_dataset(snakemake.input.dataset)
     with run.computing() as device:
         attack_shard(
             snakemake.output.store,
             ShardOfAttempts(
-                experiment,
-                int(names.shard),
-                params.first_attempt,
-                parts,
-                params.options,
-                params.seed,
-                params.own_code,
+                experiment, int(names.shard), params.first_attempt, parts, params.options, params.seed, params.own_code
             ),
             dict(zip(params.members, run.files("checkpoints"), strict=True)),
-            dataset,
-            read_sample(snakemake.input.sample, dataset),
+            run.dataset,
+            read_sample(snakemake.input.sample, run.dataset),
             device,
             params.compression,
             run.progress("attack", "attempts"),

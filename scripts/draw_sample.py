@@ -2,10 +2,9 @@
 
 from faceflip.stages.job import job
 
-with job(snakemake):
-    from faceflip.data.packed import open_dataset
+with job(snakemake) as run:
     from faceflip.data.sample import draw_sample, write_sample
 
     name, params = snakemake.wildcards.sample, snakemake.params
-    sample = draw_sample(open_dataset(snakemake.input.dataset), name, params.split, params.images, params.seed)
+    sample = draw_sample(run.dataset, name, params.split, params.images, params.seed)
     write_sample(snakemake.output.sample, sample)

@@ -1,10 +1,13 @@
-"""Link the tables and figures by the names that the paper has for them."""
+"""Link the tables and figures by the paper's own names, such as ``table1.csv`` to ``../tables/flippability.csv``."""
 
 from faceflip.stages.job import job
 
 with job(snakemake) as run:
+    from os.path import relpath
     from pathlib import Path
 
-    from faceflip.report.paper_names import link_paper_names
-
-    link_paper_names(Path(snakemake.output.folder), snakemake.params.names, run.files("files"))
+    folder = Path(snakemake.output.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, file in zip(snakemake.params.names, run.files("files"), strict=True):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(relpath(file, folder))

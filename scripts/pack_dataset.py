@@ -6,7 +6,8 @@ with job(snakemake) as run:
     import sys
     from pathlib import Path
 
-    from faceflip.data.packed import count_labels, open_dataset
+    from faceflip.data.celeba.labels import count_labels
+    from faceflip.data.packed import open_dataset
     from faceflip.data.packing import pack_dataset, write_manifest
     from faceflip.io.files import replacing
     from faceflip.workflow.preflight import require_networks
@@ -25,5 +26,6 @@ with job(snakemake) as run:
     for note in manifest["notes"]:
         print(f"Note: {note}", file=sys.stderr)
     write_manifest(Path(snakemake.output.manifest), manifest)
+    dataset = open_dataset(snakemake.output.dataset)
     with replacing(snakemake.output.labels) as path:
-        count_labels(open_dataset(snakemake.output.dataset)).to_csv(path, index=False, lineterminator="\n")
+        count_labels(dataset.labels, dataset.split).to_csv(path, index=False, lineterminator="\n")

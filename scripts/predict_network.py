@@ -3,18 +3,16 @@
 from faceflip.stages.job import job
 
 with job(snakemake) as run:
-    from faceflip.data.packed import open_dataset
     from faceflip.data.sample import read_sample
     from faceflip.io.tables import write_table
     from faceflip.stages.predict import predict
 
     params = snakemake.params
-    dataset = open_dataset(snakemake.input.dataset)
     samples = zip(params.samples, run.files("samples"), strict=True)
     with run.computing() as device:
         predictions = predict(
-            dataset,
-            {name: read_sample(file, dataset) for name, file in samples},
+            run.dataset,
+            {name: read_sample(file, run.dataset) for name, file in samples},
             dict(zip(params.checkpoints, run.files("checkpoints"), strict=True)),
             snakemake.wildcards.network,
             params.attributes,

@@ -3,19 +3,17 @@
 from faceflip.stages.job import job
 
 with job(snakemake) as run:
-    from faceflip.data.packed import open_dataset
     from faceflip.data.sample import read_sample
     from faceflip.io.tables import write_table
     from faceflip.stages.scan import scan_shards
 
-    dataset = open_dataset(snakemake.input.dataset)
-    images = read_sample(snakemake.input.sample, dataset)[: snakemake.params.images]
+    images = read_sample(snakemake.input.sample, run.dataset)[: snakemake.params.images]
     with run.computing() as device:
         scans = scan_shards(
             run.files("stores"),
             run.files("checkpoints"),
             images,
-            dataset,
+            run.dataset,
             device,
             run.progress("scan", "shards"),
             snakemake.params.own_code,

@@ -3,15 +3,15 @@
 from faceflip.stages.job import job
 
 with job(snakemake) as run:
-    from faceflip.data.packed import open_dataset
     from faceflip.io.tables import write_table
+    from faceflip.runtime.device import accelerator
     from faceflip.stages.score import score_shard
 
     params = snakemake.params
-    with run.accelerator("cpu" if params.engine == "cpu" else params.device) as gpu:
+    with accelerator("cpu" if params.engine == "cpu" else params.device, run.compute.jobs_per_gpu) as gpu:
         scores = score_shard(
             snakemake.input.store,
-            open_dataset(snakemake.input.dataset),
+            run.dataset,
             color=params.color,
             engine=params.engine,
             threads=snakemake.threads,

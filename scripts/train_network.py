@@ -5,7 +5,6 @@ from faceflip.stages.job import job
 with job(snakemake) as run:
     from pathlib import Path
 
-    from faceflip.data.packed import open_dataset
     from faceflip.networks.architecture import ArchitectureOptions
     from faceflip.networks.network import NetworkSpec
     from faceflip.stages.train import TrainedFiles, train_and_save
@@ -13,15 +12,14 @@ with job(snakemake) as run:
     from faceflip.workflow.settings import epoch_name
 
     names, params, output = snakemake.wildcards, snakemake.params, snakemake.output
-    dataset = open_dataset(snakemake.input.dataset)
     options = TrainingOptions(**params.training)
     architecture = ArchitectureOptions(**params.architecture)
     with run.computing(options.tf32, deterministic=True) as device:
         train_and_save(
-            dataset,
+            run.dataset,
             names.network,
             names.member,
-            NetworkSpec(params.loss, tuple(params.attributes), dataset.image_size, architecture),
+            NetworkSpec(params.loss, tuple(params.attributes), run.dataset.image_size, architecture),
             options,
             params.seed,
             device,

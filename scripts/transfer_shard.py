@@ -3,7 +3,6 @@
 from faceflip.stages.job import job
 
 with job(snakemake) as run:
-    from faceflip.data.packed import open_dataset
     from faceflip.io.tables import write_table
     from faceflip.stages.transfer import transfer_shard
 
@@ -12,7 +11,7 @@ with job(snakemake) as run:
             snakemake.input.store,
             snakemake.input.scores,
             run.files("targets"),
-            open_dataset(snakemake.input.dataset),
+            run.dataset,
             threshold=snakemake.params.threshold,
             device=device,
             batch_size=snakemake.params.batch_size,

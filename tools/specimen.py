@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import PREDICTIONS
+from faceflip.analysis.make import make_table
 from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork, describe
 from faceflip.catalogue import ATTACKS as KNOWN_ATTACKS
 from faceflip.catalogue import ITERATIVE, LINE, find_direction, find_search
@@ -21,6 +21,7 @@ from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.outcomes import Outcome
 from faceflip.stages.collect import COLUMNS
 from faceflip.workflow.plan import ALL, Plan
+from faceflip.workflow.products import Product
 from faceflip.workflow.settings import PRIMARY_SAMPLE, Settings, merged
 
 NETWORKS = {
@@ -36,6 +37,10 @@ EVERY_KIND = {
     "bce-all": {"loss": "bce", "per": ALL},
 }
 """A network of each loss for one attribute, and one for all."""
+
+PREDICTIONS = ["network", "checkpoint", "attribute", "split", "sample", "image", "label", "score"]
+PREDICTIONS += ["logit_absent", "logit_present"]
+"""The columns of the predictions table."""
 
 Attacks = Mapping[tuple[str, str], Sequence[str]]
 """Names of attacks by network and checkpoint."""
@@ -87,6 +92,30 @@ class Specimen:
             path.parent.mkdir(parents=True, exist_ok=True)
             history.to_csv(path, index=False)
         return paths | {"histories": list(histories)}
+
+
+def make_tables(
+    products: Mapping[str, Product],
+    inputs: Mapping[str, Path | Sequence[Path]],
+    run: RunDescription,
+    folder: Path,
+    intervals: bool = True,
+) -> dict[str, dict[str, Path]]:
+    """Make tables, each from those before it, and return the paths of their files, ``TABLE.KIND``, by table and kind.
+
+    Args:
+        products: The tables by name, those first that others are made from.
+        inputs: Paths by role of what is not among them.
+        run: What was run.
+        folder: For the files.
+        intervals: Whether to write the columns of confidence intervals.
+    """
+    made: dict[str, dict[str, Path]] = {}
+    for name, product in products.items():
+        outputs = {kind: folder / f"{name}.{kind}" for kind in ("csv", "md", "tex", "html")}
+        make_table(product, {**inputs, **{table: each["csv"] for table, each in made.items()}}, run, outputs, intervals)
+        made[name] = outputs
+    return made
 
 
 def specimen(
@@ -157,7 +186,7 @@ def specimen(
     return Specimen(
         run,
         attempts,
-        predictions[list(PREDICTIONS)],
+        predictions[PREDICTIONS],
         _transfer(random, run, attempts, traits),
         _scan(attempts, run),
         labels,

@@ -1,7 +1,6 @@
-"""The fields of an attempt: what is known of it, what the attack found, and what follows from the perturbation.
+"""The fields of an attempt, which is one network, checkpoint, attribute, image and attack.
 
-One attempt is one network, checkpoint, attribute, image and attack. Results of attacks, perturbation stores and the
-table of attempts all take their columns from here.
+Results of attacks, perturbation stores and the table of attempts all take their columns from here.
 """
 
 import math
@@ -14,7 +13,6 @@ class Field:
     """One value an attempt.
 
     Attributes:
-        name: Of the column.
         dtype: Of the array, as NumPy writes it; None for text.
         missing: What stands where there is no attempt; of floating-point columns also where it did not flip.
         description: What it is, with its unit.

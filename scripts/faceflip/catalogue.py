@@ -1,9 +1,9 @@
 """What can be named in a configuration: losses, architectures, directions, searches, attacks, similarities, readers.
 
-An entry says where the code is and what others need to know of it, so that nobody imports the code to plan or to check
-a run, and nobody guesses from a name. Wherever a name of a registry is expected, a reference to code of one's own does
-as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures are listed in
-`faceflip.workflow.products`.
+An entry says where the code is (`target`, a reference) and what others need to know of it, so that nobody imports the
+code to plan or to check a run, and nobody guesses from a name. Wherever a name of a registry is expected, a reference
+to code of one's own does as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures
+are listed in `faceflip.workflow.products`.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ class LossEntry:
     """A loss with the reading of its scores (`faceflip.networks.objectives.Objective`).
 
     Attributes:
-        target: The class.
         title: What tables and figures call it.
         colors: Of networks for one attribute, and of those for all; None takes the next free one.
     """
@@ -30,6 +29,8 @@ class LossEntry:
 # Of the palette of Okabe and Ito, which people with any colour vision can tell apart.
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE, BLACK = "#0072B2", "#D55E00", "#CC79A7", "#000000"
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+"""Of networks whose loss has none of its own, or one that is taken."""
 
 LOSSES = {
     "euclidean": LossEntry("faceflip.networks.objectives:Euclidean", "Euclidean", (BLUE, GREEN)),
@@ -43,7 +44,6 @@ class ArchitectureEntry:
     """Layers from normalised images to scores: called with outputs, image size (width, height) and keyword options.
 
     Attributes:
-        target: The function or class.
         takes: The keys of `architecture` that it is given; all have `options`.
         any_size: Whether every image size will do; others are tried out before a run spends anything.
     """
@@ -68,7 +68,6 @@ class DirectionEntry:
     """Where an attack goes (`faceflip.attacks.directions.Direction`).
 
     Attributes:
-        target: The class.
         takes: The options of attacks that it heeds.
         whole_loss: Whether it raises the loss of all attributes of a network at once, unless `fgs_scope` limits it.
     """
@@ -89,7 +88,6 @@ class SearchEntry:
     """How far an attack goes (`faceflip.attacks.searches.Search`).
 
     Attributes:
-        target: The class.
         kind: What tables group it under.
         takes: The options of attacks that it heeds.
         epsilon: What the column epsilon of its attempts counts.
@@ -113,11 +111,9 @@ SEARCHES = {
 
 @dataclass(frozen=True)
 class AttackEntry:
-    """A way to attack: where to go and how far.
+    """A way to attack: where to go and how far, each the name of an entry or a reference.
 
     Attributes:
-        direction: In `DIRECTIONS`, or a reference.
-        search: In `SEARCHES`, or a reference.
         title: What it does, in a line.
         gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from the means of narrow networks
             (docs/attacks.md, docs/questions.md); by default the most that any attack here takes, and so below.
@@ -154,9 +150,7 @@ ATTACKS = {
 class SimilarityEntry:
     """How like two images are: called with originals and perturbed images, each (N, H, W, 3) uint8.
 
-    Attributes:
-        target: A function that returns a table with the columns, or for one column an array (N,).
-        columns: Of the table of scores.
+    The function returns a table with the columns, or for one column an array (N,).
     """
 
     target: str
@@ -172,28 +166,20 @@ SIMILARITIES = {
 """The definition of PASS comes with three more similarities that it computes on the way."""
 
 
-@dataclass(frozen=True)
-class ReaderEntry:
-    """Where faces and labels come from.
-
-    Attributes:
-        target: The class that reads them.
-    """
-
-    target: str
+READERS = {"celeba": "faceflip.data.celeba.source:CelebA"}
+"""Classes that read faces and labels; drawn faces are written as a CelebA and read as one."""
 
 
-READERS = {"celeba": ReaderEntry("faceflip.data.celeba.source:CelebA")}
-"""Drawn faces are written as a CelebA and read as one."""
+# Each `find_...` returns the entry of a name, or raises `UserError` with the near names.
 
 
 def find_loss(name: str) -> LossEntry:
-    """Return the entry of a loss; raises `UserError` with the near names."""
+    """Return the entry of a loss."""
     return LossEntry(name, label_of(name)) if is_reference(name) else look_up(LOSSES, name, "loss")
 
 
 def find_architecture(name: str) -> ArchitectureEntry:
-    """Return the entry of an architecture; raises `UserError` with the near names."""
+    """Return the entry of an architecture."""
     if is_reference(name):
         return ArchitectureEntry(name)
     zoo, slash, _ = name.partition("/")
@@ -201,25 +187,19 @@ def find_architecture(name: str) -> ArchitectureEntry:
 
 
 def find_direction(name: str) -> DirectionEntry:
-    """Return the entry of a direction; raises `UserError` with the near names."""
+    """Return the entry of a direction."""
     return DirectionEntry(name) if is_reference(name) else look_up(DIRECTIONS, name, "direction")
 
 
 def find_search(name: str) -> SearchEntry:
-    """Return the entry of a search; raises `UserError` with the near names. One's own is a kind of its own."""
+    """Return the entry of a search; one's own is a kind of its own."""
     return SearchEntry(name, label_of(name)) if is_reference(name) else look_up(SEARCHES, name, "search")
 
 
 def find_attack(name: str, direction: str | None = None, search: str | None = None) -> AttackEntry:
-    """Return the entry of an attack.
+    """Return the entry of an attack, with another direction or search where these are given.
 
-    Args:
-        name: In `ATTACKS`, or any where direction and search are given.
-        direction: Instead of the entry's own.
-        search: Instead of the entry's own.
-
-    Raises:
-        UserError: There is no such attack, or only half of a new one is given; names the nearest ones.
+    With both, any name will do; where only one of them is given, `UserError` asks for the other of a new name.
     """
     if name not in ATTACKS and direction and search:
         return AttackEntry(direction, search)
@@ -233,8 +213,5 @@ def find_attack(name: str, direction: str | None = None, search: str | None = No
 
 
 def parts_of(attack: str, kind: str) -> tuple[str, str]:
-    """Return what tables call an attack: its method and the kind of its search, such as ``ffa`` and ``line``.
-
-    The method is the attack's name without the kind of search that it ends in.
-    """
+    """Return what tables call an attack: its name without the kind of search that it ends in, and that kind."""
     return attack.removesuffix(f"-{kind}"), kind

@@ -17,12 +17,9 @@ class NetworkWarning(UserWarning):
 
 
 def did_you_mean(word: object, known: Iterable[str], otherwise: str = "") -> str:
-    """Return what to say behind a wrong name: the two nearest of those known, or one not so near, or else all of them.
+    """Return what to say behind a wrong name: the two nearest of those known, or one not so near.
 
-    Args:
-        word: The name; what is no text is near to none.
-        known: The right names.
-        otherwise: Where none is near, they are all listed behind this, such as "; there are "; without it nothing is.
+    What is no text is near to none. Where none is near, all are listed behind `otherwise`, such as "; there are ".
     """
     names = list(known)
     text = word if isinstance(word, str) else ""

@@ -7,14 +7,7 @@ GAIN, GREY = 10, 128
 
 
 def perturbed(images: np.ndarray, perturbations: np.ndarray) -> np.ndarray:
-    """Add perturbations to images.
-
-    Args:
-        images: (..., H, W, 3) uint8.
-        perturbations: Whole numbers of the same shape.
-
-    Returns:
-        The sum, uint8.
+    """Add perturbations, whole numbers, to images of the same shape (..., H, W, 3) uint8; return the sums, uint8.
 
     Raises:
         ValueError: The sum leaves 0-255, so these are not the images that were attacked.

@@ -38,13 +38,8 @@ def own_files(references: Iterable[str | None]) -> list[str]:
 def require_allowed(references: Iterable[str | None], allowed: Collection[str] | None, path: Path | str) -> None:
     """Refuse one's own code that a file names, because to use it is to run it: a file may come from anywhere.
 
-    Args:
-        references: Names in the file, of registries or references.
-        allowed: The references that the reader of the file names too; None allows any.
-        path: The file.
-
-    Raises:
-        UserError: A reference is not among the allowed ones.
+    Of the names in the file at `path`, which may be references, `allowed` has those that its reader names too; None
+    allows any. Raises `UserError` for others.
     """
     foreign = [name for name in references if is_reference(name) and allowed is not None and name not in allowed]
     if foreign:
@@ -60,27 +55,14 @@ def label_of(name: str) -> str:
 
 
 def look_up(registry: Mapping[str, Entry], name: str, what: str) -> Entry:
-    """Return the entry of a name.
-
-    Args:
-        registry: Entries by name.
-        name: The name.
-        what: What is looked up, such as ``attack``.
-
-    Raises:
-        UserError: There is no such entry; names the nearest ones.
-    """
+    """Return the entry of a name; raises `UserError` with the nearest names where there is no such `what`."""
     if name not in registry:
         raise UserError(f"there is no {what} {name!r}{did_you_mean(name, registry, otherwise='; there are ')}")
     return registry[name]
 
 
 def load(reference: str) -> Any:
-    """Return the object that a reference names.
-
-    Raises:
-        UserError: There is no such file, module or object, or it cannot be imported.
-    """
+    """Return the object that a reference names; raises `UserError` where there is none or it cannot be imported."""
     place, _, name = reference.rpartition(":")
     if not place or not name:
         raise UserError(f"{reference!r}: expected FILE.py:NAME or MODULE:NAME")
@@ -96,8 +78,7 @@ def load(reference: str) -> Any:
 def load_class(reference: str, base: type) -> type:
     """Return the class that a reference names, which must derive from `base` (or have the methods of a protocol).
 
-    Raises:
-        UserError: As `load` does, or it is something else.
+    Raises `UserError` as `load` does, or where it is something else.
     """
     found = load(reference)
     if not (isinstance(found, type) and issubclass(found, base)):

@@ -32,24 +32,20 @@ def path_of(location: Sequence[str | int]) -> str:
 def faults_of(error: ValidationError, model: type[BaseModel] | None = None) -> Iterator[str]:
     """Yield what is wrong with values, one line each, by the path of the key.
 
-    Args:
-        error: What pydantic found.
-        model: The configuration that was read from files; names the nearest keys, and tells how YAML writes numbers.
+    With the `model` of a configuration from files, they name the nearest keys and tell how YAML writes numbers.
     """
     for each in error.errors(include_url=False):
         yield _fault(each, model)
 
 
-_EXPECTED = {
+_GROUPS = dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a mapping of keys to values")
+_EXPECTED = _GROUPS | {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "string_type": "text",
     "bool_type": "true or false",
     "list_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
     "finite_number": "a finite number",
 }
 _BOUNDS = {
@@ -82,8 +78,7 @@ def _fault(each: Mapping[str, Any], model: type[BaseModel] | None) -> str:
         most = each["ctx"].get("max_length", each["ctx"].get("min_length"))
         return f"{path}: {found!r} is too {'long' if kind == 'too_long' else 'short'}, expected {most} entries"
     if kind in _EXPECTED:
-        group = kind in ("dict_type", "model_type", "model_attributes_type")
-        hint = _hint_at_text(found, kind) if model and isinstance(found, str) and not group else ""
+        hint = _hint_at_text(found, kind) if model and isinstance(found, str) and kind not in _GROUPS else ""
         return f"{path}: expected {_EXPECTED[kind]}, found {found!r}{hint}"
     return f"{path}: {each['msg'][0].lower()}{each['msg'][1:]}, found {found!r}"
 

@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from faceflip.analysis.make import make_tables
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.workflow.products import TABLES
 
@@ -27,7 +26,7 @@ DOCUMENT = r"""\documentclass{article}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from specimen import specimen
+    from specimen import make_tables, specimen
 
     folder = tmp_path_factory.mktemp("latex")
     made = specimen(seed=3, attributes=ATTRIBUTES[:3], sample=10, test=12)

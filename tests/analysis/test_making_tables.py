@@ -11,10 +11,9 @@ import pandas as pd
 import pytest
 
 from faceflip.analysis.frames import read_csv
-from faceflip.analysis.make import make_tables
 from faceflip.workflow.products import TABLES
 from faceflip.workflow.versions import VERSIONS
-from specimen import Specimen, every_attack, specimen
+from specimen import Specimen, every_attack, make_tables, specimen
 
 GOLDEN = Path(__file__).parent / "golden"
 SEPARATE = ("Goatee", "Male", "Smiling")

@@ -16,7 +16,7 @@ from faceflip.networks.network import NetworkSpec, build, outline
 from faceflip.outcomes import Outcome
 from faceflip.training.feed import LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions
-from faceflip.training.loop import train
+from faceflip.training.loop import Training
 
 OWN = Path(__file__).with_name("own_code.py")
 ATTRIBUTES = ("Smiling", "Male")
@@ -118,7 +118,7 @@ def test_an_architecture_and_a_loss_from_training_to_attack(tmp_path):
     images = (128 + 40 * labels[:, :, None, None, None] * np.ones((6, 10, 3))).reshape(64, 12, 10, 3).astype(np.uint8)
     data = LabelledImages(images, np.arange(64), labels)
     options = TrainingOptions(batch_size=8, learning_rate=3e-3, max_epochs=10, patience=10)
-    history = train(network, data, data, options, seed=1, keep=lambda *_: None)
+    history = Training(network, data, data, options, seed=1).run()
     assert history[-1].loss < history[0].loss
 
     save_checkpoint(tmp_path / "x.pt", network, CheckpointInfo("mine", "all", 4, {}, {}, "5e" * 32))

@@ -16,7 +16,7 @@ from faceflip.networks.network import NetworkSpec, build
 from faceflip.networks.objectives import Objective
 from faceflip.training.feed import LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions
-from faceflip.training.loop import train
+from faceflip.training.loop import Training
 
 ROWS = 4
 ATTRIBUTES = ("Male", "Smiling", "Young")
@@ -50,7 +50,7 @@ def trained(request, attributes):
     data = labelled(48, len(attributes), seed=1), labelled(8, len(attributes), seed=2)
     options = TrainingOptions(batch_size=8, learning_rate=1e-3, checkpoints=[], min_epochs=1, max_epochs=2)
     before = {name: values.clone() for name, values in network.state_dict().items()}
-    history = train(network, *data, options, seed=3, keep=lambda *_: None)
+    history = Training(network, *data, options, seed=3).run()
     assert np.isfinite([record.loss for record in history]).all()
     assert any(not torch.equal(values, before[name]) for name, values in network.state_dict().items())
     network.eval()

@@ -8,7 +8,7 @@ from PIL import Image
 
 from faceflip.data.celeba import HEIGHT, WIDTH
 from faceflip.data.celeba.contents import UnreadableError
-from faceflip.data.celeba.image_folder import decode_into
+from faceflip.data.celeba.decoding import decode_into
 
 FACES = SmallCelebA()
 JPEG, PNG = FACES.jpegs["000001.jpg"], FACES.pngs["000001.png"]

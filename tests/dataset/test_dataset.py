@@ -15,8 +15,8 @@ import pytest
 from faceflip.catalogue import READERS
 from faceflip.data import celeba, packing
 from faceflip.data.celeba.contents import UnreadableError
-from faceflip.data.celeba.labels import read_labels
-from faceflip.data.packed import count_labels, open_dataset
+from faceflip.data.celeba.labels import count_labels, read_labels
+from faceflip.data.packed import open_dataset
 from faceflip.data.packing import pack_dataset
 from faceflip.data.sample import draw_sample, read_sample, write_sample
 from faceflip.errors import UserError
@@ -341,7 +341,7 @@ def test_faults_in_a_place_of_ones_own_name_it(folder, tmp_path):
 
 
 def test_a_folder_is_read_by_the_registered_reader(folder, tmp_path):
-    reader = load(READERS["celeba"].target)(folder)
+    reader = load(READERS["celeba"])(folder)
     assert pack_dataset(reader, tmp_path / "1.h5") == pack_dataset(str(folder), tmp_path / "2.h5")
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
     assert (reader.attributes, reader.splits) == (celeba.ATTRIBUTES, celeba.SPLITS)
@@ -349,7 +349,8 @@ def test_a_folder_is_read_by_the_registered_reader(folder, tmp_path):
 
 def test_label_counts(folder, tmp_path):
     pack_dataset(folder, tmp_path / "d.h5")
-    counts = count_labels(open_dataset(tmp_path / "d.h5")).set_index(["attribute", "split"])
+    dataset = open_dataset(tmp_path / "d.h5")
+    counts = count_labels(dataset.labels, dataset.split).set_index(["attribute", "split"])
     table = read_labels(folder).table
     for attribute in celeba.ATTRIBUTES:
         test = table.loc[table["split"] == "test", attribute]

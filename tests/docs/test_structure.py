@@ -156,7 +156,7 @@ from faceflip.workflow.settings import read_config
 plan = Plan(Settings.of(read_config(Path({str(ROOT)!r}))))
 rules = rules_of(plan)
 targets(rules), paper_links(plan, rules), plan.description(), plan.line
-[(attack.options, attack.own_files) for attack in plan.attacks.values()]
+[(attack.options, attack.own_code) for attack in plan.attacks.values()]
 [(product.reading.text, inputs_of(product, rules)) for product in (*plan.tables.values(), *plan.figures.values())]
 print(*sorted({HEAVY!r} & set(sys.modules)))
 """

@@ -2,10 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from faceflip.analysis.make import make_tables
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.workflow.products import TABLES
-from specimen import EVERY_KIND, Specimen, specimen
+from specimen import EVERY_KIND, Specimen, make_tables, specimen
 
 EIGHT = ("5_o_Clock_Shadow", "Bald", "Eyeglasses", "Heavy_Makeup", "Male", "Mouth_Slightly_Open", "Smiling", "Young")
 

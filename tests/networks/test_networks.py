@@ -9,8 +9,7 @@ from faceflip.catalogue import LOSSES
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.inference import scores
-from faceflip.networks.initialisation import FILLERS
-from faceflip.networks.network import NetworkSpec, build, outline
+from faceflip.networks.network import FILLERS, NetworkSpec, build, outline
 
 
 def spec_of(loss="euclidean", attributes=("Smiling",), size=(44, 54), **architecture):

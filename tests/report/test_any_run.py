@@ -13,7 +13,6 @@ from matplotlib.text import Text
 from faceflip.analysis.examples import choose_examples
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.html import sheets_of
-from faceflip.analysis.make import make_tables
 from faceflip.analysis.run import RunAttack
 from faceflip.figures.examples import draw_examples
 from faceflip.figures.style import drawing
@@ -23,7 +22,7 @@ from faceflip.report.index import Item, index_page
 from faceflip.report.readme import facts, headlines, write_readme
 from faceflip.report.runtime import runtime, sheet
 from faceflip.workflow.products import FIGURES, TABLES
-from specimen import EVERY_KIND, NETWORKS, Specimen, every_attack, specimen
+from specimen import EVERY_KIND, NETWORKS, Specimen, every_attack, make_tables, specimen
 
 BCE = {"loss": "bce"}
 SOFTMAX_ALL = {"loss": "softmax", "per": "all"}

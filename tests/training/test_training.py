@@ -19,7 +19,7 @@ from faceflip.runtime import progress as progress_module
 from faceflip.runtime.progress import Progress
 from faceflip.training.feed import Feed, LabelledImages, _copy, _fits
 from faceflip.training.hyperparameters import TrainingOptions
-from faceflip.training.loop import Training, error_rate, train
+from faceflip.training.loop import Training, error_rate
 from faceflip.training.optimiser import RMSProp
 from faceflip.typed import faults_of
 
@@ -85,7 +85,7 @@ def test_a_training_follows_the_written_formulas():
         batch_size=2, learning_rate=0.1, gamma=0.5, power=0.75, rms_decay=0.9, rms_delta=1e-3, max_epochs=2
     )
     network = OneWeight()
-    history = train(network, data, data, options, seed=3, keep=lambda *_: None)
+    history = Training(network, data, data, options, seed=3).run()
 
     w, h, losses, shuffle, rate = 0.5, 0.0, [], np.random.default_rng(3), 0.0
     for iteration in range(4):
@@ -191,7 +191,7 @@ def test_training_learns_and_repeats_bit_for_bit(loss, attributes):
         network = fresh(loss, attributes)
         torch.rand(3)  # the generator's state before must not matter
         data = examples(160, 1, attributes), examples(40, 2, attributes)
-        runs.append((network, train(network, *data, options, seed=3, keep=lambda *_: None)))
+        runs.append((network, Training(network, *data, options, seed=3).run()))
     (first, history), (second, _) = runs
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert [record.epoch for record in history] == list(range(1, options.max_epochs + 1))
@@ -203,19 +203,19 @@ def test_training_learns_and_repeats_bit_for_bit(loss, attributes):
 def test_another_seed_gives_other_weights():
     first, second = fresh(), fresh()
     for network, seed in ((first, 1), (second, 2)):
-        train(network, examples(32, 1), examples(8, 2), OPTIONS, seed=seed, keep=lambda *_: None)
+        Training(network, examples(32, 1), examples(8, 2), OPTIONS, seed=seed).run()
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
 def test_too_few_images():
     with pytest.raises(UserError, match="10 training images are fewer than one batch of 16"):
-        train(fresh(), examples(10, 1), examples(4, 2), OPTIONS, seed=1, keep=lambda *_: None)
+        Training(fresh(), examples(10, 1), examples(4, 2), OPTIONS, seed=1).run()
 
 
 def test_a_diverging_loss_is_told():
     wild = TrainingOptions(batch_size=16, learning_rate=1e3, max_epochs=2)
     with pytest.raises(UserError, match=r"lower training\.learning_rate"):
-        train(fresh(), examples(64, 1), examples(8, 2), wild, seed=1, keep=lambda *_: None)
+        Training(fresh(), examples(64, 1), examples(8, 2), wild, seed=1).run()
 
 
 def test_images_come_the_same_way_from_memory_map_copy_and_reader_threads():
@@ -257,7 +257,7 @@ def test_bfloat16_trains_in_mixed_precision():
     network, seen = fresh(), []
     network.layers[0].register_forward_hook(lambda layer, inputs, output: seen.append(output.dtype))
     options = TrainingOptions(batch_size=16, learning_rate=1e-3, max_epochs=2, precision="bfloat16")
-    history = train(network, examples(32, 1), examples(8, 2), options, seed=1, keep=lambda *_: None)
+    history = Training(network, examples(32, 1), examples(8, 2), options, seed=1).run()
     assert set(seen) == {torch.bfloat16}, "in training and validation"
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     assert np.isfinite(history[-1].loss)
@@ -279,15 +279,8 @@ def test_progress_tells_epoch_step_loss_error_and_speed(monkeypatch, capsys):
     monkeypatch.setattr(progress_module, "SCREEN_INTERVAL", 0.0)
     screen = io.StringIO()
     progress = Progress("train euclidean/Smiling", "images", screen=screen)
-    train(
-        fresh(),
-        examples(32, 1),
-        examples(8, 2),
-        TrainingOptions(batch_size=16, learning_rate=1e-3, max_epochs=2),
-        1,
-        lambda *_: None,
-        progress,
-    )
+    options = TrainingOptions(batch_size=16, learning_rate=1e-3, max_epochs=2)
+    Training(fresh(), examples(32, 1), examples(8, 2), options, seed=1).run(progress=progress)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 4
     assert re.fullmatch(
@@ -303,7 +296,7 @@ def test_importing_and_training_leaves_pytorchs_compiler_alone():
     """It takes seconds to import, and `torch.optim` does so: noticeable where a training takes twenty."""
     code = (
         "import sys; sys.path.insert(0, 'tests/training'); from test_training import *; "
-        "train(fresh(), examples(32, 1), examples(8, 2), OPTIONS, seed=1, keep=lambda *_: None); "
+        "Training(fresh(), examples(32, 1), examples(8, 2), OPTIONS, seed=1).run(); "
         "assert 'torch._dynamo' not in sys.modules"
     )
     root = Path(__file__).parents[2]

@@ -75,13 +75,13 @@ def train():
     from faceflip.networks.inference import scores
     from faceflip.training.feed import LabelledImages
     from faceflip.training.hyperparameters import TrainingOptions
-    from faceflip.training.loop import train as run
+    from faceflip.training.loop import Training
 
     network, images = _network(), _images(32)
     labels = np.where(np.arange(32) % 3, 1, -1).astype(np.int8)[:, None]
     examples = LabelledImages(images, np.arange(32), labels)
     options = TrainingOptions(batch_size=8, learning_rate=1e-4, max_epochs=2)
-    history = run(network, examples, examples, options, seed=1, keep=lambda *_: None)
+    history = Training(network, examples, examples, options, seed=1).run()
     return {
         "loss": _rounded([record.loss for record in history], 3),
         "scores": _rounded(scores(network, images[:4]), 2),

@@ -28,8 +28,7 @@ rule make_table:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=2000, runtime=30),
     params:
         version=VERSIONS["analyse"],
         intervals=SETTINGS.analysis.intervals,
@@ -65,8 +64,7 @@ rule make_figure:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=2000, runtime=30),
     params:
         version=VERSIONS["analyse"],
         product=lambda wildcards: FIGURES[wildcards.figure],
@@ -95,8 +93,7 @@ rule draw_gallery:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=2000, runtime=30),
     params:
         version=VERSIONS["analyse"],
     message:
@@ -120,8 +117,7 @@ rule write_readme:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(1000),
-        runtime=by_attempt(10),
+        **by_attempt(mem_mb=1000, runtime=10),
     params:
         version=VERSIONS["analyse"],
         attacks=ATTACK_OPTIONS,
@@ -145,8 +141,7 @@ rule link_paper_names:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(500),
-        runtime=by_attempt(10),
+        **by_attempt(mem_mb=500, runtime=10),
     params:
         version=VERSIONS["analyse"],
         names=list(PAPER_LINKS),
@@ -183,8 +178,7 @@ rule write_index:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(1000),
-        runtime=by_attempt(10),
+        **by_attempt(mem_mb=1000, runtime=10),
     params:
         version=VERSIONS["analyse"],
         attacks=ATTACK_OPTIONS,

@@ -10,7 +10,7 @@ rule attack_shard:
             wildcards.checkpoint,
             PLAN.members_of_shard(experiment_of(wildcards), wildcards.shard),
         ),
-        code=lambda wildcards: network_of(wildcards).own_files + PLAN.attacks[wildcards.attack].own_files,
+        code=lambda wildcards: own_files(network_of(wildcards).own_code + PLAN.attacks[wildcards.attack].own_code),
     output:
         **RULES["attack_shard"].outputs,
     log:
@@ -21,9 +21,8 @@ rule attack_shard:
         ENVIRONMENT
     threads: COMPUTE.threads.attack
     resources:
-        mem_mb=by_attempt(2000),
+        **by_attempt(mem_mb=2000, runtime=240),
         gpu=GPU,
-        runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
         seed=SETTINGS.seed,
@@ -54,8 +53,7 @@ rule join_shards:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(1000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=1000, runtime=30),
     params:
         version=VERSIONS["join"],
     message:
@@ -79,9 +77,8 @@ rule score_shard:
         ENVIRONMENT
     threads: COMPUTE.threads.score
     resources:
-        mem_mb=by_attempt(1500),
+        **by_attempt(mem_mb=1500, runtime=60),
         gpu=GPU if SETTINGS.similarity.engine != "cpu" else 0,
-        runtime=by_attempt(60),
     params:
         version=VERSIONS["score"],
         color=SETTINGS.similarity.color,
@@ -100,7 +97,7 @@ rule transfer_shard:
         store=paths.STORE,
         scores=paths.SCORES,
         targets=lambda wildcards: checkpoints_of(wildcards.network, CONVERGED, network_of(wildcards).members),
-        code=lambda wildcards: network_of(wildcards).own_files,
+        code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["transfer_shard"].outputs,
     log:
@@ -111,9 +108,8 @@ rule transfer_shard:
         ENVIRONMENT
     threads: COMPUTE.threads.attack
     resources:
-        mem_mb=by_attempt(2000),
+        **by_attempt(mem_mb=2000, runtime=60),
         gpu=GPU,
-        runtime=by_attempt(60),
     params:
         version=VERSIONS["transfer"],
         threshold=SETTINGS.analysis.threshold,
@@ -151,9 +147,8 @@ rule scan_lines:
         ENVIRONMENT
     threads: COMPUTE.threads.attack
     resources:
-        mem_mb=by_attempt(2000),
+        **by_attempt(mem_mb=2000, runtime=240),
         gpu=GPU,
-        runtime=by_attempt(240),
     params:
         version=VERSIONS["attack"],
         images=SETTINGS.analysis.scan_images,

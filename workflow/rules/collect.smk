@@ -14,8 +14,7 @@ rule collect_attempts:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=2000, runtime=30),
     params:
         version=VERSIONS["collect"],
         metrics=list(SETTINGS.similarity.metrics),
@@ -37,17 +36,16 @@ rule collect_predictions:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=2000, runtime=30),
     params:
         version=VERSIONS["collect"],
     message:
         "Collecting the predictions of all networks into one table"
     script:
-        "../../scripts/collect_predictions.py"
+        "../../scripts/concatenate_tables.py"
 
 
-rule collect_transfers:
+use rule collect_predictions as collect_transfers with:
     input:
         tables=RULES["transfer_shard"].files,
     output:
@@ -56,17 +54,8 @@ rule collect_transfers:
         RULES["collect_transfers"].log,
     benchmark:
         RULES["collect_transfers"].benchmark
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(30),
-    params:
-        version=VERSIONS["collect"],
     message:
         "Collecting what adversarial images do to other decisions into one table"
-    script:
-        "../../scripts/collect_transfers.py"
 
 
 rule describe_run:
@@ -81,8 +70,7 @@ rule describe_run:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(500),
-        runtime=by_attempt(10),
+        **by_attempt(mem_mb=500, runtime=10),
     params:
         version=VERSIONS["collect"],
         # The description holds the definition of PASS, which changes with the scores.

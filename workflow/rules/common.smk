@@ -16,9 +16,13 @@ SYNTHETIC = SETTINGS.dataset.celeba is None or PROVENANCE in (
 ATTACK_OPTIONS = {name: attack.options for name, attack in PLAN.attacks.items()}
 
 
-def by_attempt(amount):
-    """A resource of which a job that is tried again (--retries) gets twice, then three times as much."""
-    return lambda wildcards, attempt: amount * attempt
+def by_attempt(**resources):
+    """Resources of which a job that is tried again (--retries) gets twice, then three times as much."""
+
+    def multiple(amount):
+        return lambda wildcards, attempt: amount * attempt
+
+    return {name: multiple(amount) for name, amount in resources.items()}
 
 
 def network_of(wildcards):

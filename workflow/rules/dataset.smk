@@ -15,8 +15,7 @@ rule synthesize_faces:
         ENVIRONMENT
     threads: COMPUTE.threads.pack
     resources:
-        mem_mb=by_attempt(1000),
-        runtime=by_attempt(30),
+        **by_attempt(mem_mb=1000, runtime=30),
     params:
         version=VERSIONS["synthesize_faces"],
         seed=SETTINGS.seed,
@@ -40,8 +39,7 @@ rule pack_dataset:
         ENVIRONMENT
     threads: COMPUTE.threads.pack
     resources:
-        mem_mb=by_attempt(2000),
-        runtime=by_attempt(120),
+        **by_attempt(mem_mb=2000, runtime=120),
     params:
         version=VERSIONS["pack_dataset"],
         folder=lambda wildcards: SETTINGS.dataset.celeba or paths.SYNTHETIC,
@@ -65,8 +63,7 @@ rule draw_sample:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=by_attempt(500),
-        runtime=by_attempt(10),
+        **by_attempt(mem_mb=500, runtime=10),
     params:
         version=VERSIONS["draw_sample"],
         seed=SETTINGS.seed,

@@ -14,8 +14,7 @@ rule take_inventory:
         ENVIRONMENT
     threads: COMPUTE.threads.pack
     resources:
-        mem_mb=by_attempt(500),
-        runtime=by_attempt(60),
+        **by_attempt(mem_mb=500, runtime=60),
     params:
         rules=lambda wildcards: list(files_of_part(RULES, wildcards.part)),
         parts=[job["part"] for job in RULES["take_inventory"].jobs],

@@ -4,7 +4,7 @@
 rule train_network:
     input:
         dataset=paths.DATASET,
-        code=lambda wildcards: network_of(wildcards).own_files,
+        code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["train_network"].outputs,
     log:
@@ -17,9 +17,8 @@ rule train_network:
         ENVIRONMENT
     threads: COMPUTE.threads.train
     resources:
-        mem_mb=by_attempt(1500),
+        **by_attempt(mem_mb=1500, runtime=720),
         gpu=GPU,
-        runtime=by_attempt(720),
     params:
         version=VERSIONS["train"],
         seed=SETTINGS.seed,
@@ -41,7 +40,7 @@ rule predict_network:
         checkpoints=lambda wildcards: [
             paths.CHECKPOINT.of(**wildcards, checkpoint=name) for name in network_of(wildcards).checkpoints
         ],
-        code=lambda wildcards: network_of(wildcards).own_files,
+        code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["predict_network"].outputs,
     log:
@@ -52,9 +51,8 @@ rule predict_network:
         ENVIRONMENT
     threads: COMPUTE.threads.attack
     resources:
-        mem_mb=by_attempt(1500),
+        **by_attempt(mem_mb=1500, runtime=60),
         gpu=GPU,
-        runtime=by_attempt(60),
     params:
         version=VERSIONS["predict"],
         samples=lambda wildcards: list(PLAN.samples_of(wildcards.network)),

@@ -23,14 +23,9 @@ class Example:
     """An attempt to show.
 
     Attributes:
-        network: Its name.
-        attack: Name of the attack.
-        search: Kind of its search.
-        attribute: Attacked attribute.
+        attribute: That was attacked.
         image: Row in the dataset.
-        file_name: Of the image.
-        present: Decision before the attack; the attack turned it round.
-        correct: Whether this was right.
+        present: Decision before the attack, which turned it round; `correct` says whether it was right.
         similarity: PASS.
         others: Other attributes whose decisions changed, with the decision after the attack (true: present).
     """
@@ -59,13 +54,7 @@ class Choice:
 
 
 def choose_examples(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> tuple[Choice, ...]:
-    """Choose what is shown of the first network of each kind that is attacked: of one attribute, and of all.
-
-    Args:
-        attempts: The attempts table.
-        transfers: The transfers table, with score_after.
-        run: What was run.
-    """
+    """Choose what is shown of the first network of each kind that is attacked: of one attribute, and of all."""
     converged = only_converged(attempts)
     attacked = set(converged["network"].unique())
     kinds = ([each for each in networks if each.name in attacked] for networks in (run.separate, run.joint))
@@ -75,29 +64,28 @@ def choose_examples(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDes
 def _choose(converged: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription, network: RunNetwork) -> Choice:
     chosen = converged[converged["network"] == network.name]
     attacks = _attacks(chosen, run)
-    method = next(iter(attacks.values())).method
+    first, method = next((search, attack.method) for search, attack in attacks.items())
     both = _side_by_side(chosen, attacks, run.threshold)
-    flips = [f"flipped_{search}" for search in attacks]
-    first = next(iter(attacks))
-    if both.empty or not both[flips[0]].any():
+    flipped, hit = both[f"flipped_{first}"], both[f"adversarial_{first}"]
+    if not flipped.any():
         remark = f"{method_name(method)} with {search_name(first)} flipped no image of this network"
         return Choice(network, method, tuple(attacks), (None,) * len(attacks), remark)
-    want_correct = network.joint
-    kind = "correctly classified" if want_correct else "misclassified"
-    right = both["correct"] == want_correct
-    wanted = right & both[f"adversarial_{first}"]
-    everywhere = right & both[[f"adversarial_{search}" for search in attacks]].all(axis=1)
+    kind = "correctly classified" if network.joint else "misclassified"
+    wanted = both["correct"] == network.joint
+    everywhere = wanted & both[[f"adversarial_{search}" for search in attacks]].all(axis=1)
+    changes = (
+        transfers[(transfers["network"] == network.name) & transfers["changed"]] if network.joint else transfers[:0]
+    )
+    changes = changes[changes["attribute"].astype("str") != changes["target"].astype("str")]
+    unchanged = "no image changes other attributes by both searches" if network.joint else ""
     steps = [
-        (everywhere, ""),
-        (wanted, f"no {kind} image is adversarial by {'both searches' if len(attacks) > 1 else 'this search'}"),
-        (right & both[flips[0]], f"no {kind} image reaches a PASS of {run.threshold:g}"),
-        (both[f"adversarial_{first}"], f"no {kind} image was flipped"),
-        (both[flips[0]], f"no {kind} image was flipped, and none reaches a PASS of {run.threshold:g}"),
+        (everywhere & _changing_others(both, changes, attacks), ""),
+        (everywhere, unchanged),
+        (wanted & hit, f"no {kind} image is adversarial by {'both searches' if len(attacks) > 1 else 'this search'}"),
+        (wanted & flipped, f"no {kind} image reaches a PASS of {run.threshold:g}"),
+        (hit, f"no {kind} image was flipped"),
+        (flipped, f"no {kind} image was flipped, and none reaches a PASS of {run.threshold:g}"),
     ]
-    changes = _changes(transfers, network) if network.joint else None
-    if network.joint:
-        steps.insert(0, (everywhere & _changing_others(both, changes, attacks), ""))
-        steps[1] = (everywhere, "no image changes other attributes by both searches")
     qualified, remark = next((rows, remark) for rows, remark in steps if rows.any())
     ranked = both[qualified].sort_values([f"pass_{first}", "attribute", "image"])
     row = ranked.iloc[(len(ranked) - 1) // 2]
@@ -127,13 +115,6 @@ def _side_by_side(chosen: pd.DataFrame, attacks: Mapping[str, RunAttack], thresh
     return both.assign(**{name: both[name].eq(True) for name in flags})
 
 
-def _changes(transfers: pd.DataFrame, network: RunNetwork) -> pd.DataFrame:
-    """Return the changed decisions of a network on other attributes than the attacked one."""
-    chosen = (transfers["network"] == network.name) & transfers["changed"]
-    chosen &= transfers["attribute"].astype("str") != transfers["target"].astype("str")
-    return transfers[chosen]
-
-
 def _changing_others(both: pd.DataFrame, changes: pd.DataFrame, attacks: Mapping[str, RunAttack]) -> np.ndarray:
     pairs = pd.MultiIndex.from_frame(both[["attribute", "image"]])
     found = [
@@ -143,19 +124,11 @@ def _changing_others(both: pd.DataFrame, changes: pd.DataFrame, attacks: Mapping
     return np.logical_and.reduce(found)
 
 
-def _example(row: pd.Series, network: RunNetwork, attack: RunAttack, changes: pd.DataFrame | None) -> Example | None:
+def _example(row: pd.Series, network: RunNetwork, attack: RunAttack, changes: pd.DataFrame) -> Example | None:
     if not row[f"flipped_{attack.search}"]:
         return None
-    others = ()
-    if changes is not None:
-        mine = changes[
-            (changes["attack"] == attack.name)
-            & (changes["attribute"] == row["attribute"])
-            & (changes["image"] == row["image"])
-        ].sort_values("target")
-        others = tuple(
-            (str(name), bool(score > 0)) for name, score in zip(mine["target"], mine["score_after"], strict=True)
-        )
+    mine = (changes["attribute"] == row["attribute"]) & (changes["image"] == row["image"])
+    mine = changes[mine & (changes["attack"] == attack.name)].sort_values("target")
     return Example(
         network=network.name,
         attack=attack.name,
@@ -166,5 +139,5 @@ def _example(row: pd.Series, network: RunNetwork, attack: RunAttack, changes: pd
         present=bool(row["score_before"] > 0),
         correct=bool(row["correct"]),
         similarity=float(row[f"pass_{attack.search}"]),
-        others=others,
+        others=tuple(zip(mine["target"].astype("str"), (mine["score_after"] > 0).tolist(), strict=True)),
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.names import SIGNS
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.analysis.statistics.intervals import wilson
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
 
@@ -20,20 +21,6 @@ FigureInputs = Mapping[str, Path | Sequence[Path]]
 
 FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
 """Columns of truth values."""
-
-PREDICTIONS = (
-    "network",
-    "checkpoint",
-    "attribute",
-    "split",
-    "sample",
-    "image",
-    "label",
-    "score",
-    "logit_absent",
-    "logit_present",
-)
-"""The columns of the predictions table."""
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -60,9 +47,8 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a Parquet table ({error}); delete it and run again") from error
     frame = table.to_pandas(ignore_metadata=True)
-    for name in frame.columns:
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            frame[name] = frame[name].cat.set_categories(sorted(frame[name].cat.categories))
+    for name in frame.select_dtypes("category"):
+        frame[name] = frame[name].cat.set_categories(sorted(frame[name].cat.categories))
     return frame
 
 
@@ -108,45 +94,31 @@ def adversarial(attempts: pd.DataFrame, threshold: float) -> pd.Series:
 
 def with_parts(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Return the attempts with the columns `method`, `search` and `sign` that tables speak of."""
-    attack = attempts["attack"].astype("category")
-    known = [run.attack(name) for name in attack.cat.categories]
-    parts = [(each.method, each.search) for each in known]
-    codes = attack.cat.codes.to_numpy()
-
-    def part(which: int) -> pd.Categorical:
-        names = sorted({names[which] for names in parts})
-        return pd.Categorical.from_codes(np.array([names.index(each[which]) for each in parts])[codes], names)
-
+    attack = attempts["attack"].astype("category").cat
+    known = [run.attack(name) for name in attack.categories]
+    method, search = (pd.Categorical([getattr(each, part) for each in known]) for part in ("method", "search"))
     sign = pd.Categorical.from_codes(np.where(attempts["correct"], 0, 1), list(SIGNS))
-    return attempts.assign(method=part(0), search=part(1), sign=sign)
+    return attempts.assign(method=method.take(attack.codes), search=search.take(attack.codes), sign=sign)
 
 
 def count_flips(attempts: pd.DataFrame, by: Sequence[str], thresholds: Iterable[float]) -> pd.DataFrame:
-    """Count the attempts of each group and sign, and those that count as adversarial at each threshold.
-
-    Args:
-        attempts: With the columns of `with_parts`.
-        by: The columns that make a group.
-        thresholds: Least PASS.
+    """Count the attempts (`with_parts`) of each group and sign, and those that are adversarial at each threshold.
 
     Returns:
-        Columns of `by`, `sign`, `threshold`, `total`, `flipped`, `rate`, `low`, `high` (Wilson 95 %). A group has rows
+        Columns of `by`, `sign`, `total`, `flipped`, `threshold`, `rate`, `low`, `high` (Wilson 95 %). A group has rows
         for both signs even where one has no attempts; its rate is then NaN.
     """
     keys = [*by, "sign"]
     counts = []
     for threshold in thresholds:
         hits = attempts[keys].assign(hit=adversarial(attempts, threshold).to_numpy())
-        grouped = hits.groupby(keys, observed=True)["hit"].agg(["size", "sum"])
-        groups = grouped.reset_index()[list(by)].drop_duplicates()
-        both = groups.merge(pd.DataFrame({"sign": list(SIGNS)}), how="cross")
-        counted = both.merge(grouped.reset_index().astype({"sign": "str"}), how="left", on=keys)
+        counted = hits.groupby(keys, observed=True)["hit"].agg(total="size", flipped="sum").reset_index()
+        both = counted[list(by)].drop_duplicates().merge(pd.DataFrame({"sign": list(SIGNS)}), how="cross")
+        counted = both.merge(counted.astype({"sign": "str"}), how="left", on=keys)
         counts.append(counted.assign(threshold=float(threshold)))
-    counted = pd.concat(counts, ignore_index=True)
-    frame = counted[[*keys, "threshold"]].assign(
-        total=counted["size"].fillna(0).astype("int64"), flipped=counted["sum"].fillna(0).astype("int64")
-    )
-    return with_rate(frame.astype(dict.fromkeys(keys, "str")), "flipped", "total")
+    frame = pd.concat(counts, ignore_index=True).fillna({"total": 0, "flipped": 0})
+    types = dict.fromkeys(keys, "str") | {"total": "int64", "flipped": "int64"}
+    return with_rate(frame.astype(types), "flipped", "total")
 
 
 def only_converged(attempts: pd.DataFrame) -> pd.DataFrame:
@@ -177,3 +149,16 @@ def in_order(frame: pd.DataFrame, orders: Mapping[str, Sequence]) -> pd.DataFram
         return column.map(lambda value: places.get(value, len(places)))
 
     return frame.sort_values(list(orders), key=rank, kind="stable", ignore_index=True)
+
+
+def arranged(frame: pd.DataFrame, run: RunDescription, by: Sequence[str]) -> pd.DataFrame:
+    """Return the frame sorted by columns, each in the order that its values have on every page."""
+    orders = {
+        "network": run.network_names,
+        "checkpoint": run.checkpoints,
+        "method": METHODS,
+        "search": SEARCHES,
+        "sign": SIGNS,
+        "attribute": ATTRIBUTES,
+    }
+    return in_order(frame, {name: ordered(frame[name], orders.get(name, ())) for name in by})

@@ -4,10 +4,9 @@ import math
 import re
 from collections.abc import Sequence
 from functools import cache
-from itertools import groupby
 from typing import TYPE_CHECKING
 
-from faceflip.analysis.pages import Cell, Column, Heat, Sheet
+from faceflip.analysis.pages import Cell, Heat, Sheet, groups, parts
 from faceflip.analysis.run import RunDescription
 from faceflip.workflow.products import Reading
 
@@ -31,19 +30,12 @@ def environment() -> "Environment":
         undefined=StrictUndefined,
     )
     made.filters["prose"] = _prose
-    made.globals |= {"begin": _BEGIN, "end": _END, "groups": _groups, "parts": _parts, "style": _style}
+    made.globals |= {"begin": _BEGIN, "end": _END, "groups": groups, "parts": parts, "style": _style}
     return made
 
 
 def table_page(title: str, sheets: Sequence[Sheet], reading: Reading, run: RunDescription) -> str:
-    """Return the web page of one table.
-
-    Args:
-        title: Of the page.
-        sheets: What the table is laid out on.
-        reading: How to read it.
-        run: What was run.
-    """
+    """Return the web page of one table."""
     return environment().get_template("table.html").render(title=title, sheets=sheets, reading=reading, run=run)
 
 
@@ -65,18 +57,6 @@ def _prose(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     return Markup(re.sub("`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))
-
-
-def _groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
-    """Return the headings above the headings, and over how many columns each goes."""
-    if not any(column.group for column in columns):
-        return []
-    return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
-
-
-def _parts(cell: Cell) -> tuple[str, str]:
-    """Return a cell's value and its interval, if it has one."""
-    return (cell, "") if isinstance(cell, str) else cell
 
 
 def _style(cell: Cell) -> str:

@@ -13,10 +13,7 @@ MEAN = "mean"
 
 
 def label_statistics(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the statistics of each attribute.
-
-    Args:
-        table: As `celeba.labels.Labels.table`.
+    """Return the statistics of each attribute of a `celeba.labels.Labels.table`.
 
     Returns:
         One row per attribute in the official order, and one of the means of their fractions: `attribute`,
@@ -37,11 +34,7 @@ def label_statistics(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_correlations(table: pd.DataFrame, split: str = "train") -> pd.DataFrame:
-    """Return the correlations of all pairs of attributes within a split, the strongest first.
-
-    Args:
-        table: As `celeba.labels.Labels.table`.
-        split: The split whose labels are taken.
+    """Return the correlations of all pairs of attributes within a split of a table of labels, the strongest first.
 
     Returns:
         Columns `first`, `second` (attributes) and `correlation`, the phi coefficient, -1 to 1. Pairs with an attribute

@@ -16,17 +16,16 @@ from faceflip.errors import UserError
 TRANSFERS = ("network", "checkpoint", "attack", "attribute", "image", "target", "changed")
 """The columns of the transfers table that the matrices need."""
 
-
-def read_transfers(path: Path) -> pd.DataFrame:
-    """Read the columns of the transfers table that the matrices need."""
-    return read_parquet(path, TRANSFERS)
-
-
 Transferred = tuple[str, str, str]
 """Network, checkpoint and attack of adversarial images."""
 
 MATRIX = ["network", "checkpoint", "attack", "search"]
 """The columns that tell the matrices of a table apart."""
+
+
+def read_transfers(path: Path) -> pd.DataFrame:
+    """Read the columns of the transfers table that the matrices need."""
+    return read_parquet(path, TRANSFERS)
 
 
 def _of(table: pd.DataFrame, made: Transferred) -> pd.Series:
@@ -39,13 +38,6 @@ def transfer_rates(
 ) -> pd.DataFrame:
     """Count the adversarial images of each attribute that change the decision on each target.
 
-    Args:
-        attempts: The attempts table; it says which images are adversarial.
-        transfers: The transfers table; it says which decisions they change.
-        made: Whose adversarial images.
-        threshold: Least PASS.
-        targets: Attributes whose decisions were taken.
-
     Returns:
         One row per attacked attribute and target: source, target, images (adversarial ones of the source, both signs),
         changed, rate (NaN where there is no adversarial image), low, high; both in the order of `targets`.
@@ -54,19 +46,17 @@ def transfer_rates(
         UserError: Some adversarial image was not tested on some target.
     """
     attempts = attempts[_of(attempts, made)]
-    sources = [name for name in targets if name in set(attempts["attribute"].unique())]
+    rows = np.flatnonzero(pd.Index(targets).isin(attempts["attribute"].unique()))
     images = attempts[adversarial(attempts, threshold)]
-    place = {name: number for number, name in enumerate(targets)}
     tested = transfers[_of(transfers, made)]
     tested = tested[tested["target"].isin(targets)]
-    tested = tested[np.isin(_keys(tested, place), _keys(images, place))]
+    tested = tested[np.isin(_keys(tested, targets), _keys(images, targets))]
 
     size = (len(targets), len(targets))
-    cell = np.ravel_multi_index((_places(tested["attribute"], place), _places(tested["target"], place)), size)
+    cell = np.ravel_multi_index((_places(tested["attribute"], targets), _places(tested["target"], targets)), size)
     counts = np.bincount(cell, minlength=size[0] * size[1]).reshape(size)
     changed = np.bincount(cell[tested["changed"].to_numpy(bool)], minlength=size[0] * size[1]).reshape(size)
-    per_source = np.bincount(_places(images["attribute"], place), minlength=len(targets))
-    rows = [place[name] for name in sources]
+    per_source = np.bincount(_places(images["attribute"], targets), minlength=len(targets))
     if (counts[rows] != per_source[rows, None]).any():
         raise UserError(
             f"transfers of {'/'.join(made)} hold {counts[rows].sum():,} tests instead of "
@@ -75,8 +65,8 @@ def transfer_rates(
         )
     frame = pd.DataFrame(
         {
-            "source": np.repeat(sources, len(targets)),
-            "target": np.tile(np.array(targets), len(sources)),
+            "source": np.repeat(np.array(targets)[rows], len(targets)),
+            "target": np.tile(np.array(targets), len(rows)),
             "images": np.repeat(per_source[rows], len(targets)),
             "changed": changed[rows].ravel(),
         }
@@ -89,14 +79,8 @@ def rates_of(
 ) -> pd.DataFrame:
     """Put the `transfer_rates` of some networks under each other, converged ones first.
 
-    Args:
-        networks: The networks; what was not run or not transferred is left out.
-        attempts: The attempts table.
-        transfers: The transfers table.
-        run: What was run.
-
-    Returns:
-        The columns of `MATRIX` and of `transfer_rates`.
+    What was not run or not transferred is left out. The columns are network, checkpoint, attack, search, source,
+    target, images, changed, rate, low, high.
     """
     parts = []
     for network in networks:
@@ -110,15 +94,13 @@ def rates_of(
 
 
 def matrices(frame: pd.DataFrame, run: RunDescription) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield title and rates of each matrix of a table; the title says which checkpoint or attack it is of."""
-    several = len(set(frame["network"])) > 1
+    """Yield title and rates of each matrix of a table; the title says which network, and checkpoint or attack."""
     for (name, checkpoint, attack), part in frame.groupby(MATRIX[:3], sort=False):
         network, known = run.network(name), run.attack(attack)
         if network.joint:
             yield f"{network.short}: {method_name(known.method)}, {search_name(known.search)}", part
         else:
-            title = f"{checkpoint_name(checkpoint)} to converged".capitalize()
-            yield f"{network.short}: {title}" if several else title, part
+            yield f"{network.short}: {checkpoint_name(checkpoint).capitalize()} to converged", part
 
 
 def matrix_sheets(frame: pd.DataFrame, run: RunDescription, why: str) -> list[Sheet]:
@@ -126,15 +108,14 @@ def matrix_sheets(frame: pd.DataFrame, run: RunDescription, why: str) -> list[Sh
     return [matrix_sheet(part, title, run) for title, part in matrices(frame, run)] or [nothing("Matrices", why)]
 
 
-def _places(column: pd.Series, place: dict[str, int]) -> np.ndarray:
-    categories = column.astype("category")
-    lookup = np.array([place.get(name, -1) for name in categories.cat.categories], dtype=np.int64)
-    return lookup[categories.cat.codes.to_numpy()] if len(lookup) else np.zeros(0, np.int64)
+def _places(column: pd.Series, names: Sequence[str]) -> np.ndarray:
+    """Return the place of each value among the names, -1 where it is none of them."""
+    return pd.Index(names).get_indexer(column)
 
 
-def _keys(table: pd.DataFrame, place: dict[str, int]) -> np.ndarray:
+def _keys(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Return one number for each pair of attribute and image."""
-    return table["image"].to_numpy(np.int64) * len(place) + _places(table["attribute"], place)
+    return table["image"].to_numpy(np.int64) * len(names) + _places(table["attribute"], names)
 
 
 def matrix(rates: pd.DataFrame, column: str = "rate") -> pd.DataFrame:
@@ -148,15 +129,13 @@ def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
     """Lay a matrix out with numbered columns, so that forty of them fit."""
     cells = matrix(rates)
     images = rates.drop_duplicates("source").set_index("source")["images"]
-    place = {name: number for number, name in enumerate(cells.index, start=1)}
+    place = {name: str(number) for number, name in enumerate(cells.index, start=1)}
     heads = [Column("", align="r"), Column("target", align="l")]
-    heads += [Column(str(place[name]), name=display_name(name)) for name in cells.columns]
-    hints = matrix(rates.assign(hint=_hints(rates)), "hint")
+    heads += [Column(place[name], name=display_name(name)) for name in cells.columns]
+    heats = {(row["target"], row["source"]): _heat(row) for row in rates.to_dict("records")}
     rows = [["", "adversarial images", *(f"{images[name]:,}" for name in cells.columns)]]
-    for target, values in cells.iterrows():
-        said = hints.loc[target]
-        shown = (Heat(percent(value, 0), value, hint) for value, hint in zip(values, said, strict=True))
-        rows.append([str(place[target]), display_name(target), *shown])
+    for target in cells.index:
+        rows.append([place[target], display_name(target), *(heats[target, source] for source in cells.columns)])
     notes = [
         "Percent of the adversarial images of the column's attribute that change the decision on the row's attribute. "
         "Columns have the numbers of the rows; a column without adversarial images is empty."
@@ -165,32 +144,27 @@ def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
     return Sheet(f"{title}, PASS of at least {run.threshold:g}", heads, rows, notes, frozenset({1}), related)
 
 
-def _hints(rates: pd.DataFrame) -> list[str]:
-    """Return what each rate says when pointed at."""
-    hints = []
-    for row in rates.to_dict("records"):
-        pair = f"{display_name(row['source'])} → {display_name(row['target'])}: "
-        if not row["images"]:
-            hints.append(pair + "no adversarial image")
-            continue
+def _heat(row: dict) -> Heat:
+    hint = f"{display_name(row['source'])} → {display_name(row['target'])}: "
+    if row["images"]:
         interval = f", 95 % interval {percent(row['low'])} to {percent(row['high'])} %" if "low" in row else ""
-        hints.append(f"{pair}{percent(row['rate'])} % ({row['changed']:,} of {row['images']:,}){interval}")
-    return hints
+        hint += f"{percent(row['rate'])} % ({row['changed']:,} of {row['images']:,}){interval}"
+    else:
+        hint += "no adversarial image"
+    return Heat(percent(row["rate"], 0), row["rate"], hint)
 
 
 def summary(rates: pd.DataFrame) -> dict[str, float]:
-    """Summarise a matrix: means over its cells that have images, on the diagonal and off it.
+    """Count the sources with adversarial images (`columns`) and without (`empty`), and summarise the rates of those.
 
-    Returns:
-        `columns` (sources with adversarial images), `empty` (without), `diagonal` and `others` (mean rates as
-        fractions), `diagonal_least`.
+    The rates (fractions) are `diagonal` and `others`, means, and `diagonal_least`.
     """
     own = rates["source"] == rates["target"]
-    filled = rates[own & (rates["images"] > 0)]
+    diagonal = rates.loc[own, "rate"].dropna()
     return {
-        "columns": int((rates.loc[own, "images"] > 0).sum()),
-        "empty": int((rates.loc[own, "images"] == 0).sum()),
-        "diagonal": float(filled["rate"].mean()),
-        "diagonal_least": float(filled["rate"].min()),
+        "columns": len(diagonal),
+        "empty": int(own.sum()) - len(diagonal),
+        "diagonal": float(diagonal.mean()),
+        "diagonal_least": float(diagonal.min()),
         "others": float(rates.loc[~own, "rate"].mean()),
     }

@@ -1,8 +1,8 @@
 """Tables for people: what a page holds, and Markdown and LaTeX of it; `faceflip.analysis.html` has the web page."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 MISSING = "–"
@@ -16,12 +16,7 @@ Cell = str | tuple[str, str]
 
 
 class Heat(str):
-    """A number in a matrix, whose cell a web page colours.
-
-    Attributes:
-        share: In [0, 1]; NaN where there is nothing to take a share of.
-        hint: What the cell says when pointed at.
-    """
+    """A number in a matrix: a web page colours its cell by the share, in [0, 1] or NaN, and can show the hint."""
 
     __slots__ = ("hint", "share")
 
@@ -30,6 +25,11 @@ class Heat(str):
         made = super().__new__(cls, text)
         made.share, made.hint = share, hint
         return made
+
+
+def parts(cell: Cell) -> tuple[str, str]:
+    """Return a cell's value, and its interval or nothing."""
+    return (cell, "") if isinstance(cell, str) else cell
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,6 @@ class Sheet:
     """One table on a page.
 
     Attributes:
-        title: What it shows.
-        columns: Headings.
-        rows: Cells, as many as columns.
         notes: Sentences below the table.
         breaks: Numbers of the rows above which a rule is drawn.
         related: Names of a matrix' rows in the order in which related ones stand side by side; a web page offers it.
@@ -62,8 +59,15 @@ class Sheet:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
-    breaks: frozenset[int] = field(default=frozenset())
+    breaks: frozenset[int] = frozenset()
     related: Sequence[str] = ()
+
+
+def groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Return the headings above the headings, and over how many columns each goes; nothing where there are none."""
+    if not any(column.group for column in columns):
+        return []
+    return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]
 
 
 def nothing(title: str, why: str) -> Sheet:
@@ -86,7 +90,7 @@ def percent_cell(row: dict, digits: int = 1) -> Cell:
 
 def marked(cell: Cell, mark: str) -> Cell:
     """Return a cell with a mark behind its value; one without a value as it is."""
-    if not mark or cell == MISSING:
+    if cell == MISSING:
         return cell
     return cell + mark if isinstance(cell, str) else (cell[0] + mark, cell[1])
 
@@ -109,7 +113,7 @@ def _markdown(sheet: Sheet) -> list[str]:
 
     headings = [f"{column.group}, {column.heading}" if column.group else column.heading for column in sheet.columns]
     rules = ["---:" if column.align == "r" else ":---" for column in sheet.columns]
-    rows = [[cell if isinstance(cell, str) else " ".join(cell) for cell in cells] for cells in sheet.rows]
+    rows = [[" ".join(filter(None, parts(cell))) for cell in cells] for cells in sheet.rows]
     notes = [text for note in sheet.notes for text in ("", note)]
     return [f"## {sheet.title}", "", row(headings), row(rules), *map(row, rows), *notes]
 
@@ -133,10 +137,8 @@ def _is_long(sheet: Sheet) -> bool:
 def _latex(sheet: Sheet, line: str) -> str:
     caption = rf"\caption{{{escape(sheet.title)}. {escape(line)}}}"
     layout = "".join(_latex_column(sheet, number_) for number_ in range(len(sheet.columns)))
-    heads = [r"\toprule"]
-    if any(column.group for column in sheet.columns):
-        heads += _latex_groups(sheet.columns)
-    heads += [_latex_row([escape(column.heading) for column in sheet.columns]), r"\midrule"]
+    headings = _latex_row([escape(column.heading) for column in sheet.columns])
+    heads = [r"\toprule", *_latex_groups(sheet.columns), headings, r"\midrule"]
     notes = [rf"\par\smallskip {{\footnotesize {escape(note)}}}" for note in sheet.notes]
     if _is_long(sheet):
         lines = [rf"\begin{{longtable}}{{{layout}}}", caption + r" \\", *heads, r"\endfirsthead", *heads, r"\endhead"]
@@ -154,7 +156,7 @@ def _latex_column(sheet: Sheet, number_: int) -> str:
     return r"p{0.25\linewidth}" if longest > SENTENCE else sheet.columns[number_].align
 
 
-def _latex_row(cells: Sequence[str]) -> str:
+def _latex_row(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
@@ -163,23 +165,22 @@ def _latex_body(sheet: Sheet) -> list[str]:
     for number_, cells in enumerate(sheet.rows):
         if number_ in sheet.breaks:
             lines.append(r"\midrule")
-        lines.append(_latex_row([escape(cell if isinstance(cell, str) else cell[0]) for cell in cells]))
+        values, intervals = zip(*map(parts, cells), strict=True)
+        lines.append(_latex_row(map(escape, values)))
         # Intervals go below their values: beside them they would not fit on a page.
-        small = ["" if isinstance(cell, str) else rf"\scriptsize {escape(cell[1])}" for cell in cells]
-        if any(small):
-            lines.append(_latex_row(small))
+        if any(intervals):
+            lines.append(_latex_row(rf"\scriptsize {escape(interval)}" if interval else "" for interval in intervals))
     return lines
 
 
 def _latex_groups(columns: Sequence[Column]) -> list[str]:
     cells, rules, start = [], [], 1
-    for group, members in groupby(columns, key=lambda column: column.group):
-        width = len(list(members))
+    for group, width in groups(columns):
         cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}" if group else " & ".join([""] * width))
         if group:
             rules.append(rf"\cmidrule(lr){{{start}-{start + width - 1}}}")
         start += width
-    return [" & ".join(cells) + r" \\", " ".join(rules)]
+    return [_latex_row(cells), " ".join(rules)] if rules else []
 
 
 _LATEX = {
@@ -211,4 +212,4 @@ _LATEX = {
 
 def escape(text: str) -> str:
     """Return text as LaTeX prints it."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return text.translate(str.maketrans(_LATEX))

@@ -1,26 +1,33 @@
 """What was run on what data: the line that heads every page, and what a run must be to compare with the paper."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
 from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
-from faceflip.catalogue import ATTACKS, LINE, find_loss
+from faceflip.catalogue import ATTACKS, LINE
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, SPLITS, WIDTH
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.typed import faults_of
 from faceflip.wording import quantity
 
 CONVERGED = "converged"
 
 PAPER_SAMPLE = {"split": "train", "images": 1_000}
 PAPER_COLOR = "rgb"
-"""Images that PASS is taken of."""
+PAPER_THRESHOLD = 0.95
+PAPER_EARLY = "epoch2"
+"""The paper's sample, the images that it takes PASS of, its tau, and its early checkpoint."""
 PAPER_PASS = {
     "name": "pass-1",
     "luma": [0.299, 0.587, 0.114],
@@ -41,30 +48,22 @@ PAPER_PASS = {
     "ssim_region": "valid",
 }
 """How this project reads the paper's PASS (`faceflip.similarity.parameters`): another definition is another measure."""
-PAPER_THRESHOLD = 0.95
-"""The paper's tau."""
-PAPER_EARLY = "epoch2"
-"""The paper's early checkpoint."""
 PAPER_ROLES = {"euclidean": ("euclidean", False), "softmax": ("softmax", False), "moon": ("euclidean", True)}
 """The paper's networks: the loss, and whether one network decides on all attributes."""
 
+NO_MORE = ConfigDict(extra="forbid")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=NO_MORE)
 class RunNetwork:
-    """A network of a run: one for each of its attributes, or one for all.
+    """A network of a run: one for each of its attributes, or one for all (`joint`).
 
     Attributes:
         name: In the configuration and in the column `network` of every table.
-        title: On pages.
-        short: In figures.
-        color: In figures.
-        loss: That it was trained for.
-        joint: Whether it is one network of all its attributes.
-        attributes: It decides on these.
-        attacked: Those that are attacked.
+        title: On pages; `short` and `color` are for figures.
+        attributes: It decides on these; those of `attacked` are attacked.
         checkpoints: The earliest first, ``converged`` last.
-        architecture: Options, as `ArchitectureOptions` has them.
-        training: Options, as `TrainingOptions` has them.
+        architecture: As `ArchitectureOptions` has it; `training` as `TrainingOptions`.
     """
 
     name: str
@@ -75,22 +74,22 @@ class RunNetwork:
     joint: bool
     attributes: tuple[str, ...]
     attacked: tuple[str, ...]
-    checkpoints: tuple[str, ...] = ("epoch2", CONVERGED)
+    checkpoints: tuple[str, ...] = (PAPER_EARLY, CONVERGED)
     architecture: Mapping[str, Any] = field(default_factory=lambda: ArchitectureOptions().model_dump())
     training: Mapping[str, Any] = field(default_factory=lambda: TrainingOptions().model_dump())
+
+    @property
+    def early(self) -> list[str]:
+        """Its checkpoints but the converged one."""
+        return [name for name in self.checkpoints if name != CONVERGED]
 
     @property
     def mark(self) -> str:
         """What stands before the name of an attack on it: the M of MFFA, for a network of all attributes."""
         return "M" if self.joint else ""
 
-    @property
-    def loss_title(self) -> str:
-        """The loss in words."""
-        return find_loss(self.loss).title
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=NO_MORE)
 class RunAttack:
     """An attack of a run.
 
@@ -109,7 +108,7 @@ class RunAttack:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=NO_MORE)
 class RunDescription:
     """A run in the terms that decide what its numbers mean.
 
@@ -117,17 +116,11 @@ class RunDescription:
         dataset: ``celeba`` or ``synthetic`` (drawn faces).
         images: Number of images of each split (``train``, ``validation``, ``test``).
         sample: Name, split and number of images of the sample that tables are about.
-        attacked: The attributes that are attacked.
-        networks: In the order of the configuration.
-        attack_list: The attacks, in the order of the configuration.
-        input_width: Pixels.
-        input_height: Pixels.
+        networks: In the order of the configuration, as `attack_list`.
         color: ``rgb`` or ``gray``, the images that PASS is taken of.
         definition: Name and parameters of the definition of PASS.
         metrics: More similarities of the attempts, by the names of their columns.
-        threshold: PASS from which on a flipped image is adversarial, tau.
-        thresholds: All thresholds of Table 1.
-        seed: Of everything random.
+        threshold: PASS from which on a flipped image is adversarial, tau; `thresholds` are those of Table 1.
         transfers: Network, checkpoint and attack of the adversarial images that were shown to others.
         attacks: Options of each attack by its name, where they matter.
         order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
@@ -145,7 +138,7 @@ class RunDescription:
     definition: Mapping[str, Any] = field(default_factory=lambda: PAPER_PASS)
     metrics: tuple[str, ...] = ()
     threshold: float = PAPER_THRESHOLD
-    thresholds: tuple[float, ...] = (0.0, 0.9, 0.95, 0.99)
+    thresholds: tuple[float | int, ...] = (0.0, 0.9, 0.95, 0.99)
     seed: int = 0
     transfers: tuple[tuple[str, str, str], ...] = ()
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -186,8 +179,7 @@ class RunDescription:
     @property
     def checkpoints(self) -> list[str]:
         """Names of all checkpoints, ``converged`` first, then the earliest first."""
-        names = dict.fromkeys(name for network in self.networks for name in network.checkpoints)
-        return [CONVERGED, *(name for name in names if name != CONVERGED)]
+        return [CONVERGED, *dict.fromkeys(name for network in self.networks for name in network.early)]
 
     @property
     def learned(self) -> list[str]:
@@ -221,25 +213,21 @@ class RunDescription:
     def line(self) -> str:
         """One sentence, and on drawn faces a first one that says so."""
         images = " / ".join(f"{self.images[split]:,}" for split in SPLITS)
+        architectures = ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
         grey = " of grey images" if self.color == "gray" else ""
         attacked = quantity(self.sample["images"], f"{self.sample['split']}ing image".replace("testing", "test"))
         return (
             ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
             + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
-            + f"{self._architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
+            + f"{architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
             + f"{attacked} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
 
     @property
-    def _architectures(self) -> str:
-        return ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
-
-    @property
     def _kinds(self) -> str:
         """Say which networks there are, those of one attribute and those of all, and of how many attributes."""
-        joint = f"joint networks ({'; '.join(network.short for network in self.joint)})"
-        if len(self.joint) == 1:
-            joint = self.joint[0].title
+        shorts = "; ".join(network.short for network in self.joint)
+        joint = self.joint[0].title if len(self.joint) == 1 else f"joint networks ({shorts})"
         parts = []
         for name, networks in (("separate networks", self.separate), (joint, self.joint)):
             if networks:
@@ -250,9 +238,8 @@ class RunDescription:
     def not_of_paper(self, *aspects: str) -> Iterator[str]:
         """Yield why numbers that depend on some aspects cannot be compared with the paper's.
 
-        Args:
-            aspects: Of ``data`` (faces and splits), ``attributes``, ``network`` (with its training), ``sample``,
-                ``attacks`` (their options), ``similarity`` (how PASS is taken) and ``threshold`` (of PASS).
+        Aspects are ``data`` (faces and splits), ``attributes``, ``network`` (with its training), ``sample``,
+        ``attacks`` (their options), ``similarity`` (how PASS is taken) and ``threshold`` (of PASS).
         """
         if "data" in aspects:
             if self.synthetic:
@@ -284,16 +271,17 @@ class RunDescription:
     def _network_departures(self) -> Iterator[str]:
         """Yield what differs from the paper in the networks that stand for its own, and in their training."""
         networks = [each for each in map(self.paper_network, PAPER_ROLES) if each] or list(self.networks)
-        for group, paper in (("architecture", ArchitectureOptions()), ("training", TrainingOptions())):
-            departures: dict[str, list[str]] = {}
-            word = "network" if group == "architecture" else "training"
+        for word, group, paper in (
+            ("network", "architecture", ArchitectureOptions()),
+            ("training", "training", TrainingOptions()),
+        ):
+            departures = defaultdict(list)
             for network in networks:
                 options = type(paper)(**getattr(network, group))
                 for name, (ours, theirs) in options.differences(paper).items():
                     # Weights that are kept besides are no other training, unless it lasts longer for them.
                     if name != "checkpoints" or options.least_epochs != paper.least_epochs:
-                        text = f"{word} with {name} {ours} instead of {theirs}"
-                        departures.setdefault(text, []).append(network.short)
+                        departures[f"{word} with {name} {ours} instead of {theirs}"].append(network.short)
             for text, shorts in departures.items():
                 yield text if len(shorts) == len(networks) else f"{text} ({', '.join(shorts)})"
             if group == "architecture" and (self.input_width, self.input_height) != (WIDTH, HEIGHT):
@@ -303,8 +291,10 @@ class RunDescription:
         """Yield what differs from the paper in the attacks that have the names of its own."""
         for attack in (name for name in ATTACKS if name in self.attacks):
             for name, value in self.attacks[attack].items():
+                # Direction and search stand in the catalogue.
+                paper = getattr(ATTACKS[attack], name, AttackOptions.model_fields[name].default)
                 # The paper runs FGS on networks of one attribute alone, where its scope changes nothing.
-                if name != "fgs_scope" and value not in (None, _paper_option(attack, name)):
+                if name != "fgs_scope" and value not in (None, paper):
                     yield f"{attack} with {name} {f'{value:g}' if isinstance(value, float) else value}"
 
     def to_json(self) -> str:
@@ -319,31 +309,13 @@ class RunDescription:
             UserError: The file is missing, or is no description of a run.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            networks = tuple(RunNetwork(**_tuples(each)) for each in content.pop("networks"))
-            attacks = tuple(RunAttack(**each) for each in content.pop("attack_list"))
-            return cls(**_tuples(content), networks=networks, attack_list=attacks)
-        except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+            return TypeAdapter(cls).validate_json(Path(path).read_bytes())
+        except (OSError, ValidationError) as error:
+            faults = "; ".join(faults_of(error)) if isinstance(error, ValidationError) else error
             names = ", ".join(each.name for each in fields(cls))
             raise UserError(
-                f"{path}: no description of a run ({error}); its keys are {names}; delete it and run again"
+                f"{path}: no description of a run ({faults}); its keys are {names}; delete it and run again"
             ) from error
-
-
-def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with tuples in place of their lists, and of the lists in these."""
-
-    def plain(value: Any) -> Any:
-        return tuple(map(plain, value)) if isinstance(value, list) else value
-
-    return {name: plain(value) for name, value in content.items()}
-
-
-def _paper_option(attack: str, name: str) -> Any:
-    """Return an option of one of the paper's attacks, as this project reads the paper."""
-    if name in ("direction", "search"):
-        return getattr(ATTACKS[attack], name)
-    return AttackOptions.model_fields[name].default
 
 
 def _architecture(options: Mapping[str, Any]) -> str:
@@ -361,16 +333,12 @@ def describe(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> RunDescrip
     """
     from faceflip.similarity.definition import parameters
 
-    rest = dict(plan)
-    networks = tuple(RunNetwork(**_tuples(each)) for each in rest.pop("networks"))
-    attacks = tuple(RunAttack(**each) for each in rest.pop("attacks"))
     return RunDescription(
         dataset=manifest["source"],
         images=manifest["images"],
-        networks=networks,
-        attack_list=attacks,
+        attack_list=plan["attacks"],
         input_width=manifest["width"],
         input_height=manifest["height"],
         definition=parameters(),
-        **_tuples(rest),
+        **{name: value for name, value in plan.items() if name != "attacks"},
     )

@@ -4,6 +4,7 @@
 `AttackOptions` has all that can be set. `faceflip.attacks.plain` shows the whole method on one page.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,4 @@ def __getattr__(name: str) -> Any:
     """Import a name on first use: the options are read while the Snakefile is parsed, which must not import PyTorch."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module(f"faceflip.attacks.{_PLACES[name]}"), name)

@@ -1,10 +1,9 @@
 """Directions of attack: gradients with respect to the image, FGS and FFA.
 
-The engine calls a direction twice. Given the scores of a forward pass it returns the *output gradient*: the gradient
-with respect to the scores that is propagated back to the image. Given what arrives at the image it makes the direction
-in which pixel values change. Both matter up to a positive factor only, so output gradients are scaled to a largest
-absolute value of one: a loss that is almost flat (a sure softmax decision, a score near zero) does not underflow on its
-way to the image.
+The engine calls a direction twice. Given the scores of a forward pass it returns the *output gradient*, which is
+propagated back to the image. Given what arrives there it makes the direction in which pixel values change. Both matter
+up to a positive factor only, so output gradients are scaled to a largest absolute value of one: a loss that is almost
+flat (a sure softmax decision, a score near zero) does not underflow on its way to the image.
 """
 
 from dataclasses import dataclass
@@ -35,13 +34,10 @@ class Attempts:
 
 
 class Direction:
-    """A way to turn a gradient pass into a change of pixel values; derive from it, or from FGS or FFA, for another.
-
-    Attributes:
-        whole: Whether directions are -1, 0 and +1 alone, so that a whole epsilon gives whole pixel values.
-    """
+    """A way to turn a gradient pass into a change of pixel values; derive from it, or from FGS or FFA, for another."""
 
     whole: bool = False
+    """Whether directions are -1, 0 and +1 alone, so that a whole epsilon gives whole pixel values."""
 
     def check(self, objective: Objective, options: AttackOptions, labelled: bool) -> None:
         """Raise `UserError` where options and arguments do not go together; called before any pass."""
@@ -58,9 +54,8 @@ class Direction:
     def scale(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Make directions of gradients (N, P), in place; here by dividing by the largest absolute value.
 
-        Returns:
-            Directions (N, P) with a largest absolute value of one; and the slopes (N,) along them, the gradients'
-            products with them: where that is zero there is no direction, and the row is zeros.
+        Returns directions (N, P) with a largest absolute value of one, and slopes (N,), the gradients' products with
+        them; where that is zero there is no direction, and the row is zeros.
         """
         # On a CPU amax and amin together take a fifteenth of the time of aminmax or of an infinity norm.
         largest = torch.maximum(gradient.amax(dim=1), -gradient.amin(dim=1))
@@ -69,12 +64,11 @@ class Direction:
 
 
 class FGS(Direction):
-    """Fast gradient sign (eq. (7)): sign(grad J(x, y)), so that a whole epsilon gives whole pixel values.
+    """Fast gradient sign (eq. (7)): sign(grad J(x, y)).
 
-    y is the current decision: raising its loss means leaving it, whether it is right or wrong. The options
-    ``annotated`` and ``opposite`` take the annotated label, or lower the loss of the other label. The paper's J is the
-    loss of the whole network, which must decide on one attribute; with ``fgs_scope: attribute`` it is the part of the
-    loss that the attacked attribute has.
+    y is the current decision: raising its loss means leaving it, right or wrong. The options ``annotated`` and
+    ``opposite`` take the annotated label, or lower the loss of the other label. The paper's J is the loss of the whole
+    network, which must decide on one attribute; with ``fgs_scope: attribute`` it is that attribute's part of the loss.
     """
 
     whole = True
@@ -118,14 +112,12 @@ class FFA(Direction):
     """Fast flipping attribute (eqs. (8) and (9)): descend 1/2 ||t - f(x)||^2, where t zeroes the attacked score.
 
     The gradient with respect to the scores is f - t; t differs from f only in the score that carries the decision: the
-    attribute's own, or the larger of its two logits. The direction is scaled to a largest absolute value of one, so
-    that epsilon is in pixel values.
+    attribute's own, or the larger of its two logits. With the scaled direction epsilon is in pixel values.
 
     In an iterative attack the unrounded temporary image may have crossed the boundary while the rounded image, on
-    which the verdict is taken, has not. Then the way to the target leads back. With the option ``ffa_crossed: onward``
-    the score that carries the decision still standing is descended further instead (of two logits, the one that carries
-    it goes on towards zero in any case). With ``ffa_target: original`` the target stays what it was at the start, and
-    this does not apply.
+    which the verdict is taken, has not. A single score then goes on, where going to zero would turn back; of two logits
+    the one that carries the standing decision goes on towards zero anyway. With ``ffa_target: original`` the target
+    stays what it was at the start, and this does not apply.
     """
 
     def output_gradient(
@@ -133,22 +125,21 @@ class FFA(Direction):
     ) -> Tensor:
         """Return t - f, the descent in the scores."""
         anew = options.ffa_target == "current"
-        onward = anew and options.ffa_crossed == "onward"
         if objective.two_logits and options.ffa_objective == "margin":
             value = objective.decision_values(scores).gather(1, attempts.attribute[:, None])
-            towards = self._to_zero(value, attempts.decision[:, None], onward)
+            towards = self._to_zero(value, attempts.decision[:, None], anew)
             return towards * objective.value_gradient(attempts.attribute, scores.shape[1])
         target = scores if anew else attempts.scores
         carrier = objective.carrier(attempts.attribute, attempts.decision)[:, None]
         if objective.two_logits:
             return target.scatter(1, carrier, 0.0) - scores
-        towards = self._to_zero(scores.gather(1, carrier), attempts.decision[:, None], onward)
+        towards = self._to_zero(scores.gather(1, carrier), attempts.decision[:, None], anew)
         return (target - scores).scatter(1, carrier, towards)
 
-    def _to_zero(self, value: Tensor, decision: Tensor, onward: bool) -> Tensor:
-        """Return the way from decision values (N, 1) to zero, or further on where zero has been crossed if `onward`."""
+    def _to_zero(self, value: Tensor, decision: Tensor, anew: bool) -> Tensor:
+        """Return the way from decision values (N, 1) to zero, or further on where `anew` and zero has been crossed."""
         crossed = decisions(value) != decision
-        return torch.where(crossed & onward, -decision.to(value.dtype), -value)
+        return torch.where(crossed & anew, -decision.to(value.dtype), -value)
 
 
 def unit_scaled(gradients: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Continuous batching: the attempts of a run go through a fixed number of slots, so that every pass is full.
 
-There are twice as many slots as rows in a pass. Where enough attempts wait for a forward pass, one is made; where they
-do not, images enter until enough wait for a gradient pass. Either way a pass is full until no image is left to enter.
-What an attempt comes to does not depend on what else is under way (see `passes`), so the order makes no difference.
+There are twice as many slots as rows in a pass. Where enough attempts wait for a forward pass, one is made; else images
+enter until enough wait for a gradient pass. So a pass is full until no image is left to enter. What an attempt comes to
+does not depend on what else is under way (see `passes`).
 """
 
 import inspect
@@ -35,11 +35,9 @@ class ImageRows(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, height, width, 3)."""
-        ...
 
     def __getitem__(self, positions: slice) -> np.ndarray | Tensor:
         """Return the uint8 images at these consecutive positions."""
-        ...
 
 
 def iterate(
@@ -59,13 +57,11 @@ def iterate(
     `AttackResult.index` says which images a block holds. The order is the same every time. Memory is bounded by the
     options batch_size and block_size, not by the number of images. Until the iterator is exhausted or closed, the
     network stays in evaluation mode with frozen parameters. What is suspicious of it raises
-    `faceflip.errors.NetworkWarning` and stands in `AttackResult.warnings`.
-
-    On NVIDIA GPUs PyTorch convolves with TF32 by default; `faceflip.runtime.device.prepare` turns that off, as every
-    job of the workflow does.
+    `faceflip.errors.NetworkWarning` and stands in `AttackResult.warnings`. On NVIDIA GPUs PyTorch convolves with TF32
+    unless `faceflip.runtime.device.prepare` turns that off, as in every job of the workflow.
 
     Args:
-        network: any module or function from float32 RGB images N x 3 x H x W on 0-255 to scores N x M. It is run in
+        network: any module or function from float32 RGB images N x 3 x H x W on 0-255 to scores N x M; it is run in
             evaluation mode and left as it was.
         images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
         attack: a name of `faceflip.catalogue.ATTACKS`, or any with the options direction and search.
@@ -74,13 +70,12 @@ def iterate(
             ``softmax`` (two logits for each), or a reference to one's own.
         labels: annotated labels, N values of -1 or +1; only needed where an option says so.
         device: where to run; the network's own device by default, else the network is copied there.
-        progress: True shows progress on standard error; a function is called with the attempts done, their
-            total and a note, as `faceflip.runtime.progress.Progress` is.
+        progress: True shows progress on standard error; a function is called with attempts done, their total, a note.
         **options: fields of `faceflip.attacks.AttackOptions`.
 
     Raises:
         UserError: an argument or option is wrong, or does not go with the attack or the network; or the network is no
-            function of the image, see `faceflip.attacks.preflight`.
+            function of the image (see `faceflip.attacks.preflight`).
     """
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
@@ -88,12 +83,10 @@ def iterate(
     search = load_class(find_search(entry.search).target, Search)
     trained_for = objective_of(objective)
     count = _checked_shape(images)
-    attributes = _attributes(attribute, count)
-    signs = _signs(labels, count)
+    columns, signs = _columns(attribute, count), _signs(labels, count)
     direction.check(trained_for, checked, labels is not None)
     report = Progress(f"attack {attack}", "attempts") if progress is True else progress or None
-    inputs = _Inputs(images, attributes, signs)
-    return _blocks(network, direction, search, trained_for, inputs, device, report, checked)
+    return _Run(images, columns, signs, direction, search, trained_for, checked).blocks(network, device, report)
 
 
 def attack(
@@ -114,93 +107,70 @@ def attack(
 attack.__signature__ = inspect.signature(iterate).replace(return_annotation=AttackResult)  # for help() and editors
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The attempts of a run: images, attacked columns (N,) int64, labels (N,) int8."""
+@dataclass
+class _Run:
+    """Attempts entering slots, passes over slots, and attempts leaving them.
+
+    The arguments of `iterate`, checked: attacked columns (N,) int64, labels (N,) int8 or zeros.
+    """
 
     images: ImageRows
-    attribute: Tensor
+    column: Tensor
     label: Tensor
+    direction: Direction
+    search_class: type[Search]
+    objective: Objective
+    options: AttackOptions
 
-    def __len__(self) -> int:
-        return self.images.shape[0]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.images.shape[1], self.images.shape[2]
-
-
-def _blocks(
-    network: nn.Module,
-    direction: Direction,
-    search: type[Search],
-    objective: Objective,
-    inputs: _Inputs,
-    device: str | torch.device | None,
-    report: ReportedProgress | None,
-    options: AttackOptions,
-) -> Iterator[AttackResult]:
-    """Do what `iterate` says, with checked arguments."""
-    if not len(inputs):
-        return
-    with prepared(network, device) as (module, place):
-        run = _Run(module, direction, search, objective, inputs, place, options)
-        done = flipped = filled = 0
-        block = None
-        while done < len(inputs):
-            ended = run.step()
-            while len(ended):
-                if block is None:
-                    block, filled = run.room(options.block_size), 0
-                some, ended = np.split(ended, [options.block_size - filled])
-                taken = run.take(some)
-                block.put(slice(filled, filled + len(taken)), taken)
-                filled += len(taken)
-                done += len(taken)
-                flipped += int(taken.flipped.sum())
-                if filled == options.block_size or done == len(inputs):
-                    yield block.first(filled)
-                    block = None
-            if report:
-                report(done, len(inputs), f"{flipped:,} flipped")
-
-
-class _Run:
-    """Attempts entering slots, passes over slots, and attempts leaving them."""
+    def blocks(
+        self, network: nn.Module, device: str | torch.device | None, report: ReportedProgress | None
+    ) -> Iterator[AttackResult]:
+        """Do what `iterate` says."""
+        self.total, *size = self.images.shape[:3]
+        if not self.total:
+            return
+        with prepared(network, device) as (module, place):
+            self._begin(module, place, tuple(size))
+            done = flipped = filled = 0
+            block = None
+            while done < self.total:
+                ended = self._step()
+                while len(ended):
+                    if block is None:
+                        room = min(self.options.block_size, self.total - done)
+                        block = AttackResult.blank(room, size, self.slots.margin, self.slots.findings.warnings)
+                        filled = 0
+                    some, ended = np.split(ended, [len(block) - filled])
+                    taken = self._take(some)
+                    block.put(slice(filled, filled + len(taken)), taken)
+                    filled += len(taken)
+                    done += len(taken)
+                    flipped += int(taken.flipped.sum())
+                    if filled == len(block):
+                        yield block
+                        block = None
+                if report:
+                    report(done, self.total, f"{flipped:,} flipped")
 
     @torch.inference_mode(False)  # whatever mode the caller is in, gradients flow through what is made here
-    def __init__(
-        self,
-        network: nn.Module,
-        direction: Direction,
-        search: type[Search],
-        objective: Objective,
-        inputs: _Inputs,
-        device: torch.device,
-        options: AttackOptions,
-    ) -> None:
-        self.inputs = inputs
+    def _begin(self, network: nn.Module, device: torch.device, size: tuple[int, int]) -> None:
         # No more rows than images, up to the finest shape that a pass may have.
-        self.rows = min(options.batch_size, -(-len(inputs) // SMALL[-1]) * SMALL[-1])
-        self.passes = Passes(network, objective, device, inputs.size, self.rows)
-        columns = int(inputs.attribute.max()) + 1
-        self.slots = Slots(2 * self.rows, self.passes, direction, options, columns)
-        self.search = search(self.slots)
+        self.rows = min(self.options.batch_size, -(-self.total // SMALL[-1]) * SMALL[-1])
+        self.passes = Passes(network, self.objective, device, size, self.rows)
+        self.slots = Slots(2 * self.rows, self.passes, self.direction, self.options, int(self.column.max()) + 1)
+        self.search = self.search_class(self.slots)
         self.entered = 0
 
-    def room(self, count: int) -> AttackResult:
-        """Return room for the results of `count` attempts; not before the first step."""
-        return AttackResult.blank(count, self.inputs.size, self.slots.margin, self.slots.findings.warnings)
-
     @torch.inference_mode(False)
-    def step(self) -> np.ndarray:
+    def _step(self) -> np.ndarray:
         """Make one pass, and return the slots whose attempts have ended."""
         slots = self.slots
         judging = slots.oldest(SlotState.FORWARD)
         if len(judging) < self.rows and self.search.settle():
             judging = slots.oldest(SlotState.FORWARD)
-        if len(judging) >= self.rows or self._rather_judge(len(judging)):
+        # Once no image is left to enter, the pass that fills more rows comes first.
+        rather = self.entered == self.total and 0 < len(judging) >= slots.count(SlotState.GRADIENT)
+        if len(judging) >= self.rows or rather:
             self.search.forward(judging[: self.rows])
         else:
             self._enter(self.rows - slots.count(SlotState.GRADIENT))
@@ -209,36 +179,30 @@ class _Run:
                 self.search.gradient(moving)
         return slots.oldest(SlotState.COLLECTION)
 
-    def _rather_judge(self, judging: int) -> bool:
-        """Return whether a forward pass fills more rows than a gradient pass, now that no image is left to enter."""
-        return self.entered == len(self.inputs) and 0 < judging >= self.slots.count(SlotState.GRADIENT)
-
     def _enter(self, room: int) -> None:
         """Load the next images, as many as there is room for in the next gradient pass."""
         free = np.flatnonzero(self.slots.state == SlotState.IMAGE)
-        free = free[: max(0, min(room, len(self.inputs) - self.entered))]
-        count = len(free)
-        if not count:
+        free = free[: max(0, min(room, self.total - self.entered))]
+        if not len(free):
             return
-        part = slice(self.entered, self.entered + count)
-        pixels = self.inputs.images[part]
+        part = slice(self.entered, self.entered + len(free))
+        pixels = self.images[part]
         if not isinstance(pixels, Tensor):
             pixels = torch.from_numpy(np.array(pixels))  # a copy: memory maps are read-only, which torch warns of
         positions = np.arange(part.start, part.stop)
-        attribute, label = self.inputs.attribute[part], self.inputs.label[part]
-        self.slots.load(free, positions, pixels.reshape(count, -1), attribute, label)
+        self.slots.load(free, positions, pixels.reshape(len(free), -1), self.column[part], self.label[part])
         self.entered = part.stop
 
     @torch.inference_mode(False)
-    def take(self, rows: np.ndarray) -> AttackResult:
+    def _take(self, rows: np.ndarray) -> AttackResult:
         """Return the results of ended attempts and free their slots."""
         slots = self.slots
         slots.state[rows] = SlotState.IMAGE
         flipped = slots.outcome[rows] == Outcome.FLIPPED
-        perturbation = np.zeros((len(rows), *self.inputs.size, 3), np.int16)
+        perturbation = np.zeros((len(rows), *self.passes.size, 3), np.int16)
         if flipped.any():
             changes = self.search.perturbation(rows[flipped])
-            perturbation[flipped] = changes.cpu().numpy().reshape(-1, *self.inputs.size, 3)
+            perturbation[flipped] = changes.cpu().numpy().reshape(-1, *self.passes.size, 3)
         return AttackResult(
             index=slots.position[rows],
             perturbation=perturbation,
@@ -265,7 +229,7 @@ def _checked_shape(images: object) -> int:
     return shape[0]
 
 
-def _attributes(values: int | np.ndarray | Tensor, count: int) -> Tensor:
+def _columns(values: int | np.ndarray | Tensor, count: int) -> Tensor:
     """Return the attacked columns."""
     if isinstance(values, str):
         raise UserError(

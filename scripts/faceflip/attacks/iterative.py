@@ -13,15 +13,13 @@ _GOING = -1
 class IterativeSearch:
     """Steps with a largest change of one pixel value until the rounded image is flipped.
 
-    FGS moves by whole numbers, so the gradient pass at a temporary image also gives the verdict on it. But then the
-    gradient at the flipped image is of no use; where the slope promises a flip by the next step, a forward pass judges
-    its image instead, at less than half the cost. FFA keeps fractions between steps: the gradient pass gives the score
-    of the unrounded image, and where that has crossed zero a forward pass judges the rounded image. When no further
-    step is allowed or possible, a forward pass judges the rounded image in any case.
+    FGS moves by whole numbers, so the gradient pass at a temporary image also gives the verdict on it. Where the slope
+    promises a flip by the next step, a forward pass judges its image instead, at less than half the cost. FFA keeps
+    fractions between steps: where the score of the unrounded image has crossed zero, a forward pass judges the rounded
+    one. When no further step is allowed or possible, it does so in any case.
     """
 
     def __init__(self, slots: Slots) -> None:
-        """Make the state of a search over these slots."""
         self.slots = slots
         self._state = torch.zeros(slots.image.shape, dtype=torch.float32, device=slots.image.device)
         self._image = torch.zeros_like(slots.image)
@@ -29,8 +27,7 @@ class IterativeSearch:
         self.stepped = np.zeros(count, np.int32)
         self.stuck = np.zeros(count, np.int8)
         self.hopeful = np.zeros(count, bool)
-        self.value = np.zeros(count)
-        self.slope = np.zeros(count)
+        self.value, self.slope = np.zeros((2, count))
 
     def gradient(self, rows: np.ndarray) -> None:
         """Judge the temporary images of these slots by the scores of the pass, and make the next step of the others."""
@@ -38,9 +35,8 @@ class IterativeSearch:
         index = slots.on_device(rows)
         fresh = rows[slots.gradients[rows] == 0]
         self.stepped[fresh] = 0
-        if len(fresh):
-            at = slots.on_device(fresh)
-            self._state.index_copy_(0, at, slots.image.index_select(0, at).float())
+        at = slots.on_device(fresh)
+        self._state.index_copy_(0, at, slots.image.index_select(0, at).float())
         images = self._state.index_select(0, index)
         passed = slots.gradient(rows, images)
         values = passed.values

@@ -19,18 +19,12 @@ class LineSearch:
     """
 
     def __init__(self, slots: Slots) -> None:
-        """Make the state of a search over these slots."""
         self.slots = slots
         self.whole = slots.direction.whole
         limit = slots.options.max_epsilon
         self.limit = float(np.floor(limit)) if self.whole else float(limit)
-        count = len(slots.state)
-        self.low = np.zeros(count)
-        self.high = np.zeros(count)
-        self.probe = np.zeros(count)
-        self.change_low = np.zeros(count)
-        self.change_high = np.zeros(count)
-        self.change_probe = np.zeros(count)
+        self.low, self.high, self.probe = np.zeros((3, len(slots.state)))
+        self.change_low, self.change_high, self.change_probe = np.zeros((3, len(slots.state)))
         self._rays = Rays(slots.image)
         self._image = torch.zeros_like(self._rays.directions)
 
@@ -38,8 +32,7 @@ class LineSearch:
         """Take the direction of freshly loaded slots and their first epsilon."""
         slots = self.slots
         index = slots.on_device(rows)
-        images = slots.image.index_select(0, index)
-        passed = slots.gradient(rows, images)
+        passed = slots.gradient(rows, slots.image.index_select(0, index))
         self._rays.directions.index_copy_(0, index, passed.directions)
         slots.steps[rows] = 1
         self.low[rows] = self.change_low[rows] = 0
@@ -57,7 +50,10 @@ class LineSearch:
             self._judge(rows, slots.values(rows, images))
             self._advance()
             return
-        later = self._later_probes(rows, spare)
+        later = []
+        for place, row in enumerate(rows):
+            share = spare // len(rows) + (place < spare % len(rows))
+            later += [(int(row), epsilon) for epsilon in self._later_probes(row, share)]
         owners = np.array([row for row, _ in later], np.int64)
         later_images = self._rays.at(owners, np.array([epsilon for _, epsilon in later]))
         values = slots.values(np.concatenate([rows, owners]), torch.cat([images, later_images]))
@@ -70,11 +66,10 @@ class LineSearch:
 
     def settle(self) -> bool:
         """Choose probes until none is left to choose."""
-        settled = False
+        any_to_settle = self.slots.count(SlotState.PROBE) > 0
         while self.slots.count(SlotState.PROBE):
             self._advance()
-            settled = True
-        return settled
+        return any_to_settle
 
     def _wanted(self, row: int) -> tuple[int, float] | None:
         """Return the slot and the epsilon whose verdict it waits for, None if it has ended."""
@@ -83,15 +78,13 @@ class LineSearch:
     def perturbation(self, rows: np.ndarray) -> Tensor:
         """Return the integers (N, P) int16 added to the images of flipped slots."""
         index = self.slots.on_device(rows)
-        images = self._rays.at(rows, self.slots.epsilon[rows])
-        return images.short() - self.slots.image.index_select(0, index)
+        return self._rays.at(rows, self.slots.epsilon[rows]).short() - self.slots.image.index_select(0, index)
 
     def _judge(self, rows: np.ndarray, values: np.ndarray) -> None:
         """Move an end of each section to its probe by the verdict."""
-        slots = self.slots
-        slots.forwards[rows] += 1
-        flipped = slots.flipped(rows, values)
-        slots.after[rows[flipped]] = values[flipped]
+        flipped = self.slots.flipped(rows, values)
+        self.slots.forwards[rows] += 1
+        self.slots.after[rows[flipped]] = values[flipped]
         self._move(rows, flipped)
 
     def _move(self, rows: np.ndarray, flipped: np.ndarray) -> None:
@@ -110,8 +103,12 @@ class LineSearch:
         rows = slots.oldest(SlotState.PROBE)
         low, high = self.low[rows], self.high[rows]
         growing = np.isinf(high)
-        probe = np.where(growing, self._grown(low), self._middle(low, high))
-        found = ~growing & self._nothing_between(rows, probe)
+        probe = np.where(growing, np.minimum(self.grown(low), self.limit), self._middle(low, high))
+        found = (probe <= low) | (probe >= high)
+        if not self.whole:
+            found |= high - low <= slots.options.epsilon_tolerance
+            found |= self.change_high[rows] - self.change_low[rows] <= 1
+        found &= ~growing
         slots.epsilon[rows[found]] = high[found]
         slots.finish(rows[found], Outcome.FLIPPED)
         at_limit = growing & (low >= self.limit)
@@ -125,7 +122,8 @@ class LineSearch:
         as_low, as_high = change == self.change_low[rows], change == self.change_high[rows]
         self._move(rows[as_low | as_high], as_high[as_low | as_high])
         stalled = rows[growing & as_low]
-        slots.finish(stalled[self._saturated(stalled)], Outcome.SATURATED)
+        if len(stalled):
+            slots.finish(stalled[self._saturated(stalled)], Outcome.SATURATED)
 
     def grown(self, low: np.ndarray) -> np.ndarray:
         """Return the epsilons to try after `low` (N,) while nothing flips: 1, 3, 7, ...
@@ -134,47 +132,24 @@ class LineSearch:
         """
         return 2 * low + 1
 
-    def _grown(self, low: np.ndarray) -> np.ndarray:
-        return np.minimum(self.grown(low), self.limit)
-
     def _middle(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        with np.errstate(invalid="ignore"):
-            middle = (low + high) / 2
+        middle = (low + high) / 2
         return np.floor(middle) if self.whole else middle
-
-    def _nothing_between(self, rows: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        """Return which sections have nothing more to search in."""
-        low, high = self.low[rows], self.high[rows]
-        empty = (middle <= low) | (middle >= high)
-        if self.whole:
-            return empty
-        near = high - low <= self.slots.options.epsilon_tolerance
-        return empty | near | (self.change_high[rows] - self.change_low[rows] <= 1)
 
     def _saturated(self, rows: np.ndarray) -> np.ndarray:
         """Return which slots' probes have every pixel value that moves at its limit."""
-        if not len(rows):
-            return np.zeros(0, bool)
         index = self.slots.on_device(rows)
         ray, image = self._rays.directions.index_select(0, index), self._image.index_select(0, index)
         there = torch.where(ray > 0, image == 255, (image == 0) | (ray == 0))
         return there.all(dim=1).cpu().numpy()
 
-    def _later_probes(self, rows: np.ndarray, room: int) -> list[tuple[int, float]]:
-        """Return up to `room` pairs of slot and epsilon that may be probed next, the likeliest of each slot first."""
-        later = []
-        for place, row in enumerate(rows):
-            share = room // len(rows) + (place < room % len(rows))
-            later += [(int(row), epsilon) for epsilon in self._tree(row, share)]
-        return later
-
-    def _tree(self, row: int, count: int) -> list[float]:
+    def _later_probes(self, row: int, count: int) -> list[float]:
         """Return up to `count` probes after the current one: next sections, or the middles of halves, breadth first."""
         probes: list[float] = []
         if np.isinf(self.high[row]):
             epsilon = self.probe[row]
             while len(probes) < count and epsilon < self.limit:
-                epsilon = float(self._grown(epsilon))
+                epsilon = min(float(self.grown(epsilon)), self.limit)
                 probes.append(epsilon)
             return probes
         halves = deque([(self.low[row], self.probe[row]), (self.probe[row], self.high[row])])

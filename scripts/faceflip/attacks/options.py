@@ -1,4 +1,7 @@
-"""The options of an attack: `attacks` in the configuration, and the keyword arguments of the library's `attack`."""
+"""The options of an attack: `attacks` in the configuration, and the keyword arguments of the library's `attack`.
+
+The configuration is checked while the Snakefile is parsed, so this module imports no PyTorch.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -11,11 +14,7 @@ from faceflip.typed import Declared, faults_of
 
 
 class AttackSettings(Declared):
-    """What an attack is: the options that the configuration gives it.
-
-    The defaults are this project's reading of the paper. This module imports no PyTorch, because the configuration is
-    checked while the Snakefile is parsed.
-    """
+    """What an attack is: the options that the configuration gives it; the defaults are our reading of the paper."""
 
     direction: str | None = Field(
         None, description="where to go: `fgs`, `ffa`, or `FILE.py:CLASS` of one's own; by default the attack's own"
@@ -66,9 +65,7 @@ class AttackSettings(Declared):
     def attack(self, name: str) -> AttackEntry:
         """Return the entry of an attack with these options.
 
-        Raises:
-            UserError: There is no attack, direction or search of that name, or the search is of another kind than the
-                attack's name says.
+        Raises `UserError` where it is unknown, or has a search of another kind than its name says.
         """
         entry = find_attack(name, self.direction, self.search)
         find_direction(entry.direction)
@@ -95,23 +92,19 @@ class AttackOptions(AttackSettings):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "AttackOptions":
-        """Build options from names and values; NumPy's numbers are as good as Python's.
-
-        Raises:
-            UserError: Names each option that is unknown or has a wrong value.
-        """
+        """Build options from names and values, Python's or NumPy's; raises `UserError` with each that is wrong."""
         plain = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
-        unknown = [
+        faults = [
             f"there is no attack option {name!r}{did_you_mean(name, cls.model_fields, otherwise='; there are ')}"
             for name in plain
             if name not in cls.model_fields
         ]
-        if unknown:
-            raise UserError("\n".join(unknown))
-        try:
-            return cls(**plain)
-        except ValidationError as error:
-            raise UserError("\n".join(f"option {fault}" for fault in faults_of(error))) from None
+        if not faults:
+            try:
+                return cls(**plain)
+            except ValidationError as error:
+                faults = [f"option {fault}" for fault in faults_of(error)]
+        raise UserError("\n".join(faults))
 
 
 def options_of(entry: AttackEntry) -> set[str]:

@@ -1,9 +1,8 @@
 """Forward and gradient passes in fixed batch shapes.
 
-What a network answers for an image depends, in its last bits, on the shape of the batch that the image is in, because
-the shape decides how sums are split up. So every pass here has the shape of a full batch (of all images, if a run has
-fewer), padded where fewer are at hand; what else is in the batch then makes no difference. Where a smaller shape was
-seen to give the same bits as the full one, few images take that.
+The last bits of a network's scores of an image depend on the shape of its batch, which decides how sums are split up.
+So every pass here has the shape of a full batch (of all images, if a run has fewer), padded where fewer are at hand;
+what else is in the batch then makes no difference. Where a smaller shape was seen to give the same bits, it serves few.
 """
 
 import copy
@@ -99,36 +98,32 @@ class Sample:
     gradients: Tensor
 
 
+@dataclass(eq=False)
 class Passes:
     """The passes of one prepared network over images that lie in memory row by row.
 
     Images come and gradients go as (N, height * width * 3) with the channel fastest, which a convolution sees as
     channels_last without a copy. On a GPU that runs out of memory the shape is halved, once and for all.
+
+    Attributes:
+        size: Height and width of the images.
+        rows: Images in a full pass.
+        pixels: Pixel values of one image.
+        sample: Some images of the first gradient pass, None before it.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        objective: Objective,
-        device: torch.device,
-        size: tuple[int, int],
-        rows: int,
-    ) -> None:
-        """Prepare passes of `rows` images of `size` (height, width)."""
-        self.network = network
-        self.objective = objective
-        self.device = device
-        self.size = size
-        self.rows = rows
-        self.sample: Sample | None = None
-        self._small: dict[bool, tuple[int, ...]] = {}
-        self._buffer = torch.zeros(rows, size[0] * size[1] * 3, dtype=torch.float32, device=device)
-        self._layouts = (torch.preserve_format, torch.contiguous_format)
+    network: nn.Module
+    objective: Objective
+    device: torch.device
+    size: tuple[int, int]
+    rows: int
 
-    @property
-    def pixels(self) -> int:
-        """Pixel values of one image."""
-        return self._buffer.shape[1]
+    def __post_init__(self) -> None:
+        self.pixels = self.size[0] * self.size[1] * 3
+        self.sample: Sample | None = None
+        self._small: dict[bool, list[int]] = {}
+        self._buffer = torch.zeros(self.rows, self.pixels, dtype=torch.float32, device=self.device)
+        self._layouts = (torch.preserve_format, torch.contiguous_format)
 
     def padded(self, count: int) -> int:
         """Return how many rows the forward passes over `count` images take together, padding included."""
@@ -169,15 +164,14 @@ class Passes:
 
         The first gradient pass of a run also keeps some of its images as `sample`.
         """
-
-        def run(batch: Tensor, part: slice) -> tuple[Tensor, Tensor]:
-            return self._backward(batch, part, output_gradients)
-
-        scores, gradients = self._in_shapes(images, run, backward=True)
+        scores, gradients = self._in_shapes(
+            images, lambda batch, part: self._backward(batch, part, output_gradients), backward=True
+        )
         if self.sample is None:
             few = slice(0, min(len(images), SMALL[0]))
             kept = images[few].to(torch.float32, copy=True)
-            self.sample = Sample(kept, output_gradients(scores[few], few), scores[few].clone(), gradients[few].clone())
+            wanted = output_gradients(scores[few], few)
+            self.sample = Sample(kept, wanted, scores[few].clone(), gradients[few].clone())
         return scores, gradients
 
     def _backward(self, batch: Tensor, part: slice, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
@@ -203,15 +197,15 @@ class Passes:
             return self.rows
         if backward not in self._small:
             fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(self.sample.images)]
-            self._small[backward] = tuple(rows for rows in fitting if self._agrees(rows, backward, self.sample))
+            self._small[backward] = [rows for rows in fitting if self._agrees(rows, backward)]
         small = self._small[backward]
         if not small or count > self.rows - small[-1]:
             return self.rows
         return next((rows for rows in reversed(small) if rows >= count), small[0])
 
-    def _agrees(self, rows: int, backward: bool, sample: Sample) -> bool:
+    def _agrees(self, rows: int, backward: bool) -> bool:
         """Return whether the sample's first images in a batch of this shape give the very same scores and gradients."""
-        part = slice(0, rows)
+        sample, part = self.sample, slice(0, rows)
         batch = self.nchw(sample.images[part])
         if not backward:
             with torch.inference_mode():
@@ -247,9 +241,8 @@ class Passes:
 
     def _halve(self) -> None:
         if self.rows == 1:
-            raise UserError(
-                f"not even one image of {self.size[1]} x {self.size[0]} fits into the memory of {self.device}"
-            )
+            height, width = self.size
+            raise UserError(f"not even one image of {width} x {height} fits into the memory of {self.device}")
         self.rows //= 2
         self._buffer = self._buffer[: self.rows].clone()
         torch.cuda.empty_cache()

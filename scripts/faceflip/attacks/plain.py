@@ -1,14 +1,15 @@
 """The whole method on one page: one image at a time, in plain NumPy and PyTorch, to be read from top to bottom.
 
-`attack` looks for a change of one image that changes the decision on one attribute. The equations are those of Rozsa,
-Günther, Rudd and Boult (2018): x is an image of pixel values 0-255, f(x) are the network's scores, y in {-1, +1} is a
-label, J the loss, d a direction, epsilon its length. Where the paper leaves a choice, an option names the others.
+The equations are those of Rozsa, Günther, Rudd and Boult (2018): x is an image of pixel values 0-255, f(x) are the
+network's scores, y in {-1, +1} is a label, J the loss, d a direction, epsilon its length. Where the paper leaves a
+choice, an option names the others.
 
-The engine (`faceflip.attacks.attack`) does the same for many images at once, in full batches. It shares no code with
-this page, and the tests hold it against this page: in passes of the same shape both give the same bytes.
+The engine (`faceflip.attacks.attack`) does the same for many images at once. It shares no code with this page, and the
+tests hold it against this page: in passes of the same shape both give the same bytes.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,7 @@ from faceflip.registry import look_up
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an attempt came to: a row of `faceflip.attacks.AttackResult`, with the same names.
-
-    Attributes:
-        perturbation: (H, W, 3) int16, the whole numbers to add to the image; zeros where not flipped.
-        flipped: Whether the decision changed.
-        outcome: Why the attempt ended.
-        epsilon: Length along the ray in pixel values (line) or number of steps (iterative), NaN where not flipped.
-        steps: Gradient steps that led to the last image judged.
-        score_before: Decision value of the unperturbed image.
-        score_after: Decision value of the perturbed image, NaN where not flipped.
-        gradient_passes: Gradients taken.
-        forward_passes: Verdicts taken by forward passes.
-    """
+    """What an attempt came to: a row of `faceflip.attacks.AttackResult`, which says what the names mean."""
 
     perturbation: np.ndarray
     flipped: bool
@@ -57,7 +46,7 @@ def attack(
     label: int = 0,
     **options: Any,
 ) -> Attempt:
-    """Attack one image.
+    """Look for a change of one image that changes the decision on one attribute.
 
     Args:
         network: From float32 RGB images 1 x 3 x H x W on 0-255 to scores 1 x M, in evaluation mode on a CPU.
@@ -74,8 +63,9 @@ def attack(
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
     look_up(dict.fromkeys(("euclidean", "softmax", "bce")), objective, "loss on this page")
-    method = Method(network, image, attribute, objective, label, entry.direction, checked)
-    searches = {"doubling": method.line, "scan": method.scan, "iterative": method.iterative}
+    whole = look_up({"fgs": True, "ffa": False}, entry.direction, "direction on this page")
+    method = Method(network, image.ravel(), image.shape, attribute, objective, label, checked, whole)
+    searches = {"doubling": method.line, "scan": partial(method.line, growth=1), "iterative": method.iterative}
     return look_up(searches, entry.search, "search on this page")()
 
 
@@ -100,35 +90,31 @@ def along(image: np.ndarray, direction: np.ndarray, epsilon: float) -> np.ndarra
     return np.rint(np.clip(image.astype(np.float64) + epsilon * direction.astype(np.float64), 0, 255))
 
 
+@dataclass
 class Method:
-    """One attempt: the network, the image, and what the passes so far have shown.
+    """One attempt: the arguments of `attack`, and what the passes so far have shown.
 
     Attributes:
         image: (P,) uint8, the unperturbed image x, its values in the order height, width, channel.
-        whole: Whether directions are -1, 0, +1 alone, so that a whole epsilon gives whole pixel values (FGS).
-        original: (M,) float32, the scores of the unperturbed image.
+        shape: (H, W, 3).
+        unsure: Whether a score or a gradient on the way was not finite, which is no verdict and no direction.
+        whole: Whether directions are -1, 0, +1 alone, so that a whole epsilon gives whole pixel values: FGS, not FFA.
+        original: (M,) float32, the scores of the unperturbed image, known from the first pass on.
         before: Its decision value.
         decision: Its decision.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        image: np.ndarray,
-        attribute: int,
-        objective: str,
-        label: int,
-        direction: str,
-        options: AttackOptions,
-    ) -> None:
-        """Prepare an attempt; the arguments are those of `attack`, and the name of a direction: ``fgs`` or ``ffa``."""
-        self.network, self.shape, self.image = network, image.shape, image.ravel()
-        self.attribute, self.objective, self.label, self.options = attribute, objective, label, options
-        self.output_gradient = look_up({"fgs": self.fgs, "ffa": self.ffa}, direction, "direction on this page")
-        self.whole = direction == "fgs"
-        self.margin = options.margin or 0.0
-        self.gradient_passes = self.forward_passes = 0
-        self.unsure = False
+    network: nn.Module
+    image: np.ndarray
+    shape: tuple[int, int, int]
+    attribute: int
+    objective: str
+    label: int
+    options: AttackOptions
+    whole: bool
+    gradient_passes: int = 0
+    forward_passes: int = 0
+    unsure: bool = False
 
     # Scores and decisions
 
@@ -144,14 +130,12 @@ class Method:
         return float(own[1] - own[0] if self.objective == "softmax" else own[0])
 
     def flips(self, value: float) -> bool:
-        """Return whether an image of this decision value counts as flipped: past zero by the margin.
-
-        A value that is not finite is no verdict.
-        """
+        """Return whether an image of this decision value counts as flipped: past zero by the margin."""
+        margin = self.options.margin or 0.0
         if not np.isfinite(value):
             self.unsure = True
             return False
-        return value <= -self.margin if self.decision > 0 else value > self.margin
+        return value <= -margin if self.decision > 0 else value > margin
 
     # Directions, as gradients with respect to the scores that are propagated back to the image
 
@@ -173,7 +157,7 @@ class Method:
         """Return t - f: FFA descends 1/2 ||t - f(x)||^2, eqs. (8) and (9) (the sign in eq. (9) is a slip).
 
         t is f, but zero for the score that carries the decision: the attribute's own, or the larger of its two logits.
-        Where an unrounded image has crossed zero and its rounded one has not, `onward` lets the score go on, not back.
+        Where an unrounded image has crossed zero and its rounded image has not, that leads back (`onward`: on).
         """
         current, softmax = self.options.ffa_target == "current", self.objective == "softmax"
         onward = current and self.options.ffa_crossed == "onward" and decide(self.value(scores)) != self.decision
@@ -215,26 +199,23 @@ class Method:
             self.original, self.before = scores, self.value(scores)
             self.decision = decide(self.before)
         self.gradient_passes += 1
-        wanted = self.output_gradient(scores)
+        wanted = self.fgs(scores) if self.whole else self.ffa(scores)
         wanted = (wanted / (np.abs(wanted).max() or 1)).astype(np.float32)
         (gradient,) = torch.autograd.grad(outputs, leaf, torch.from_numpy(wanted)[None])
         gradient = gradient.permute(0, 2, 3, 1).numpy().ravel()
         value = self.value(scores)
-        if not np.isfinite(value + gradient.sum()):  # no verdict, and no direction
+        if not np.isfinite(value + gradient.sum()):
             self.unsure, gradient = True, np.zeros_like(gradient)
         direction = np.sign(gradient) if self.whole else gradient / (np.abs(gradient).max() or 1)
         return value, direction, np.sign(self.value(wanted)) * np.abs(gradient).sum()
 
     # Searches
 
-    def scan(self) -> Attempt:
-        """Search along a ray, trying every whole epsilon until the decision changes."""
-        return self.line(growth=1)
-
     def line(self, growth: int = 2) -> Attempt:
         """Search along a ray: epsilon = 1, 3, 7, ... until the decision changes, then bisection of the last section.
 
-        FGS keeps epsilon whole. An image that an end of the section has already is not judged again.
+        With a growth of 1 every whole epsilon is tried. FGS keeps epsilon whole. An image that an end of the section
+        has already is not judged again.
         """
         image, options = self.image, self.options
         _, direction, _ = self.gradient(image)

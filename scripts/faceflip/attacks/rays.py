@@ -13,7 +13,7 @@ from faceflip.runtime import compiled
 
 
 class Rays:
-    """One ray a slot: an unperturbed image and a direction.
+    """One ray a slot: an unperturbed image, which is not copied, and a direction, zero at first.
 
     A pixel value moves one way only along a ray, so the sum of all changes identifies an image of a ray: equal sums are
     equal images, and a sum larger by one is the next distinct image.
@@ -24,7 +24,6 @@ class Rays:
     """
 
     def __init__(self, images: Tensor) -> None:
-        """Make rays that begin at these images, which are not copied, and have no direction yet."""
         self.images = images
         self.directions = torch.zeros(images.shape, dtype=torch.float32, device=images.device)
         self._kernel = compiled.load("faceflip.attacks.ray_kernel") if images.device.type == "cpu" else None
@@ -32,8 +31,7 @@ class Rays:
     def write(self, rows: np.ndarray, epsilons: np.ndarray, results: Tensor, places: np.ndarray) -> np.ndarray:
         """Write the images of these slots' rays at epsilons (N,) to rows `places` of `results` (R, P) float32.
 
-        Returns:
-            The sums (N,) float64 of the images' changes.
+        Returns the sums (N,) float64 of their changes.
         """
         if self._kernel is not None:
             changes = np.zeros(len(rows))
@@ -56,10 +54,7 @@ class Rays:
 def along(images: Tensor, directions: Tensor, epsilons: Tensor) -> tuple[Tensor, Tensor]:
     """Return the images (N, P) float32 along rays and the sums (N,) float64 of their changes, on any device.
 
-    Args:
-        images: (N, P) uint8.
-        directions: (N, P) float32.
-        epsilons: (N,) float64.
+    The rays begin at images (N, P) uint8 and have directions (N, P) float32; the epsilons (N,) are float64.
     """
     base = images.double()
     moved = directions.double().mul_(epsilons[:, None]).add_(base).round_().clamp_(0, 255)

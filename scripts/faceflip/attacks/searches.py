@@ -16,22 +16,16 @@ class Search(Protocol):
     (`Slots.finish`), or in a state of its own that `settle` ends.
     """
 
-    def __init__(self, slots: Slots) -> None:
-        """Make the state of a search over these slots."""
-        ...
+    def __init__(self, slots: Slots) -> None: ...
 
     def gradient(self, rows: np.ndarray) -> None:
         """Make a gradient pass for these slots."""
-        ...
 
     def forward(self, rows: np.ndarray) -> None:
         """Make a forward pass for these slots."""
-        ...
 
     def settle(self) -> bool:
         """End the states that need no pass, until each slot waits for one or for collection; return whether any did."""
-        ...
 
     def perturbation(self, rows: np.ndarray) -> Tensor:
         """Return the integers (N, P) int16 added to the images of flipped slots."""
-        ...

@@ -35,7 +35,7 @@ class GradientPass:
     Attributes:
         values: (N,) float64, decision values.
         directions: (N, P) float32, with a largest absolute value of one.
-        moving: (N,) bool, which of them are directions at all and not zeros.
+        moving: (N,) bool, which of them are not zeros.
         slopes: (N,) float64, change of the decision value along the direction for one pixel value, to first order.
     """
 
@@ -56,6 +56,7 @@ class Slots:
         decision: decision on the unperturbed image, -1 or +1.
         after, epsilon, steps, outcome: what the attempt came to, valid from COLLECTION on.
         unsure: whether a score on the way was not finite, which is no verdict.
+        findings: what was found of the network; None before the first gradient pass.
         gradients, forwards: passes made for this attempt.
     """
 
@@ -65,16 +66,11 @@ class Slots:
         self.passes = passes
         self.direction = direction
         self.options = options
-        self.state = np.full(count, SlotState.IMAGE, np.int8)
         self.position = np.zeros(count, np.int64)
-        self.before = np.zeros(count)
-        self.after = np.zeros(count)
-        self.epsilon = np.zeros(count)
-        self.steps = np.zeros(count, np.int32)
-        self.outcome = np.zeros(count, np.int8)
-        self.gradients = np.zeros(count, np.int32)
-        self.forwards = np.zeros(count, np.int32)
-        self.decision = np.zeros(count, np.int8)
+        self.before, self.after, self.epsilon = np.zeros((3, count))
+        self.steps, self.gradients, self.forwards = np.zeros((3, count), np.int32)
+        self.outcome, self.decision = np.zeros((2, count), np.int8)
+        self.state = np.full(count, SlotState.IMAGE, np.int8)
         self.unsure = np.zeros(count, bool)
         device = passes.device
         self.image = torch.zeros(count, passes.pixels, dtype=torch.uint8, device=device)
@@ -99,7 +95,7 @@ class Slots:
         return int(np.count_nonzero(self.state == state))
 
     def on_device(self, array: np.ndarray) -> Tensor:
-        """Return an array, such as slot numbers, as a tensor on the device."""
+        """Return an array as a tensor on the device."""
         return torch.from_numpy(array).to(self.passes.device)
 
     def load(self, rows: np.ndarray, positions: np.ndarray, images: Tensor, attribute: Tensor, label: Tensor) -> None:
@@ -151,13 +147,10 @@ class Slots:
         if self._scores is None:
             self._check_outputs(scores)
             self._scores = scores.new_zeros(len(self.state), scores.shape[1])
-        if not fresh.any():
-            return
-        if not fresh.all():
+        if fresh.any():
             new = self.on_device(np.flatnonzero(fresh))
-            scores, index = scores[new], index[new]
-        self._decision[index] = decisions(self._values(scores, index))
-        self._scores[index] = scores
+            self._decision[index[new]] = decisions(self._values(scores[new], index[new]))
+            self._scores[index[new]] = scores[new]
 
     def values(self, rows: np.ndarray, images: Tensor) -> np.ndarray:
         """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""

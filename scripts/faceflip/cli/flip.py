@@ -87,7 +87,7 @@ def flip(
     similarity = np.full(len(images), np.nan)
     if result.flipped.any():
         similarity[result.flipped] = pass_scores(originals[result.flipped], adversarial[result.flipped]).pass_
-    files = _write(output, images, attribute, attack, adversarial, result.flipped) if output else None
+    files = _write(output, images, attribute, attack, adversarial, result.flipped) if output else {}
     records = _records(images, result, similarity, files)
     if as_json:
         typer.echo(json.dumps({"attribute": attribute, "attack": attack, "images": records}, indent=2))
@@ -174,24 +174,23 @@ def _value(text: str) -> Any:
 
 def _write(
     folder: Path, paths: list[Path], attribute: str, attack: str, images: "np.ndarray", flipped: "np.ndarray"
-) -> list[Path | None]:
+) -> dict[int, str]:
     """Write the flipped images as lossless PNG and return their paths; images of one name are told apart by number."""
     from PIL import Image
 
     from faceflip.io.files import replacing
 
-    stems = [path.stem for path in paths]
-    files: list[Path | None] = [None] * len(paths)
+    stems, files = [path.stem for path in paths], {}
     for k in flipped.nonzero()[0]:
         stem = stems[k] if stems.count(stems[k]) == 1 else f"{stems[k]}-{k + 1}"
-        files[k] = folder / f"{stem}-{attribute}-{attack}.png"
+        files[k] = str(folder / f"{stem}-{attribute}-{attack}.png")
         with replacing(files[k]) as beside:
             Image.fromarray(images[k]).save(beside, format="PNG")
     return files
 
 
 def _records(
-    paths: list[Path], result: "AttackResult", similarity: "np.ndarray", files: list[Path | None] | None
+    paths: list[Path], result: "AttackResult", similarity: "np.ndarray", files: dict[int, str]
 ) -> list[dict[str, Any]]:
     """Return what became of each image as plain values, NaN as None."""
     import numpy as np
@@ -209,7 +208,7 @@ def _records(
             "steps": int(result.steps[k]),
             "linf": int(np.abs(result.perturbation[k]).max()),
             "pass": plain(similarity[k]),
-            "file": str(files[k]) if files and files[k] else None,
+            "file": files.get(k),
         }
         for k, path in enumerate(paths)
     ]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def read_image(path: Path) -> "np.ndarray":
-    """Read an image file as h x w x 3 uint8 RGB.
+    """Read an image file as (H, W, 3) uint8 RGB.
 
     Raises UserError where it is missing, damaged, no image, or has more than 8 bits or transparency.
     """

@@ -1,13 +1,10 @@
 """`faceflip labels`: what CelebA's annotation and partition files say."""
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from rich.table import Table
 
 
 def labels(
@@ -27,7 +24,7 @@ def labels(
     from rich.console import Console
     from rich.table import Table
 
-    from faceflip.analysis.label_statistics import label_correlations, label_statistics
+    from faceflip.analysis.label_statistics import MEAN, label_correlations, label_statistics
     from faceflip.data.celeba import SPLITS, official
     from faceflip.data.celeba.finding import find
     from faceflip.data.celeba.labels import read_labels
@@ -53,7 +50,15 @@ def labels(
         "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
         "majority class, that of the training split and that of the test split:"
     )
-    console.print(_attributes(statistics))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("attribute", no_wrap=True)
+    for heading in (*SPLITS, "error: train", "error: test"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    shares = [*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]
+    for row in statistics.to_dict("records"):
+        cells = ["-" if math.isnan(row[name]) else f"{100 * row[name]:.2f}" for name in shares]
+        table.add_row(row["attribute"], *cells, style="bold" if row["attribute"] == MEAN else None)
+    console.print(table)
     if correlations:
         console.print("\nStrongest correlations (phi) on the training split:")
         table = Table("attribute", "attribute", box=None, pad_edge=False)
@@ -63,21 +68,3 @@ def labels(
         console.print(table)
     if csv:
         console.print(f"wrote {csv}")
-
-
-def _attributes(statistics: "pd.DataFrame") -> "Table":
-    """Lay the statistics out with a row per attribute, in percent."""
-    from rich.table import Table
-
-    from faceflip.analysis.label_statistics import MEAN
-    from faceflip.data.celeba import SPLITS
-
-    shares = [*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("attribute", no_wrap=True)
-    for heading in (*SPLITS, "error: train", "error: test"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in statistics.to_dict("records"):
-        cells = ["-" if row[name] != row[name] else f"{100 * row[name]:.2f}" for name in shares]
-        table.add_row(row["attribute"], *cells, style="bold" if row["attribute"] == MEAN else None)
-    return table

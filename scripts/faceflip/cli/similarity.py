@@ -2,24 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from faceflip.cli.images import read_image
 from faceflip.errors import UserError
-
-if TYPE_CHECKING:
-    from faceflip.similarity import PassScores
-
-
-def _record(scores: "PassScores") -> dict[str, Any]:
-    """Return the scores of the one pair as plain values, NaN as None."""
-    record = {}
-    for name, values in scores.columns():
-        value = values[0].item() if hasattr(values[0], "item") else values[0]
-        record[name] = None if value != value else value
-    return {**record, "warp": scores.warp[0].tolist()}
 
 
 def _print(record: dict[str, Any]) -> None:
@@ -60,7 +48,11 @@ def pass_(
         scores = pass_scores(a[None], b[None])
     except ValueError as fault:
         raise UserError(f"{original}: {fault}") from None
-    record = _record(scores)
+    record = {}
+    for name, values in scores.columns():
+        value = values[0].item() if hasattr(values[0], "item") else values[0]
+        record[name] = None if value != value else value  # NaN
+    record["warp"] = scores.warp[0].tolist()
     if as_json:
         typer.echo(json.dumps({**record, "definition": parameters()}, indent=2))
     else:

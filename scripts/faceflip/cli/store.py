@@ -1,6 +1,5 @@
 """Commands on perturbation stores: inspect, show, check, export, diff."""
 
-import io
 import json
 import os
 import sys
@@ -15,8 +14,6 @@ from faceflip.io.paths import DATASET, RESULTS
 from faceflip.wording import quantity
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from faceflip.data.packed import Dataset
     from faceflip.store import Store
 
@@ -53,8 +50,6 @@ def inspect(
 
     Example: faceflip inspect results/attacks/paper/euclidean/converged/ffa-line.h5
     """
-    from rich.console import Console
-
     from faceflip.store import open_store
     from faceflip.store.summary import summarise
 
@@ -64,10 +59,9 @@ def inspect(
             summaries.append(summarise(store))
     if as_json:
         _print_json(summaries)
-        return
-    console = Console(highlight=False)
-    for summary in summaries:
-        _print_summary(console, summary)
+    else:
+        for summary in summaries:
+            _print_summary(summary)
 
 
 def show(
@@ -100,12 +94,10 @@ def show(
                 raise UserError(f"--row {number}: {file} has the attempts 0 to {len(store) - 1}")
         rows = row or best_rows(store, best, attribute)
         sheet = draw_sheet(store, rows, images)
-    picture = io.BytesIO()
-    sheet.save(picture, "PNG")
     with replacing(output) as beside:
-        beside.write_bytes(picture.getbuffer())
+        sheet.save(beside, "PNG")
     if sys.stdout.isatty():
-        sys.stdout.write(picture_escape(picture.getvalue()) or "")
+        sys.stdout.write(picture_escape(output.read_bytes()) or "")
     typer.echo(f"wrote {output}: attempts {', '.join(str(number) for number in rows)}")
 
 
@@ -272,7 +264,8 @@ def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=dict))
 
 
-def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
+def _print_summary(summary: dict[str, Any]) -> None:
+    from rich.console import Console
     from rich.table import Table
 
     header, sizes = summary["header"], summary["sizes"]
@@ -304,6 +297,7 @@ def _print_summary(console: "Console", summary: dict[str, Any]) -> None:
         epsilon: _quantile_line(summary["epsilon"]),
         "PASS": _quantile_line(summary["pass"]) + (part if 0 < scored < flipped else ""),
     }
+    console = Console(highlight=False)
     console.print(f"[bold]{summary['file']}[/bold]", soft_wrap=True)
     if not header["warnings"]:
         del lines["suspicious"]

@@ -3,18 +3,15 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
 from faceflip.data import celeba
-from faceflip.data.celeba import labels
 from faceflip.errors import UserError
 from faceflip.io.inventory import SNAKEMAKE
-
-if TYPE_CHECKING:
-    import pandas as pd
+from faceflip.io.paths import DATASET
 
 FORMAT, VERSION = "faceflip-dataset", 1
 
@@ -57,21 +54,15 @@ class Dataset:
 
 
 def open_dataset(path: Path | str) -> Dataset:
-    """Open a packed dataset; images are mapped, everything else is read.
-
-    Raises:
-        UserError: The file is missing, or not a packed dataset of a known version.
-    """
+    """Open a packed dataset: map its images, read the rest; raises UserError where it is none of a known version."""
     try:
         with h5py.File(path, "r", locking=False) as file:
             manifest = json.loads(file.attrs.get("manifest", "{}"))
             if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
-                if "format" in file.attrs:  # Of a perturbation store, say; a dataset has its own in the manifest.
-                    raise UserError(
-                        f"{path}: is of format {file.attrs['format']}, expected a packed dataset; give one, such as "
-                        "results/dataset/celeba.h5"
-                    )
-                raise UserError(f"{path}: not a packed dataset of version {VERSION}; delete it and run again")
+                fault = f"not a packed dataset of version {VERSION}; delete it and run again"
+                if other := file.attrs.get("format"):  # of a perturbation store, say; a dataset's is in the manifest
+                    fault = f"is of format {other}, expected a packed dataset; give one, such as {DATASET}"
+                raise UserError(f"{path}: {fault}")
             images = file["images"]
             mapped = np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
             names = file["file_name"][:].astype("U")
@@ -84,8 +75,3 @@ def open_dataset(path: Path | str) -> Dataset:
         raise UserError(f"{path}: cannot be opened ({error}); make it readable") from error
     except Exception as error:  # HDF5 and h5py raise whatever damaged bytes lead them to
         raise UserError(f"{path}: cannot be opened ({error}); delete it and run again") from error
-
-
-def count_labels(dataset: Dataset) -> "pd.DataFrame":
-    """Count images and positive labels per attribute and split: columns attribute, split, images, positives."""
-    return labels.count_labels(dataset.labels, dataset.split)

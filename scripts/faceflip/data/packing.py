@@ -5,7 +5,7 @@ import itertools
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 from faceflip.catalogue import READERS
 from faceflip.data import celeba
 from faceflip.data.celeba.contents import UnreadableError
-from faceflip.data.celeba.image_folder import decode_into, decoders
+from faceflip.data.celeba.decoding import decode_into, decoders
 from faceflip.data.packed import FORMAT, VERSION
 from faceflip.data.reading import Reader
 from faceflip.errors import UserError
@@ -31,18 +31,13 @@ if TYPE_CHECKING:
 
 PORTION = 8
 """Images that a thread decodes and writes in one go: little enough to stay in a core's cache meanwhile."""
-
 WAITING = 3
 """Portions a thread may be ahead of what is hashed."""
-
 MOST_LEFT_OUT = 500
 """More bad images than that are not single accidents: something is wrong with the whole."""
-
-MISSING = "is missing"
-"""What is wrong with an annotated image that has no file."""
-
 SHOWN = 20
 """So many bad images are told by name in an error; the log has all."""
+MISSING = "is missing"
 
 Faults = dict[str, str]
 """What is wrong with images, by the name of the file or of the annotated image."""
@@ -56,27 +51,19 @@ def pack_dataset(
     leave_out_bad_images: bool = False,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
-    """Decode all images of a dataset into one file, together with labels and splits.
+    """Decode all images of a reader, or of a CelebA in any form that `celeba.finding` knows, into one HDF5 file.
 
-    Where bad images end it, all of them are printed to stdout, a line each, and some are told in the error.
-
-    Args:
-        source: A reader; or a folder or zip archive of CelebA, in any form that `faceflip.data.celeba.finding` knows.
-        output: The HDF5 file to write: `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, +1},
-            `split` (N,) uint8 as index into the reader's splits, `file_name` (N,), attribute `manifest` (JSON).
-        image_size: Width and height to resize to (area interpolation); None keeps the images as they are.
-        threads: Decoding threads.
-        leave_out_bad_images: Do without images that are missing or cannot be used, and name them in the manifest.
-        progress: Called with the numbers of images done and in all.
-
-    Returns:
-        The manifest; its `fingerprint` is the SHA-256 over pixels, labels, splits, names.
+    The `output` holds `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, +1}, `split` (N,) uint8 as
+    index into the reader's splits, `file_name` (N,), and as attribute the `manifest` (JSON), which is returned; its
+    `fingerprint` is the SHA-256 over pixels, labels, splits, names. Images are resized to `image_size`, width and
+    height, by area interpolation. With `leave_out_bad_images`, those that are missing or cannot be used are left out
+    and named in the manifest.
 
     Raises:
-        UserError: Labels cannot be read, a split is empty, official files are damaged, images are missing or cannot be
-            used (all are looked at before), or the disk has too little space.
+        UserError: Labels cannot be read, a split is empty, official files are damaged, the disk has too little space,
+            or images are missing or cannot be used: all are looked at before, and printed to stdout, a line each.
     """
-    reader = load(READERS["celeba"].target)(source) if isinstance(source, Path | str) else source
+    reader = load(READERS["celeba"])(source) if isinstance(source, Path | str) else source
     origin, files = reader.origin(), reader.files
     size = image_size or (celeba.WIDTH, celeba.HEIGHT)
     _require_space(output, len(files), size)
@@ -87,8 +74,7 @@ def pack_dataset(
     bad = {name: MISSING for name, file in files.items() if file is None}
     if refused():
         # Missing images are told together with those that cannot be used.
-        there = [file for file in files.values() if file is not None]
-        whole = _Images(reader.read, there, (celeba.WIDTH, celeba.HEIGHT), threads)
+        whole = _Images(reader.read, list(filter(None, files.values())), (celeba.WIDTH, celeba.HEIGHT), threads)
         bad |= _by_name(whole.decode(progress), files)
     while not refused():
         table = reader.table[~reader.table["file_name"].isin(bad)]
@@ -101,7 +87,7 @@ def pack_dataset(
                 return _write(beside, reader, table, images, progress, {**origin, "left_out": left_out})
         except _BadImagesError as error:
             # An array of fixed size was begun for images that cannot fill it: begin again without them.
-            bad |= _by_name(error.faults, files)
+            bad |= _by_name(error.args[0], files)
     raise _refusal(reader.name, origin["images_from"], bad, len(files), leave_out_bad_images)
 
 
@@ -111,10 +97,7 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
 
 
 class _BadImagesError(Exception):
-    """Images cannot be used."""
-
-    def __init__(self, faults: Faults) -> None:
-        self.faults = faults
+    """Images cannot be used; its argument is what is wrong with them."""
 
 
 @dataclass(frozen=True)
@@ -138,51 +121,46 @@ class _Images:
     def decode(
         self,
         progress: ProgressCallback | None,
-        use: Callable[[np.ndarray], None] | None = None,
+        use: Callable[[np.ndarray], object] = lambda pixels: None,
         path: Path | None = None,
         offset: int = 0,
     ) -> Faults:
         """Decode all images and return what is wrong with them.
 
-        `use` is called with their pixels, some at a time, in the order of the files. Those of images with nothing wrong
-        are written to the file `path`, if given, one image after the other from byte `offset` on.
+        `use` is called with their pixels, some at a time, in the order of the files, before they are overwritten. Each
+        thread also writes what it decodes to the file `path`, one image after the other from byte `offset` on, while it
+        is in its core's cache. HDF5 is passed by: it would hold up all threads meanwhile.
         """
-        faults: Faults = {}
-        more = counted(progress, len(self.files))
-        for pixels, part_faults in self._portions(path, offset):
-            faults |= part_faults
-            if use:
-                use(pixels)
-            more(len(pixels))
-        return faults
-
-    def _portions(self, path: Path | None, offset: int) -> Iterator[tuple[np.ndarray, Faults]]:
-        """Yield pixels in the order of the files, and what is wrong with images among them.
-
-        Each thread decodes some, and writes them while they are in its core's cache. HDF5 is passed by: it would hold
-        up all threads meanwhile. Pixels are overwritten later: they are to be used before the next are asked for.
-        """
-        portions = [slice(start, start + PORTION) for start in range(0, len(self.files), PORTION)]
         buffers = np.empty((WAITING * self.threads, PORTION, *self.shape[1:]), "uint8")
         waiting: deque[Future[tuple[np.ndarray, Faults]]] = deque()
+        faults: Faults = {}
+        more = counted(progress, len(self.files))
+
+        def take_first() -> None:
+            pixels, part_faults = waiting.popleft().result()
+            faults.update(part_faults)
+            use(pixels)
+            more(len(pixels))
+
         with path.open("r+b") if path else nullcontext() as file, ThreadPoolExecutor(self.threads) as pool:
             descriptor = file.fileno() if file else None
             try:
-                for portion, buffer in zip(portions, itertools.cycle(buffers)):
+                for start, buffer in zip(range(0, len(self.files), PORTION), itertools.cycle(buffers)):
                     if len(waiting) == len(buffers):
-                        yield waiting.popleft().result()
-                    waiting.append(pool.submit(self._decode_portion, portion, buffer, descriptor, offset))
+                        take_first()
+                    waiting.append(pool.submit(self._decode_portion, start, buffer, descriptor, offset))
                 while waiting:
-                    yield waiting.popleft().result()
+                    take_first()
             finally:
                 pool.shutdown(cancel_futures=True)
+        return faults
 
     def _decode_portion(
-        self, portion: slice, buffer: np.ndarray, descriptor: int | None, offset: int
+        self, start: int, buffer: np.ndarray, descriptor: int | None, offset: int
     ) -> tuple[np.ndarray, Faults]:
         import cv2
 
-        files, faults = self.files[portion], {}
+        files, faults = self.files[start : start + PORTION], {}
         pixels = buffer[: len(files)]
         whole = np.empty((celeba.HEIGHT, celeba.WIDTH, 3), "uint8") if self.resized else None
         for file, place in zip(files, pixels, strict=True):
@@ -194,7 +172,7 @@ class _Images:
             if self.resized:
                 cv2.resize(whole, self.size, dst=place, interpolation=cv2.INTER_AREA)
         if descriptor is not None and not faults:
-            write_at(descriptor, pixels.data, offset + portion.start * pixels[0].nbytes)
+            write_at(descriptor, pixels.data, offset + start * pixels[0].nbytes)
         return pixels, faults
 
 
@@ -252,7 +230,7 @@ def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) 
     for name in sorted(bad):
         print(f"{name} {bad[name]}")
     missing = [name for name, reason in bad.items() if reason == MISSING]
-    unusable = {name: reason for name, reason in bad.items() if reason != MISSING}
+    unusable = [f"\n  {name} {reason}" for name, reason in bad.items() if reason != MISSING]
     parts = []
     if missing:
         parts.append(
@@ -260,8 +238,8 @@ def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) 
             f"{', '.join(missing[:3])}; unpack the archive again, or cut the annotation file to the images there are"
         )
     if unusable:
-        shown = [f"\n  {name} {reason}" for name, reason in list(unusable.items())[:SHOWN]]
-        parts.append(f"{len(unusable):,} of {total:,} images cannot be used; fetch them again:{''.join(shown)}")
+        shown = "".join(unusable[:SHOWN])
+        parts.append(f"{len(unusable):,} of {total:,} images cannot be used; fetch them again:{shown}")
     message = f"{place}: " + "; ".join(parts)
     if len(missing) > 3 or len(unusable) > SHOWN:
         message += f"\nThe log lists all {len(bad):,} of them."

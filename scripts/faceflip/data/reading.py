@@ -30,8 +30,7 @@ class Reader(Protocol):
     def read(self, file: str) -> bytes:
         """Return the content of an image file, also to several threads at once.
 
-        Raises:
-            UnreadableError: It cannot be read; the message is the reason, in words that follow the file's name.
+        Raises UnreadableError with the reason, in words that follow the file's name.
         """
 
     def origin(self) -> dict[str, Any]:

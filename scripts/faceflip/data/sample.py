@@ -20,11 +20,7 @@ PAPER = "paper"
 def draw_sample(dataset: Dataset, name: str, split: str, count: int, seed: int) -> "pd.DataFrame":
     """Draw `count` images from a split, without replacement and in random order; name and run's seed decide the draw.
 
-    Returns:
-        Columns `image` (row of the dataset) and `file_name`.
-
-    Raises:
-        UserError: The split has fewer images than asked for.
+    Returns columns `image` (row of the dataset) and `file_name`; raises UserError where the split has fewer images.
     """
     import pandas as pd
 
@@ -43,11 +39,7 @@ def write_sample(path: Path | str, sample: "pd.DataFrame") -> None:
 
 
 def read_sample(path: Path | str, dataset: Dataset) -> np.ndarray:
-    """Return the rows of the dataset (N,) that a sample names, in its order.
-
-    Raises:
-        UserError: The file is missing, no sample, or the sample of another dataset.
-    """
+    """Return the rows of the dataset (N,) that a sample names; raises UserError where it is missing or another's."""
     import pandas as pd
 
     try:

@@ -44,14 +44,12 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     figure = page(run, PAGE, 82 * MM)
     axes = figure.subplots()
     if "trivial_train" in table:
-        axes.bar(
-            places, table["trivial_train"], width=0.86, color=LIGHT, label="Trivial (majority of the training split)"
-        )
-    measured = {
-        network.name: (_label(network), {"marker": marker, "color": network.color})
-        for network, marker in zip(run.networks, cycle(MARKERS), strict=False)
-    }
-    marks = {**PUBLISHED, **measured}
+        label = "Trivial (majority of the training split)"
+        axes.bar(places, table["trivial_train"], width=0.86, color=LIGHT, label=label)
+    marks = dict(PUBLISHED)
+    for network, marker in zip(run.networks, cycle(MARKERS), strict=False):
+        label = network.title if network.joint else f"separate networks, {network.short}"
+        marks[network.name] = label, {"marker": marker, "color": network.color}
     present = [name for name in marks if name in table]
     for name, offset in zip(present, np.linspace(-0.3, 0.3, len(present)), strict=True):
         label, look = marks[name]
@@ -64,7 +62,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     labels = [names.get(name, display_name(name)) for name in table.index]
     axes.set_xticks(places, labels, rotation=90)
     for label, name in zip(axes.get_xticklabels(), table.index, strict=True):
-        label.set_color("black" if name in names else GREY if name in attributes[separate:] else "black")
+        label.set_color(GREY if name in attributes[separate:] else "black")
         label.set_fontweight("bold" if name in names else "normal")
     axes.tick_params(axis="x", length=0, pad=1)
     axes.set_xlim(places[0] - 0.7, places[-1] + 0.7)
@@ -76,17 +74,11 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     return figure
 
 
-def _label(network: RunNetwork) -> str:
-    return network.title if network.joint else f"separate networks, {network.short}"
-
-
 def _order(errors: pd.DataFrame, run: RunDescription) -> tuple[list[str], int]:
     """Return the attributes, those with separate networks first, by ascending error, and how many these are."""
     separate, joint = (_first_known(errors, networks) for networks in (run.separate, run.joint))
-    first = separate.dropna()
-    rest = joint[separate.isna()]
-    ordered = [*first.sort_values(kind="stable").index, *rest.sort_values(kind="stable").index]
-    return ordered, len(first)
+    groups = [group.sort_values(kind="stable").index for group in (separate.dropna(), joint[separate.isna()])]
+    return [name for group in groups for name in group], len(groups[0])
 
 
 def _first_known(errors: pd.DataFrame, networks: Sequence[RunNetwork]) -> pd.Series:

@@ -8,8 +8,7 @@ is not symmetric.
 
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import FigureInputs, read_csv
-from faceflip.analysis.matrices import matrices
+from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.correlation import NOTHING
 from faceflip.figures.heatmaps import draw_matrices
@@ -17,4 +16,4 @@ from faceflip.figures.heatmaps import draw_matrices
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw a matrix for each search, the line search first."""
-    return draw_matrices(dict(matrices(read_csv(inputs["correlation"]), run)), run, NOTHING)
+    return draw_matrices(inputs["correlation"], run, NOTHING)

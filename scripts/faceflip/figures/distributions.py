@@ -1,11 +1,9 @@
 """Cumulative shares of flipped attempts: what PASS and epsilon draw."""
 
-from collections.abc import Callable
-from itertools import cycle
+from itertools import cycle, product
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import only_converged, with_parts
@@ -22,22 +20,11 @@ BELOW, ROW = 18, 32
 """Millimetres: for legend and axis, and of a network's row."""
 
 
-def cumulative(values: np.ndarray, total: int, grid: np.ndarray) -> np.ndarray:
-    """Return the share of `total` whose value is at most each point of the grid, ascending."""
-    return np.searchsorted(np.sort(values), grid, side="right") / max(total, 1)
+def draw_cumulative(attempts: pd.DataFrame, column: str, grid: np.ndarray, run: RunDescription, label: str) -> Figure:
+    """Draw, for each network and sign, the share of attempts that flipped with a value up to x, on a logarithmic scale.
 
-
-def draw_cumulative(
-    attempts: pd.DataFrame, column: str, grid: np.ndarray, run: RunDescription, finish: Callable[[Axes], None]
-) -> Figure:
-    """Draw, for each network and sign, the share of attempts that flipped with a value up to x.
-
-    Args:
-        attempts: The attempts table, with the column.
-        column: What is on the x axis; the converged networks' attempts count, those not flipped are beyond every x.
-        grid: Ascending.
-        run: What was run.
-        finish: Sets the x axis.
+    The values stand in a `column` of the attempts table, and `grid` has those of the x axis, ascending. Attempts on
+    converged networks count; those that did not flip are beyond every x.
     """
     attempts = with_parts(only_converged(attempts), run)
     networks = ordered(attempts["network"].unique(), run.network_names)
@@ -52,20 +39,22 @@ def draw_cumulative(
     for row, network in enumerate(networks):
         for axes, sign in zip(grid_axes[row], SIGNS, strict=True):
             part = attempts[(attempts["network"] == network) & (attempts["sign"] == sign)]
-            for method in ordered(part["method"].unique(), METHODS):
-                for search in ordered(part["search"].unique(), SEARCHES):
-                    each = part[(part["method"] == method) & (part["search"] == search)]
-                    if each.empty:
-                        continue
-                    shares = 100 * cumulative(each.loc[each["flipped"], column].to_numpy(), len(each), grid)
-                    look = {"color": colors[method], "linestyle": dashes[search]}
-                    label = f"{method_name(method)}, {search_name(search)}"
-                    handles[label] = axes.plot(grid, shares, label=label, **look)[0]
-            finish(axes)
+            methods, searches = ordered(part["method"].unique(), METHODS), ordered(part["search"].unique(), SEARCHES)
+            for method, search in product(methods, searches):
+                each = part[(part["method"] == method) & (part["search"] == search)]
+                if each.empty:
+                    continue
+                flipped = np.sort(each.loc[each["flipped"], column])
+                shares = 100 * np.searchsorted(flipped, grid, side="right") / len(each)
+                key = f"{method_name(method)}, {search_name(search)}"
+                handles[key] = axes.plot(grid, shares, color=colors[method], linestyle=dashes[search])[0]
+            axes.set_xscale("log")
             axes.set_ylim(0, 101)
             axes.grid()
             if row == 0:
                 axes.set_title(SIGN_NAMES[sign], loc="left", fontsize=SMALL)
+            if network == networks[-1]:
+                axes.set_xlabel(label)
         grid_axes[row][0].set_ylabel(f"{run.network(network).short}\n% of attempts")
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure

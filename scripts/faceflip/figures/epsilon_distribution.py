@@ -7,7 +7,6 @@ one pixel value each.
 """
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import FigureInputs, read_attempts
@@ -23,12 +22,9 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     attempts = read_attempts(inputs["attempts"], run, "epsilon")
     largest = max(LARGEST, float(attempts["epsilon"].fillna(0).max()))
     ticks = [tick for tick in TICKS if tick <= largest]
-
-    def finish(axes: Axes) -> None:
-        axes.set_xscale("log")
+    grid = np.geomspace(SMALLEST, largest, 400)
+    figure = draw_cumulative(attempts, "epsilon", grid, run, "ε of at most, pixel values")
+    for axes in figure.axes:
         axes.set_xlim(SMALLEST, largest)
         axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
-        if axes.get_subplotspec().is_last_row():
-            axes.set_xlabel("ε of at most, pixel values")
-
-    return draw_cumulative(attempts, "epsilon", np.geomspace(SMALLEST, largest, 400), run, finish)
+    return figure

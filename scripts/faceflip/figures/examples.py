@@ -9,8 +9,9 @@ the difference should escape the eye.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import chain
 from string import ascii_lowercase
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
@@ -24,12 +25,14 @@ from faceflip.attempt import Experiment
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
 from faceflip.pixels import GAIN, triptych
 
-OTHERS_SHOWN = 5
+OTHERS_SHOWN, LINE = 5, 74
+"""Other attributes that a caption names, and characters of its lines."""
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the examples that `choose_examples` chooses."""
     from faceflip.data.packed import open_dataset
+    from faceflip.store import find_store
 
     attempts = read_attempts(inputs["attempts"], run, "file_name", "score_before")
     transfers = read_parquet(inputs["transfers"], [*TRANSFERS, "score_after"])
@@ -37,45 +40,32 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     if not choices:
         return nothing(run, NO_ATTACKS)
     images = open_dataset(inputs["dataset"]).images
-    pictures = {
-        example: (images[example.image], _perturbation(inputs["stores"], run, example))
-        for choice in choices
-        for example in choice.examples
-        if example
-    }
+    pictures = {}
+    for example in filter(None, chain.from_iterable(choice.examples for choice in choices)):
+        wanted = Experiment(run.sample["name"], example.network, CONVERGED, example.attack)
+        with find_store(inputs["stores"], wanted) as store:
+            of_image = store.column("image") == example.image
+            of_attribute = store.column("attribute") == example.attribute.encode()
+            perturbation = store.perturbation(int(np.flatnonzero(of_image & of_attribute)[0]))
+        pictures[example] = images[example.image], perturbation
     return draw_examples(choices, pictures, run)
-
-
-def _perturbation(stores: Sequence[Path], run: RunDescription, example: Example) -> np.ndarray:
-    """Return the perturbation of an example, shape (H, W, 3), from the store of its attack."""
-    from faceflip.store import find_store
-
-    wanted = Experiment(run.sample["name"], example.network, CONVERGED, example.attack)
-    with find_store(stores, wanted) as store:
-        of_image = store.column("image") == example.image
-        of_attribute = store.column("attribute") == example.attribute.encode()
-        return store.perturbation(int(np.flatnonzero(of_image & of_attribute)[0]))
 
 
 def draw_examples(
     choices: Sequence[Choice], pictures: dict[Example, tuple[np.ndarray, np.ndarray]], run: RunDescription
 ) -> Figure:
-    """Draw a panel for each example.
+    """Draw a panel for each example, those of a choice below each other.
 
-    Args:
-        choices: A column of panels each.
-        pictures: Image (H, W, 3) uint8 and perturbation (H, W, 3) of whole numbers of each example.
-        run: What was run.
+    `pictures` are image (H, W, 3) uint8 and perturbation (H, W, 3) of whole numbers of each example.
     """
     aspect = max((image.shape[0] / image.shape[1] for image, _ in pictures.values()), default=218 / 178)
     rows = max(len(choice.examples) for choice in choices)
     figure = page(run, PAGE, (rows * (27.2 * aspect + 19)) * MM)
     panels = figure.subfigures(rows, max(len(choices), 2), wspace=0.03, squeeze=False)
-    for row in range(rows):
-        for column, choice in enumerate(choices):
-            if row < len(choice.examples):
-                letter = ascii_lowercase[row * len(choices) + column]
-                _draw_panel(panels[row][column], letter, choice, row, pictures)
+    for column, choice in enumerate(choices):
+        for row in range(len(choice.examples)):
+            letter = ascii_lowercase[row * len(choices) + column]
+            _draw_panel(panels[row][column], letter, choice, row, pictures)
     return figure
 
 
@@ -86,8 +76,8 @@ def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, picture
     title = f"({letter})  {method_name(choice.method)}, {search}, {kind}"
     panel.suptitle(title, x=0.01, ha="left", fontsize=SMALL + 1)
     if example is None:
-        by_search = f"{search} {method_name(choice.method)} does not flip this image"
-        reason = choice.remark if not any(choice.examples) else by_search
+        unflipped = f"{search} {method_name(choice.method)} does not flip this image"
+        reason = unflipped if any(choice.examples) else choice.remark
         panel.text(0.5, 0.5, reason, ha="center", va="center", color=GREY, wrap=True)
         return
     image, perturbation = pictures[example]
@@ -106,30 +96,19 @@ def caption(example: Example, joint: bool = False, remark: str = "") -> str:
     """Return what happened in an example, in three lines."""
     state = {True: "present", False: "absent"}
     verdict = "right" if example.correct else "wrong"
-    first = (
+    # PASS with four digits, or as many as tell it from 1.
+    digits = next((digits for digits in range(4, 8) if round(example.similarity, digits) < 1), 4)
+    lines = [
         f"{display_name(example.attribute)}: {state[example.present]} ({verdict}) "
-        f"→ {state[not example.present]}.   PASS {_not_quite_one(example.similarity)}"
-    )
-    lines = [first]
+        f"→ {state[not example.present]}.   PASS {example.similarity:.{digits}f}"
+    ]
     if example.others:
         names = [f"{display_name(name)} → {state[present]}" for name, present in example.others[:OTHERS_SHOWN]]
         more = len(example.others) - OTHERS_SHOWN
         names += [f"{more} more"] * (more > 0)
-        lines += _wrapped("Also: " + ", ".join(names) + ".")
+        lines += wrap(f"Also: {', '.join(names)}.", LINE)
     elif joint:
         lines.append("No other attribute changes.")
     if remark:
         lines.append(f"({remark})")
     return "\n".join([*lines, "", ""][: max(3, len(lines))])
-
-
-def _not_quite_one(similarity: float) -> str:
-    """Return PASS with four digits, or as many as tell it from 1."""
-    digits = next((digits for digits in range(4, 8) if round(similarity, digits) < 1), 4)
-    return f"{similarity:.{digits}f}"
-
-
-def _wrapped(text: str, width: int = 74) -> list[str]:
-    from textwrap import wrap
-
-    return wrap(text, width)

@@ -16,13 +16,7 @@ def caption(product: Product, run: RunDescription) -> str:
 
 
 def make_figure(product: Product, inputs: FigureInputs, run: RunDescription, outputs: Mapping[str, Path]) -> None:
-    """Draw a figure and write it.
-
-    Args:
-        product: The figure.
-        inputs: Paths of its inputs by role.
-        run: What was run.
-        outputs: Paths of the ``pdf``, the ``png`` and the ``caption``.
+    """Draw a figure from its inputs, paths by role, and write its ``pdf``, its ``png`` and its ``caption``.
 
     Raises:
         UserError: An input is missing or not what it should be.

@@ -6,7 +6,6 @@ curve is steep, a small change of the threshold changes the table much.
 """
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import FigureInputs, read_attempts
@@ -22,9 +21,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the cumulative distribution of 1 - PASS on a logarithmic scale."""
     attempts = read_attempts(inputs["attempts"], run)
     attempts["loss"] = 1 - attempts["pass"]
-
-    def finish(axes: Axes) -> None:
-        axes.set_xscale("log")
+    figure = draw_cumulative(attempts, "loss", np.geomspace(SMALLEST, 1, 500), run, "PASS of at least")
+    for axes in figure.axes:
         axes.set_xlim(1, SMALLEST)
         axes.set_xticks([1 - tick for tick in TICKS], [f"{tick:g}" for tick in TICKS])
         for threshold in run.thresholds:
@@ -32,7 +30,4 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
                 axes.axvline(1 - threshold, color=GREY, linewidth=0.5, linestyle=":")
                 place = {"transform": axes.get_xaxis_transform(), "rotation": 90, "ha": "right", "va": "bottom"}
                 axes.text(1 - threshold, 0.02, f"{threshold:g}", color=GREY, fontsize=SMALL - 0.5, **place)
-        if axes.get_subplotspec().is_last_row():
-            axes.set_xlabel("PASS of at least")
-
-    return draw_cumulative(attempts, "loss", np.geomspace(SMALLEST, 1, 500), run, finish)
+    return figure

@@ -71,13 +71,7 @@ def drawing() -> Iterator[None]:
 
 
 def page(run: RunDescription, width: float, height: float) -> Figure:
-    """Return an empty figure that arranges its axes by itself and carries the note where it belongs.
-
-    Args:
-        run: What was run.
-        width: Inches.
-        height: Inches, without the note.
-    """
+    """Return an empty figure that arranges its axes by itself; width and height are in inches, without the note."""
     return with_note(Figure((width, height + note_height(run)), DPI, layout="constrained"), run)
 
 

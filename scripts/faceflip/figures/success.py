@@ -7,7 +7,7 @@ was there to attack, which is not a rate of zero. It would be surprising if FGS 
 the iterative search less than the line search.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, product, repeat
 
 import numpy as np
@@ -41,16 +41,17 @@ Pair = tuple[str, str]
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the line search above and the iterative search below, attributes by the line search's success of FGS+."""
     success = read_csv(inputs["success"])
-    losses = _losses(success, run)
-    if not losses:
+    if success.empty:
         return nothing(run, NO_ATTACKS)
-    shown = [network.name for network in run.networks if network.loss in losses]
-    success = success[success["network"].isin(shown)]
+    success = success.assign(loss=[run.network(name).loss for name in success["network"]])
+    losses = list(dict.fromkeys(network.loss for network in run.networks if network.loss in set(success["loss"])))
+    if set(losses) <= PAPER_LOSSES:  # the first alone, as in the paper
+        losses = losses[:1]
+    success = success[success["loss"].isin(losses)]
     panels = {
         (loss, search): part
-        for loss in losses
-        for search in ordered(success["search"], SEARCHES)
-        if not (part := _part(success, run, loss, search)).empty
+        for loss, search in product(losses, ordered(success["search"], SEARCHES))
+        if not (part := success[(success["loss"] == loss) & (success["search"] == search)]).empty
     }
     attributes, colors = _order(success, run), _colors(success, run)
     height = min(PANEL, (PAGE_HEIGHT / MM - BELOW) / len(panels))
@@ -58,13 +59,13 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     told = set()
     for axes, ((loss, search), part) in zip(rows, panels.items(), strict=True):
-        _draw(axes, part, attributes, colors)
+        _draw(axes, part, attributes, colors, run)
         words = ("misclassified (−)", "correct (+)") if height >= ROOMY else ("wrong (−)", "right (+)")
         axes.set_ylabel(f"{words[0]}        {words[1]}   " if height >= ROOMY else "    ".join(words))
         title = search_name(search) if len(losses) == 1 else f"{find_loss(loss).title} loss, {search_name(search)}"
         axes.set_title(title, loc="left", pad=3)
         if len(losses) > 1 and loss not in told:
-            _legend(axes, success[success["network"].isin(set(part["network"]))], colors, run)
+            _legend(axes, success[success["loss"] == loss], colors, run)
         told.add(loss)
     rows[-1].set_xticks(np.arange(len(attributes)), [display_name(name) for name in attributes], rotation=90)
     figure.supylabel("adversarial images, %", fontsize=rows[0].yaxis.label.get_size())
@@ -73,24 +74,15 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     return figure
 
 
-def _losses(success: pd.DataFrame, run: RunDescription) -> list[str]:
-    """Return the losses that get panels: of the paper's two the first alone, as in the paper; else all."""
-    attacked = set(success["network"])
-    losses = list(dict.fromkeys(network.loss for network in run.networks if network.name in attacked))
-    return losses[:1] if set(losses) <= PAPER_LOSSES else losses
-
-
-def _part(success: pd.DataFrame, run: RunDescription, loss: str, search: str) -> pd.DataFrame:
-    """Return the rates of the networks of a loss by a search."""
-    names = [network.name for network in run.networks if network.loss == loss]
-    return success[success["network"].isin(names) & (success["search"] == search)]
-
-
 def _pairs(success: pd.DataFrame, run: RunDescription) -> list[Pair]:
     """Return the pairs of network and method that are drawn side by side."""
     present = set(zip(success["network"], success["method"], strict=True))
     methods = ordered(success["method"], METHODS)
     return [pair for pair in product(run.network_names, methods) if pair in present]
+
+
+def _of(success: pd.DataFrame, network: str, method: str) -> pd.DataFrame:
+    return success[(success["network"] == network) & (success["method"] == method)]
 
 
 def _colors(success: pd.DataFrame, run: RunDescription) -> dict[Pair, str]:
@@ -117,7 +109,10 @@ def _legend(place: Figure | Axes, success: pd.DataFrame, colors: Mapping[Pair, s
     """Put keys above a figure or into the line of a panel's title: of + and of - for each attack, and a cross."""
     pairs = _pairs(success, run)
     handles = [tuple(Patch(**_look(colors[pair], sign)) for sign in SIGNS) for pair in pairs]
-    labels = [_name(pair, colors, run) for pair in pairs]
+    joint = [run.network(name).joint for name in {network for network, _ in colors}]
+    # The network is named where it does not follow from the method and its mark.
+    several = max(joint.count(True), joint.count(False)) > 1
+    labels = [run.method_name(*pair) + (f" on {run.network(pair[0]).short}" if several else "") for pair in pairs]
     if (success["total"] == 0).any():
         handles.append(Line2D([], [], **CROSS))
         labels.append("no image to attack")
@@ -128,30 +123,23 @@ def _legend(place: Figure | Axes, success: pd.DataFrame, colors: Mapping[Pair, s
     place.legend(handles, labels, ncols=MOST_KEYS, **above, **look)
 
 
-def _name(pair: Pair, pairs: Iterable[Pair], run: RunDescription) -> str:
-    """Return the name of an attack, with the network where it does not follow from the method and its mark."""
-    joint = [run.network(name).joint for name in {network for network, _ in pairs}]
-    several = max(joint.count(True), joint.count(False)) > 1
-    return f"{run.method_name(*pair)} on {run.network(pair[0]).short}" if several else run.method_name(*pair)
-
-
 def _order(success: pd.DataFrame, run: RunDescription) -> list[str]:
     """Return the attributes by ascending success of the first network's first line search, others at the end."""
     lines = success[(success["search"] == LINE) & (success["sign"] == "+")]
     first = next(iter(_pairs(lines, run)), ("", ""))
-    rates = lines[(lines["network"] == first[0]) & (lines["method"] == first[1])].set_index("attribute")["rate"]
-    return sorted(ordered(success["attribute"]), key=lambda name: np.nan_to_num(rates.get(name, np.inf), nan=np.inf))
+    rates = _of(lines, *first).set_index("attribute")["rate"]
+    return list(rates.reindex(ordered(success["attribute"])).sort_values(kind="stable").index)
 
 
-def _draw(axes: Axes, success: pd.DataFrame, attributes: Sequence[str], colors: Mapping[Pair, str]) -> None:
-    present = set(zip(success["network"], success["method"], strict=True))
-    pairs = [pair for pair in colors if pair in present]
+def _draw(
+    axes: Axes, success: pd.DataFrame, attributes: Sequence[str], colors: Mapping[Pair, str], run: RunDescription
+) -> None:
+    pairs = _pairs(success, run)
     width = 0.84 / len(pairs)
     for number, (network, method) in enumerate(pairs):
         places = np.arange(len(attributes)) + (number - (len(pairs) - 1) / 2) * width
         for sign, side in zip(SIGNS, (1, -1), strict=True):
-            chosen = (success["network"] == network) & (success["method"] == method) & (success["sign"] == sign)
-            part = success[chosen].set_index("attribute").reindex(attributes)
+            part = _of(success, network, method).query("sign == @sign").set_index("attribute").reindex(attributes)
             heights = 100 * part["rate"].to_numpy()
             look = _look(colors[network, method], sign)
             axes.bar(places, side * np.nan_to_num(heights), width=0.88 * width, **look)

@@ -6,8 +6,6 @@ this sample. An attribute without a dot had no such image.
 """
 
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import FigureInputs, read_csv
@@ -28,13 +26,11 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         return nothing(run, "This run has no line search on converged networks.")
     networks = ordered(success["network"], run.network_names)
     methods = {name: lead_method(success.loc[success["network"] == name, "method"]) for name in networks}
-    parts = {
-        name: success[(success["network"] == name) & (success["method"] == method)] for name, method in methods.items()
-    }
-    first = parts[networks[0]].query("sign == '+'").set_index("attribute")["rate"]
+    success = success[success["method"] == success["network"].map(methods)]
+    first = success[(success["network"] == networks[0]) & (success["sign"] == "+")].set_index("attribute")["rate"]
     # From the bottom up: the rates ascending, attributes without one below and by alphabet from the top.
-    names = ordered(success["attribute"])[::-1]
-    names.sort(key=lambda name: np.nan_to_num(first.get(name, -1), nan=-1))
+    rates = first.reindex(ordered(success["attribute"])[::-1]).sort_values(kind="stable", na_position="first")
+    names = list(rates.index)
     rows, many = max(len(names), 5), max(len(networks) / FEW, 1)
     figure = page(run, COLUMN, min((BELOW + rows * ROW * many) * MM, PAGE_HEIGHT))
     sides = figure.subplots(1, 2, sharey=True)
@@ -43,24 +39,19 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     reach = 0.22 if many == 1 else 0.36
     for axes, sign in zip(sides, SIGNS, strict=True):
         for name, label, offset in zip(networks, labels, np.linspace(reach, -reach, len(networks)), strict=True):
-            part = parts[name][parts[name]["sign"] == sign].set_index("attribute").reindex(names)
+            chosen = (success["network"] == name) & (success["sign"] == sign)
+            part = success[chosen].set_index("attribute").reindex(names)
+            rates, places = 100 * part["rate"], np.arange(len(names)) + offset
+            ends = np.abs(100 * part[["low", "high"]].to_numpy().T - rates.to_numpy()) if "low" in part else None
             look = {"color": run.network(name).color, "label": label, "markersize": 2.4 if many == 1 else 2.0}
-            _draw(axes, part, offset, look)
+            axes.errorbar(rates, places, xerr=ends, fmt="o", elinewidth=0.7, **look)
         axes.set_xlim(-3, 103)
         axes.set_xlabel(f"adversarial{by}\nwith line search, %")
         axes.set_title(SIGN_NAMES[sign], loc="left", fontsize=SMALL)
+        axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.hlines(np.arange(len(names) - 1) + 0.5, -3, 103, color="#EEEEEE", linewidth=0.4, zorder=0)
     sides[0].set_yticks(np.arange(len(names)), [display_name(name) for name in names])
     sides[0].set_ylim(-0.6, len(names) - 0.4)
-    for axes in sides:
-        axes.tick_params(axis="y", length=0)
     figure.legend(*sides[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
-
-
-def _draw(axes: Axes, part: pd.DataFrame, offset: float, look: dict) -> None:
-    """Draw the rates of a network, a row an attribute, with their intervals where there are any."""
-    rates, places = 100 * part["rate"], np.arange(len(part)) + offset
-    ends = np.abs(100 * part[["low", "high"]].to_numpy().T - rates.to_numpy()) if "low" in part else None
-    axes.errorbar(rates, places, xerr=ends, fmt="o", elinewidth=0.7, **look)

@@ -6,7 +6,7 @@ that learned its training images by heart.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the separate networks of an attribute in one panel, and each network of all in one of its own."""
     if not inputs["histories"]:
         return nothing(run, "This run trained no network.")
-    histories = pd.concat([read_csv(Path(path)) for path in inputs["histories"]], ignore_index=True)
+    histories = pd.concat(map(read_csv, inputs["histories"]), ignore_index=True)
     joint = [network.name for network in run.joint]
     separate = histories[~histories["network"].isin(joint)]
     panels = [(display_name(name), separate[separate["member"] == name]) for name in ordered(separate["member"])]
@@ -67,10 +67,8 @@ def _draw(axes: Axes, history: pd.DataFrame, network: RunNetwork) -> None:
 
 def _legend(figure: Figure, networks: Sequence[RunNetwork]) -> None:
     handles = [Line2D([], [], color=network.color, label=network.short) for network in networks]
-    handles += [
-        Line2D([], [], color=GREY, label="validation"),
-        Line2D([], [], color=GREY, linestyle=":", label="training"),
-    ]
-    handles.append(Line2D([], [], color=GREY, marker="o", linestyle="", markersize=2.6, label="converged"))
+    grey = partial(Line2D, [], [], color=GREY)
+    handles += [grey(label="validation"), grey(label="training", linestyle=":")]
+    handles.append(grey(label="converged", linestyle="", marker="o", markersize=2.6))
     ncols = 3 if figure.get_figwidth() < PAGE else min(len(handles), 7)
     figure.legend(handles=handles, loc="outside upper center", ncols=ncols)

@@ -8,8 +8,7 @@ adversarial image, which is not zero. Bright cells off the diagonal are surprisi
 
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import FigureInputs, read_csv
-from faceflip.analysis.matrices import matrices
+from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.transferability import NOTHING
 from faceflip.figures.heatmaps import draw_matrices
@@ -17,4 +16,4 @@ from faceflip.figures.heatmaps import draw_matrices
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw a matrix for each checkpoint that the images were made on, converged first."""
-    return draw_matrices(dict(matrices(read_csv(inputs["transferability"]), run)), run, NOTHING)
+    return draw_matrices(inputs["transferability"], run, NOTHING)

@@ -69,8 +69,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     The temporary name keeps the suffix, because many writers choose their format by it.
 
-    Raises:
-        UserError: The disk is full, the folder cannot be written to, or `path` is a folder or leads through a file.
+    Raises UserError where the disk is full, the folder is not writable, or `path` is a folder or leads through a file.
     """
     path = Path(path)
     with telling_disk_errors(path):
@@ -107,12 +106,11 @@ def sweep(folder: str | os.PathLike, idle: float = 0, below: bool = True) -> Non
     """
     now, root = time.time(), Path(folder)
     for path in list(root.rglob(".*") if below else root.glob(".*")):
-        if not LEFTOVER.fullmatch(path.name) or now - _last_written(path) < idle:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        if LEFTOVER.fullmatch(path.name) and now - _last_written(path) >= idle:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _last_written(path: Path) -> float:

@@ -21,7 +21,6 @@ FORMAT, VERSION = "faceflip-inventory", 1
 
 FOLDER = "inventory"
 """Where the inventories are, seen from `results`."""
-
 SNAKEMAKE = "snakemake --cores all"
 """How Snakemake is called; it refuses to run without being told of cores."""
 
@@ -58,11 +57,7 @@ def take_inventory(
 ) -> list[Entry]:
     """Describe the files that rules make; raises UserError, naming all, where some are missing.
 
-    Args:
-        outputs: Files and folders by the rule that makes them, as paths from `root`.
-        root: The folder that holds `results`.
-        threads: To read with.
-        progress: Counts files.
+    `outputs` are files and folders by the rule that makes them, as paths from `root`, which holds `results`.
     """
     root = Path(root)
     wanted = []
@@ -146,8 +141,7 @@ def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
 def uncovered(path: Path) -> list[Path]:
     """Return the files of a results folder, or of a folder in it, that no readable inventory of the run names.
 
-    These are what tells how long jobs took, which differs from run to run, and what is not the run's at all. A link
-    stands for the file that it leads to.
+    They tell how long jobs took, or are not the run's at all. A link stands for the file that it leads to.
     """
     results = results_folder(path)
     if results is None:

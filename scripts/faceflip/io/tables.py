@@ -26,7 +26,13 @@ def write_table(path: Path | str, table: "pd.DataFrame") -> None:
     """Write a table, whole or not at all; the same table gives the same bytes."""
     with replacing(path) as beside:
         table.to_parquet(beside, index=False, compression="zstd", write_page_checksum=True)
-        _add_footer_digest(beside)
+        with beside.open("r+b") as file:
+            size = file.seek(-TAIL_BYTES, 2)
+            length = int.from_bytes(file.read(4), "little")
+            file.seek(size - length)
+            footer = file.read()
+            file.seek(size - length)
+            file.write(MARK + hashlib.sha256(footer).digest() + footer)
 
 
 def read_table(path: Path | str) -> "pd.DataFrame":
@@ -46,16 +52,6 @@ def concatenate(paths: Iterable[Path | str]) -> "pd.DataFrame":
 
     tables = [read_table(path) for path in paths]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def _add_footer_digest(path: Path) -> None:
-    with path.open("r+b") as file:
-        size = file.seek(-TAIL_BYTES, 2)
-        length = int.from_bytes(file.read(4), "little")
-        file.seek(size - length)
-        footer = file.read()
-        file.seek(size - length)
-        file.write(MARK + hashlib.sha256(footer).digest() + footer)
 
 
 def require_sound_footer(path: Path | str) -> None:

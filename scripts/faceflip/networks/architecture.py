@@ -1,4 +1,4 @@
-"""What a network is built of: the options of `architecture` in the configuration."""
+"""What a network is built of: the options of `architecture` in the configuration, read without PyTorch."""
 
 from typing import Any, Literal
 
@@ -8,15 +8,10 @@ from faceflip.typed import Declared
 
 
 class ArchitectureOptions(Declared):
-    """Architecture and normalisation of a network; the defaults are the paper's, or Caffe's where the paper is silent.
-
-    This module imports no PyTorch, because the configuration is checked while the Snakefile is parsed.
-    """
+    """Architecture and normalisation; the defaults are the paper's, or Caffe's where the paper is silent."""
 
     name: str = Field(
-        "vgg16",
-        min_length=1,
-        description="`vgg16`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of one's own",
+        "vgg16", min_length=1, description="`vgg16`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of one's own"
     )
     width: float = Field(1.0, gt=0, le=16, description="multiplies the channels and hidden units (`vgg16`)")
     dropout: float = Field(0.5, ge=0, lt=1, description="probability of dropping a unit of fc6 and fc7 (`vgg16`)")

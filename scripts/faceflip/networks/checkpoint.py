@@ -1,6 +1,6 @@
 """Checkpoint files: weights, all that is needed to build the network again, and where it is from."""
 
-import io
+import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,11 @@ import faceflip
 from faceflip.errors import UserError
 from faceflip.io.files import replacing
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
-from faceflip.networks.torch_file import read_torch_file
 from faceflip.registry import require_allowed
 
 FORMAT, VERSION = "faceflip-checkpoint", 3
-OLDER = {2: "0.1"}
-"""Earlier versions that are read, and the faceflip that wrote them."""
+OLDER = 2
+"""The version of faceflip 0.1, which is read as well."""
 
 REMEDY = "is the path right? If the workflow made it, delete it and run again"
 """What to do about a file that is no sound checkpoint; it may be one that the workflow knows nothing of."""
@@ -33,7 +32,6 @@ class CheckpointInfo:
         epoch: The number of epochs trained.
         metrics: Row of the training history at that epoch.
         training: The training options and the seed.
-        dataset_fingerprint: Of the dataset it was trained on.
     """
 
     network: str
@@ -54,10 +52,8 @@ def save_checkpoint(path: Path | str, network: AttributeNetwork, info: Checkpoin
         "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
         **vars(info),
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as beside:
-        beside.write_bytes(buffer.getbuffer())
+    with replacing(path) as beside, beside.open("wb") as file:  # given a path, torch would put its name into the file
+        torch.save(content, file)
 
 
 def load_checkpoint(
@@ -69,28 +65,29 @@ def load_checkpoint(
 ) -> tuple[AttributeNetwork, CheckpointInfo]:
     """Read a checkpoint and return its network, in evaluation mode on `device`, and what it says of itself.
 
-    Args:
-        path: The file.
-        device: Where the network shall lie.
-        loss: The loss that it is expected to be trained for; None accepts any.
-        attributes: The attributes that it is expected to decide on, in this order; None accepts any.
-        own_code: The references to one's own code that it may name as loss and architecture; None accepts any. Loading
-            runs that code.
+    The network is expected to be trained for `loss` and to decide on `attributes`, in this order; `own_code` are the
+    references to one's own code that it may name as loss and architecture, which loading runs. None accepts any.
 
     Raises:
         UserError: The file is missing, damaged, not a checkpoint of this version, or of another network than expected.
     """
-    content = _read(Path(path))
+    try:
+        content = read_torch_file(Path(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
+    except Exception as error:  # an unpickler raises whatever the damaged bytes lead it to
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: not a readable checkpoint ({reason}); {REMEDY}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = f"its format entry is {content.get('format')!r}" if isinstance(content, dict) else "no format entry"
         raise UserError(f"{path}: not a checkpoint of faceflip ({found}, expected {FORMAT!r}); {REMEDY}")
     version = content.get("version")
-    if version not in (VERSION, *OLDER):  # whatever it is, it need not be hashable
+    if version not in (VERSION, OLDER):  # whatever it is, it need not be hashable
         newer = isinstance(version, int) and version > VERSION
         remedy = "a newer faceflip wrote it: update this one" if newer else REMEDY
         raise UserError(f"{path}: checkpoint version {version!r}, but this program reads version {VERSION}; {remedy}")
     try:
-        content = _upgraded(content) if version in OLDER else content
+        content = _upgraded(content) if version == OLDER else content
         spec = NetworkSpec.from_dict(content["spec"])
         require_allowed([spec.loss, spec.architecture.name], own_code, path)
         network = _built(path, spec)
@@ -100,9 +97,22 @@ def load_checkpoint(
         raise
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
-    _require(path, "a network of loss", spec.loss, loss)
-    _require(path, "a network for", spec.attributes, attributes and tuple(attributes))
+    _require(path, "a network of loss", [spec.loss], None if loss is None else [loss])
+    _require(path, "a network for", spec.attributes, attributes)
     return network.eval().to(device), info
+
+
+def read_torch_file(path: Path) -> Any:
+    """Return what `torch.save` wrote, on the CPU; every byte is checked against the sums in the file.
+
+    Raises:
+        FileNotFoundError: The file is missing.
+        Exception: Of whatever kind the damaged bytes lead an unpickler to, or the message is that a part is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _built(path: Path | str, spec: NetworkSpec) -> AttributeNetwork:
@@ -111,16 +121,6 @@ def _built(path: Path | str, spec: NetworkSpec) -> AttributeNetwork:
     except UserError as error:  # such as code of one's own that is missing here
         remedy = "run where the code that it names is or, if the workflow made the file, delete it and run again"
         raise UserError(f"{path}: its network cannot be built: {error}; {remedy}") from error
-
-
-def _read(path: Path) -> Any:
-    try:
-        return read_torch_file(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; train the network first (its path is a Snakemake target)") from None
-    except Exception as error:  # an unpickler raises whatever the damaged bytes lead it to
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: not a readable checkpoint ({reason}); {REMEDY}") from error
 
 
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
@@ -134,14 +134,10 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "spec": spec, "network": kind, "member": member}
 
 
-def _require(path: Path | str, what: str, found: Any, expected: Any) -> None:
-    if expected is not None and found != expected:
-        found, expected = (_shortened(each) for each in (found, expected))
+def _require(path: Path | str, what: str, found: Sequence[str], expected: Sequence[str] | None) -> None:
+    if expected is not None and tuple(found) != tuple(expected):
+        found, expected = (
+            ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            for names in (found, expected)
+        )
         raise UserError(f"{path}: {what} {found}, expected {expected}; is it under another network's name?")
-
-
-def _shortened(names: str | tuple[str, ...]) -> str:
-    """Return a name, or the first few of many."""
-    if isinstance(names, str):
-        return names
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -23,17 +23,19 @@ def scores(
 ) -> np.ndarray:
     """Return the scores, shape (len(rows), outputs) float32, of uint8 images (N, H, W, 3).
 
-    The network is used where it lies and as it is; put it into evaluation mode first. If a GPU's memory is too small
-    for a batch, batches are halved from there on. `progress` is called with the number of images of each batch done.
-
-    Raises:
-        UserError: Not even one image fits.
+    The network is used where it lies and as it is; put it into evaluation mode first. `progress` is called with the
+    number of images of each batch done. If a GPU's memory is too small for a batch, batches are halved from there on;
+    raises `UserError` if not even one image fits.
     """
     rows = np.arange(len(images)) if rows is None else rows
     device = next(network.parameters()).device
     parts, start = [], 0
     while start < len(rows):
-        part = _pass(network, np.take(images, rows[start : start + batch_size], axis=0), device)
+        batch = np.take(images, rows[start : start + batch_size], axis=0)
+        try:
+            part = network(to_input(batch, device)).float().cpu().numpy()
+        except torch.OutOfMemoryError:
+            part = None  # what follows waits until the exception has let go of the pass's memory
         if part is not None:
             parts.append(part)
             start += batch_size
@@ -47,11 +49,3 @@ def scores(
             height, width = images.shape[1:3]
             raise UserError(f"not even one image of {width} x {height} pixels fits into the memory of {device}")
     return np.concatenate(parts)
-
-
-def _pass(network: nn.Module, batch: np.ndarray, device: torch.device) -> np.ndarray | None:
-    """Return the scores of a batch, or None if the GPU's memory is too small; all it took is free again then."""
-    try:
-        return network(to_input(batch, device)).float().cpu().numpy()
-    except torch.OutOfMemoryError:
-        return None

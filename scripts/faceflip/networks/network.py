@@ -1,6 +1,8 @@
 """A network as the rest of faceflip sees it: from pixels to scores, built from a specification."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import torch
@@ -9,9 +11,22 @@ from torch import Tensor, nn
 from faceflip.catalogue import find_architecture
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
-from faceflip.networks.initialisation import initialise
 from faceflip.networks.objectives import objective_of
 from faceflip.registry import is_reference, load
+
+
+def _xavier(weight: Tensor) -> None:
+    bound = sqrt(3 / weight[0].numel())
+    nn.init.uniform_(weight, -bound, bound)
+
+
+FILLERS: dict[str, Callable[[Tensor], object]] = {
+    "msra": lambda weight: nn.init.normal_(weight, std=sqrt(2 / weight[0].numel())),
+    "xavier": _xavier,
+    "gaussian": lambda weight: nn.init.normal_(weight, std=0.01),
+}
+"""How weights start, as in Caffe. ``msra``: N(0, 2 / fan_in). ``xavier``: uniform with variance 1 / fan_in, Caffe's
+default normalisation. ``gaussian``: N(0, 0.01^2), as Parkhi et al. write."""
 
 
 @dataclass(frozen=True)
@@ -32,29 +47,19 @@ class NetworkSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as they go into checkpoints and JSON."""
-        return {
-            "loss": self.loss,
-            "attributes": list(self.attributes),
-            "image_size": list(self.image_size),
-            "architecture": self.architecture.model_dump(),
-        }
+        lists = {"attributes": list(self.attributes), "image_size": list(self.image_size)}
+        return {"loss": self.loss, **lists, "architecture": self.architecture.model_dump()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NetworkSpec":
         """Build a specification from plain values; unknown and missing keys raise TypeError or ValueError."""
-        values = dict(values)
-        architecture = ArchitectureOptions(**values.pop("architecture", {}))
-        tuples = {name: tuple(values.pop(name)) for name in ("attributes", "image_size") if name in values}
-        return cls(**values, **tuples, architecture=architecture)
+        tuples = {name: tuple(values[name]) for name in ("attributes", "image_size") if name in values}
+        architecture = ArchitectureOptions(**values.get("architecture", {}))
+        return cls(**values | tuples | {"architecture": architecture})
 
 
 class AttributeNetwork(nn.Module):
-    """Scores of face images. Normalisation is part of the network, so everybody else works on pixels.
-
-    Attributes:
-        spec: What it was built from.
-        objective: Its loss, and how its scores are read.
-    """
+    """Scores of face images, as `objective` reads them. Normalisation is a part, so everybody else works on pixels."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -62,9 +67,13 @@ class AttributeNetwork(nn.Module):
         self.objective = objective_of(spec.loss)
         outputs = self.objective.outputs(len(spec.attributes))
         self.layers = _layers(spec.architecture, outputs, spec.image_size)
-        mean = torch.tensor(tuple(spec.architecture.input_mean)).view(1, 3, 1, 1)
+        mean = torch.tensor(spec.architecture.input_mean).view(1, 3, 1, 1)
         self.register_buffer("input_mean", mean, persistent=False)
-        initialise(self.layers, spec.architecture.initialisation)
+        for layer in self.layers.modules():
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                FILLERS[spec.architecture.initialisation](layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores, shape (N, outputs), of float RGB images, shape (N, 3, H, W), values 0-255."""
@@ -74,10 +83,8 @@ class AttributeNetwork(nn.Module):
 def build(spec: NetworkSpec, seed: int | None = None) -> AttributeNetwork:
     """Build a network with fresh weights, drawn from `seed` alone if it is given (torch's generator is left as it was).
 
-    The network lies in memory as channels-last, in which convolutions are fastest on CPUs and GPUs alike.
-
-    Raises:
-        UserError: There is no architecture or loss of that name.
+    It lies in memory as channels-last, in which convolutions are fastest on CPUs and GPUs alike. Raises `UserError`
+    where there is no architecture or loss of that name.
     """
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
@@ -118,7 +125,7 @@ def _layers(architecture: ArchitectureOptions, outputs: int, image_size: tuple[i
     entry = find_architecture(architecture.name)
     options = {name: getattr(architecture, name) for name in entry.takes} | architecture.options
     _, slash, name = architecture.name.partition("/")
-    within = () if is_reference(architecture.name) or not slash else (name,)
+    within = (name,) if slash and not is_reference(architecture.name) else ()
     try:
         layers = load(entry.target)(*within, outputs, image_size, **options)
     except TypeError as error:

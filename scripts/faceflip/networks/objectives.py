@@ -1,11 +1,8 @@
 """What a network is trained for, and how its scores are read as decisions.
 
 Labels are -1 (absent) and +1 (present) throughout; a decision is +1 where the decision value is above zero, else -1, so
-that a value of exactly zero counts as absent (eq. (2) of Rozsa et al. 2018). Every objective serves networks of one
-attribute and of many: the loss of an image is the sum over its attributes. What the paper calls MOON is `Euclidean` for
-all attributes in one network.
-
-To add a loss, derive from `Objective` and write `loss`. The other methods follow from `two_logits`.
+that exactly zero counts as absent (eq. (2) of Rozsa et al. 2018). The loss of an image is the sum over the network's
+attributes, one or many. What the paper calls MOON is `Euclidean` for all attributes in one network.
 """
 
 import torch
@@ -17,7 +14,7 @@ from faceflip.registry import load_class
 
 
 class Objective:
-    """A loss over scores together with the reading of the scores.
+    """A loss over scores together with the reading of the scores; derive from it and write `loss` for another.
 
     Each attribute has one score, or two logits (absent, present) that stand side by side; the decision value is the
     score, or present minus absent.
@@ -28,11 +25,9 @@ class Objective:
         two_logits: Whether an attribute has two logits.
     """
 
+    name: str = ""
     separable: bool = True
     two_logits: bool = False
-
-    def __init__(self, name: str = "") -> None:
-        self.name = name
 
     @property
     def scores_an_attribute(self) -> int:
@@ -101,8 +96,7 @@ class Softmax(Objective):
     def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the wrong label's probability, positive at its logit and negative at the label's own.
 
-        That probability is taken from the logits' difference: one minus the right label's would be zero for a sure
-        decision.
+        It is taken from the logits' difference: one minus the right label's would be zero for a sure decision.
         """
         rise = labels * torch.sigmoid(-labels * self.decision_values(scores))
         return torch.stack([rise, -rise], dim=2).flatten(1)
@@ -121,11 +115,7 @@ class BinaryCrossEntropy(Objective):
 
 
 def objective_of(name: str) -> Objective:
-    """Return the objective of a loss's name or reference.
-
-    Raises:
-        UserError: There is no such loss, or the reference names something else.
-    """
+    """Return the objective of a loss's name or reference; raises `UserError` where there is none."""
     made = load_class(find_loss(name).target, Objective)()
     made.name = name
     return made

@@ -1,6 +1,6 @@
 """VGG-16 as in Parkhi, Vedaldi, Zisserman: Deep Face Recognition (BMVC 2015), for any input size and width."""
 
-from math import ceil, floor
+from math import ceil, floor, prod
 
 from torch import nn
 
@@ -31,8 +31,8 @@ def vgg16(
 
     # Halving and rounding five times is the same as dividing by 32 and rounding once.
     rounded = {"ceil": ceil, "floor": floor}[pooling]
-    columns, rows = (rounded(side / 2 ** len(STAGES)) for side in image_size)
-    features, hidden = channels * rows * columns, max(1, round(HIDDEN * width))
+    features = channels * prod(rounded(side / 2 ** len(STAGES)) for side in image_size)
+    hidden = max(1, round(HIDDEN * width))
     layers.append(nn.Flatten())
     for _ in range(2):
         layers += [nn.Linear(features, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout)]

@@ -10,8 +10,7 @@ from faceflip.errors import UserError, did_you_mean
 def torchvision_model(name: str, outputs: int, image_size: tuple[int, int], **options: Any) -> nn.Module:
     """Build a classification model of torchvision; `options` are keyword arguments of its builder.
 
-    Raises:
-        UserError: torchvision has no such classification model.
+    Raises `UserError` with the near names where torchvision has no such model.
     """
     from torchvision import models  # takes seconds to import
 
@@ -26,8 +25,7 @@ def torchvision_model(name: str, outputs: int, image_size: tuple[int, int], **op
 def timm_model(name: str, outputs: int, image_size: tuple[int, int], **options: Any) -> nn.Module:
     """Build a model of timm; `options` are keyword arguments of `timm.create_model`.
 
-    Raises:
-        UserError: timm is not installed, or has no such model.
+    Raises `UserError` where timm is not installed, or has no such model.
     """
     try:
         import timm

@@ -8,19 +8,18 @@ reaches the threshold, the flipped image with the highest PASS, which the galler
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from faceflip.analysis.names import ordered
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.attempt import Experiment
 from faceflip.pixels import enlargement, triptych
 from faceflip.store.panels import LEAST_PANEL_WIDTH
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 INDEX = "gallery.json"
 GAP = 3
@@ -32,17 +31,12 @@ class Picture:
     """One adversarial image of the gallery.
 
     Attributes:
-        file: Name of the picture in the gallery's folder.
-        network: Name of the network.
-        attack: Attack.
-        attribute: Attacked attribute.
+        file: Name of the picture in the gallery's folder; `file_name` is that of the image.
         image: Row in the dataset.
-        file_name: Of the image.
         present: Decision on the unperturbed image; the attack turned it round.
         correct: Whether that was right. If not, the perturbation corrects the network: a natural adversarial image.
         similarity: PASS.
-        epsilon: How far the attack went, in `unit`.
-        unit: ``pixel values`` along the ray, or ``steps`` of one pixel value.
+        epsilon: How far the attack went, in `unit`: ``pixel values`` along the ray, or ``steps`` of one pixel value.
         linf: Largest change of a pixel value.
         adversarial: Whether PASS reaches the threshold.
     """
@@ -62,25 +56,17 @@ class Picture:
     adversarial: bool
 
 
-def choose(attempts: "pd.DataFrame", run: RunDescription) -> list[Picture]:
-    """Choose what the gallery shows of the converged networks.
-
-    Args:
-        attempts: The attempts table.
-        run: What was run.
-    """
+def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
+    """Choose from the attempts table what the gallery shows of the converged networks."""
     flipped = attempts[attempts["flipped"] & (attempts["checkpoint"] == CONVERGED)]
     flipped = flipped.assign(adversarial=flipped["pass"] >= run.threshold)
-    keys = ["network", "attack", "attribute", "correct"]
-    # The adversarial ones of a kind come first and by their PASS, the others from the highest PASS down.
+    # The adversarial ones come first and by their PASS, the others from the highest PASS down.
     rank = flipped["pass"].where(flipped["adversarial"], -flipped["pass"])
-    flipped = flipped.assign(rank=rank).sort_values(
-        [*keys, "adversarial", "rank", "image"], ascending=[*[True] * 4, False, True, True]
-    )
+    flipped = flipped.assign(rank=rank).sort_values(["adversarial", "rank", "image"], ascending=[False, True, True])
     pictures = []
-    for (network, attack, attribute, correct), part in flipped.groupby(keys, observed=True):
-        count = int(part["adversarial"].sum())
-        row = part.iloc[max(count - 1, 0) // 2]
+    kinds = flipped.groupby(["network", "attack", "attribute", "correct"], observed=True)
+    for (network, attack, attribute, correct), part in kinds:
+        row = part.iloc[max(part["adversarial"].sum() - 1, 0) // 2]
         kind = "flipped" if correct else "corrected"
         pictures.append(
             Picture(
@@ -109,14 +95,9 @@ def choose(attempts: "pd.DataFrame", run: RunDescription) -> list[Picture]:
 def draw_gallery(
     pictures: Sequence[Picture], run: RunDescription, dataset: Path, stores: Sequence[str | Path], folder: Path
 ) -> None:
-    """Write the pictures, and what they show to `INDEX`.
+    """Write the pictures, and what they show to `INDEX`, to a folder, which is made if it is missing.
 
-    Args:
-        pictures: From `choose`.
-        run: What was run.
-        dataset: The packed dataset.
-        stores: The joined views of all attacks.
-        folder: Where to write; made if it is missing.
+    `dataset` is the packed dataset, `stores` are the joined views of all attacks.
     """
     from PIL import Image
 
@@ -125,28 +106,21 @@ def draw_gallery(
 
     folder.mkdir(parents=True, exist_ok=True)
     images = open_dataset(dataset).images
-    for network, attack in sorted({(picture.network, picture.attack) for picture in pictures}):
+    experiment = attrgetter("network", "attack")
+    for (network, attack), shown in groupby(sorted(pictures, key=experiment), experiment):
         with find_store(stores, Experiment(run.sample["name"], network, CONVERGED, attack)) as store:
-            rows = {
-                (attribute.decode(), int(image)): row
-                for row, (attribute, image) in enumerate(
-                    zip(store.column("attribute"), store.column("image"), strict=True)
-                )
-            }
-            for picture in pictures:
-                if (picture.network, picture.attack) == (network, attack):
-                    perturbation = store.perturbation(rows[picture.attribute, picture.image])
-                    panels = strip(images[picture.image], perturbation)
-                    Image.fromarray(panels).save(folder / picture.file)
+            attempts = zip(store.column("attribute"), store.column("image"), strict=True)
+            rows = {(attribute.decode(), int(image)): row for row, (attribute, image) in enumerate(attempts)}
+            for picture in shown:
+                perturbation = store.perturbation(rows[picture.attribute, picture.image])
+                Image.fromarray(strip(images[picture.image], perturbation)).save(folder / picture.file)
     (folder / INDEX).write_text(json.dumps([asdict(picture) for picture in pictures], indent=1), encoding="utf-8")
 
 
 def strip(image: np.ndarray, perturbation: np.ndarray) -> np.ndarray:
     """Return original, magnified perturbation and perturbed image side by side, on white; small ones enlarged.
 
-    Args:
-        image: (H, W, 3) uint8.
-        perturbation: (H, W, 3) whole numbers, whose sum with the image is on 0-255.
+    All are (H, W, 3) uint8; the perturbation is of whole numbers, whose sum with the image is on 0-255.
     """
     gap = np.full((len(image), GAP, 3), 255, np.uint8)
     first, *others = triptych(image, perturbation)

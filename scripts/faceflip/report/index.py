@@ -7,7 +7,6 @@ is there; with it the gallery can be filtered and matrices can be rearranged.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from faceflip.analysis.html import environment, sheets_of, table_page
 from faceflip.analysis.names import display_name, ordered
@@ -17,7 +16,7 @@ from faceflip.io.files import write_text
 from faceflip.report.gallery import Picture, read_gallery
 from faceflip.report.readme import facts, read_headlines, read_manifest
 from faceflip.report.runtime import runtime, sheet
-from faceflip.workflow.products import PARTS, Product, Reading, reading
+from faceflip.workflow.products import PARTS, Product, reading
 
 MATRICES = ("transferability", "correlation")
 """Tables that are heat maps."""
@@ -27,22 +26,11 @@ SHORT = 30_000
 
 @dataclass(frozen=True)
 class Item:
-    """A table or figure on the page.
-
-    Attributes:
-        name: Of its files.
-        product: What is known of it.
-        content: HTML of a table; empty for figures.
-    """
+    """A table or figure on the page, by the name of its files; `content` is the HTML of a table."""
 
     name: str
     product: Product
     content: str = ""
-
-    @property
-    def reading(self) -> Reading:
-        """How to read it."""
-        return self.product.reading
 
 
 def write_pages(
@@ -60,28 +48,16 @@ def write_pages(
 ) -> None:
     """Write the page of everything, and that of time and memory.
 
-    Args:
-        page: The file to write.
-        runtime_page: The file to write of time and memory.
-        run: What was run, with the options of the attacks.
-        tables: Of the run, by name.
-        figures: Of the run, by name.
-        pages: The web pages of the tables, in their order.
-        manifest: File of the dataset's manifest.
-        errors: File of the table of classification errors.
-        attempts: File of the attempts table.
-        gallery: Folder of the gallery.
-        benchmarks: Folder of what Snakemake measured.
+    `pages` are the web pages of the tables, in the order of `tables`; `gallery` and `benchmarks` are the folders of the
+    pictures and of what Snakemake measured; the others are as for `write_readme`.
     """
     time_and_memory = sheet(runtime(benchmarks))
-    contents = {
-        name: sheets_of(Path(file).read_text(encoding="utf-8")) for name, file in zip(tables, pages, strict=True)
-    }
+    contents = [sheets_of(Path(file).read_text(encoding="utf-8")) for file in pages]
     html = index_page(
         run,
         facts(run, read_manifest(manifest)),
         read_headlines(run, errors, attempts),
-        [Item(name, tables[name], contents[name]) for name in tables],
+        [Item(*table, content) for table, content in zip(tables.items(), contents, strict=True)],
         [Item(name, product) for name, product in figures.items()],
         read_gallery(gallery),
         time_and_memory,
@@ -100,44 +76,33 @@ def index_page(
     pictures: Sequence[Picture],
     time_and_memory: Sheet,
 ) -> str:
-    """Return the page.
-
-    Args:
-        run: What was run.
-        facts: More of that, a sentence each.
-        headlines: What came out, a sentence each.
-        tables: With their contents.
-        figures: In their order.
-        pictures: The gallery.
-        time_and_memory: From `faceflip.report.runtime`.
-    """
+    """Return the page: facts of what was run and headlines of what came out, a sentence each, then all there is."""
     in_parts = sorted(tables, key=lambda item: PARTS.index(item.product.part))
-    values: dict[str, Any] = {
-        "title": "What the run found",
-        "run": run,
-        "facts": facts,
-        "headlines": headlines,
-        "figures": figures,
-        "tables": [item for item in in_parts if item.name not in MATRICES],
-        "matrices": [item for item in in_parts if item.name in MATRICES],
-        "short": SHORT,
-        "pictures": pictures,
-        "filters": _filters(pictures, run),
-        "time_and_memory": time_and_memory,
-        "display_name": display_name,
-    }
-    return environment().get_template("index.html").render(values)
+    template = environment().get_template("index.html")
+    return template.render(
+        title="What the run found",
+        run=run,
+        facts=facts,
+        headlines=headlines,
+        figures=figures,
+        tables=[item for item in in_parts if item.name not in MATRICES],
+        matrices=[item for item in in_parts if item.name in MATRICES],
+        short=SHORT,
+        pictures=pictures,
+        filters=_filters(pictures, run),
+        time_and_memory=time_and_memory,
+        display_name=display_name,
+    )
 
 
 def _filters(pictures: Sequence[Picture], run: RunDescription) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Return what the gallery can be filtered by: key, name, and values with their names."""
-    attributes = ordered({picture.attribute for picture in pictures})
-    networks = ordered({picture.network for picture in pictures}, run.network_names)
+    attributes = ordered(picture.attribute for picture in pictures)
+    networks = ordered((picture.network for picture in pictures), run.network_names)
     attacks = sorted({picture.attack for picture in pictures})
-    kinds = [("flipped", "was right, now wrong"), ("corrected", "was wrong, now right (natural)")]
     return [
         ("attribute", "Attribute", [(name, display_name(name)) for name in attributes]),
         ("attack", "Attack", [(name, name) for name in attacks]),
         ("network", "Network", [(name, run.network(name).title) for name in networks]),
-        ("kind", "Decision", kinds),
+        ("kind", "Decision", [("flipped", "was right, now wrong"), ("corrected", "was wrong, now right (natural)")]),
     ]

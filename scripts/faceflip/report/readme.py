@@ -3,18 +3,19 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
+
+from faceflip.analysis.frames import adversarial, read_attempts, read_csv, wide
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
 from faceflip.io.files import write_text
 from faceflip.wording import quantity
 from faceflip.workflow.products import Product
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Products = Mapping[str, Product]
+TABLE_LINK, FIGURE_LINK = "[{0}](tables/{0}.md)", "[{0}](figures/{0}.png)"
 
 
 def write_readme(
@@ -26,16 +27,9 @@ def write_readme(
     errors: Path,
     attempts: Path,
 ) -> None:
-    """Write the page as Markdown.
+    """Write the page as Markdown, on a run with the options of its attacks, and on its tables and figures by name.
 
-    Args:
-        page: The file to write.
-        run: What was run, with the options of the attacks.
-        tables: Of the run, by name.
-        figures: Of the run, by name.
-        manifest: File of the dataset's manifest.
-        errors: File of the table of classification errors.
-        attempts: File of the attempts table.
+    `manifest`, `errors` and `attempts` are the files of the dataset, of the table of errors and of the attempts.
     """
     sections = [
         "# Results",
@@ -73,8 +67,6 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def read_headlines(run: RunDescription, errors: Path, attempts: Path) -> list[str]:
     """Return `headlines` of the tables in these files."""
-    from faceflip.analysis.frames import read_attempts, read_csv
-
     return headlines(run, read_csv(errors), read_attempts(attempts, run))
 
 
@@ -96,24 +88,15 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
             f"{options['min_epochs']} to {options['max_epochs']} epochs"
         )
     for name, options in run.attacks.items():
-        lines.append(f"Attack {name}: " + ", ".join(f"{key} {_plain(value)}" for key, value in options.items()))
+        shown = (f"{key} {f'{value:g}' if isinstance(value, float) else value}" for key, value in options.items())
+        lines.append(f"Attack {name}: {', '.join(shown)}")
     return lines
 
 
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFrame") -> list[str]:
-    """Return the few numbers that say most about a run.
-
-    Args:
-        run: What was run.
-        errors: The table of classification errors: columns method, attribute, error (a fraction), ...
-        attempts: The attempts table.
-    """
+def headlines(run: RunDescription, errors: pd.DataFrame, attempts: pd.DataFrame) -> list[str]:
+    """Return the few numbers of the table of classification errors and the attempts table that say most about a run."""
     errors = errors[~errors["attribute"].isin([MEAN, MEAN_ALL])]
-    by_attribute = errors.set_index(["attribute", "method"])["error"].unstack()  # noqa: PD010
+    by_attribute = wide(errors, "attribute", "method", "error")
     lines = []
     for network in run.networks:
         if network.name in by_attribute:
@@ -125,18 +108,14 @@ def headlines(run: RunDescription, errors: "pd.DataFrame", attempts: "pd.DataFra
             )
     if attempts.empty:
         return [*lines, "This run attacks no network"]
-    adversarial = attempts["flipped"] & (attempts["pass"] >= run.threshold)
-    correct = attempts["correct"]
+    hits, correct = adversarial(attempts, run.threshold), attempts["correct"]
+    shares = [f"{part.mean():.1%}" if len(part) else "none" for part in (hits[correct], hits[~correct])]
     lines.append(
         f"{len(attempts):,} attempts, of which {attempts['flipped'].mean():.1%} flipped the decision; flipped with "
-        f"PASS of at least {run.threshold:g}: {_share(adversarial[correct])} of the correctly classified, "
-        f"{_share(adversarial[~correct])} of the misclassified (natural adversarial images)"
+        f"PASS of at least {run.threshold:g}: {shares[0]} of the correctly classified, {shares[1]} of the "
+        "misclassified (natural adversarial images)"
     )
     return lines
-
-
-def _share(hits: "pd.Series") -> str:
-    return f"{hits.mean():.1%}" if len(hits) else "none"
 
 
 def _paper_rows(tables: Products, figures: Products) -> Iterator[str]:
@@ -146,28 +125,20 @@ def _paper_rows(tables: Products, figures: Products) -> Iterator[str]:
         about = [name for name, each in figures.items() if each.paper == item]
         computed = [name for name, each in tables.items() if each.paper == item or (not each.paper and name in about)]
         title = next(each.title for each in [*figures.values(), *tables.values()] if each.paper == item)
-        yield f"| {item}, {title} | {_links(computed, _table_link)} | {_links(about, _figure_link)} |"
+        yield f"| {item}, {title} | {_links(TABLE_LINK, computed)} | {_links(FIGURE_LINK, about)} |"
     beside = [name for name, each in tables.items() if each.part == "Beside the paper" and not each.paper]
-    yield f"| Numbers of the text, and all of them beside these | {_links(beside, _table_link)} | |"
+    yield f"| Numbers of the text, and all of them beside these | {_links(TABLE_LINK, beside)} | |"
 
 
-def _links(names: Sequence[str], link: Any) -> str:
-    return ", ".join(map(link, names))
-
-
-def _table_link(name: str) -> str:
-    return f"[{name}](tables/{name}.md)"
-
-
-def _figure_link(name: str) -> str:
-    return f"[{name}](figures/{name}.png)"
+def _links(link: str, names: Sequence[str]) -> str:
+    return ", ".join(map(link.format, names))
 
 
 def _other_items(tables: Products, figures: Products) -> Iterator[str]:
     """Yield a line for each table and figure that is not about an item of the paper."""
     for name, each in tables.items():
         if not each.paper and name not in figures and each.part != "Beside the paper":
-            yield f"- {each.title}: {_table_link(name)}"
+            yield f"- {each.title}: {TABLE_LINK.format(name)}"
     for name, each in figures.items():
         if not each.paper:
-            yield f"- {each.title}: {_figure_link(name)}"
+            yield f"- {each.title}: {FIGURE_LINK.format(name)}"

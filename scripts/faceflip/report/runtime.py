@@ -4,34 +4,26 @@ They differ from run to run, so they stand on the pages of the report only and i
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from faceflip.analysis.pages import MISSING, Column, Sheet
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
 MEASURED_FROM = 0.5
 """Seconds after which Snakemake measures memory; what it measured before is an interpreter that has loaded nothing."""
-
-
 LAST = "write_index"
 """The rule that writes the page; its own time is not known then, and what may be there is an earlier run's."""
 
 
-def runtime(folder: Path) -> "pd.DataFrame":
+def runtime(folder: Path) -> pd.DataFrame:
     """Summarise the benchmark files of a folder by rule, the longest first.
 
-    Args:
-        folder: With ``RULE.tsv`` of rules with one job, and ``RULE/JOB.tsv`` of the others.
+    The files are ``RULE.tsv`` of rules with one job, and ``RULE/JOB.tsv`` of the others.
 
     Returns:
         Columns rule, jobs, total, mean, longest (seconds), memory (largest resident set of a job, MB; NaN where all
         jobs were over too soon to be measured).
     """
-    import pandas as pd
-
     columns = ["rule", "jobs", "total", "mean", "longest", "memory"]
     jobs = []
     for path in sorted(set(folder.rglob("*.tsv")).difference([folder / f"{LAST}.tsv"])):
@@ -46,31 +38,23 @@ def runtime(folder: Path) -> "pd.DataFrame":
     return table.sort_values(["total", "rule"], ascending=[False, True], ignore_index=True)
 
 
-def sheet(table: "pd.DataFrame") -> Sheet:
+def sheet(table: pd.DataFrame) -> Sheet:
     """Lay `runtime` out, with a total below."""
+    measured = list(table.itertuples(index=False, name=None))
+    if measured:
+        largest = table["longest"].max(), table["memory"].max()
+        measured.append(("all", table["jobs"].sum(), table["total"].sum(), None, *largest))
     rows = [
         [
-            row["rule"],
-            f"{row['jobs']:,}",
-            f"{row['total']:,.1f}",
-            f"{row['mean']:,.1f}",
-            f"{row['longest']:,.1f}",
-            f"{row['memory']:,.0f}" if row["memory"] == row["memory"] else MISSING,
+            rule,
+            f"{jobs:,}",
+            f"{total:,.1f}",
+            "" if mean is None else f"{mean:,.1f}",
+            f"{longest:,.1f}",
+            MISSING if pd.isna(memory) else f"{memory:,.0f}",
         ]
-        for row in table.to_dict("records")
+        for rule, jobs, total, mean, longest, memory in measured
     ]
-    if len(table):
-        largest = table["memory"].max()
-        rows.append(
-            [
-                "all",
-                f"{table['jobs'].sum():,}",
-                f"{table['total'].sum():,.1f}",
-                "",
-                f"{table['longest'].max():,.1f}",
-                f"{largest:,.0f}" if largest == largest else MISSING,
-            ]
-        )
     heads = [Column("rule", align="l"), Column("jobs")]
     heads += [Column(name, "seconds") for name in ("total", "mean", "longest job")]
     heads += [Column("largest job, MB")]

@@ -1,9 +1,9 @@
 """Modules of functions compiled by numba, and where their code is kept, so that only the first job pays for compiling.
 
 Left alone, numba writes beside the source file, which may be read-only; lets processes on different processors write to
-one index at a time, where one may then run code made for the other; and notices a change only in the function's own
-file. Here each processor type, numba version and state of the sources has a folder of its own, and a lock lets one
-process at a time look into it: the others wait for the compilation and load its result.
+one index, where one may then run code made for the other; and notices a change only in the function's own file. Here
+each processor type, numba version and state of the sources has a folder of its own, and a lock lets one process at a
+time look into it: the others wait for the compilation and load its result.
 """
 
 import contextlib
@@ -88,9 +88,8 @@ def _locked(folder: Path) -> Iterator[None]:
 def load(module: str) -> ModuleType:
     """Return a module of compiled functions, ready to run.
 
-    The first call on a machine compiles it, later processes load what that left (a second). The module's function
-    `prepare` has everything compiled that is called from outside. What it imports from this project must lie in its own
-    folder, since that is what a change is looked for in.
+    The first call on a machine compiles it by the module's function `prepare`, later processes load what that left (a
+    second). What it imports from this project must lie in its own folder, where changes are looked for.
     """
     import numba
 

@@ -23,8 +23,8 @@ def computing_on(
     """Compute on the CPU, or on a GPU that is this process's own while the context lasts, the same way every time.
 
     Args:
-        device: One of `DEVICES`: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
-        threads: CPU threads to compute with.
+        device: ``auto`` (a GPU where there is one), ``cpu`` or ``cuda``.
+        threads: Of the CPU.
         jobs_per_gpu: How many jobs may compute on the same GPU at a time; see `faceflip.runtime.gpus`.
         tf32: Let GPUs compute float32 products with 10 bits of mantissa.
         deterministic: Have PyTorch choose deterministic algorithms on GPUs, also where others are faster.

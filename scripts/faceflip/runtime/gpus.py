@@ -20,10 +20,9 @@ POLL = 0.5
 
 
 def visible_gpus() -> list[str]:
-    """Return the identifiers (UUIDs) of the GPUs that CUDA shows this process, in CUDA's order.
+    """Return the hardware's identifiers (UUIDs) of the GPUs that CUDA shows this process, in CUDA's order.
 
-    CUDA sees only what CUDA_VISIBLE_DEVICES names or Slurm assigned. The identifiers are the hardware's own, so that
-    processes with other numbers for the same GPU agree.
+    CUDA sees only what CUDA_VISIBLE_DEVICES names or Slurm assigned, and may number the same GPU otherwise elsewhere.
     """
     import torch
 
@@ -32,18 +31,11 @@ def visible_gpus() -> list[str]:
 
 @contextmanager
 def lease(gpus: Sequence[str], jobs_per_gpu: int = 1, folder: Path | None = None) -> Iterator[int]:
-    """Wait until one of the GPUs is free, and hold it for the duration of the context, or until this process dies.
+    """Wait until one of the GPUs is free, hold it while the context or this process lasts, and yield its position.
 
-    Args:
-        gpus: Identifiers of the GPUs that may be used.
-        jobs_per_gpu: How many may hold the same GPU; those with fewer holders are taken first.
-        folder: Where the locks lie, on a file system of this machine; by default this user's own for temporary files.
-
-    Yields:
-        The position of the leased one in `gpus`.
-
-    Raises:
-        UserError: The locks cannot be made there.
+    Of `gpus`, which are identifiers, those with fewer holders are taken first; `jobs_per_gpu` may hold the same one.
+    The locks lie in `folder`, on a file system of this machine, by default this user's own for temporary files; raises
+    `UserError` where they cannot be made.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"faceflip-gpus-{os.getuid()}"
     try:
@@ -61,7 +53,6 @@ def lease(gpus: Sequence[str], jobs_per_gpu: int = 1, folder: Path | None = None
 
 
 def _acquire(gpus: Sequence[str], jobs_per_gpu: int, folder: Path) -> tuple[int, FileLock]:
-    """Return the position of a GPU and the lock that was taken on it."""
     places = [
         (number, FileLock(folder / f"{gpu}-{place}.lock"))
         for place in range(jobs_per_gpu)

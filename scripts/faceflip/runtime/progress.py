@@ -5,17 +5,10 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-ProgressCallback = Callable[[int, int], None]
-"""Called with (done, total)."""
-
-ReportedProgress = Callable[[int, int, str], None]
-"""Called with (done, total, note)."""
-
-NotedProgress = Callable[[int, int, Callable[[], str]], None]
-"""Called with (done, total, note), where the note is a function that is called only if the note is written."""
-
-MoreDone = Callable[[int], object]
-"""Called with the number of those that were done since the last call."""
+ProgressCallback = Callable[[int, int], None]  # called with (done, total)
+ReportedProgress = Callable[[int, int, str], None]  # with (done, total, note)
+NotedProgress = Callable[[int, int, Callable[[], str]], None]  # the note is a function, called only if it is written
+MoreDone = Callable[[int], object]  # with the number of those done since the last call
 
 INTERVALS = {True: 0.5, False: 30.0}
 """Seconds between lines on a terminal, and in a log file."""
@@ -27,13 +20,8 @@ SCREEN_INTERVAL = 300.0
 class Progress:
     """Writes lines such as ``pack: 12,000 of 202,599 images (6 %), 2,900 images/s, 66 s left`` to stderr.
 
-    On a terminal the line is rewritten in place twice a second; in a log file a new one is written every half minute.
-
-    Args:
-        task: What is done.
-        unit: What is counted.
-        done: How much an earlier process did; it does not count as speed.
-        screen: Where to write a line every few minutes, too: the terminal of a job whose stderr is a log file.
+    On a terminal the line is rewritten in place twice a second; in a log file a new one is written every half minute,
+    and every few minutes one to `screen`, the terminal. What an earlier process has `done` does not count as speed.
     """
 
     def __init__(self, task: str, unit: str, done: int = 0, screen: TextIO | None = None) -> None:

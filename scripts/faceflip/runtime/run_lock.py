@@ -1,7 +1,7 @@
 """One run at a time in a directory.
 
-Snakemake's own lock is files that stay behind when a run is killed, and somebody then has to type ``--unlock``. This
-one is the kernel's: it ends with the process that holds it, however that ends, so that the same command always resumes.
+Snakemake's own lock is files that stay behind when a run is killed, until somebody types ``--unlock``. This one is the
+kernel's: it ends with the process that holds it, so that the same command always resumes.
 """
 
 import fcntl

@@ -1,13 +1,12 @@
 """The torch engine: the same definition for batches of pairs on an accelerator.
 
-Pixels are float32; sums, filters and matrices are float64, so that neither the length of a sum nor a reduced-precision
-mode that is switched on elsewhere (TF32) shows in the scores. Pairs that have settled leave the batch. Results differ
-from those of the CPU engine by rounding alone. On a CPU this engine is right but slow: use the compiled one there.
+Pixels are float32; sums, filters and matrices are float64, so that neither the length of a sum nor TF32, switched on
+elsewhere, shows in the scores. Pairs that have settled leave the batch. Results differ from those of the CPU engine by
+rounding alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,15 +15,12 @@ import torch.nn.functional as nn
 from faceflip.similarity import definition
 from faceflip.similarity.definition import Alignment, PassScores
 
-BATCH_CPU = 16
-BATCH_ACCELERATOR = 1024
+BATCH_CPU, BATCH_ACCELERATOR = 16, 1024
 # What a pair takes at most while it is worked on, and the share of the free memory that a batch may take.
-BYTES_PER_PIXEL = 1000
-MEMORY_SHARE = 0.5
+BYTES_PER_PIXEL, MEMORY_SHARE = 1000, 0.5
 
 
-@dataclass(frozen=True)
-class _Grid:
+class _Grid(NamedTuple):
     """Coordinates and constants of one image size on one device; x and y are float32, all else float64."""
 
     x: torch.Tensor  # (w,)
@@ -86,8 +82,7 @@ def _with_gradients(image: torch.Tensor) -> torch.Tensor:
     return torch.stack([image, dx, dy], 1)
 
 
-@dataclass(frozen=True)
-class _Originals:
+class _Originals(NamedTuple):
     """What is prepared once for each original: planes, blurred grey, local means and variances."""
 
     planes: torch.Tensor
@@ -96,7 +91,7 @@ class _Originals:
     variance: torch.Tensor
 
     def take(self, index: torch.Tensor) -> "_Originals":
-        return _Originals(self.planes[index], self.template[index], self.mean[index], self.variance[index])
+        return _Originals(*(part[index] for part in self))
 
 
 def _filtered(images: torch.Tensor, grid: _Grid) -> torch.Tensor:
@@ -137,8 +132,7 @@ def _places(warps: torch.Tensor, grid: _Grid) -> tuple[torch.Tensor, torch.Tenso
 def _sample(planes: torch.Tensor, u: torch.Tensor, v: torch.Tensor, grid: _Grid, padding: str) -> torch.Tensor:
     """Read planes bilinearly at the displaced places."""
     height, width = u.shape[-2:]
-    # grid_sample takes places as fractions of the image: -1 is the first pixel and 1 the last. What lies far outside is
-    # kept where its index fits a whole number.
+    # -1 is the first pixel and 1 the last. What lies far outside is kept where its index fits a whole number.
     x = ((grid.x + u) * (2 / (width - 1)) - 1).clamp(-1e4, 1e4)
     y = ((grid.y + v) * (2 / (height - 1)) - 1).clamp(-1e4, 1e4)
     return nn.grid_sample(planes, torch.stack([x, y], -1), mode="bilinear", padding_mode=padding, align_corners=True)
@@ -159,10 +153,10 @@ def _largest_move(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 def _sums(
     template: torch.Tensor, gradients: torch.Tensor, warps: torch.Tensor, levels: torch.Tensor, grid: _Grid
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sum up what one Gauss-Newton step needs.
+    """Sum up what one Gauss-Newton step needs, in pixel coordinates.
 
-    Returns, in pixel coordinates, the b x 9 x 9 products of (dx, dy, along) times (x, y, 1), their b x 9 x 3 products
-    with image, template minus image, and mask, and the b x 3 x 3 products of mask, image and difference over the mask.
+    Returns the b x 9 x 9 products of (dx, dy, along) times (x, y, 1), their b x 9 x 3 products with image, template
+    minus image, and mask, and the b x 3 x 3 products of mask, image and difference over the mask.
     """
     height, width = template.shape[-2:]
     u, v, scale = _places(warps, grid)
@@ -260,7 +254,8 @@ def _align(
         after, bounded = _corner_places(moved, grid)
         good &= bounded
         still = _largest_move(places[active], after) < definition.CORNER_TOLERANCE
-        code = torch.where(good, torch.where(still, int(Alignment.CONVERGED), int(Alignment.NOT_CONVERGED)), 3)
+        settled = torch.where(still, int(Alignment.CONVERGED), int(Alignment.NOT_CONVERGED))
+        code = torch.where(good, settled, int(Alignment.FAILED))
         iterations[active] = iteration
         status[active] = code.to(torch.int8)
         coefficients[active] = torch.where(good, coefficient, torch.nan)
@@ -296,24 +291,23 @@ def _score_batch(
         "status": torch.full((n,), int(Alignment.IDENTICAL), dtype=torch.int8, device=device),
         "iterations": torch.zeros(n, dtype=torch.int32, device=device),
         "ecc": torch.ones(n, dtype=torch.float64, device=device),
-        "warp": torch.eye(3, dtype=torch.float64, device=device).flatten().repeat(n, 1),
+        "warp": torch.eye(3, dtype=torch.float64, device=device).repeat(n, 1, 1),
     }
     todo = torch.nonzero(~identical)[:, 0]
     if len(todo):
         status, iterations, coefficients, warps = _align(prepared.template[todo], _blur(planes[todo, 3]), grid)
         result["status"][todo], result["iterations"][todo] = status, iterations
-        result["ecc"][todo], result["warp"][todo] = coefficients, warps
+        result["ecc"][todo], result["warp"][todo] = coefficients, warps.view(-1, 3, 3)
         kept = (status == int(Alignment.CONVERGED)) | (status == int(Alignment.NOT_CONVERGED))
-        warped, chosen = warps[kept], todo[kept]
+        chosen = todo[kept]
         if len(chosen):
-            u, v, _ = _places(warped, grid)
+            u, v, _ = _places(warps[kept], grid)
             moved = _sample(planes[chosen], u, v, grid, "border")
             result["aligned"][chosen] = _similarity(prepared.take(chosen), moved, grid)
     return result
 
 
 def _batch(device: torch.device, pixels: int) -> int:
-    """Return how many pairs to work on at a time."""
     if device.type == "cpu":
         return BATCH_CPU
     if device.type != "cuda":
@@ -334,10 +328,7 @@ def score(
     batch: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> PassScores:
-    """Score pairs in batches on `device`; arguments as for `cpu.score`, images as arrays or tensors.
-
-    `device` is by default that of the images. `batch` pairs are worked on at a time; by default as many as fit.
-    """
+    """Score pairs on `device`, by default the images', `batch` at a time, by default as many as fit: see `cpu`."""
     originals, perturbed = torch.as_tensor(originals), torch.as_tensor(perturbed)
     device = torch.device(device) if device is not None else perturbed.device
     if device.type == "mps":
@@ -366,11 +357,8 @@ def score(
                     color[members] = result[kind][:, :3].mean(1)
                 if asked and channels != 3:
                     gray[members] = result[kind][:, 3]
-            scores.status[members] = result["status"]
-            if align:
-                scores.ecc[members] = result["ecc"]
-                scores.iterations[members] = result["iterations"]
-                scores.warp[members] = result["warp"].reshape(-1, 3, 3)
+            for name in result.keys() - {"plain", "aligned"}:
+                getattr(scores, name)[members] = result[name]
             if progress is not None:
                 progress(len(members))
     return scores

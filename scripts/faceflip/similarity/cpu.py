@@ -11,9 +11,8 @@ import numpy as np
 from faceflip.runtime import compiled
 from faceflip.similarity.definition import SIMILARITIES, PassScores
 
-# A group shares the preparation of its original; more pairs would gain nothing and make threads wait for the last
-# group.
 GROUP = 16
+"""Pairs that share the preparation of their original; more would gain nothing and make threads wait for the last."""
 
 
 def available_threads() -> int:
@@ -53,36 +52,22 @@ def score(
 ) -> PassScores:
     """Score pairs on the CPU; arguments are those of `pass_scores`, checked there.
 
-    The result is the same to the last bit whatever `threads` is and however pairs are put together. `channels` is 1 for
-    grey alone, 3 for colour alone, 4 for both; `progress` is called in this thread.
+    `channels` is 1 for grey alone, 3 for colour alone, 4 for both; `progress` is called in this thread.
     """
     kernels = compiled.load("faceflip.similarity.kernels")
     scores = PassScores.empty(len(perturbed))
     if not len(perturbed):
         return scores
     similarities = np.full((len(perturbed), 4), np.nan)
-    warps = scores.warp.reshape(-1, 9)
+    results = similarities, scores.ecc, scores.iterations, scores.status, scores.warp.reshape(-1, 9)
     threads = max(1, min(threads or available_threads(), len(perturbed)))
-    height, width = perturbed.shape[1:3]
     scratch = threading.local()
 
     def run(members: np.ndarray) -> int:
         if not hasattr(scratch, "work"):
-            scratch.work = np.empty(kernels.scratch_size(height, width, channels), np.float32)
-        kernels.score_group(
-            originals[original_index[members[0]]],
-            perturbed,
-            members,
-            channels,
-            align,
-            unaligned,
-            scratch.work,
-            similarities,
-            scores.ecc,
-            scores.iterations,
-            scores.status,
-            warps,
-        )
+            scratch.work = np.empty(kernels.scratch_size(*perturbed.shape[1:3], channels), np.float32)
+        original = originals[original_index[members[0]]]
+        kernels.score_group(original, perturbed, members, channels, align, unaligned, scratch.work, *results)
         return len(members)
 
     groups = _groups(original_index, threads)

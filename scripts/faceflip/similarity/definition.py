@@ -2,8 +2,7 @@
 
 PASS(x~, x) = SSIM(warp(x~), x) (Rozsa et al. 2016, "Adversarial diversity and hard positive generation"): the perturbed
 image is aligned to the original by the homography that maximises the enhanced correlation coefficient (Evangelidis and
-Psarakis 2008), then compared by structural similarity (Wang et al. 2004). Both engines take every number from here;
-`docs/pass.md` tells the whole definition in words.
+Psarakis 2008), then compared by structural similarity (Wang et al. 2004); see `docs/pass.md`.
 """
 
 from collections.abc import Iterator
@@ -15,8 +14,8 @@ import numpy as np
 
 NAME = "pass-1"
 
-# Luma weights of red, green and blue (ITU-R BT.601).
 LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
 
 # Enhanced correlation coefficient.
 MAX_ITERATIONS = 50
@@ -91,18 +90,15 @@ class PassScores:
     """Scores of n pairs; every field is an array whose first axis is the pair.
 
     Attributes:
-        pass_: PASS, the similarity of the original and the aligned perturbed image, float64, at most 1.
-        ssim: The same without alignment.
-        pass_gray: PASS on the grey images.
-        ssim_gray: The same without alignment.
+        pass_, pass_gray: PASS, the similarity of the original and the aligned perturbed image, in colour and grey,
+            float64, at most 1; NaN where it was not asked for.
+        ssim, ssim_gray: The same without alignment.
         ecc: Enhanced correlation coefficient before the last step, float64; 1 for identical pairs, NaN where it is
             undefined or the search broke down.
         iterations: Gauss-Newton steps, int32.
         status: `Alignment` codes, int8.
         warp: n x 3 x 3 float64; the homography that was applied. It takes a pixel (x, y, 1) of the original to the
             place in the perturbed image that it is compared with.
-
-    A similarity that was not asked for is NaN throughout.
     """
 
     pass_: np.ndarray

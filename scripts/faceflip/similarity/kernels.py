@@ -1,21 +1,20 @@
 """The compiled CPU engine of PASS: everything for one pair, on one thread.
 
-Import this through `faceflip.runtime.compiled`, which decides where the compiled code is kept. All functions stand
-in this one file because numba's cache notices a change only in the file of the function that is called.
+Import this through `faceflip.runtime.compiled`. All functions stand in this one file because numba's cache notices a
+change only in the file of the function that is called.
 
-Arithmetic is float32 on pixels and float64 on sums over rows, matrices and coordinates of rows. Sums within a row may
-be reassociated so that they can use vector registers; the order is fixed when the code is compiled and depends neither
-on threads nor on the number of pairs. NaN and infinity keep their meaning (`nnan` and `ninf` are not set).
+Arithmetic is float32 on pixels and float64 on sums over rows, matrices and coordinates of rows. Sums within a row are
+reassociated for vector registers, in an order that depends neither on threads nor on the number of pairs. NaN and
+infinity keep their meaning (`nnan` and `ninf` are not set).
 
 What makes it fast: a warp close to the identity moves all pixels of a row by nearly the same, so that bilinear reading
 is a loop over contiguous memory instead of a gather (`_read`); the Hessian of the eight parameters is built from
 moments of three gradient images (`_accumulate`); and planes lie side by side, so that the filters of SSIM run along
-long rows. SSIM is computed from the difference image, which lets rounding errors scale with 1 - SSIM (`_similarity`).
+long rows.
 
-Three habits of the compiler shape the code. Every view of an array is counted, and the counting is only removed from
-functions with a single loop: hence the many small functions, and views that are made outside of loops. An index that
-may be negative is checked, which keeps a loop from using vector registers: hence the unsigned offsets (`_at`). And so
-do more than a few arrays that might overlap with the result: hence the lanes.
+Three habits of the compiler shape the code. It counts every view of an array, but not in functions with a single loop:
+hence the many small functions, and views made outside of loops. Loops do not use vector registers where an index may be
+negative, hence the unsigned offsets (`_at`), or where many arrays might overlap with the result, hence the lanes.
 
 Planes of one image lie side by side in an array of h + 2 rows, each plane with a border of one pixel on all sides:
 plane k of an image w wide begins at column k * (w + 2), its pixel (x, y) is at [y + 1, k * (w + 2) + 1 + x].
@@ -32,7 +31,6 @@ from faceflip.similarity import definition
 _KERNEL = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
 
 _RED, _GREEN, _BLUE = (np.float32(weight) for weight in definition.LUMA)
-_WINDOW = definition.WINDOW
 _G = tuple(np.float32(weight) for weight in definition.window())
 _C1 = np.float32(definition.C1)
 _C2 = np.float32(definition.C2)
@@ -44,9 +42,8 @@ _HALF = np.float32(0.5)
 # Rows of products that the filters of SSIM look back on; a power of two.
 _KEPT = 16
 
-# Rows that are worked on lie in lanes of one array. The compiler knows how far apart they are, hence that they do not
-# overlap. Longer rows are worked on in pieces. The pitch is an odd number of cache lines, so that lanes do not compete
-# for the same place in the cache.
+# Rows that are worked on lie in lanes of one array, longer ones in pieces. The compiler knows how far apart lanes are,
+# hence that they do not overlap; an odd number of cache lines, so that they do not compete for a place in the cache.
 _PIECE = 1024
 _STEP = 64
 _PITCH = 1040
@@ -54,17 +51,7 @@ _SCALE, _U, _V, _LEFT, _RIGHT, _UP, _DOWN = (k * _PITCH for k in range(7))
 _IMAGE, _DX, _DY, _ALONG, _DIFFERENCE, _INSIDE = (k * _PITCH for k in range(7, 13))
 _LANES = 13
 
-_MAX_ITERATIONS = definition.MAX_ITERATIONS
-_CORNER_TOLERANCE = definition.CORNER_TOLERANCE
-_PIVOT_TOLERANCE = definition.PIVOT_TOLERANCE
-_PLAUSIBLE_SHIFT = definition.PLAUSIBLE_SHIFT
-_FLAT = definition.FLAT_VARIANCE
-
-_IDENTICAL = int(definition.Alignment.IDENTICAL)
-_CONVERGED = int(definition.Alignment.CONVERGED)
-_NOT_CONVERGED = int(definition.Alignment.NOT_CONVERGED)
-_FAILED = int(definition.Alignment.FAILED)
-_IMPLAUSIBLE = int(definition.Alignment.IMPLAUSIBLE)
+_IDENTICAL, _CONVERGED, _NOT_CONVERGED, _FAILED, _IMPLAUSIBLE = map(int, definition.Alignment)
 
 
 # ---------------------------------------------------------------------------------------------------- preparing images
@@ -86,11 +73,10 @@ def _repeat_border(planes, count):
 
 @njit(**_KERNEL)
 def _unpack(image, scratch, planes, gray, channels):
-    """Split an h x w x 3 uint8 image into float32 planes.
+    """Split an h x w x 3 uint8 image into float32 planes, with `scratch` space for one row of three planes.
 
-    `planes` gets the planes to be compared: red, green, blue (where there are three or more), grey (where there are one
-    or four), with the border repeated. `gray` (h, w) gets the grey plane in any case. `scratch` is one row of three
-    planes.
+    `planes` gets those to be compared with the border repeated: red, green, blue (of three or four), grey (of one or
+    four). `gray` (h, w) gets the grey plane in any case.
     """
     height, width = gray.shape
     pitch = width + 2
@@ -140,10 +126,7 @@ def _blur(image, across, blurred):
 
 @njit(**_KERNEL)
 def _differentiate(image, planes):
-    """Write `image` (h, w) and its central differences along x and y as three planes with a border of zeros.
-
-    Differences across the image border are those of the reflected image: zero.
-    """
+    """Write `image` (h, w) and its central differences along x and y, zero across its border, as planes in zeros."""
     height, width = image.shape
     pitch = width + 2
     planes[:] = _ZERO
@@ -179,11 +162,10 @@ def _whole(count):
 def _place_row(warp, y, columns, first, count, lanes):
     """Compute where `count` pixels of row `y`, from column `first` on, land in the perturbed image.
 
-    The place is kept as displacement from the same pixel, which stays exact in float32: lanes `_U` and `_V`. Lane
-    `_SCALE` gets one over the homogeneous coordinate. Lanes `_LEFT` and `_RIGHT` get the bilinear weights of the
-    neighbours of the same column, `_UP` and `_DOWN` those of the neighbours of the row `shift` further down, as they
-    are where the place is within a pixel. Returns `shift`, how many places are farther than that, and how many lie
-    above and below the shifted row.
+    Lanes `_U` and `_V` get the displacement from the same pixel, exact in float32, `_SCALE` one over the homogeneous
+    coordinate, `_LEFT` and `_RIGHT` the bilinear weights of the neighbours of the same column, `_UP` and `_DOWN` those
+    of the row `shift` further down, for places within a pixel. Returns `shift`, how many places are farther than that,
+    and how many lie above and below the shifted row.
     """
     a0 = np.float32(warp[1] * y + warp[2])
     a1 = np.float32(warp[0] - 1.0 - warp[7] * y)
@@ -244,7 +226,7 @@ def _read_towards(planes, row, other, weights, start, count, lanes, out, to):
 
 @njit(**_KERNEL)
 def _locate(y, columns, first, count, right, bottom, length, lanes, places):
-    """Compute where in memory the upper left neighbours of scattered places lie; weights go to `_RIGHT` and `_DOWN`.
+    """Find the upper left neighbours of scattered places in memory; weights go to lanes `_RIGHT` and `_DOWN`.
 
     Places beyond the border, whose last column and row are `right` and `bottom`, are moved onto it.
     """
@@ -417,8 +399,8 @@ def _projections(lanes, centred, first, count):
 def _statistics(lanes, count, image_level, gap_level):
     """Return the sums over the pixels inside of 1, i, d, i * i, i * d, d * d.
 
-    i is the warped image and d the template minus it, both counted from a level near their mean, without which the
-    rounding of large squares would drown the variance of an almost flat image.
+    i is the warped image and d the template minus it, both counted from a level near their mean, without which rounding
+    would drown the variance of an almost flat image.
     """
     s0 = s1 = s2 = s3 = s4 = s5 = _ZERO
     for x in range(_whole(count)):
@@ -466,12 +448,11 @@ def _add_statistics(statistics, sums):
 
 @njit(**_KERNEL)
 def _accumulate(template, gradients, warp, levels, columns, centred, lanes, places, moments, projections, statistics):
-    """Sum up over the image all that one Gauss-Newton step needs, at one warp.
+    """Sum up over the image all that one Gauss-Newton step needs, at one warp: `moments`, `projections`, `_statistics`.
 
     With a = dx, b = dy, c = along (`_derive`), coordinates counted from the image centre: `moments` (6, 6): for a*a,
     a*b, b*b, a*c, b*c, c*c the sums times x*x, x*y, x, y*y, y, 1; `projections` (3, 9): for the warped image, for
-    template minus warped image, for the mask, the sums times a*x, a*y, a, b*x, b*y, b, c*x, c*y, c; `statistics` (6,):
-    see `_statistics`.
+    template minus warped image, for the mask, the sums times a*x, a*y, a, b*x, b*y, b, c*x, c*y, c.
     """
     height, width = template.shape
     moments[:] = 0.0
@@ -534,7 +515,7 @@ def _factorise(full, factor, norms):
             for k in range(j):
                 value -= factor[i, k] * factor[j, k]
             if i == j:
-                if not value > _PIVOT_TOLERANCE:
+                if not value > definition.PIVOT_TOLERANCE:
                     return False
                 factor[i, i] = math.sqrt(value)
             else:
@@ -604,8 +585,7 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
     start = np.empty((4, 2))
     before = np.empty((4, 2))
     after = np.empty((4, 2))
-    identity = np.zeros(9)
-    identity[0] = identity[4] = identity[8] = 1.0
+    identity = np.eye(3).reshape(9)
     warp[:] = identity
     levels = np.empty(2, np.float32)
     levels[0] = gradients[:, : width + 2].sum() / (width * height)
@@ -615,7 +595,7 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
     coefficient = np.nan
     status = _NOT_CONVERGED
     iterations = 0
-    while iterations < _MAX_ITERATIONS and status == _NOT_CONVERGED:
+    while iterations < definition.MAX_ITERATIONS and status == _NOT_CONVERGED:
         iterations += 1
         status = _FAILED
         _accumulate(
@@ -631,7 +611,8 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
         gap_square = statistics[5] - statistics[2] * statistics[2] / count
         product = image_square + image_gap
         template_square = image_square + 2.0 * image_gap + gap_square
-        if not (image_square > _FLAT * count and template_square > _FLAT * count):
+        flat = definition.FLAT_VARIANCE * count
+        if not (image_square > flat and template_square > flat):
             break
         coefficient = product / math.sqrt(image_square * template_square)
         _assemble_hessian(moments, cx, cy, full)
@@ -657,11 +638,12 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
             warp[k] += step[k]
         if not _corners(warp, width, height, after):
             break
-        status = _CONVERGED if _largest_move(before, after) < _CORNER_TOLERANCE else _NOT_CONVERGED
+        still = _largest_move(before, after) < definition.CORNER_TOLERANCE
+        status = _CONVERGED if still else _NOT_CONVERGED
         before[:] = after
     if status == _FAILED:
         coefficient = np.nan
-    elif _largest_move(start, before) > _PLAUSIBLE_SHIFT * min(width, height):
+    elif _largest_move(start, before) > definition.PLAUSIBLE_SHIFT * min(width, height):
         status = _IMPLAUSIBLE
     if status in (_FAILED, _IMPLAUSIBLE):
         warp[:] = identity
@@ -786,9 +768,9 @@ def _similarity(original, mean, variance, other, channels, moved, warp, columns,
     """Compute the mean structural similarity of each plane of two images, the other one warped if `moved`.
 
     With d = other - original, SSIM = (1 - mean(d)^2 / (mean_x^2 + mean_y^2 + C1)) (1 - var(d) / (var_x + var_y + C2)),
-    which is the usual form rewritten. Intensities are counted from 128, which leaves variances as they are and keeps
-    squares small. `original` and `other` are planes with their borders repeated. `lanes`, `places`, `kept` (3, `_KEPT`,
-    channels * (w + 2)) and `local` (5, channels * (w + 2)) are scratch space; `result` (4,) gets one mean a plane.
+    the usual form rewritten so that rounding errors scale with 1 - SSIM. Intensities are counted from 128, which keeps
+    squares small. `original` and `other` have their borders repeated. `lanes`, `places`, `kept` and `local` are scratch
+    space; `result` (4,) gets one mean a plane.
     """
     height, length = original.shape[0] - 2, original.shape[1]
     pitch = length // channels
@@ -856,21 +838,12 @@ def scratch_size(height, width, channels):
 def score_group(
     original, perturbed, members, channels, aligned, plain, work, similarities, coefficients, iterations, status, warps
 ):
-    """Score some perturbed images against one original.
+    """Score the `members` (int64) of n `perturbed` images (n x h x w x 3 uint8) against one `original` (h x w x 3).
 
-    Args:
-        original: h x w x 3 uint8.
-        perturbed: n x h x w x 3 uint8.
-        members: which of the n pairs to score, int64.
-        channels: 1 for grey alone, 3 for colour alone, 4 for both.
-        aligned: whether to align and compute PASS.
-        plain: whether to compute SSIM without alignment.
-        work: float32 scratch space, `scratch_size` values.
-        similarities: n x 4 float64, gets pass, ssim, pass_gray, ssim_gray; what is not computed is left alone.
-        coefficients: n float64, gets the enhanced correlation coefficient.
-        iterations: n int32.
-        status: n int8, gets `Alignment` codes.
-        warps: n x 9 float64, gets the homographies row by row.
+    `channels` is 1 for grey alone, 3 for colour alone, 4 for both; `aligned` asks for PASS, `plain` for SSIM without
+    alignment; `work` is scratch space, `scratch_size` float32. `similarities` (n x 4 float64) gets pass, ssim,
+    pass_gray, ssim_gray, where they are asked for; `coefficients` (n float64), `iterations` (n int32), `status`
+    (n int8) and `warps` (n x 9 float64, row by row) get what `PassScores` tells.
     """
     height, width = original.shape[:2]
     length = channels * (width + 2)
@@ -920,10 +893,10 @@ def score_group(
         if aligned:
             _blur(gray, across, blurred)
             _differentiate(blurred, gradients)
-            code, steps, coefficient = _align(template, gradients, warp, columns, centred, lanes, places)
+            code, iterations[member], coefficients[member] = _align(
+                template, gradients, warp, columns, centred, lanes, places
+            )
             status[member] = code
-            iterations[member] = steps
-            coefficients[member] = coefficient
             moved = code in (_CONVERGED, _NOT_CONVERGED)
             if moved or not plain:
                 _similarity(
@@ -934,19 +907,8 @@ def score_group(
 
 def prepare() -> None:
     """Have `score_group` compiled, or its compiled code loaded, for the types that the engine calls it with."""
-    image = np.zeros((_WINDOW, _WINDOW, 3), np.uint8)
-    work = np.empty(scratch_size(_WINDOW, _WINDOW, 4), np.float32)
-    score_group(
-        image,
-        image[None],
-        np.zeros(1, np.int64),
-        4,
-        True,
-        True,
-        work,
-        np.empty((1, 4)),
-        np.empty(1),
-        np.empty(1, np.int32),
-        np.empty(1, np.int8),
-        np.empty((1, 9)),
-    )
+    size, scores = definition.WINDOW, definition.PassScores.empty(1)
+    images = np.zeros((1, size, size, 3), np.uint8)
+    work = np.empty(scratch_size(size, size, 4), np.float32)
+    results = np.empty((1, 4)), scores.ecc, scores.iterations, scores.status, scores.warp.reshape(1, 9)
+    score_group(images[0], images, np.zeros(1, np.int64), 4, True, True, work, *results)

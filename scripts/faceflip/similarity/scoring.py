@@ -15,8 +15,6 @@ Color = Literal["both", "rgb", "gray"]
 Engine = Literal["auto", "cpu", "torch"]
 
 BLOCK_CPU = 256
-"""Pairs that a caller hands over at a time where they are scored on the CPU."""
-
 _CHANNELS = {"gray": 1, "rgb": 3, "both": 4}
 
 
@@ -26,8 +24,7 @@ def _is_tensor(images: Any) -> bool:
 
 def _checked(images: Any, name: str) -> Any:
     """Return `images` unchanged if they are a batch that PASS is defined on, else say what is wrong with them."""
-    if not _is_tensor(images):
-        images = np.asarray(images)
+    images = images if _is_tensor(images) else np.asarray(images)
     dtype = str(images.dtype).removeprefix("torch.")
     if dtype != "uint8":
         raise TypeError(
@@ -77,11 +74,7 @@ def _is_accelerator(device: Any) -> bool:
 
 
 def pairs_a_call(engine: Engine, device: Any) -> int:
-    """Return how many pairs to hand over in one call, for callers that cannot hand over all: a full batch or more.
-
-    An accelerator works on many pairs at a time; for the CPU, fewer keep memory small and lose nothing. Arguments are
-    those of `pass_scores`; the images are taken to be arrays.
-    """
+    """Return how many pairs, as arrays, to hand over in one call to `pass_scores` where not all fit into memory."""
     if device is None or not _is_accelerator(device) or choose_engine(engine, device) == "cpu":
         return BLOCK_CPU
     from faceflip.similarity import batched
@@ -107,8 +100,8 @@ def pass_scores(
     Args:
         originals: m x h x w x 3 uint8 RGB images, array or tensor.
         perturbed: n x h x w x 3 uint8 RGB images, array or tensor.
-        original_index: n whole numbers, which original each perturbed image belongs to. Without it, image i belongs to
-            original i, or all to the only one. An original is prepared once for all that share it.
+        original_index: n whole numbers, which original each perturbed image belongs to; without it, image i to
+            original i, or all to the only one.
         color: "both" fills all four similarities, "rgb" only `pass_` and `ssim`, "gray" only `pass_gray` and
             `ssim_gray`; the others are NaN. The alignment is found on the grey images in any case.
         align: False computes only plain SSIM; status, warp, iterations and ecc then mean nothing.
@@ -144,19 +137,16 @@ def pass_scores(
         return batched.score(originals, perturbed, index, device=device, **options)
     from faceflip.similarity import cpu
 
-    arrays = (
-        np.ascontiguousarray(images.detach().cpu().numpy() if _is_tensor(images) else images)
-        for images in (originals, perturbed)
-    )
-    return cpu.score(*arrays, index, threads=threads, **options)
+    arrays = (images.detach().cpu().numpy() if _is_tensor(images) else images for images in (originals, perturbed))
+    return cpu.score(*map(np.ascontiguousarray, arrays), index, threads=threads, **options)
 
 
 def pass_score(original: Any, perturbed: Any, *, color: Literal["rgb", "gray"] = "rgb") -> float:
     """Compute PASS of one perturbed image against its original (both h x w x 3 uint8 RGB)."""
     if color not in ("rgb", "gray"):
         raise ValueError(f"color must be rgb or gray, not {color!r}")
-    a, b = (image[None] if _is_tensor(image) else np.asarray(image)[None] for image in (original, perturbed))
-    scores = pass_scores(a, b, color=color, unaligned=False, threads=1)
+    pair = (image[None] if _is_tensor(image) else np.asarray(image)[None] for image in (original, perturbed))
+    scores = pass_scores(*pair, color=color, unaligned=False, threads=1)
     return float((scores.pass_ if color == "rgb" else scores.pass_gray)[0])
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from faceflip.attempt import FIELDS, Experiment
 from faceflip.errors import UserError
@@ -11,32 +12,23 @@ from faceflip.store import open_store
 from faceflip.store.remedies import remake
 from faceflip.store.scores import read_scores_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-IDENTITY = tuple(field.name for field in fields(Experiment))
 SIMILARITIES = ("pass", "ssim", "pass_gray", "ssim_gray", "alignment")
-COLUMNS = (*IDENTITY, *(field.name for field in FIELDS), "correct", *SIMILARITIES)
+COLUMNS = (*(field.name for field in (*fields(Experiment), *FIELDS)), "correct", *SIMILARITIES)
 
 
-def collect_attempts(pairs: Iterable[tuple[Path | str, Path | str]], metrics: Sequence[str] = ()) -> "pd.DataFrame":
-    """Put the attempts of all shards and their scores into one table.
+def collect_attempts(pairs: Iterable[tuple[Path | str, Path | str]], metrics: Sequence[str] = ()) -> pd.DataFrame:
+    """Put the attempts of all shards into one table, given pairs of a perturbation store and its table of scores.
 
-    Args:
-        pairs: For each shard, its perturbation store and its table of scores.
-        metrics: Names of more similarities in the tables of scores.
+    `metrics` are the names of more similarities in the tables of scores.
 
     Returns:
         The columns `COLUMNS` and `metrics`: `correct` tells whether the unperturbed image was classified as its label
         says; epsilon, score_after and the similarities are NaN, and alignment is empty, where the attempt did not flip.
         The frame's `attrs`, which go to the file with it, hold the parameters of the similarities as `similarity`.
 
-    Raises:
-        UserError: A file cannot be read, scores are not those of their store, or the scores of some shards were made by
-            another definition of the similarity.
+    Raises UserError where a file cannot be read, scores are not those of their store, or those of some shards were made
+    by another definition of the similarity.
     """
-    import pandas as pd
-
     pairs = list(pairs)
     tables = [_shard(store, scores, metrics) for store, scores in pairs]
     if not tables:
@@ -52,13 +44,13 @@ def collect_attempts(pairs: Iterable[tuple[Path | str, Path | str]], metrics: Se
     return attempts
 
 
-def _shard(path: Path | str, scores_path: Path | str, metrics: Sequence[str]) -> "pd.DataFrame":
+def _shard(path: Path | str, scores_path: Path | str, metrics: Sequence[str]) -> pd.DataFrame:
     with open_store(path) as store:
         table, header = store.attempts, store.header
         scores = read_scores_of(store, scores_path)
     table = table.merge(scores, on="row", validate="one_to_one")
     decision = (table["score_before"] > 0) * 2 - 1
-    identity = {name: getattr(header, name) for name in IDENTITY}
+    identity = vars(header.experiment)
     table = table.assign(**identity, correct=decision == table["label"])[[*COLUMNS, *metrics]]
     table.attrs = {"similarity": scores.attrs.get("similarity")}
     return table

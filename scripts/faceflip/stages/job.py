@@ -16,6 +16,7 @@ from faceflip.runtime.progress import Progress
 if TYPE_CHECKING:
     import torch
 
+    from faceflip.data.packed import Dataset
     from faceflip.workflow.settings import ComputeSettings
 
 
@@ -31,6 +32,13 @@ class Job:
         self.snakemake, self.screen = snakemake, screen
 
     @cached_property
+    def dataset(self) -> "Dataset":
+        """The packed dataset, an input of the job."""
+        from faceflip.data.packed import open_dataset
+
+        return open_dataset(self.snakemake.input.dataset)
+
+    @cached_property
     def compute(self) -> "ComputeSettings":
         """Where and how to compute. What changes no result is asked for here; as a parameter it would remake all."""
         from faceflip.workflow.settings import ComputeSettings
@@ -39,14 +47,10 @@ class Job:
             **{key: each for key, each in self.snakemake.config["compute"].items() if each is not None}
         )
 
-    @property
-    def name(self) -> str:
-        """The values of the job's wildcards, such as ``euclidean/Smiling``."""
-        return "/".join(self.snakemake.wildcards)
-
     def progress(self, task: str, unit: str, done: int = 0) -> Progress:
         """Return what shows progress in the log, and every few minutes on the screen; `done` was done before."""
-        return Progress(f"{task} {self.name}".strip(), unit, done, self.screen)
+        name = "/".join(self.snakemake.wildcards)
+        return Progress(f"{task} {name}".strip(), unit, done, self.screen)
 
     def files(self, role: str) -> list[str]:
         """Return the input files of a role: none, one or many."""
@@ -61,12 +65,6 @@ class Job:
             self.snakemake.params.device, self.snakemake.threads, self.compute.jobs_per_gpu, tf32, deterministic
         )
 
-    def accelerator(self, device: str) -> "AbstractContextManager[torch.device | None]":
-        """Give a GPU, or None where there is none; see `faceflip.runtime.device.accelerator`."""
-        from faceflip.runtime.device import accelerator
-
-        return accelerator(device, self.compute.jobs_per_gpu)
-
 
 @contextmanager
 def job(snakemake: Any) -> Iterator[Job]:
@@ -74,10 +72,7 @@ def job(snakemake: Any) -> Iterator[Job]:
 
     Output goes there by file descriptor, so that what compiled libraries print is in the log too. An error ends the
     process with status 1: the log has its traceback, and the screen the message of a `UserError`, or the end of the log
-    where the error is the program's own.
-
-    Args:
-        snakemake: The object that Snakemake hands to scripts, or that of tools/run_alone.py.
+    where the error is the program's own. `snakemake` is what Snakemake hands to scripts, or tools/run_alone.py.
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,27 +84,14 @@ def job(snakemake: Any) -> Iterator[Job]:
             stream.reconfigure(line_buffering=True)
         try:
             yield Job(snakemake, screen)
-        except UserError as error:
-            _log_traceback()
-            print(f"\nError: {error}\n", file=screen, flush=True)
-            sys.exit(1)
         except Exception as error:
-            _log_traceback()
-            print(
-                f"\n{_end_of(path)}\n{type(error).__name__}: {error} (all of it is in {path})\n",
-                file=screen,
-                flush=True,
-            )
+            with suppress(OSError):  # the disk may be too full even for that
+                traceback.print_exc()
+            if isinstance(error, UserError):
+                said = f"Error: {error}"
+            else:
+                with path.open(encoding="utf-8", errors="replace") as log:
+                    end = "".join(deque(log, maxlen=20))
+                said = f"{end}\n{type(error).__name__}: {error} (all of it is in {path})"
+            print(f"\n{said}\n", file=screen, flush=True)
             sys.exit(1)
-
-
-def _log_traceback() -> None:
-    """Write the traceback to the log, unless the disk is too full even for that."""
-    with suppress(OSError):
-        traceback.print_exc()
-
-
-def _end_of(log: Path, lines: int = 20) -> str:
-    """Return the last lines of a log."""
-    with log.open(encoding="utf-8", errors="replace") as file:
-        return "".join(deque(file, maxlen=lines))

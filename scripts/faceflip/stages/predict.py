@@ -2,18 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 
 from faceflip.data.packed import Dataset
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.runtime.progress import ProgressCallback, counted
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def predict(
@@ -26,30 +23,19 @@ def predict(
     batch_size: int,
     progress: ProgressCallback | None = None,
     own_code: Collection[str] = (),
-) -> "pd.DataFrame":
-    """Run the checkpoints of one network.
+) -> pd.DataFrame:
+    """Run the checkpoints of one network, which must decide on `attributes`; `batch_size` images make a pass.
 
-    Args:
-        dataset: The packed dataset.
-        samples: Rows of the attacked images by the name of their sample.
-        checkpoints: Path of each checkpoint by its name, such as ``converged``.
-        network: The network's name in the configuration.
-        attributes: The attributes that its checkpoints must decide on.
-        device: Where to compute.
-        batch_size: Images a pass.
-        progress: Called with (images done, images in all), of all checkpoints together.
-        own_code: References to code of one's own that checkpoints may name; see `load_checkpoint`.
+    `samples` are rows of attacked images by the name of their sample, `checkpoints` paths by names such as
+    ``converged``. `progress` counts the images of all checkpoints together; `own_code`: see `load_checkpoint`.
 
     Returns:
         One row per checkpoint, split (``test`` or ``sample``), sample ("" for the test split), attribute and image:
         network, checkpoint, attribute, split, sample, image (row of the dataset), label, score (the decision value),
         logit_absent and logit_present (NaN where an attribute has one score).
 
-    Raises:
-        UserError: A checkpoint cannot be read, or is of another network.
+    Raises UserError where a checkpoint cannot be read, or is of another network.
     """
-    import pandas as pd
-
     parts = {("test", ""): dataset.rows("test"), **{("sample", name): rows for name, rows in samples.items()}}
     more = counted(progress, len(checkpoints) * sum(map(len, parts.values())))
     tables = []

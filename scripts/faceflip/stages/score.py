@@ -1,10 +1,10 @@
 """How a person would see the attempts of a shard: PASS and plain SSIM of every flipped image."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from faceflip.catalogue import SIMILARITIES
 from faceflip.data.packed import Dataset
@@ -16,17 +16,13 @@ from faceflip.similarity import NAME, pairs_a_call, parameters
 from faceflip.store import Store, open_store
 from faceflip.store.scores import STORE_SHA256
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def adversarial_blocks(
     store: Store, dataset: Dataset, rows: np.ndarray | None = None, size: int = 256
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (rows, image rows of the dataset, adversarial images uint8) of flipped attempts, a block at a time.
 
-    Raises:
-        UserError: The perturbations cannot be read, or do not fit the dataset's images.
+    Raises UserError where the perturbations cannot be read, or do not fit the dataset's images.
     """
     images = store.column("image")
     for block in store.blocks(rows, size):
@@ -50,19 +46,12 @@ def score_shard(
     device: object = None,
     metrics: Mapping[str, str] | None = None,
     progress: ProgressCallback | None = None,
-) -> "pd.DataFrame":
-    """Score all attempts of a store.
+) -> pd.DataFrame:
+    """Score all attempts of a store on the dataset that was attacked; `progress` counts pairs of images.
 
-    Args:
-        path: The perturbation store.
-        dataset: The dataset that was attacked.
-        color: ``rgb`` or ``gray``: which of the two scores the column `pass` holds.
-        engine: ``cpu``, ``torch`` or ``auto``.
-        threads: Of the CPU engine.
-        device: Of the torch engine.
-        metrics: References to functions of more similarities by the names of their columns; each is called with
-            originals and perturbed images, (N, H, W, 3) uint8, and returns N numbers.
-        progress: Called with (pairs of images done, pairs in all).
+    The column `pass` holds the score of images in `color`, ``rgb`` or ``gray``. `engine` is ``cpu``, with `threads`,
+    ``torch``, on `device`, or ``auto``. `metrics` are references to more similarities by the names of their columns;
+    each is called with originals and perturbed images, (N, H, W, 3) uint8, and returns N numbers.
 
     Returns:
         One row an attempt: row (in the store), pass, ssim, pass_gray, ssim_gray, ecc (NaN where not flipped),
@@ -70,14 +59,16 @@ def score_shard(
         file with it, hold the definition's parameters as `similarity` and the digest in the store's seal as
         `store_sha256`.
 
-    Raises:
-        UserError: The store cannot be read, or belongs to another dataset; a metric does not give N numbers.
+    Raises UserError where the store cannot be read or belongs to another dataset, or a metric does not give N numbers.
     """
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
         digest = store.seal.sha256
         more = counted(progress, int((store.column("flipped") == 1).sum()))
-        tables = [_unscored(len(store), metrics or ())]
+        scores = pd.DataFrame(
+            dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray", "ecc"), np.nan), range(len(store))
+        )
+        scores = scores.assign(iterations=np.int32(0), alignment="", **dict.fromkeys(metrics or (), np.nan))
         score_table = load(SIMILARITIES[NAME].target)
         for rows, images, adversarial in adversarial_blocks(store, dataset, size=pairs_a_call(engine, device)):
             unique, index = np.unique(images, return_inverse=True)
@@ -87,11 +78,8 @@ def score_shard(
             )
             for name, reference in (metrics or {}).items():
                 table[name] = _measured(name, reference, originals[index], adversarial)
-            tables.append(table.set_axis(rows))
+            scores.loc[rows, table.columns] = table.set_axis(rows)
             more(len(rows))
-    scores = tables[0]
-    for table in tables[1:]:
-        scores.loc[table.index, table.columns] = table
     if color == "gray":
         scores["pass"], scores["ssim"] = scores["pass_gray"], scores["ssim_gray"]
     scores.insert(0, "row", np.arange(len(scores)))
@@ -112,11 +100,3 @@ def _measured(name: str, reference: str, originals: np.ndarray, adversarial: np.
             f"of images; expected ({len(originals)},)"
         )
     return values
-
-
-def _unscored(attempts: int, metrics: Iterable[str]) -> "pd.DataFrame":
-    import pandas as pd
-
-    similarities = dict.fromkeys(("pass", "ssim", "pass_gray", "ssim_gray", "ecc"), np.nan)
-    table = pd.DataFrame(similarities, index=range(attempts))
-    return table.assign(iterations=np.int32(0), alignment="", **dict.fromkeys(metrics, np.nan))

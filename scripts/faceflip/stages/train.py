@@ -27,10 +27,8 @@ from faceflip.workflow.versions import VERSIONS
 class TrainedFiles:
     """Where the results of a training go; what is needed to continue it lies in a folder beside the history.
 
-    Attributes:
-        converged: Checkpoint of the epoch with the lowest validation error, the earliest of several.
-        epochs: Checkpoints after these epochs.
-        history: CSV file, a row an epoch.
+    `converged` is of the epoch with the lowest validation error, the earliest of several. The history is a CSV file, a
+    row an epoch.
     """
 
     converged: Path
@@ -54,23 +52,13 @@ def train_and_save(
     """Train the network of `spec` on the training split and write its checkpoints and its history.
 
     All checkpoints come from the same training run. If an earlier call with the same arguments was killed, its last
-    saved state is continued, and the files have the same bytes as if it had not been.
+    state, saved every `save_every` seconds, is continued, and the files have the same bytes as if it had not been. Name
+    and attributes of the network decide the training's own seed, beside `seed`, that of the run. `member` is the
+    attribute that it decides on, or ``all``. `residence` says whether a GPU holds all training images: ``auto`` (if
+    they fit), ``always``, ``never``. `progress` makes what is called with (images done, images at most, note) from the
+    images done before.
 
-    Args:
-        dataset: The packed dataset.
-        network: Its name in the configuration; name and attributes decide the training's own seed.
-        member: The attribute that it decides on, or ``all``.
-        spec: Of the network.
-        options: Hyper-parameters.
-        seed: Of the run.
-        device: Where to train.
-        files: What to write.
-        save_every: Seconds from one saved state to the next.
-        residence: Whether a GPU holds all training images: ``auto`` (if they fit), ``always``, ``never``.
-        progress: Makes what is called with (images done, images at most, note) from the images done before.
-
-    Raises:
-        UserError: There are too few images, the loss is no longer finite, or the GPU's memory is too small.
+    Raises UserError where there are too few images, the loss is no longer finite, or the GPU's memory is too small.
     """
     own_seed = derive(seed, "train", network, *spec.attributes)
     recipe = {
@@ -97,41 +85,29 @@ def train_and_save(
 
     try:
         built = build(spec, own_seed).to(device)
-        images = (_labelled(dataset, split, spec.attributes) for split in ("train", "validation"))
+        labels, splits = dataset.labels_of(spec.attributes), map(dataset.rows, ("train", "validation"))
+        images = (LabelledImages(dataset.images, rows, labels[rows]) for rows in splits)
         training = Training(built, *images, options, own_seed, residence)
         if state := unfinished.load():
             training.restore(state)
             print(f"continuing after epoch {len(training.history)} and {training.step:,} steps of the next")
         training.run(keep, progress(training.images_done) if progress else None, save)
     except torch.OutOfMemoryError as error:
-        raise _too_large(network, spec, options, device) from error
+        width, height = spec.image_size
+        raise UserError(
+            f"training on batches of {options.batch_size} images of {width} x {height} pixels does not fit into the "
+            f"memory of {device}; lower training.batch_size ({options.batch_size}) of network {network}. Before that, "
+            "see that nobody else uses the GPU, or try compute.training_images: never (the images themselves stay out "
+            "of its memory) or training.precision: bfloat16"
+        ) from error
 
     converged = options.converged_epoch(training.validation_errors)
     for path, epoch in ((files.converged, converged), *((path, epoch) for epoch, path in files.epochs.items())):
         with replacing(path) as beside:
             shutil.copyfile(unfinished.checkpoint(epoch), beside)
-    _write_history(files.history, network, member, training.history)
-    unfinished.remove()
-
-
-def _too_large(network: str, spec: NetworkSpec, options: TrainingOptions, device: torch.device) -> UserError:
-    width, height = spec.image_size
-    return UserError(
-        f"training on batches of {options.batch_size} images of {width} x {height} pixels does not fit into the memory "
-        f"of {device}; lower training.batch_size ({options.batch_size}) of network {network}. Before that, see that "
-        "nobody else uses the GPU, or try compute.training_images: never (the images themselves stay out of its "
-        "memory) or training.precision: bfloat16"
-    )
-
-
-def _labelled(dataset: Dataset, split: str, attributes: tuple[str, ...]) -> LabelledImages:
-    rows = dataset.rows(split)
-    return LabelledImages(dataset.images, rows, dataset.labels_of(attributes)[rows])
-
-
-def _write_history(path: Path, network: str, member: str, records: list[EpochRecord]) -> None:
     names = ["network", "member", *(field.name for field in fields(EpochRecord))]
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with replacing(files.history) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({"network": network, "member": member, **vars(record)} for record in records)
+        writer.writerows({"network": network, "member": member, **vars(record)} for record in training.history)
+    unfinished.remove()

@@ -4,9 +4,9 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 
 from faceflip.data.packed import Dataset
@@ -17,9 +17,6 @@ from faceflip.runtime.progress import MoreDone, ProgressCallback, counted
 from faceflip.stages.score import adversarial_blocks
 from faceflip.store import Store, open_store
 from faceflip.store.scores import read_scores_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def transfer_shard(
@@ -32,39 +29,37 @@ def transfer_shard(
     batch_size: int,
     progress: ProgressCallback | None = None,
     own_code: Collection[str] = (),
-) -> "pd.DataFrame":
-    """Show the adversarial images of a shard to the target networks.
+) -> pd.DataFrame:
+    """Show the images of a shard whose PASS is at least `threshold` to the target networks, `batch_size` a pass.
 
-    Memory is bounded by the batch: between one target and the next the images lie in a temporary file.
-
-    Args:
-        path: The perturbation store of the shard.
-        scores_path: Its table of scores.
-        targets: Checkpoints whose decisions are watched, on all attributes that they have.
-        dataset: The dataset that was attacked.
-        threshold: Least PASS of an adversarial image.
-        device: Where to compute.
-        batch_size: Images a pass.
-        progress: Called with the numbers of images done and in all, each once for every target.
-        own_code: References to code of one's own that checkpoints may name; see `load_checkpoint`.
+    `targets` are checkpoints whose decisions are watched, on all attributes that they have; they may name `own_code`,
+    see `load_checkpoint`. `progress` counts each image once for every target. Memory is bounded by the batch: between
+    one target and the next the images lie in a temporary file.
 
     Returns:
         One row an adversarial image and target attribute: network, checkpoint, attack, attribute (attacked), image,
         correct (of the attacked attribute), target, score_before, score_after (decision values of the target), changed.
         The frame's `attrs`, which go to the file with it, hold `threshold` and the parameters of PASS as `similarity`.
 
-    Raises:
-        UserError: A file cannot be read, the store belongs to another dataset, or the scores to another store.
+    Raises UserError where a file cannot be read, the store belongs to another dataset, or the scores to another store.
     """
-    import pandas as pd
-
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
         attempts, header = store.attempts, store.header
         similarities = read_scores_of(store, scores_path)
         rows = np.flatnonzero((similarities["pass"] >= threshold).to_numpy())
         sources = attempts.iloc[rows]
-        unique, index = np.unique(sources["image"].to_numpy(), return_inverse=True)
+        known = pd.DataFrame(
+            {
+                "network": header.network,
+                "checkpoint": header.checkpoint,
+                "attack": header.attack,
+                "attribute": sources["attribute"].to_numpy(),
+                "image": sources["image"].to_numpy(),
+                "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
+            }
+        )
+        unique, index = np.unique(known["image"], return_inverse=True)
         more = counted(progress, len(targets) * (len(unique) + len(rows)))
         tables = []
         with _spooled(store, dataset, rows, batch_size) as perturbed:
@@ -72,23 +67,15 @@ def transfer_shard(
                 network, _ = load_checkpoint(checkpoint, device, own_code=own_code)
                 before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
                 after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size, more)
-                for column, target in enumerate(network.spec.attributes):
-                    tables.append(
-                        pd.DataFrame(
-                            {
-                                "network": header.network,
-                                "checkpoint": header.checkpoint,
-                                "attack": header.attack,
-                                "attribute": sources["attribute"].to_numpy(),
-                                "image": sources["image"].to_numpy(),
-                                "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
-                                "target": target,
-                                "score_before": before[:, column],
-                                "score_after": after[:, column],
-                                "changed": (before[:, column] > 0) != (after[:, column] > 0),
-                            }
-                        )
+                tables += [
+                    known.assign(
+                        target=target,
+                        score_before=before[:, column],
+                        score_after=after[:, column],
+                        changed=(before[:, column] > 0) != (after[:, column] > 0),
                     )
+                    for column, target in enumerate(network.spec.attributes)
+                ]
     transfers = pd.concat(tables, ignore_index=True)
     transfers.attrs = {"similarity": similarities.attrs.get("similarity"), "threshold": threshold}
     return transfers

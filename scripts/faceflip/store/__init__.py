@@ -9,14 +9,5 @@ from faceflip.store.reader import Block, JoinedStore, Shard, Store, find_store, 
 from faceflip.store.view import write_joined_view
 from faceflip.store.writer import StoreWriter
 
-__all__ = [
-    "Block",
-    "JoinedStore",
-    "Shard",
-    "Store",
-    "StoreHeader",
-    "StoreWriter",
-    "find_store",
-    "open_store",
-    "write_joined_view",
-]
+__all__ = ["Block", "JoinedStore", "Shard", "Store", "StoreHeader", "StoreWriter"]
+__all__ += ["find_store", "open_store", "write_joined_view"]

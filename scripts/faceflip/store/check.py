@@ -26,8 +26,6 @@ from faceflip.store.seal import HDF5_SIGNATURE, is_intact
 from faceflip.store.view import run_faults
 from faceflip.store.writer import norms
 
-FLETCHER32 = 3
-
 ANOTHER_DATASET = "give the dataset that was attacked by --dataset; if it is this one, its bytes have changed since"
 """What to do where a sound store does not fit the dataset."""
 
@@ -70,13 +68,9 @@ def check(
     """Check one store, a joined view with its shards, or every store below a folder.
 
     Each byte is compared with the seal, the content with the format's rules, and scores beside a shard with the shard.
-    Of a folder, shards are also compared with each other and with the views that join them.
-
-    Args:
-        path: a store or a folder.
-        dataset: the packed dataset that was attacked, to compare fingerprint, names and labels.
-        networks: folder of the checkpoints (``results/networks``), to compare their SHA-256; UserError without it.
-        deep: decode every perturbation and compute its norms anew; with a dataset, also see that it fits its image.
+    Of a folder, shards are also compared with each other and with the views that join them. Fingerprint, names and
+    labels are compared with those of the `dataset`, SHA-256 sums with the checkpoints in `networks` (UserError where
+    that is no folder); `deep` compares every perturbation with its norms and, given the dataset, its image.
     """
     path, networks = Path(path), None if networks is None else Path(networks)
     if networks and not networks.is_dir():
@@ -97,16 +91,14 @@ class _Checker:
         self._digest = functools.cache(lambda path: sha256(path) if path.exists() else None)
 
     def file(self, path: Path, with_shards: bool = False) -> Store | None:
-        """Check one file; return it, closed, where it can be opened at all."""
+        """Check one file; return the store, closed, where it can be opened at all."""
         self.report.checked.append(path)
         try:
             store = open_store(path)
-        except SourcesError as error:
-            for shard, message in error.faults.items():
-                self.add(shard, message)
-            return None
         except UserError as error:
-            self.add(path, str(error))
+            faults = error.faults if isinstance(error, SourcesError) else {path: str(error)}
+            for place, message in faults.items():
+                self.add(place, message)
             return None
         with store:
             if not is_intact(path, store.seal):
@@ -139,7 +131,6 @@ class _Checker:
             yield from self._content(store)
 
     def folder(self, folder: Path) -> None:
-        """Check every store below a folder."""
         shards: dict[Path, list[Shard]] = {}
         views: list[JoinedStore] = []
         for path in sorted(folder.rglob("*.h5")):
@@ -169,7 +160,7 @@ class _Checker:
                 self.add(place, f"{place}: its {len(members)} shards are not joined yet: {command}", note=True)
 
     def _provenance(self, store: Store) -> Iterator[str]:
-        """Compare with the dataset and the checkpoints, as far as they are given."""
+        """Compare with the dataset's fingerprint and the checkpoints, as far as they are given."""
         if self.dataset is not None and store.header.dataset_fingerprint != self.dataset.fingerprint:
             yield f"attribute 'dataset_fingerprint' is that of another dataset; {ANOTHER_DATASET}"
         if self.networks is None:
@@ -178,8 +169,8 @@ class _Checker:
             place = self._checkpoint(store, name)
             found = self._digest(place)
             if found is None:
-                older = store.version == 1
-                more = ", those of the run of faceflip 0.1" if older else f"; if it is these, {make(place)}"
+                old = store.version == 1
+                more = ", those of the run of faceflip 0.1" if old else f"; if it is these, {make(place)}"
                 yield (
                     f"attribute 'checkpoint_sha256' names {name}, of which there is no checkpoint in {self.networks}; "
                     f"give the networks that were attacked by --networks{more}"
@@ -187,7 +178,7 @@ class _Checker:
             elif found != recorded:
                 yield (
                     f"the {store.header.checkpoint} checkpoint of {name} is not the one that was attacked; give the "
-                    f"networks that were by --networks; if it is these, the checkpoint has changed since"
+                    "networks that were by --networks; if it is these, the checkpoint has changed since"
                 )
 
     def _checkpoint(self, store: Store, member: str) -> Path:
@@ -227,47 +218,44 @@ def may_be_store(path: Path) -> bool:
 
 def _locate_damage(store: Store) -> str:
     damaged = []
-    if isinstance(store, Shard):
-        for row in store.select(outcome=Outcome.FLIPPED):
-            try:
-                store.perturbation(row)
-            except UserError:
-                damaged.append(str(row))
+    for row in store.select(outcome=Outcome.FLIPPED) if isinstance(store, Shard) else ():
+        try:
+            store.perturbation(row)
+        except UserError:
+            damaged.append(str(row))
     where = f"/perturbation[{', '.join(damaged)}]" if damaged else "bytes that hold no value"
     return f"{store.path}: damaged in {where}, they are not as they were written; {remake(store.path)}"
 
 
 def _attribute_problems(store: Store) -> Iterator[str]:
-    attributes = store._file.attrs
+    attributes, is_shard = store._file.attrs, isinstance(store, Shard)
     expected = {"format": schema.FORMAT, "version": store.seal.version}
-    if isinstance(store, Shard):
-        expected["shard"] = store.header.shard
-    for name, value in expected.items():
+    for name, value in (expected | ({"shard": store.header.shard} if is_shard else {})).items():
         if value is None or attributes.get(name) != value:
             yield f"attribute '{name}' is {attributes.get(name)!r}, expected {value!r}"
-    if isinstance(store, Shard) and attributes.get("compression") not in COMPRESSIONS:
-        yield f"attribute 'compression' is {attributes.get('compression')!r}, expected one of {', '.join(COMPRESSIONS)}"
+    if is_shard and (found := attributes.get("compression")) not in COMPRESSIONS:
+        yield f"attribute 'compression' is {found!r}, expected one of {', '.join(COMPRESSIONS)}"
 
 
 def _column_problems(store: Shard) -> Iterator[str]:
     for column in schema.COLUMNS:
         dtype = store._file[column.name].dtype
-        if column.is_text:
+        if column.dtype is None:
             info = h5py.check_string_dtype(dtype)
             if info is None or info.length is None or info.encoding != "utf-8":
                 yield f"/{column.name} is not UTF-8 text of fixed length"
         elif dtype != column.dtype:
-            yield f"/{column.name} is of type {dtype}, expected {column.dtype}"
-    names = ("label", "flipped", "outcome", "epsilon", "score_after", "linf", "l2")
-    label, flipped, outcome, epsilon, score_after, linf, l2 = (store.column(name) for name in names)
+            yield f"/{column.name} is of type {dtype}, expected {np.dtype(column.dtype)}"
+    stored = store.column
+    outcome, flipped = stored("outcome"), stored("flipped") == 1
     rules = {
-        "/label must be -1 or +1": np.isin(label, (-1, 1)),
-        "/flipped must be 0 or 1": np.isin(flipped, (0, 1)),
+        "/label must be -1 or +1": np.isin(stored("label"), (-1, 1)),
+        "/flipped must be 0 or 1": np.isin(stored("flipped"), (0, 1)),
         "/outcome must be a code of the format": np.isin(outcome, list(Outcome)),
-        "/flipped and /outcome must agree": (flipped == 1) == (outcome == Outcome.FLIPPED),
-        "/epsilon must be NaN where not flipped": np.isnan(epsilon) | (flipped == 1),
-        "/score_after must be NaN where not flipped": np.isnan(score_after) | (flipped == 1),
-        "/linf and /l2 must be 0 where not flipped": ((linf == 0) & (l2 == 0)) | (flipped == 1),
+        "/flipped and /outcome must agree": flipped == (outcome == Outcome.FLIPPED),
+        "/epsilon must be NaN where not flipped": np.isnan(stored("epsilon")) | flipped,
+        "/score_after must be NaN where not flipped": np.isnan(stored("score_after")) | flipped,
+        "/linf and /l2 must be 0 where not flipped": ((stored("linf") == 0) & (stored("l2") == 0)) | flipped,
     }
     for rule, holds in rules.items():
         if not holds.all():
@@ -279,7 +267,7 @@ def _perturbation_problems(store: Shard) -> Iterator[str]:
     if dataset.dtype != np.dtype("<i2") or dataset.chunks != (1, *dataset.shape[1:]):
         yield "/perturbation must be int16 with one image a chunk"
         return
-    if filters_of(dataset)[-1:] != [FLETCHER32]:
+    if filters_of(dataset)[-1:] != [h5py.h5z.FILTER_FLETCHER32]:
         yield "/perturbation must have a Fletcher-32 checksum as its last filter"
     stored: list[int] = []
     dataset.id.chunk_iter(lambda chunk: stored.append(chunk.chunk_offset[0]))
@@ -289,7 +277,7 @@ def _perturbation_problems(store: Shard) -> Iterator[str]:
 
 def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
     """Yield perturbations that are not what the columns say, or do not fit the dataset, each with its remedy."""
-    linf, l2, rows_of_images = (store.column(name) for name in ("linf", "l2", "image"))
+    linf, l2, image_of = (store.column(name) for name in ("linf", "l2", "image"))
     for block in store.blocks():
         for row, perturbation in zip(block.rows, block.perturbations, strict=True):
             try:
@@ -298,9 +286,8 @@ def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
             except ValueError as fault:
                 yield f"/perturbation[{row}] {fault}; {remake(store.path)}"
             if images is not None:
-                image = rows_of_images[row]
                 try:
-                    perturbed(images[image], perturbation)
+                    perturbed(images[image := image_of[row]], perturbation)
                 except ValueError:
                     yield f"/perturbation[{row}] leaves 0..255 on the dataset's image {image}; {ANOTHER_DATASET}"
 
@@ -309,7 +296,7 @@ def _view_problems(store: JoinedStore) -> Iterator[str]:
     """Compare what HDF5 shows through the view with the shards."""
     for column in schema.COLUMNS:
         shown = store._file[column.name][:]
-        if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == np.float64):
+        if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == "<f8"):
             yield f"/{column.name} does not show what the shards hold"
     shards = list(store.shards())
     if faults := run_faults(shards):

@@ -1,5 +1,6 @@
 """How perturbations are compressed, by the name that the configuration uses."""
 
+import importlib
 from typing import Any
 
 import h5py
@@ -13,10 +14,7 @@ PACKAGES = {"gzip": (), "blosc": ("hdf5plugin",)}
 
 
 def filters(compression: str) -> dict[str, Any]:
-    """Return the arguments of h5py's `create_dataset`: the filter, then a Fletcher-32 checksum of what it made.
-
-    Raises UserError for an unknown name, and for ``blosc`` where its plugin is not installed.
-    """
+    """Return the arguments of h5py's `create_dataset`; raises UserError for an unknown name or without its plugin."""
     if compression == "gzip":
         return {"compression": "gzip", "compression_opts": 1, "fletcher32": True}
     if compression == "blosc":
@@ -38,9 +36,7 @@ def require_filter(path: Any, dataset: h5py.Dataset) -> None:
 
 def _plugin(what: str) -> Any:
     try:
-        import hdf5plugin
+        return importlib.import_module("hdf5plugin")
     except ImportError:
-        raise UserError(
-            f"{what} is compressed by Blosc and needs a plugin; install it: pip install hdf5plugin"
-        ) from None
-    return hdf5plugin
+        fault = f"{what} is compressed by Blosc and needs a plugin; install it: pip install hdf5plugin"
+        raise UserError(fault) from None

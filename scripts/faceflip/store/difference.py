@@ -23,7 +23,12 @@ def compare(a: Store, b: Store) -> dict[str, Any]:
     flipped_a, flipped_b = common["flipped_a"].astype(bool), common["flipped_b"].astype(bool)
     flipped = common[flipped_a & flipped_b]
     ratio = (flipped["epsilon_b"] / flipped["epsilon_a"]).dropna()
-    same_perturbation = _same_perturbations(a, b, flipped["row_a"].to_numpy(int), flipped["row_b"].to_numpy(int))
+    partner = dict(zip(flipped["row_a"].astype(int), flipped["row_b"].astype(int), strict=True))
+    same_perturbation = sum(
+        np.array_equal(perturbation, b.perturbation(partner[row]))
+        for block in a.blocks(list(partner))
+        for row, perturbation in zip(block.rows.tolist(), block.perturbations, strict=True)
+    )
     header_b = vars(b.header)
     same_outcome = int((common["outcome_a"] == common["outcome_b"]).sum())
     return {
@@ -40,12 +45,3 @@ def compare(a: Store, b: Store) -> dict[str, Any]:
         "same_perturbation": same_perturbation,
         "epsilon_ratio": {f"{q:g}": float(ratio.quantile(q)) for q in QUANTILES} if len(ratio) else None,
     }
-
-
-def _same_perturbations(a: Store, b: Store, rows_a: np.ndarray, rows_b: np.ndarray) -> int:
-    partner = dict(zip(rows_a.tolist(), rows_b.tolist(), strict=True))
-    return sum(
-        np.array_equal(perturbation, b.perturbation(partner[int(row)]))
-        for block in a.blocks(rows_a)
-        for row, perturbation in zip(block.rows, block.perturbations, strict=True)
-    )

@@ -24,14 +24,8 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.PathLike) -> int:
     """Write the adversarial images of flipped attempts as lossless PNG, `attempts.csv` names them; return how many.
 
-    Args:
-        store: what to export from.
-        rows: attempts; those that did not flip are left out.
-        images: (N, height, width, 3) uint8, all images of the dataset.
-        folder: a new folder; it appears when it is complete.
-
-    Raises:
-        UserError: the folder is there already, the disk is full or cannot be written to; the dataset does not fit.
+    `images` are all of the dataset, (N, height, width, 3) uint8; `folder` is a new one, it appears when it is complete.
+    Raises UserError where it is there already or cannot be written, or the dataset does not fit.
     """
     from PIL import Image
 

@@ -5,7 +5,7 @@ import functools
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,9 +17,6 @@ from faceflip.attempt import Experiment
 from faceflip.catalogue import find_attack, find_search
 from faceflip.errors import UserError
 
-SAMPLE_OF_VERSION_1 = "paper"
-RECORDED_PACKAGES = ("numpy", "h5py", "torch")
-
 
 @dataclass(frozen=True)
 class StoreHeader:
@@ -28,16 +25,14 @@ class StoreHeader:
     Args:
         sample, network, checkpoint, attack: the experiment's; ``paper`` is the one sample of faceflip 0.1.
         parameters: all of the attack's; values that JSON can hold.
-        checkpoint_sha256: hexadecimal SHA-256 of each checkpoint file that was attacked, by the member of the network
-            (the attribute, or ``all``).
+        checkpoint_sha256: hexadecimal, of each checkpoint that was attacked, by the member (attribute, or ``all``).
         dataset_fingerprint: of the dataset whose rows the column ``image`` counts.
         seed: of the run.
         shard: number of this shard in its experiment; None for a joined view.
         first_attempt: number of this shard's first attempt in the experiment; 0 for a joined view.
         margins: how far past zero a decision value had to be to count as flipped, by the keys of `checkpoint_sha256`;
-            each run of an attack measures it, hence empty for a joined view (and where it was not recorded).
-        warnings: what was suspicious of the attacked network, sentences by the keys of `checkpoint_sha256`; those of all
-            shards in a joined view.
+            empty where it was not recorded, and for a joined view.
+        warnings: what was suspicious of the attacked networks, lists of sentences by the same keys.
     """
 
     sample: str
@@ -51,7 +46,6 @@ class StoreHeader:
     shard: int | None = 0
     first_attempt: int = 0
     margins: Mapping[str, float] = field(default_factory=dict)
-    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def experiment(self) -> Experiment:
@@ -87,21 +81,20 @@ class StoreHeader:
         }
         if self.shard is not None:
             attributes["shard"] = np.int64(self.shard)
-        for name in ("margins", "warnings"):
-            if getattr(self, name):
-                attributes[name] = canonical_json(getattr(self, name))
+        if self.margins:
+            attributes["margins"] = canonical_json(self.margins)
         return attributes
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> "StoreHeader":
         """Read the header back; raises KeyError, naming the attribute, where one is missing."""
         return cls(
-            sample=SAMPLE_OF_VERSION_1 if int(attributes["version"]) == 1 else str(attributes["sample"]),
+            sample="paper" if int(attributes["version"]) == 1 else str(attributes["sample"]),
             **{name: str(attributes[name]) for name in ("network", "checkpoint", "attack", "dataset_fingerprint")},
             **{name: json.loads(attributes[name]) for name in ("parameters", "checkpoint_sha256")},
             **{name: int(attributes[name]) for name in ("seed", "first_attempt")},
             shard=int(attributes["shard"]) if "shard" in attributes else None,
-            **{name: json.loads(attributes.get(name, "{}")) for name in ("margins", "warnings")},
+            margins=json.loads(attributes.get("margins", "{}")),
         )
 
 
@@ -112,12 +105,9 @@ def canonical_json(value: Mapping[str, Any]) -> str:
 
 def software_versions(*more: str) -> dict[str, str]:
     """Return versions of what makes the content of a store, `more` packages among them, which are not imported."""
-    versions = {
-        "faceflip": faceflip.__version__,
-        "python": platform.python_version(),
-        "hdf5": h5py.version.hdf5_version,
-    }
-    for package in (*RECORDED_PACKAGES, *more):
+    python, hdf5 = platform.python_version(), h5py.version.hdf5_version
+    versions = {"faceflip": faceflip.__version__, "python": python, "hdf5": hdf5}
+    for package in ("numpy", "h5py", "torch", *more):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = _installed_version(package)
     return versions

@@ -76,15 +76,12 @@ class JoinedShard(NamedTuple):
 class Store(AbstractContextManager):
     """The attempts of a shard or a joined view; nothing is read before it is asked for.
 
-    `path`, `seal` and `version` (of the format) tell of the file, `header` what made the attempts, `software` the
-    versions that wrote them; `image_shape` is height and width in pixels.
+    `version` is the format's, `header` tells what made the attempts, `software` which versions wrote them;
+    `image_shape` is height and width in pixels.
     """
 
     def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
-        self.path = path
-        self.seal = seal
-        self.version = seal.version
-        self._file = file
+        self.path, self.seal, self.version, self._file = path, seal, seal.version, file
         attributes = dict(file.attrs)
         try:
             complete = attributes["complete"] == 1
@@ -120,7 +117,7 @@ class Store(AbstractContextManager):
         """Read the perturbations of rows from `start` to before `stop`, those of failed attempts as zeros."""
 
     def _holder(self, row: int) -> "tuple[Store, int]":
-        """Return what holds an attempt, so that nothing else needs to be read, and the row there."""
+        """Return the shard that holds an attempt, and the row there."""
         return self, self._existing(row)
 
     def _existing(self, row: int) -> int:
@@ -144,7 +141,7 @@ class Store(AbstractContextManager):
         table: dict[str, Any] = {"row": np.arange(len(self), dtype=np.int64)}
         for column in schema.COLUMNS:
             values = self.column(column.name)
-            table[column.name] = np.char.decode(values, "utf-8") if column.is_text else values
+            table[column.name] = np.char.decode(values, "utf-8") if column.dtype is None else values
         labels = np.full(256, "unknown", dtype=object)
         labels[list(Outcome)] = [outcome.label for outcome in Outcome]
         table["outcome"] = labels[table["outcome"]]
@@ -159,7 +156,7 @@ class Store(AbstractContextManager):
     ) -> np.ndarray:
         """Return the rows, ascending, of the attempts that match everything given (any one of several values).
 
-        Raises UserError for an attribute that the store does not hold, and an outcome that does not exist.
+        Raises UserError for an attribute that is not here, and an outcome that does not exist.
         """
         chosen = np.ones(len(self), dtype=bool)
         if attribute is not None:
@@ -175,10 +172,9 @@ class Store(AbstractContextManager):
         return np.flatnonzero(chosen)
 
     def _require_known(self, what: str, names: Sequence[str], known: Sequence[str]) -> None:
-        for name in names:
-            if name not in known:
-                hint = did_you_mean(name, known, otherwise="; there are ")
-                raise UserError(f"{self.path}: no {what} {name!r} here{hint}")
+        if unknown := [name for name in names if name not in known]:
+            hint = did_you_mean(unknown[0], known, otherwise="; there are ")
+            raise UserError(f"{self.path}: no {what} {unknown[0]!r} here{hint}")
 
     def perturbation(self, row: int) -> np.ndarray | None:
         """Return the perturbation of one attempt as (height, width, 3) int16, or None where it did not flip."""
@@ -192,8 +188,7 @@ class Store(AbstractContextManager):
     def adversarial(self, row: int, images: Any) -> np.ndarray | None:
         """Return one adversarial image as (height, width, 3) uint8, or None where the attempt did not flip.
 
-        `images` are all of the dataset, (N, height, width, 3) uint8; see `require_dataset`. Raises UserError where the
-        sum leaves 0..255 or shapes differ, so that these are not the images that were attacked.
+        `images` are all of the dataset, (N, height, width, 3) uint8; UserError where they do not fit.
         """
         store, row = self._holder(row)
         perturbation = store.perturbation(row)
@@ -216,10 +211,7 @@ class Store(AbstractContextManager):
             ) from None
 
     def blocks(self, rows: Sequence[int] | np.ndarray | None = None, size: int = 256) -> Iterator[Block]:
-        """Iterate over the perturbations of flipped attempts (among these rows), ascending, at most `size` at a time.
-
-        Each block is a new array.
-        """
+        """Iterate over the perturbations of flipped attempts (among these rows), ascending, in new arrays of `size`."""
         rows = np.arange(len(self)) if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
         if rows.size:
             self._existing(rows[0]), self._existing(rows[-1])
@@ -250,10 +242,9 @@ class Shard(Store):
         require_filter(path, self._perturbations)
 
     def _dataset(self, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-        if name in self._file:
-            dataset = self._file[name]
-            if isinstance(dataset, h5py.Dataset) and dataset.shape == shape:
-                return dataset
+        dataset = self._file.get(name)
+        if isinstance(dataset, h5py.Dataset) and dataset.shape == shape:
+            return dataset
         raise UserError(f"{self.path}: /{name} is missing or not of shape {shape}; {remake(self.path)}")
 
     @cached_property
@@ -288,7 +279,11 @@ class JoinedStore(Store):
 
     def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
         super().__init__(path, seal, file)
-        self.sources = _sources(path, file)
+        group, folder = file[schema.SOURCES], os.fspath(path.parent)
+        files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
+        numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
+        parts = zip(files, *numbers, digests, strict=True)
+        self.sources = [JoinedShard(f"{folder}/{name}", *rest) for name, *rest in parts]
         if faults := _source_faults(path, self.sources):
             raise SourcesError(path, len(self.sources), faults)
         self._first = np.array([source.first for source in self.sources])
@@ -344,9 +339,8 @@ class JoinedStore(Store):
 def open_store(path: str | os.PathLike) -> Store:
     """Open a shard or a joined view; everything but the perturbations is verified first, those are when read.
 
-    Raises:
-        UserError: not a store, a newer version, incomplete, truncated, damaged, its plugin not installed; of a joined
-            view also: shards that are missing, damaged or not the ones that were joined.
+    Raises UserError for what is no store, of a newer version, incomplete, truncated, damaged or needs a plugin, and of
+    a joined view for shards of that kind, or others than were joined.
     """
     path = Path(path)
     while True:
@@ -374,14 +368,6 @@ def find_store(paths: Iterable[str | os.PathLike], experiment: Experiment) -> St
             return store
         store.close()
     raise UserError(f"none of the stores given holds {experiment}; give those of the whole run")
-
-
-def _sources(path: Path, file: h5py.File) -> list[JoinedShard]:
-    group = file[schema.SOURCES]
-    files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
-    numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
-    folder = os.fspath(path.parent)
-    return [JoinedShard(f"{folder}/{name}", *rest) for name, *rest in zip(files, *numbers, digests, strict=True)]
 
 
 def _source_faults(path: Path, sources: Sequence[JoinedShard]) -> dict[Path, str]:

@@ -1,6 +1,6 @@
 """Format version 2 of the perturbation store: names, types and fill values. ``docs/store.md`` is its specification."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -17,9 +17,7 @@ USER_BLOCK = 512
 
 SHARD, VIEW = "shard", "view"
 """The two kinds of store."""
-
-PERTURBATION = "perturbation"
-SOURCES = "sources"
+PERTURBATION, SOURCES = "perturbation", "sources"
 
 LIBVER = ("earliest", "v110")
 """Oldest encodings, and nothing that the tools of HDF5 1.10 cannot read."""
@@ -31,43 +29,20 @@ OUTCOME = h5py.enum_dtype(
 """Self-describing: every tool of HDF5 shows the names."""
 
 
-@dataclass(frozen=True)
-class StoredField:
-    """A field of the attempts (`faceflip.attempt.FIELDS`) as a store keeps it.
-
-    `missing` is what a joined view shows for the attempts of a shard that is not there, and what floating-point columns
-    hold where the attempt did not flip. The caller gives the `given` columns, the writer computes the others.
-    """
-
-    name: str
-    dtype: np.dtype | None
-    missing: object
-    description: str
-    given: bool
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it is text: UTF-8 of fixed length, that of the longest value in the file."""
-        return self.dtype is None
-
-
-STORED = {"flipped": (np.dtype("<u1"), 255), "outcome": (OUTCOME, MISSING_OUTCOME)}
+STORED = {"flipped": {"dtype": "<u1", "missing": 255}, "outcome": {"dtype": OUTCOME, "missing": MISSING_OUTCOME}}
 """Types and missing values of the fields that a store keeps as others than they are in memory."""
 
+COLUMNS = tuple(replace(field, **STORED.get(field.name, {})) for field in FIELDS)
+"""Texts are UTF-8 of fixed length, that of the longest value in the file. `missing` is what a joined view shows for the
+attempts of a shard that is not there."""
 
-def _column(field: Field) -> StoredField:
-    dtype, missing = STORED.get(field.name, (field.dtype and np.dtype(field.dtype), field.missing))
-    return StoredField(field.name, dtype, missing, field.description, field.origin != "derived")
-
-
-COLUMNS = tuple(map(_column, FIELDS))
-PIXELS = StoredField(
+PIXELS = Field(
     PERTURBATION,
-    np.dtype("<i2"),
+    "<i2",
     np.iinfo(np.int16).min,  # no difference of two 8-bit images is near it
     "adversarial image minus original image, in pixel values of 8-bit RGB (attempt, row, column, channel); "
     "attempts that did not flip are not stored and read as zeros",
-    given=True,
+    "found",
 )
 
 

@@ -19,10 +19,7 @@ STORE_SHA256 = "store_sha256"
 
 
 def scores_path(shard: Shard) -> Path | None:
-    """Return where a run keeps the scores of a shard, or None where the shard does not lie in a run's results.
-
-    The results folder may have been renamed, so only what is below it counts.
-    """
+    """Return where a run keeps the scores of a shard, or None for one outside of a run's results (renamed or not)."""
     place = {**vars(shard.header.experiment), "shard": shard_name(shard.header.shard)}
     if shard.version == 1:
         place["sample"] = ""  # there was one, and no folder for it

@@ -1,9 +1,9 @@
 """The seal in a store's first 512 bytes: what the rest of the file must be, checked before HDF5 gets to see it.
 
-HDF5 lets a file begin with a user block of its owner. Ours is one line of JSON, padded with NUL: the size of the file
-(truncation is told by one look), the SHA-256 of everything but the perturbations (checked on every opening: some 300
-bytes an attempt, a fraction of a millisecond), and the SHA-256 of everything (the file's identity in a joined view, and
-what ``faceflip check`` verifies). HDF5 itself keeps a checksum of each perturbation.
+HDF5 lets a file begin with a user block of its owner. Ours is one line of JSON, padded with NUL: the size of the file,
+the SHA-256 of everything but the perturbations (checked on every opening, in a fraction of a millisecond), and that of
+everything (the file's identity in a joined view, and what ``faceflip check`` verifies). HDF5 itself keeps a checksum of
+each perturbation.
 """
 
 import hashlib
@@ -49,9 +49,7 @@ def write_seal(path: Path, structure_bytes: int) -> None:
 def read_seal(path: Path, verify: bool = False) -> Seal:
     """Read the seal, compare the file's size, and with `verify` everything but the perturbations.
 
-    Raises:
-        UserError: no such file or an unreadable one, another format, a newer version, a file that was never completed,
-            was truncated or is damaged.
+    Raises UserError for no such file, an unreadable, incomplete, truncated or damaged one, another format or version.
     """
     try:
         with path.open("rb", buffering=0) as file:
@@ -61,9 +59,8 @@ def read_seal(path: Path, verify: bool = False) -> Seal:
                 change = "truncated" if size < seal.bytes else "something was appended"
                 raise UserError(f"{path}: has {size:,} bytes, not {seal.bytes:,} ({change}); {remake(path)}")
             if verify and _digests(file, seal.structure_bytes) != [seal.structure_sha256]:
-                raise UserError(
-                    f"{path}: damaged outside /perturbation (attributes, columns or indexes); {remake(path)}"
-                )
+                where = "damaged outside /perturbation (attributes, columns or indexes)"
+                raise UserError(f"{path}: {where}; {remake(path)}")
             return seal
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {make(path)}") from None

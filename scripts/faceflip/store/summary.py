@@ -18,9 +18,8 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 def summarise(store: Store) -> dict[str, Any]:
     """Return a summary that JSON can hold.
 
-    Of its keys: `iterative` (then epsilon counts steps), `epsilon` (quantiles over the flipped attempts, by
-    probability), `pass` (the same over those that have scores, or None without), `scored` (how many flipped attempts
-    have scores), `flipped` (how many there are), `outcomes` (by attribute).
+    Of its keys: `iterative` (then epsilon counts steps), `epsilon` and `pass` (quantiles over the flipped attempts that
+    have it, by probability, or None), `flipped` and `scored` (how many flipped, and have scores).
     """
     attempts = store.attempts
     flipped = attempts[attempts["flipped"]]

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from faceflip.attempt import Field
 from faceflip.errors import UserError
 from faceflip.io.files import replacing
 from faceflip.store import schema
@@ -21,11 +22,8 @@ from faceflip.store.writer import hdf5_image, write_attributes
 def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.PathLike]) -> None:
     """Join all shards of one experiment, given in any order, after checking every byte of them; replaces an old view.
 
-    The view names the shards by their path from its own folder, so that both can be moved together.
-
-    Raises:
-        UserError: shards that are damaged, of different runs or format versions, missing from the sequence or there
-            twice; all are named.
+    The view names the shards by their path from its own folder, so that both can be moved together. Raises UserError,
+    naming all shards that are damaged, of different runs or format versions, missing or there twice.
     """
     path = Path(path)
     shards: list[Shard] = []
@@ -33,8 +31,13 @@ def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.Pa
     with contextlib.ExitStack() as stack:
         for shard_path in map(Path, shard_paths):
             try:
-                shards.append(_checked_shard(shard_path))
-                stack.enter_context(shards[-1])
+                shard = stack.enter_context(open_store(shard_path))
+                if not isinstance(shard, Shard):
+                    raise UserError(f"{shard_path}: is a joined view itself; give the shards")
+                if not is_intact(shard_path, shard.seal):
+                    fault = "damaged, its bytes are not those that were written"
+                    raise UserError(f"{shard_path}: {fault}; {remake(shard_path)}")
+                shards.append(shard)
             except UserError as error:
                 faults.append(str(error))
         shards.sort(key=lambda shard: (shard.header.shard, str(shard.path)))
@@ -47,20 +50,9 @@ def write_joined_view(path: str | os.PathLike, shard_paths: Sequence[str | os.Pa
             write_seal(beside, len(image))
 
 
-def _checked_shard(path: Path) -> Shard:
-    store = open_store(path)
-    if isinstance(store, Shard) and is_intact(path, store.seal):
-        return store
-    store.close()
-    if isinstance(store, Shard):
-        raise UserError(f"{path}: damaged, its bytes are not those that were written; {remake(path)}")
-    raise UserError(f"{path}: is a joined view itself; give the shards")
-
-
 def run_faults(shards: Sequence[Shard]) -> list[str]:
     """Return which shards differ from most in what all shards of a run have in common."""
-    faults = []
-    checkpoints: dict[str, str] = {}
+    faults, checkpoints = [], {}
     runs = [{"format version": shard.version, **shard.header.run, "image size": shard.image_shape} for shard in shards]
     usual = max(range(len(runs)), key=lambda number: runs.count(runs[number]), default=0)
     for shard, run in zip(shards, runs, strict=True):
@@ -84,13 +76,13 @@ def sequence_faults(shards: Sequence[Shard]) -> list[str]:
     faults = []
     number = first = 0
     for shard in shards:
-        if (shard.header.shard, shard.header.first_attempt) != (number, first):
+        found, start = shard.header.shard, shard.header.first_attempt
+        if (found, start) != (number, first):
             faults.append(
-                f"{shard.path}: is shard {shard.header.shard} from attempt {shard.header.first_attempt}, "
-                f"expected shard {number} from attempt {first}: one is missing or there twice, "
-                f"or the work was cut anew; {remake(shard.path)}"
+                f"{shard.path}: is shard {found} from attempt {start}, expected shard {number} from attempt {first}: "
+                f"one is missing or there twice, or the work was cut anew; {remake(shard.path)}"
             )
-        number, first = shard.header.shard + 1, shard.header.first_attempt + len(shard)
+        number, first = found + 1, start + len(shard)
     return faults
 
 
@@ -106,34 +98,27 @@ def _write(file: h5py.File, folder: Path, shards: Sequence[Shard]) -> None:
     names = [os.path.relpath(shard.path, folder).replace(os.sep, "/").encode() for shard in shards]
     group = file.create_group(schema.SOURCES)
     columns = {
-        "file": np.array(names, dtype=schema.text_dtype(max(map(len, names)))),
-        "first_attempt": np.array([shard.header.first_attempt for shard in shards], dtype="<i8"),
-        "attempts": np.array([len(shard) for shard in shards], dtype="<i8"),
-        "bytes": np.array([shard.seal.bytes for shard in shards], dtype="<i8"),
-        "sha256": np.array([shard.seal.sha256.encode() for shard in shards], dtype=schema.text_dtype(64)),
+        "file": np.array(names, schema.text_dtype(max(map(len, names)))),
+        "first_attempt": np.array([shard.header.first_attempt for shard in shards], "<i8"),
+        "attempts": np.array([len(shard) for shard in shards], "<i8"),
+        "bytes": np.array([shard.seal.bytes for shard in shards], "<i8"),
+        "sha256": np.array([shard.seal.sha256.encode() for shard in shards], schema.text_dtype(64)),
     }
     for name, values in columns.items():
         group.create_dataset(name, data=values, track_times=False)
-
     for column in schema.COLUMNS:
         _join(file, column, (), names, shards)
     _join(file, schema.PIXELS, (*first.image_shape, 3), names, shards)
     file.attrs.modify("complete", np.uint8(1))
 
 
-def _join(
-    file: h5py.File,
-    column: schema.StoredField,
-    tail: tuple[int, ...],
-    sources: Sequence[bytes],
-    shards: Sequence[Shard],
-) -> None:
+def _join(file: h5py.File, column: Field, tail: tuple[int, ...], sources: list[bytes], shards: Sequence[Shard]) -> None:
     """Show a column of the shards, whose values have shape `tail`, as one."""
     # The low-level interface, because the high-level one lets HDF5 write the time into the file.
     name = column.name.encode()
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_obj_track_times(False)
-    if column.is_text:
+    if column.dtype is None:
         dtype = schema.text_dtype(max(shard.column(column.name).dtype.itemsize for shard in shards))
     else:
         dtype = column.dtype

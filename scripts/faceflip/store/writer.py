@@ -22,16 +22,12 @@ from faceflip.store.seal import write_seal
 
 MEMORY_BYTES = 256 << 20
 """Compressed perturbations held in memory; more of them go to a nameless file beside the store."""
-
 SMALL_DATA_BYTES = 2048
 """HDF5 puts data smaller than this into blocks of this size, and may leave the rest of one unused."""
-
 BTREE_FANOUT = 64
 BTREE_NODE_BYTES = 24 + BTREE_FANOUT * 8 + (BTREE_FANOUT + 1) * (8 + 5 * 8)
 """Size of one node of HDF5's index of four-dimensional chunks: a version 1 B-tree of the default 64 children."""
-
 IN_MEMORY = {"driver": "core", "backing_store": False}
-"""How h5py keeps a file in memory only."""
 
 
 def _index_bytes(rows: int) -> int:
@@ -59,16 +55,12 @@ class _Compressor:
 class StoreWriter:
     """Collects the attempts of one shard and writes them whole, or not at all.
 
-    A context manager. Nothing appears in the folder before the block ends; then the file is written beside `path`,
-    sealed, synced and renamed. If the block ends by an exception nothing is left. The bytes depend on the content and
-    the software versions only, not on the order of writing. A thread compresses, so that an attack goes on meanwhile.
+    A context manager. The file appears, or replaces the one at `path`, when the block ends without an exception. Its
+    bytes depend on the content and the software versions only, not on the order of writing. A thread compresses, so
+    that an attack goes on meanwhile.
 
-    Args:
-        path: the shard to write; an existing one is replaced at the end.
-        header: what made the attempts.
-        rows: number of attempts, at least 1.
-        image_shape: height and width in pixels.
-        compression: ``gzip``, which every HDF5 tool reads, or ``blosc``, which is faster and needs a plugin.
+    There are `rows` attempts, at least 1, on images of height and width `image_shape`. The `compression` is ``gzip``,
+    which every HDF5 tool reads, or ``blosc``, which is faster and needs a plugin.
 
     Raises:
         UserError: `blosc` without its plugin; no space left; a folder that cannot be written to.
@@ -88,19 +80,13 @@ class StoreWriter:
         if header.shard is None:
             raise ValueError("the header of a shard needs its number")
         filters(compression)
-        self.path = Path(path)
-        self.header = header
-        self.rows = rows
+        self.path, self.header, self.rows, self.compression = Path(path), header, rows, compression
         self.image_shape = tuple(int(extent) for extent in image_shape)
-        self.compression = compression
         self._places: dict[int, tuple[int, int]] = {}  # where in the spool each row is, and its bytes
-        self._compressing: Future[None] | None = None
         self._written = np.zeros(rows, dtype=bool)
         self._columns = {
-            column.name: np.full(rows, column.missing, dtype=object if column.is_text else column.dtype)
-            for column in schema.COLUMNS
+            column.name: np.full(rows, column.missing, dtype=column.dtype or object) for column in schema.COLUMNS
         }
-        self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         with telling_disk_errors(self.path):  # better told now than after the attack
@@ -111,6 +97,7 @@ class StoreWriter:
             stack.enter_context(self._compressor.file)
             self._spool = stack.enter_context(tempfile.SpooledTemporaryFile(MEMORY_BYTES, dir=self.path.parent))
             self._thread = stack.enter_context(ThreadPoolExecutor(max_workers=1))
+            self._compressing: Future[None] = self._thread.submit(lambda: None)  # nothing yet
             self._resources = stack.pop_all()
         return self
 
@@ -120,13 +107,11 @@ class StoreWriter:
                 self._finish()
 
     def write(self, rows: Sequence[int] | np.ndarray, *, perturbation: np.ndarray, **columns: Any) -> None:
-        """Add attempts.
+        """Add attempts, whose `rows` in this shard are (k,) integers, in any order.
 
-        Args:
-            rows: (k,) integers, the attempts' rows in this shard, in any order.
-            perturbation: (k, height, width, 3) integers from -255 to 255; those of failed attempts are ignored.
-            columns: the `given` ones of `faceflip.store.schema.COLUMNS`, each (k,) values or one value for all;
-                `score_after` and `epsilon` of failed attempts are stored as NaN.
+        `perturbation` is (k, height, width, 3) integers from -255 to 255, `columns` are those of `schema.COLUMNS` that
+        are not derived, each (k,) values or one for all. Of failed attempts, perturbations are ignored, `score_after`
+        and `epsilon` are stored as NaN.
         """
         rows = np.atleast_1d(np.asarray(rows, dtype=np.int64))
         perturbation = np.asarray(perturbation)
@@ -134,8 +119,7 @@ class StoreWriter:
         flipped = values["flipped"].astype(bool)
         for name in ("score_after", "epsilon"):
             values[name] = np.where(flipped, values[name], np.nan)
-        values["linf"] = np.zeros(len(rows), dtype=np.int16)
-        values["l2"] = np.zeros(len(rows))
+        values["linf"], values["l2"] = np.zeros(len(rows), dtype=np.int16), np.zeros(len(rows))
         for k in np.flatnonzero(flipped):
             try:
                 values["linf"][k], values["l2"][k] = norms(perturbation[k])
@@ -145,7 +129,7 @@ class StoreWriter:
             column[rows] = values[name]
         self._written[rows] = True
         # One call ahead is enough; and a copy (as a mask makes it), since the caller may change its array meanwhile.
-        self._wait()
+        self._compressing.result()  # raises what failed in the thread
         images = np.ascontiguousarray(perturbation[flipped], "<i2")
         self._compressing = self._thread.submit(self._compress, rows[flipped].tolist(), images)
 
@@ -157,16 +141,8 @@ class StoreWriter:
                 self._places[row] = (self._spool.seek(0, os.SEEK_END), len(data))
                 self._spool.write(data)
 
-    def _wait(self) -> None:
-        """Wait until what was given is compressed; what failed there is raised here."""
-        if self._compressing is not None:
-            self._compressing.result()
-
     def record_network(self, checkpoint: str, margin: float, warnings: Sequence[str] = ()) -> None:
-        """Note what an attack learnt of a network: its numerical margin, and what is suspicious of it.
-
-        `checkpoint` is a key of the header's `checkpoint_sha256`.
-        """
+        """Note one of the header's `margins` and `warnings`, which an attack only knows in the end."""
         margins = {**self.header.margins, checkpoint: margin}
         suspicious = {**self.header.warnings, **({checkpoint: list(warnings)} if warnings else {})}
         self.header = replace(self.header, margins=margins, warnings=suspicious)
@@ -182,7 +158,7 @@ class StoreWriter:
                 f"perturbation must be integers of shape {(len(rows), *self.image_shape, 3)}, "
                 f"not {perturbation.dtype} of shape {perturbation.shape}"
             )
-        given = {column.name for column in schema.COLUMNS if column.given}
+        given = {column.name for column in schema.COLUMNS if column.origin != "derived"}
         if given != columns.keys():
             missing, unknown = sorted(given - columns.keys()), sorted(columns.keys() - given)
             raise ValueError(f"columns missing: {missing}, unknown: {unknown}")
@@ -199,7 +175,7 @@ class StoreWriter:
     def _finish(self) -> None:
         if not self._written.all():
             raise ValueError(f"{self.path}: rows {_ranges(np.flatnonzero(~self._written))} were never written")
-        self._wait()
+        self._compressing.result()
         with replacing(self.path) as beside:
             beside.write_bytes(hdf5_image(self._write_columns))
             write_seal(beside, self._write_perturbations(beside))
@@ -209,7 +185,7 @@ class StoreWriter:
         file.attrs["compression"] = self.compression
         for column in schema.COLUMNS:
             values = self._columns[column.name]
-            if column.is_text:
+            if column.dtype is None:
                 encoded = [text.encode() for text in values]
                 values = np.array(encoded, dtype=schema.text_dtype(max(map(len, encoded))))
             dataset = file.create_dataset(column.name, data=values, track_times=False)
@@ -218,9 +194,9 @@ class StoreWriter:
     def _write_perturbations(self, path: Path) -> int:
         """Add the perturbations to the file of columns and return where their data begin.
 
-        HDF5 mixes indexes and data as it goes. Opening the file anew makes it forget all free space, and one block for
-        metadata, wide enough for the whole index and allocated first, leaves only data behind it. (A flush before the
-        first perturbation would give the block back.)
+        HDF5 mixes indexes and data. Opening the file anew makes it forget all free space, and one block for metadata,
+        wide enough for the whole index and allocated first, leaves only data behind it. (A flush before the first
+        perturbation would give the block back.)
         """
         shape = (self.rows, *self.image_shape, 3)
         metadata_bytes = 8192 + _index_bytes(self.rows)
@@ -272,18 +248,14 @@ def write_attributes(
         "software": canonical_json(software_versions(*packages)),
         "complete": np.uint8(0),
     }
-    for name, value in attributes.items():
-        file.attrs[name] = value
+    file.attrs.update(attributes)
 
 
 def norms(perturbation: np.ndarray) -> tuple[int, float]:
     """Return the L-infinity and the Euclidean norm of one perturbation (height, width, 3), in pixel values.
 
-    The sum of squares is exact: of whole numbers, of 16 bits since no square has more, and row by row, where 20,000
-    pixels fit into 32. (A dot product of floats would wake the threads of the linear algebra library.)
-
-    Raises:
-        ValueError: a value is beyond -255 to 255.
+    The sum of squares is exact: a square has 16 bits, a row of 20,000 pixels 32. (A dot product of floats would wake
+    the threads of the linear algebra library.) Raises ValueError where a value is beyond -255 to 255.
     """
     linf = max(int(perturbation.max()), -int(perturbation.min()))
     if linf > 255:

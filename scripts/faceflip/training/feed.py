@@ -1,8 +1,7 @@
 """Training images on their way to the device.
 
-Shuffled training reads images in random order. Where that hurts depends on where they lie, so there are three ways,
-which give the same batches: straight from the memory map (CPU), from a copy in the GPU's memory, and, where that is too
-small, from the memory map by reader threads that run ahead.
+Shuffled training reads images in random order, in one of three ways that give the same batches: straight from the
+memory map (CPU), from a copy in the GPU's memory or, where that is too small, by reader threads that run ahead.
 """
 
 from collections import deque
@@ -14,8 +13,6 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor
-
-from faceflip.networks.inference import to_input
 
 RESIDENT_SHARE = 0.5
 """Share of a GPU's free memory that the images may take; the rest is for the network and its activations."""
@@ -37,11 +34,6 @@ class LabelledImages:
     rows: np.ndarray
     labels: np.ndarray
 
-    @property
-    def image_bytes(self) -> int:
-        """Size of the n images."""
-        return len(self.rows) * int(np.prod(self.images.shape[1:]))
-
     def gather(self, positions: np.ndarray) -> np.ndarray:
         """Return the images at some of the n positions, shape (len(positions), H, W, 3)."""
         return np.take(self.images, self.rows[positions], axis=0)
@@ -51,13 +43,10 @@ class Feed:
     """Batches of labelled images on a device."""
 
     def __init__(self, examples: LabelledImages, device: torch.device, residence: str = "auto") -> None:
-        """Prepare the images for a device; this reads all of them if they are to lie there.
+        """Prepare the images for the device where batches are needed; this reads all of them if they are to lie there.
 
-        Args:
-            examples: The images.
-            device: Where the batches are needed.
-            residence: Whether a GPU holds all images: ``auto`` (if half of its free memory suffices), ``always`` or
-                ``never``. On a CPU nothing is copied: the system keeps the memory map in memory where there is room.
+        `residence` says whether a GPU holds all images: ``auto`` (if half of its free memory suffices), ``always`` or
+        ``never``. On a CPU nothing is copied: the system keeps the memory map in memory where there is room.
         """
         self._examples, self._device = examples, device
         self._labels = torch.from_numpy(np.ascontiguousarray(examples.labels)).to(device)
@@ -73,38 +62,30 @@ class Feed:
         return "training images are read ahead from the dataset" if self._streamed else "training images are mapped"
 
     def batches(self, order: np.ndarray, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the full batches of an order.
-
-        Args:
-            order: Positions among the images.
-            size: Images a batch; an incomplete last batch is left out.
+        """Yield the full batches of an order, which are positions among the images; the incomplete last is left out.
 
         Yields:
             Images (size, 3, H, W), float32 on 0-255, channels-last in memory, and labels (size, attributes) int8.
         """
         full = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
         for positions, images in zip(full, self._images(full), strict=True):
-            yield images, self._labels.index_select(0, torch.from_numpy(positions).to(self._device))
+            labels = self._labels.index_select(0, torch.from_numpy(positions).to(self._device))
+            yield images.permute(0, 3, 1, 2).float(), labels
 
     def _images(self, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        """Yield the images at the positions of each batch."""
+        """Return the images at the positions of each batch, uint8 (size, H, W, 3) on the device."""
         if self._resident is not None:
-            for positions in batches:
-                chosen = torch.from_numpy(positions).to(self._device)
-                yield self._resident.index_select(0, chosen).permute(0, 3, 1, 2).float()
-        elif self._streamed:
-            for pinned in _read_ahead(self._examples, batches):
-                yield pinned.to(self._device, non_blocking=True).permute(0, 3, 1, 2).float()
-        else:
-            for positions in batches:
-                yield to_input(self._examples.gather(positions), self._device)
+            return (self._resident.index_select(0, torch.from_numpy(each).to(self._device)) for each in batches)
+        if self._streamed:
+            return (pinned.to(self._device, non_blocking=True) for pinned in _read_ahead(self._examples, batches))
+        return (torch.from_numpy(self._examples.gather(each)) for each in batches)
 
 
 def _fits(examples: LabelledImages, device: torch.device, residence: str) -> bool:
     if residence != "auto":
         return residence == "always"
     free, _ = torch.cuda.mem_get_info(device)
-    return examples.image_bytes <= RESIDENT_SHARE * free
+    return len(examples.rows) * int(np.prod(examples.images.shape[1:])) <= RESIDENT_SHARE * free
 
 
 def _copy(examples: LabelledImages, device: torch.device) -> Tensor:
@@ -121,7 +102,8 @@ def _read_ahead(examples: LabelledImages, batches: Sequence[np.ndarray]) -> Iter
     """Yield batches as uint8 tensors in pinned memory; threads read several at a time, so that the disk has a queue."""
 
     def read(positions: np.ndarray) -> Tensor:
-        return _pinned(torch.from_numpy(examples.gather(positions)))
+        batch = torch.from_numpy(examples.gather(positions))
+        return batch.pin_memory() if torch.cuda.is_available() else batch  # a GPU fetches from there without stopping
 
     with ThreadPoolExecutor(_READERS) as pool:
         waiting = iter(batches)
@@ -134,8 +116,3 @@ def _read_ahead(examples: LabelledImages, batches: Sequence[np.ndarray]) -> Iter
         finally:
             for future in pending:
                 future.cancel()
-
-
-def _pinned(batch: Tensor) -> Tensor:
-    """Return a copy in pinned memory, from which a GPU fetches without stopping; without a GPU the batch itself."""
-    return batch.pin_memory() if torch.cuda.is_available() else batch

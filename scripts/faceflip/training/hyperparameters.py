@@ -1,4 +1,4 @@
-"""How a network is trained: the options of `training` in the configuration."""
+"""How a network is trained: the options of `training` in the configuration, read without PyTorch."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
@@ -11,10 +11,7 @@ Epoch = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class TrainingOptions(Declared):
-    """Hyper-parameters in Caffe's terms; the defaults are the paper's, or Caffe's where the paper is silent.
-
-    This module imports no PyTorch, because the configuration is checked while the Snakefile is parsed.
-    """
+    """Hyper-parameters in Caffe's terms; the defaults are the paper's, or Caffe's where the paper is silent."""
 
     batch_size: int = Field(
         64, ge=1, le=65_536, description="images an iteration; what is left over at the end of an epoch is dropped"

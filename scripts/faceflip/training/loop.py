@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,43 +38,14 @@ class EpochRecord:
     learning_rate: float
 
 
-Keep = Callable[[AttributeNetwork, EpochRecord], None]
-
-
-def train(
-    network: AttributeNetwork,
-    training: LabelledImages,
-    validation: LabelledImages,
-    options: TrainingOptions,
-    seed: int,
-    keep: Keep,
-    progress: NotedProgress | None = None,
-) -> list[EpochRecord]:
-    """Train a network in place and return its history.
-
-    The loss is the objective's, averaged over the batch; the images are shuffled anew each epoch and not augmented.
-    Everything random follows from `seed`, so that the same call gives the same weights on one machine.
-
-    Args:
-        network: On the device to train on.
-        training: What to learn from.
-        validation: What convergence is judged on.
-        options: Hyper-parameters.
-        seed: Of shuffling and dropout.
-        keep: Called after each epoch, so that the caller can save what it needs.
-        progress: Called with the numbers of images done and at most to do, and a note on epoch, step, loss, error.
-
-    Raises:
-        UserError: There are fewer training images than a batch holds, or the loss is no longer finite.
-    """
-    return Training(network, training, validation, options, seed).run(keep, progress)
-
-
 class Training:
     """A training under way: everything that its next step depends on.
 
+    The loss is the objective's, averaged over the batch; the images are shuffled anew each epoch and not augmented.
+    Everything random follows from the seed, so that the same training gives the same weights on one machine.
+
     Attributes:
-        network: In training.
+        network: In training, in place.
         history: A record of each finished epoch.
         step: Iterations done in the epoch after those.
     """
@@ -89,7 +59,11 @@ class Training:
         seed: int,
         residence: str = "auto",
     ) -> None:
-        """Begin a training; see `train` for the arguments and `Feed` for `residence`."""
+        """Begin a training on the device that the network is on; for `residence` see `Feed`.
+
+        Raises:
+            UserError: There are fewer training images than a batch holds.
+        """
         self.network = network
         self.history: list[EpochRecord] = []
         self._options, self._validation = options, validation
@@ -109,22 +83,28 @@ class Training:
 
     def run(
         self,
-        keep: Keep,
+        keep: Callable[[AttributeNetwork, EpochRecord], None] = lambda *_: None,
         progress: NotedProgress | None = None,
-        after_step: Callable[["Training"], None] | None = None,
+        after_step: Callable[["Training"], None] = lambda _: None,
     ) -> list[EpochRecord]:
-        """Train to the end and return the history; `after_step` is called after every step and every epoch."""
+        """Train to the end and return the history.
+
+        `keep` is called after each epoch, `after_step` after every step and every epoch, `progress` with the numbers of
+        images done and at most to do, and a note on epoch, step, loss and error.
+
+        Raises:
+            UserError: The loss is no longer finite.
+        """
         print(self._feed.how)
         size = self._options.batch_size
-        while not self.finished:
+        while not self._options.finished(self.validation_errors):
             self.network.train()
             begun, first = time.monotonic(), self.step
             for images, labels in self._feed.batches(self._order[self.step * size :], size):
                 self.learn(images, labels)
                 if progress:
-                    self._tell(progress)
-                if after_step:
-                    after_step(self)
+                    progress(self.images_done, self._options.max_epochs * self._iterations * size, self._note)
+                after_step(self)
             seconds = max(time.monotonic() - begun, 1e-9)
             record = self._end_epoch()
             keep(self.network, record)
@@ -134,14 +114,8 @@ class Training:
                 f"{(self._iterations - first) * size / seconds:,.0f} images/s"
             )
             self._begin_epoch()
-            if after_step:
-                after_step(self)
+            after_step(self)
         return self.history
-
-    @property
-    def finished(self) -> bool:
-        """Whether the training has converged, or may take no further epoch."""
-        return self._options.finished(self.validation_errors)
 
     @property
     def validation_errors(self) -> list[float]:
@@ -219,18 +193,15 @@ class Training:
         met = self.step * self._options.batch_size * self._validation.labels.shape[1]
         return float(self._loss_sum) / self.step, int(self._wrong) / met
 
-    def _precision(self) -> AbstractContextManager:
+    def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._options.precision == "bfloat16")
 
-    def _tell(self, progress: NotedProgress) -> None:
-        def note() -> str:
-            loss, error = self._means()
-            return (
-                f"epoch {len(self.history) + 1} of at most {self._options.max_epochs}, "
-                f"step {self.step:,} of {self._iterations:,}, loss {loss:.4f}, error {error:.2%}"
-            )
-
-        progress(self.images_done, self._options.max_epochs * self._iterations * self._options.batch_size, note)
+    def _note(self) -> str:
+        loss, error = self._means()
+        return (
+            f"epoch {len(self.history) + 1} of at most {self._options.max_epochs}, "
+            f"step {self.step:,} of {self._iterations:,}, loss {loss:.4f}, error {error:.2%}"
+        )
 
 
 def error_rate(network: AttributeNetwork, examples: LabelledImages) -> float:

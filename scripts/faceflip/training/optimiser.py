@@ -10,25 +10,14 @@ class RMSProp:
     """Caffe's RMSProp, PyTorch's without momentum: h <- d h + (1 - d) g^2, w <- w - rate g / (sqrt(h) + delta).
 
     The arithmetic is that of `torch.optim.RMSprop`, to the last bit; but making a `torch.optim.Optimizer` imports
-    PyTorch's compiler, which takes longer than a small network's first epoch.
-
-    Attributes:
-        mean_squares: h of each parameter.
+    PyTorch's compiler, which takes longer than a small network's first epoch. `mean_squares` has h of each parameter.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float, delta: float) -> None:
-        """Start with h = 0.
-
-        Args:
-            parameters: What to optimise; all need a gradient whenever a step is taken.
-            decay: d.
-            delta: Added to the root of h.
-        """
+        """Start with h = 0; all parameters need a gradient whenever a step is taken."""
         self._parameters = list(parameters)
         self._decay, self._delta = decay, delta
-        self.mean_squares = [
-            torch.zeros_like(parameter, memory_format=torch.preserve_format) for parameter in self._parameters
-        ]
+        self.mean_squares = [torch.zeros_like(parameter) for parameter in self._parameters]
 
     def forget_gradients(self) -> None:
         """Make the parameters ready for another backward pass."""

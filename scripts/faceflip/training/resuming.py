@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from faceflip.io.files import replacing, sweep
-from faceflip.networks.torch_file import read_torch_file
+from faceflip.networks.checkpoint import read_torch_file
 
 FORMAT, VERSION = "faceflip-training-state", 1
 
@@ -19,20 +19,13 @@ FORMAT, VERSION = "faceflip-training-state", 1
 class Unfinished:
     """The folder of a training that has not ended: its last state, and the checkpoints that it may still need.
 
-    It lies beside the training's results and is none of them: Snakemake deletes the outputs of a job that was killed.
-    A state is valid for one recipe, all that decides the result: a training by another one begins anew. Files
-    appear whole or not at all, and a checkpoint goes only once a state is saved that does without it, so a process
-    may die at any moment.
+    It is no output of the job, as Snakemake deletes those of a job that was killed. A state is valid for one recipe,
+    which is all that decides the result. Files appear whole or not at all, and a checkpoint goes only once a state is
+    saved that does without it, so a process may die at any moment.
     """
 
     def __init__(self, folder: Path, recipe: dict[str, Any], every: float) -> None:
-        """Name the folder; nothing is read or written.
-
-        Args:
-            folder: Made when something is saved.
-            recipe: All that decides the training's result, as JSON can hold it.
-            every: Seconds from one saved state to the next.
-        """
+        """Name the folder, made when something is saved; the recipe, as JSON can hold it; seconds between states."""
         self._folder, self._every = folder, every
         self._digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
         self._state = folder / "training_state.pt"
@@ -58,8 +51,7 @@ class Unfinished:
         missing = [epoch for epoch in content["checkpoints"] if not self.checkpoint(epoch).exists()]
         if missing:
             return self._discard(f"{self.checkpoint(missing[0]).name}, which it needs, is missing")
-        made_by = content["torch"]
-        if made_by != torch.__version__:
+        if (made_by := content["torch"]) != torch.__version__:
             print(f"{self._state}: saved by torch {made_by}, continued by {torch.__version__}: last bits may differ")
         return content["state"]
 

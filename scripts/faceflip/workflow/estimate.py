@@ -10,8 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
 from faceflip.attempt import Experiment
-from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, SPLITS, WIDTH
+from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES, SPLITS
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
 from faceflip.networks.network import NetworkSpec, outline
@@ -28,13 +31,9 @@ ROW_BYTES = {"attempts": 130, "predictions": 16, "transfers": 10}
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-adds of one image through a network, and the network's size.
+    """Multiply-adds of one image: forward, with the gradient with respect to the image, or to the weights.
 
-    Attributes:
-        forward: Of a forward pass.
-        gradient: Of a forward pass and the gradient with respect to the image.
-        training: Of a forward pass and the gradients with respect to the weights.
-        parameters: Number of weights and biases.
+    `parameters` is the number of weights and biases.
     """
 
     forward: int
@@ -46,11 +45,8 @@ class Cost:
 def cost_of(spec: NetworkSpec) -> Cost:
     """Count what PyTorch would compute, without computing it: convolutions and matrix products.
 
-    Raises:
-        UserError: There is no such network, or it takes no images of that size.
+    Raises UserError where there is no such network, or it takes no images of that size.
     """
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     def counted(training: bool, gradient: bool) -> int:
         network.requires_grad_(training)
@@ -73,12 +69,7 @@ def cost_of(spec: NetworkSpec) -> Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a configuration asks for.
-
-    Attributes:
-        plan: Its networks, attacks and experiments.
-        images: Number of images of each split.
-    """
+    """What a configuration asks for: its plan, and the number of images of each split."""
 
     plan: Plan
     images: Mapping[str, int]
@@ -100,17 +91,11 @@ class Estimate:
         """The configuration."""
         return self.plan.settings
 
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Width and height of the images in pixels."""
-        width, height = self.settings.dataset.image_size or (WIDTH, HEIGHT)
-        return width, height
-
     def spec(self, network: str) -> NetworkSpec:
         """Return the specification of the first member of a network; the others cost the same."""
         planned = self.plan.networks[network]
         attributes, settings = planned.attributes_of(planned.members[0]), planned.settings
-        return NetworkSpec(settings.loss, attributes, self.image_size, settings.architecture)
+        return NetworkSpec(settings.loss, attributes, self.settings.dataset.size, settings.architecture)
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
@@ -124,27 +109,24 @@ class Estimate:
     def disk(self) -> dict[str, int]:
         """Return bytes by kind of file."""
         plan, total = self.plan, sum(self.images.values())
-        width, height = self.image_size
+        width, height = self.settings.dataset.size
         attempts = {each: plan.attempts_of(each) for each in plan.experiments}
         rows = {
             "attempts": sum(attempts.values()),
             "predictions": sum(self._predictions(each) * len(each.attributes) for each in plan.networks.values()),
             "transfers": sum(attempts[each] * len(plan.networks[each.network].attributes) for each in plan.transfers),
         }
+        raw = 3 * width * height
+        stored = (count * raw * plan.attacks[each.attack].entry.share_of_raw for each, count in attempts.items())
         drawn = {"drawn faces": FACE_BYTES * total} if self.settings.dataset.celeba is None else {}
         return {
             **drawn,
-            "packed dataset": total * (3 * width * height + len(ATTRIBUTES) + 16),
+            "packed dataset": total * (raw + len(ATTRIBUTES) + 16),
             "checkpoints": sum(
                 len(each.members) * len(each.checkpoints) * 4 * self.costs[name].parameters
                 for name, each in plan.networks.items()
             ),
-            "perturbation stores": round(
-                sum(
-                    count * 3 * width * height * plan.attacks[each.attack].entry.share_of_raw
-                    for each, count in attempts.items()
-                )
-            ),
+            "perturbation stores": round(sum(stored)),
             "tables": sum(count * ROW_BYTES[table] for table, count in rows.items()),
         }
 

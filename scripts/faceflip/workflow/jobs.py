@@ -4,17 +4,17 @@ The Snakefile takes the outputs of its rules from here, the inventories their co
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from string import Formatter
 
-from faceflip.attempt import Experiment
 from faceflip.data.celeba import ANNOTATIONS, IMAGES, PARTITION, PROVENANCE
 from faceflip.io import paths
 from faceflip.io.paths import Pattern
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.products import Product
-from faceflip.workflow.settings import epoch_name
+from faceflip.workflow.settings import CONVERGED, epoch_name
 
 Wildcards = Mapping[str, str]
 ONCE: tuple[Wildcards, ...] = ({},)
@@ -22,18 +22,14 @@ ONCE: tuple[Wildcards, ...] = ({},)
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the workflow.
+    """A rule of the Snakefile: patterns of its outputs by their names, and the wildcards of each of its jobs.
 
-    Attributes:
-        name: As in the Snakefile.
-        outputs: Patterns of its outputs by their names.
-        jobs: The wildcards of each of its jobs.
-        part: The inventory that lists its outputs; None for what differs from run to run.
+    `part` is the inventory that lists its outputs, None for what differs from run to run.
     """
 
     name: str
     outputs: Mapping[str, str]
-    jobs: Sequence[Wildcards] = field(default=ONCE)
+    jobs: Sequence[Wildcards] = ONCE
     part: str | None = None
 
     @cached_property
@@ -72,36 +68,23 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         {"network": network.name, "member": member} for network in plan.networks.values() for member in network.members
     ]
     experiments = [vars(experiment) for experiment in plan.experiments]
-    shards, transfers = _shards(plan, plan.experiments), _shards(plan, plan.transfers)
+    shards, transfers = (
+        [{**vars(each), "shard": shard} for each in attacked for shard in plan.shards(each)]
+        for attacked in (plan.experiments, plan.transfers)
+    )
+    annotated = {"annotations": ANNOTATIONS, "images": IMAGES, "partition": PARTITION, "provenance": PROVENANCE}
+    faces = {name: f"{paths.SYNTHETIC}/{file}" for name, file in annotated.items()}
+    packed = {"dataset": paths.DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS}
     epochs = [epoch_name(epoch) for epoch in sorted(plan.settings.training.checkpoints)]
+    trained = {name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in (CONVERGED, *epochs)}
+    tables = {kind: Pattern(paths.TABLE.replace("{format}", kind)) for kind in ("csv", "md", "tex", "html")}
+    kinds = {"pdf": "pdf", "png": "png", "caption": "txt"}
+    figures = {name: Pattern(paths.FIGURE.replace("{format}", kind)) for name, kind in kinds.items()}
     rules = [
-        Rule(
-            "synthesize_faces",
-            {
-                "annotations": f"{paths.SYNTHETIC}/{ANNOTATIONS}",
-                "images": f"{paths.SYNTHETIC}/{IMAGES}",
-                "partition": f"{paths.SYNTHETIC}/{PARTITION}",
-                "provenance": f"{paths.SYNTHETIC}/{PROVENANCE}",
-            },
-            ONCE if drawn else (),
-            "synthetic",
-        ),
-        Rule(
-            "pack_dataset",
-            {"dataset": paths.DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS},
-            part="dataset",
-        ),
+        Rule("synthesize_faces", faces, ONCE if drawn else (), "synthetic"),
+        Rule("pack_dataset", packed, part="dataset"),
         Rule("draw_sample", {"sample": paths.SAMPLE}, [{"sample": name} for name in plan.settings.samples], "dataset"),
-        Rule(
-            "train_network",
-            {
-                "converged": Pattern(paths.CHECKPOINT.replace("{checkpoint}", "converged")),
-                **{name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in epochs},
-                "history": paths.HISTORY,
-            },
-            members,
-            "networks",
-        ),
+        Rule("train_network", {**trained, "history": paths.HISTORY}, members, "networks"),
         Rule("predict_network", {"predictions": paths.MEMBER_PREDICTIONS}, members, "predictions"),
         Rule("attack_shard", {"store": paths.STORE}, shards, "attacks"),
         Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
@@ -112,22 +95,8 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("collect_predictions", {"table": paths.PREDICTIONS}, part="predictions"),
         Rule("collect_transfers", {"table": paths.TRANSFERS}, part="transfers"),
         Rule("describe_run", {"run": paths.RUN}, part="pages"),
-        Rule(
-            "make_table",
-            {kind: Pattern(paths.TABLE.replace("{format}", kind)) for kind in ("csv", "md", "tex", "html")},
-            [{"table": name} for name in plan.tables],
-            "pages",
-        ),
-        Rule(
-            "make_figure",
-            {
-                "pdf": Pattern(paths.FIGURE.replace("{format}", "pdf")),
-                "png": Pattern(paths.FIGURE.replace("{format}", "png")),
-                "caption": Pattern(paths.FIGURE.replace("{format}", "txt")),
-            },
-            [{"figure": name} for name in plan.figures],
-            "pages",
-        ),
+        Rule("make_table", tables, [{"table": name} for name in plan.tables], "pages"),
+        Rule("make_figure", figures, [{"figure": name} for name in plan.figures], "pages"),
         Rule("draw_gallery", {"folder": paths.GALLERY}, part="pages"),
         Rule("write_readme", {"page": paths.README}, part="pages"),
         # By the paper's names; links to what the inventories list already.
@@ -138,10 +107,6 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
     parts = dict.fromkeys(rule.part for rule in rules if rule.part and rule.jobs)
     rules.append(Rule("take_inventory", {"inventory": paths.INVENTORY}, [{"part": part} for part in parts]))
     return {rule.name: rule for rule in rules}
-
-
-def _shards(plan: Plan, experiments: Sequence[Experiment]) -> list[Wildcards]:
-    return [{**vars(each), "shard": shard} for each in experiments for shard in plan.shards(each)]
 
 
 def files_of_part(rules: Mapping[str, Rule], part: str) -> dict[str, list[str]]:
@@ -169,13 +134,13 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
 
 def paper_links(plan: Plan, rules: Mapping[str, Rule]) -> dict[str, str]:
     """Return the files of the paper's tables and figures by the paper's own names of them, such as ``table1.csv``."""
-    links = {}
-    for rule, wildcard, products in (("make_table", "table", plan.tables), ("make_figure", "figure", plan.figures)):
-        for name, product in products.items():
-            for pattern in rules[rule].outputs.values() if product.paper else ():
-                file = pattern.format(**{wildcard: name})
-                links[f"{product.paper_name}.{file.rpartition('.')[2]}"] = file
-    return links
+    return {
+        product.paper_name + Path(pattern).suffix: pattern.format(**{kind: name})
+        for kind, products in (("table", plan.tables), ("figure", plan.figures))
+        for name, product in products.items()
+        if product.paper
+        for pattern in rules[f"make_{kind}"].outputs.values()
+    }
 
 
 def targets(rules: Mapping[str, Rule]) -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from faceflip.errors import UserError
 from faceflip.io.paths import RESULTS
 
@@ -18,40 +20,33 @@ OLD_EARLY = "epoch2"
 
 
 def text_for_today(config: Mapping[str, Any]) -> str | None:
-    """Return the YAML to put in place of the keys of version 0.1, or None where there are none.
-
-    Args:
-        config: All of a configuration: the keys of 0.1 may have been laid over a config.yaml of today.
-    """
+    """Return the YAML to put in place of keys of 0.1, maybe laid over a config.yaml of today, or None without any."""
     new: dict[str, Any] = {}
     if isinstance(config.get("sample"), Mapping):
         new["samples"] = {"paper": config["sample"]}
     if isinstance(config.get("network"), Mapping):
         new["architecture"] = _architecture(config["network"])
-    training = _mapping(config.get("training"))
-    known = _mapping(config.get("networks"))
+    training = as_mapping(config.get("training"))
+    known = as_mapping(config.get("networks"))
     early = None
     if set(OLD_KINDS) & set(training):
         separate, moon = (_training(training.get(kind)) for kind in OLD_KINDS)
-        own = _mapping(_mapping(known.get("moon")).get("training"))
+        own = as_mapping(as_mapping(known.get("moon")).get("training"))
         common = {key: value for key, value in training.items() if key not in OLD_KINDS}
         before, after = {**common, **own, **moon}, {**common, **separate, **own}
         different = {key: each for key, each in before.items() if key != "checkpoints" and after.get(key) != each}
         new["training"], new["networks"] = separate, {"moon": {"training": different}} if different else {}
         early = separate.get("min_epochs")
     if new and not known:  # nothing of today's config.yaml is there
-        named = _mapping(new.get("networks"))
+        named = as_mapping(new.get("networks"))
         new["networks"] = {name: {**each, **named.get(name, {})} for name, each in OLD_NETWORKS.items()}
-    new["experiments"] = _experiments(_mapping(config.get("experiments")), f"epoch{early}" if early else OLD_EARLY)
+    new["experiments"] = _experiments(as_mapping(config.get("experiments")), f"epoch{early}" if early else OLD_EARLY)
     new = {key: value for key, value in new.items() if value}
-    if not new:
-        return None
-    import yaml
-
-    return yaml.safe_dump(new, sort_keys=False, default_flow_style=None, width=110)
+    return yaml.safe_dump(new, sort_keys=False, default_flow_style=None, width=110) if new else None
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """Return a mapping as it is, and an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -63,22 +58,22 @@ def _architecture(network: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _training(options: Any) -> dict[str, Any]:
-    old = dict(_mapping(options))
+    old = dict(as_mapping(options))
     early = old.pop("early_epoch", None)
     return old if early is None else {**old, "checkpoints": [early], "min_epochs": early}
 
 
 def _experiments(experiments: Mapping[str, Any], early: str) -> dict[str, Any]:
     """Return the experiments of 0.1 as those of a sample, and those of today with another early checkpoint."""
-    today = _mapping(experiments.get("paper"))
+    today = as_mapping(experiments.get("paper"))
     old = {
         name: each
         for name, each in experiments.items()
-        if name in OLD_NETWORKS and any(isinstance(attacks, list) for attacks in _mapping(each).values())
+        if name in OLD_NETWORKS and any(isinstance(attacks, list) for attacks in as_mapping(each).values())
     }
     found: dict[str, Any] = {}
     for name in today | old:
-        here, below = _mapping(old.get(name, today.get(name))), _mapping(today.get(name))
+        here, below = as_mapping(old.get(name, today.get(name))), as_mapping(today.get(name))
         gone = {OLD_EARLY: None} if early != OLD_EARLY and OLD_EARLY in {**here, **below} else {}
         if name in old or gone:
             found[name] = {**gone, **{early if key == OLD_EARLY else key: each for key, each in here.items()}}
@@ -86,11 +81,7 @@ def _experiments(experiments: Mapping[str, Any], early: str) -> dict[str, Any]:
 
 
 def require_results_of_today(directory: Path | str = ".") -> None:
-    """Check that there are no results of faceflip 0.1, which had other places for its files.
-
-    Raises:
-        UserError: There are.
-    """
+    """Raise UserError where there are results of faceflip 0.1, which had other places for its files."""
     results = Path(directory) / RESULTS
     old = [results / "networks/moon/converged.pt", results / "dataset/sample.csv", results / "portability"]
     if any(path.exists() for path in old):

@@ -10,43 +10,17 @@ from itertools import cycle
 from math import ceil
 from typing import Any
 
+from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import Experiment
-from faceflip.catalogue import (
-    ATTACKS,
-    BLACK,
-    BLUE,
-    GREEN,
-    LINE,
-    LOSSES,
-    ORANGE,
-    PURPLE,
-    SEARCHES,
-    SKY,
-    VERMILION,
-    AttackEntry,
-    find_loss,
-    find_search,
-    parts_of,
-)
-from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
+from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.io.paths import shard_name
-from faceflip.registry import is_reference, own_files
+from faceflip.registry import is_reference
 from faceflip.workflow.products import FIGURES, TABLES, Product
-from faceflip.workflow.settings import (
-    CONVERGED,
-    PRIMARY_SAMPLE,
-    AttackSettings,
-    NetworkSettings,
-    ProductSettings,
-    Settings,
-    checkpoint_names,
-)
+from faceflip.workflow.settings import CONVERGED, PRIMARY_SAMPLE, NetworkSettings, Settings, checkpoint_names
 
 ALL = "all"
 """The member of a network that decides on all attributes."""
-
-COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-"""Of networks whose loss has none of its own, or one that is taken."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +37,8 @@ class Part:
 class PlannedNetwork:
     """A network of the configuration: one for each of its attributes, or one for all.
 
-    Attributes:
-        name: In the configuration.
-        settings: What the configuration says of it.
-        attributes: It decides on these.
-        attacked: Those of them that are attacked, in the order in which their attempts are numbered.
-        title: Its name on pages.
-        short: Its name in figures.
-        color: Its colour in figures.
+    `attacked` are those of its attributes that are attacked, in the order in which their attempts are numbered. It is
+    called `title` on pages, and `short` in figures.
     """
 
     name: str
@@ -109,11 +77,6 @@ class PlannedNetwork:
         """References to the user's code that its networks are built from."""
         return [name for name in (self.settings.loss, self.settings.architecture.name) if is_reference(name)]
 
-    @cached_property
-    def own_files(self) -> list[str]:
-        """The user's files among them."""
-        return own_files(self.own_code)
-
     def description(self) -> dict[str, Any]:
         """Return what tables and figures need to know of it, as plain values."""
         return {
@@ -126,19 +89,13 @@ class PlannedNetwork:
             "attributes": list(self.attributes),
             "attacked": list(self.attacked),
             "checkpoints": self.checkpoints,
-            "architecture": self.settings.architecture.model_dump(),
-            "training": self.settings.training.model_dump(),
+            **self.settings.model_dump(include={"architecture", "training"}),
         }
 
 
 @dataclass(frozen=True)
 class PlannedAttack:
-    """An attack of the configuration.
-
-    Attributes:
-        name: In the configuration.
-        settings: Its options.
-    """
+    """An attack of the configuration, by its name there, with its options."""
 
     name: str
     settings: AttackSettings
@@ -158,16 +115,9 @@ class PlannedAttack:
         """References to the user's code that it is made of."""
         return [name for name in (self.entry.direction, self.entry.search) if is_reference(name)]
 
-    @cached_property
-    def own_files(self) -> list[str]:
-        """The user's files among them."""
-        return own_files(self.own_code)
-
     @property
     def options(self) -> dict[str, Any]:
         """The options that were set or have defaults, without those that the attack does not heed."""
-        from faceflip.attacks.options import options_of
-
         known = options_of(self.entry)
         return {key: value for key, value in self.settings.model_dump(exclude_none=True).items() if key in known}
 
@@ -186,18 +136,19 @@ class PlannedAttack:
 
 @dataclass(frozen=True)
 class Plan:
-    """The attempts of a run, numbered attribute by attribute and image by image, and cut into shards of equal size.
-
-    Attributes:
-        settings: The configuration.
-    """
+    """The attempts of a run, numbered attribute by attribute and image by image, and cut into shards of equal size."""
 
     settings: Settings
 
     @cached_property
     def networks(self) -> dict[str, PlannedNetwork]:
         """The networks by name: those for one attribute first, then by loss; overlays shuffle a configuration."""
-        networks = dict(sorted(self.settings.networks.items(), key=lambda item: _place(item[1])))
+
+        def place(item: tuple[str, NetworkSettings]) -> tuple[bool, int]:
+            network = item[1]
+            return network.per == ALL, [*LOSSES, network.loss].index(network.loss)
+
+        networks = dict(sorted(self.settings.networks.items(), key=place))
         titles = {name: _titles(each) for name, each in networks.items()}
         shorts = [short for _, short in titles.values()]
         colors = _colors(networks)
@@ -216,7 +167,7 @@ class Plan:
     def attacks(self) -> dict[str, PlannedAttack]:
         """The attacks by name, those of the paper first."""
         attacks = self.settings.attacks
-        names = [*(name for name in ATTACKS if name in attacks), *(name for name in attacks if name not in ATTACKS)]
+        names = sorted(attacks, key=[*ATTACKS, *attacks].index)
         return {name: PlannedAttack(name, attacks[name]) for name in names}
 
     @cached_property
@@ -257,15 +208,12 @@ class Plan:
         first = self.first_attempt(shard)
         last = min(first + self.settings.compute.shard_size, self.attempts_of(experiment))
         touched = range(first // images, (last - 1) // images + 1)
-        return [
-            Part(
-                attribute,
-                network.member_of(attribute),
-                max(first - number * images, 0),
-                min(last - number * images, images),
-            )
-            for number, attribute in zip(touched, network.attacked[touched.start : touched.stop], strict=True)
-        ]
+        parts = []
+        for number in touched:
+            attribute, before = network.attacked[number], number * images
+            member = network.member_of(attribute)
+            parts.append(Part(attribute, member, max(first - before, 0), min(last - before, images)))
+        return parts
 
     def first_attempt(self, shard: str) -> int:
         """Return the number of a shard's first attempt."""
@@ -282,31 +230,19 @@ class Plan:
         Of networks for one attribute those of line searches (Fig. 4), of networks for all those on the converged ones
         (Fig. 5), both by FFA where it was run.
         """
-        chosen = []
-        for experiment in self.experiments:
+        methods: dict[str, list[str]] = {}
+        for each in self.experiments:
+            methods.setdefault(each.network, []).append(self.attacks[each.attack].parts[0])
+        shown = {self.networks[name].joint: name for name in reversed(self.networks) if name in methods}
+        names = methods if self.settings.analysis.transfer == "all" else shown.values()
+
+        def chosen(experiment: Experiment) -> bool:
             network, (method, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
-            if experiment.sample != self.sample or experiment.network not in self._transferred:
-                continue
-            if method != self.lead_method(experiment.network):
-                continue
-            if experiment.checkpoint == CONVERGED if network.joint else kind == LINE:
-                chosen.append(experiment)
-        return tuple(chosen)
+            lead = "ffa" if "ffa" in methods[network.name] else methods[network.name][0]
+            fits = experiment.checkpoint == CONVERGED if network.joint else kind == LINE
+            return experiment.sample == self.sample and network.name in names and method == lead and fits
 
-    @cached_property
-    def _transferred(self) -> set[str]:
-        attacked = [self.networks[name] for name in dict.fromkeys(each.network for each in self.experiments)]
-        if self.settings.analysis.transfer == "all":
-            return {network.name for network in attacked}
-        in_order = [network for network in self.networks.values() if network in attacked]
-        return {
-            next(each for each in in_order if each.joint == joint).name for joint in {each.joint for each in in_order}
-        }
-
-    def lead_method(self, network: str) -> str | None:
-        """Return the method whose adversarial images of a network are looked at closer: FFA, else the first."""
-        methods = [self.attacks[each.attack].parts[0] for each in self.experiments if each.network == network]
-        return "ffa" if "ffa" in methods else next(iter(methods), None)
+        return tuple(filter(chosen, self.experiments))
 
     @cached_property
     def scanned(self) -> tuple[Experiment, ...]:
@@ -331,12 +267,12 @@ class Plan:
     @cached_property
     def tables(self) -> dict[str, Product]:
         """All tables by name, those of one's own last."""
-        return {**TABLES, **_own(self.settings.tables)}
+        return {**TABLES, **{name: each.product for name, each in self.settings.tables.items()}}
 
     @cached_property
     def figures(self) -> dict[str, Product]:
         """All figures by name, those of one's own last."""
-        return {**FIGURES, **_own(self.settings.figures)}
+        return {**FIGURES, **{name: each.product for name, each in self.settings.figures.items()}}
 
     @property
     def line(self) -> str:
@@ -345,7 +281,7 @@ class Plan:
         images = f"the images of {settings.dataset.celeba}"
         if settings.dataset.celeba is None:
             images = f"{synthetic.train:,} / {synthetic.validation:,} / {synthetic.test:,} drawn faces"
-        width, height = settings.dataset.image_size or (WIDTH, HEIGHT)
+        width, height = settings.dataset.size
         sample = settings.samples[self.sample]
         return (
             f"Run with seed {settings.seed}: {images} to train, validate and test, {width} x {height} pixels; networks "
@@ -357,10 +293,9 @@ class Plan:
     def description(self) -> dict[str, Any]:
         """Return what decides what a run's numbers mean, as plain values, without the attacks' options."""
         settings = self.settings
-        sample = settings.samples[self.sample]
         return {
             "seed": settings.seed,
-            "sample": {"name": self.sample, **sample.model_dump()},
+            "sample": {"name": self.sample, **settings.samples[self.sample].model_dump()},
             "attacked": list(settings.attacked),
             "networks": [network.description() for network in self.networks.values()],
             "attacks": [attack.description() for attack in self.attacks.values()],
@@ -370,19 +305,6 @@ class Plan:
             "threshold": settings.analysis.threshold,
             "thresholds": list(settings.analysis.thresholds),
         }
-
-
-def _own(products: Mapping[str, ProductSettings]) -> dict[str, Product]:
-    return {
-        name: Product(each.title, tuple(each.inputs), each.file, each.part, options=True)
-        for name, each in products.items()
-    }
-
-
-def _place(network: NetworkSettings) -> tuple[bool, int]:
-    """Return what networks are sorted by: whether one decides on all attributes, and the place of the loss."""
-    losses = list(LOSSES)
-    return network.per == ALL, losses.index(network.loss) if network.loss in losses else len(losses)
 
 
 def _titles(network: NetworkSettings) -> tuple[str, str]:
@@ -397,10 +319,7 @@ def _titles(network: NetworkSettings) -> tuple[str, str]:
 
 def _colors(networks: Mapping[str, NetworkSettings]) -> dict[str, str]:
     """Return a colour for each network: that of its loss where it is free, else the next free one."""
-    chosen: dict[str, str] = {}
-    for name, each in networks.items():
-        own = find_loss(each.loss).colors[each.per == ALL]
-        if own and own not in chosen.values():
-            chosen[name] = own
-    free = cycle([color for color in COLORS if color not in chosen.values()] or COLORS)
-    return {name: chosen.get(name) or next(free) for name in networks}
+    own = {name: find_loss(each.loss).colors[each.per == ALL] for name, each in networks.items()}
+    first = {color: name for name, color in reversed(own.items())}
+    free = cycle([color for color in COLORS if color not in first] or COLORS)
+    return {name: color if color and first[color] == name else next(free) for name, color in own.items()}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from faceflip.catalogue import find_architecture
-from faceflip.data.celeba import HEIGHT, WIDTH
 from faceflip.errors import UserError
 from faceflip.registry import is_reference
 from faceflip.workflow.plan import Plan
@@ -12,15 +11,11 @@ from faceflip.workflow.settings import Settings
 
 
 def require_networks(config: Mapping[str, Any]) -> None:
-    """Check that each configured network can be built and takes images of the configured size.
+    """Raise UserError, naming all, unless each network can be built and takes images of the configured size.
 
     For our own architecture and losses this does not import PyTorch (seconds).
-
-    Raises:
-        UserError: Names each that cannot, or does not.
     """
     plan = Plan(Settings.of(config))
-    size = tuple(plan.settings.dataset.image_size or (WIDTH, HEIGHT))
     faults = {}
     for network in plan.networks.values():
         architecture, loss = network.settings.architecture, network.settings.loss
@@ -29,7 +24,9 @@ def require_networks(config: Mapping[str, Any]) -> None:
         from faceflip.networks.network import NetworkSpec, outline
 
         try:
-            outline(NetworkSpec(loss, network.attributes_of(network.members[0]), size, architecture))
+            outline(
+                NetworkSpec(loss, network.attributes_of(network.members[0]), plan.settings.dataset.size, architecture)
+            )
         except UserError as error:
             faults.setdefault(str(error), []).append(network.name)
     if faults:

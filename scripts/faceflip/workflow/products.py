@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 PARTS = ("Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
 """The parts of the report, in the order of its pages."""
@@ -28,8 +29,7 @@ class Product:
         inputs: Roles of what it is made from, see `INPUTS`.
         module: Where it is made: a module, or the path of a file of one's own.
         part: The part of the report that it belongs to, one of `PARTS`.
-        experiment: The checkpoints that it is about; this and what follows in few letters, for the report's lists.
-        network: The networks.
+        experiment: The checkpoints that it is about, in few letters for the report's lists, as what follows.
         attack: The attacks; empty where it is about none.
         attribute: The attributes; ``{attacked}`` stands for how many are attacked.
         paper: What the paper calls it, such as ``Table 1``; empty for what the paper does not have.
@@ -68,13 +68,20 @@ class Product:
         return {"item": self.heading, **about, "attribute": self.attribute.format(attacked=attacked)}
 
 
-def _table(name: str, title: str, inputs: tuple[str, ...], part: str, **more: str | bool) -> Product:
-    return Product(title, inputs, f"faceflip.analysis.tables.{name}", part, **more)
+Products = Mapping[str, Product]
 
 
-TABLES: Mapping[str, Product] = {
-    name: _table(name, *entry[:3], **entry[3])
-    for name, entry in {
+def _products(package: str, entries: Mapping[str, tuple[str, tuple[str, ...], str, Mapping[str, Any]]]) -> Products:
+    """Return products whose modules have their names, from title, inputs, part, and what else is not as usual."""
+    return {
+        name: Product(title, inputs, f"{package}.{name}", part, **more)
+        for name, (title, inputs, part, more) in entries.items()
+    }
+
+
+TABLES = _products(
+    "faceflip.analysis.tables",
+    {
         "classification_error": (
             "Classification error",
             ("predictions", "labels"),
@@ -84,12 +91,7 @@ TABLES: Mapping[str, Product] = {
         "flippability": ("Flipped attributes by PASS", ("attempts",), "Adversarial images", {"paper": "Table 1"}),
         "success": ("Success per attribute", ("attempts",), "Adversarial images", {}),
         "overview": ("What the attacks did and cost", ("attempts",), "Adversarial images", {"experiment": "all"}),
-        "line_search": (
-            "What the line search missed",
-            ("scans",),
-            "Adversarial images",
-            {"attack": "line searches"},
-        ),
+        "line_search": ("What the line search missed", ("scans",), "Adversarial images", {"attack": "line searches"}),
         "transferability": (
             "Transfer to the networks of other attributes",
             ("attempts", "transfers"),
@@ -120,19 +122,14 @@ TABLES: Mapping[str, Product] = {
             "Beside the paper",
             {"experiment": "all", "options": True},
         ),
-    }.items()
-}
+    },
+)
 """A table's module has `compute(inputs, run)`, which returns the tidy data frame, and `sheets(frame, run)`, which lays
 it out for people; its docstring says how to read it. Tables that others are made from come first."""
 
-
-def _figure(name: str, title: str, inputs: tuple[str, ...], part: str, **more: str | bool) -> Product:
-    return Product(title, inputs, f"faceflip.figures.{name}", part, **more)
-
-
-FIGURES: Mapping[str, Product] = {
-    name: _figure(name, *entry[:3], **entry[3])
-    for name, entry in {
+FIGURES = _products(
+    "faceflip.figures",
+    {
         "examples": (
             "Adversarial images",
             ("attempts", "transfers", "dataset", "stores"),
@@ -172,19 +169,14 @@ FIGURES: Mapping[str, Product] = {
             "Progress of training",
             {"experiment": "every epoch", "attack": ""},
         ),
-    }.items()
-}
+    },
+)
 """A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a product.
-
-    Attributes:
-        summary: One sentence, or the beginning of one.
-        paragraphs: What the rows, columns and marks are, and what would be surprising.
-    """
+    """How to read a product: a sentence, and paragraphs on its rows, columns and marks, and on what would surprise."""
 
     summary: str
     paragraphs: tuple[str, ...] = ()
@@ -197,10 +189,7 @@ class Reading:
 
 @cache
 def reading(module: str) -> Reading:
-    """Return how to read a product: the docstring of the module, or file, that makes it.
-
-    The module is not imported, so that the workflow can ask while it is parsed.
-    """
+    """Return how to read a product: the docstring of the module or file that makes it, which is not imported here."""
     origin = module if module.endswith(".py") else find_spec(module).origin
     docstring = ast.get_docstring(ast.parse(Path(origin).read_text(encoding="utf-8"))) or "No docstring explains this."
     summary, *paragraphs = (" ".join(block.split()) for block in docstring.split("\n\n"))

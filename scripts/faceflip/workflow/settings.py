@@ -4,47 +4,51 @@ The defaults are the paper's, or this project's reading of it. config.yaml sets 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import FIELDS, Experiment
 from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
-from faceflip.data.celeba import ATTRIBUTES, SPLITS
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.architecture import ArchitectureOptions
-from faceflip.registry import is_reference, own_file
+from faceflip.registry import is_reference, look_up, own_file
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import Declared, faults_of
-from faceflip.workflow.migration import text_for_today
-from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES
+from faceflip.workflow.migration import as_mapping, text_for_today
+from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, Product
 
 CONVERGED = "converged"
 """The checkpoint with the lowest validation error."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
-COLUMNS = {
-    "row",
-    "correct",
-    *(field.name for field in FIELDS),
-    *(field.name for field in fields(Experiment)),
-    *(column for each in SIMILARITIES.values() for column in each.columns),
-}
+COLUMNS = {"row", "correct", *(field.name for field in (*fields(Experiment), *FIELDS))}.union(
+    *(each.columns for each in SIMILARITIES.values())
+)
 """Columns of the attempts that a similarity of one's own cannot take the name of."""
 OTHER_METHODS = {"trivial_train", "trivial_test", "facetracer", "lnets_anet", "moon_published"}
 """What stands beside networks in the table of classification errors."""
 PRIMARY_SAMPLE = "paper"
+INHERITED = ("architecture", "training")
+"""The groups of options that a network takes from the whole, key by key."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Side = Annotated[int, Field(ge=32, le=1024)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Threads = Annotated[int, Field(ge=1, le=1024)]
+
+
+def _group(kind: type, description: str) -> Any:
+    """Declare a group of options, or named things, whose default is an empty one."""
+    return Field(default_factory=kind, description=description)
 
 
 class DatasetSettings(Declared):
@@ -61,6 +65,11 @@ class DatasetSettings(Declared):
     image_size: list[Side] | None = Field(
         None, min_length=2, max_length=2, description="width and height to resize to; null keeps CelebA's 178 x 218"
     )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the images in pixels."""
+        return tuple(self.image_size or (WIDTH, HEIGHT))
 
 
 class SyntheticSettings(Declared):
@@ -95,12 +104,10 @@ class NetworkSettings(Declared):
     attributes: list[str] | None = Field(
         None, min_length=1, description="those it decides on; by default `attributes`, or with `per: all` the dataset's"
     )
-    architecture: ArchitectureOptions = Field(
-        default_factory=ArchitectureOptions, description="keys of `architecture` that differ for this network"
+    architecture: ArchitectureOptions = _group(
+        ArchitectureOptions, "keys of `architecture` that differ for this network"
     )
-    training: TrainingOptions = Field(
-        default_factory=TrainingOptions, description="keys of `training` that differ for this network"
-    )
+    training: TrainingOptions = _group(TrainingOptions, "keys of `training` that differ for this network")
 
 
 class ThreadSettings(Declared):
@@ -120,14 +127,13 @@ class ComputeSettings(Declared):
     batch_size: int = Field(
         32, ge=1, le=65_536, description="images a pass in attacks and predictions; decides last bits of a score"
     )
-    threads: ThreadSettings = Field(default_factory=ThreadSettings, description="CPU threads of jobs")
+    threads: ThreadSettings = _group(ThreadSettings, "CPU threads of jobs")
     jobs_per_gpu: int = Field(1, ge=1, le=64, description="jobs on the same GPU at a time; changes no result")
     save_every: float = Field(
         300, ge=0, le=1e9, description="seconds of training after which its state is saved; changes no result"
     )
     training_images: Literal["auto", "always", "never"] = Field(
-        "auto",
-        description="in the GPU's memory: `auto` if they fit into half of what is free; changes no result",
+        "auto", description="in the GPU's memory: `auto` if they fit into half of what is free; changes no result"
     )
 
 
@@ -146,9 +152,7 @@ class SimilaritySettings(Declared):
     engine: Literal["auto", "cpu", "torch"] = Field(
         "auto", description="`cpu` (numba), `torch`, or `auto`: torch where there is a GPU"
     )
-    metrics: dict[str, str] = Field(
-        default_factory=dict, description="more similarities: column of the attempts -> `FILE.py:FUNCTION`"
-    )
+    metrics: dict[str, str] = _group(dict, "more similarities: column of the attempts -> `FILE.py:FUNCTION`")
 
 
 class AnalysisSettings(Declared):
@@ -180,8 +184,10 @@ class ProductSettings(Declared):
     )
     part: Literal[PARTS] = Field("Adversarial images", description="part of the report")
 
-
-Names = list[str]
+    @property
+    def product(self) -> Product:
+        """What the workflow makes of it."""
+        return Product(self.title, tuple(self.inputs), self.file, self.part, options=True)
 
 
 def _all_or_a_list(value: Any) -> Any:
@@ -194,57 +200,52 @@ class Settings(Declared):
     """A configuration. Null takes the default; in the lists of named things it removes the entry."""
 
     seed: int = Field(2018, ge=0, le=2**63 - 1, description="everything random follows from it")
-    dataset: DatasetSettings = Field(default_factory=DatasetSettings, description="faces and labels")
-    synthetic: SyntheticSettings = Field(
-        default_factory=SyntheticSettings, description="the look-alike, used where `dataset.celeba` is null"
-    )
-    samples: dict[str, SampleSettings] = Field(default_factory=dict, description="named draws that are attacked")
+    dataset: DatasetSettings = _group(DatasetSettings, "faces and labels")
+    synthetic: SyntheticSettings = _group(SyntheticSettings, "the look-alike, used where `dataset.celeba` is null")
+    samples: dict[str, SampleSettings] = _group(dict, "named draws that are attacked")
     attributes: Annotated[str | list[str], BeforeValidator(_all_or_a_list)] = Field(
         "all", description="those that are attacked, and have networks of their own: `all`, or a list"
     )
-    architecture: ArchitectureOptions = Field(
-        default_factory=ArchitectureOptions, description="of all networks, unless they say otherwise"
+    architecture: ArchitectureOptions = _group(ArchitectureOptions, "of all networks, unless they say otherwise")
+    training: TrainingOptions = _group(TrainingOptions, "of all networks, unless they say otherwise")
+    networks: dict[str, NetworkSettings] = _group(dict, "named networks")
+    attacks: dict[str, AttackSettings] = _group(dict, "named attacks with their options")
+    experiments: dict[str, dict[str, dict[str, list[str]]]] = _group(
+        dict, "sample -> network -> checkpoint (`converged`, `epochN`) -> attacks"
     )
-    training: TrainingOptions = Field(
-        default_factory=TrainingOptions, description="of all networks, unless they say otherwise"
-    )
-    networks: dict[str, NetworkSettings] = Field(default_factory=dict, description="named networks")
-    attacks: dict[str, AttackSettings] = Field(default_factory=dict, description="named attacks with their options")
-    experiments: dict[str, dict[str, dict[str, Names]]] = Field(
-        default_factory=dict, description="sample -> network -> checkpoint (`converged`, `epochN`) -> attacks"
-    )
-    compute: ComputeSettings = Field(default_factory=ComputeSettings, description="where and how jobs compute")
-    store: StoreSettings = Field(default_factory=StoreSettings, description="perturbation stores")
-    similarity: SimilaritySettings = Field(default_factory=SimilaritySettings, description="PASS and others")
-    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings, description="tables and figures")
-    tables: dict[str, ProductSettings] = Field(default_factory=dict, description="tables of one's own")
-    figures: dict[str, ProductSettings] = Field(default_factory=dict, description="figures of one's own")
+    compute: ComputeSettings = _group(ComputeSettings, "where and how jobs compute")
+    store: StoreSettings = _group(StoreSettings, "perturbation stores")
+    similarity: SimilaritySettings = _group(SimilaritySettings, "PASS and others")
+    analysis: AnalysisSettings = _group(AnalysisSettings, "tables and figures")
+    tables: dict[str, ProductSettings] = _group(dict, "tables of one's own")
+    figures: dict[str, ProductSettings] = _group(dict, "figures of one's own")
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
-        """Check a configuration as Snakemake or `read_config` merged it.
-
-        Raises:
-            UserError: Lists every fault, each with the path of its key.
-        """
+        """Check a configuration that was merged; raises UserError with every fault, each with the path of its key."""
         if text := text_for_today(config):
             raise UserError(
                 "the configuration has keys of faceflip 0.1. Put this in their place (CHANGELOG.md says why):\n\n"
                 + text
             )
-        cleaned = _without_nulls(config)
-        overrides = {
-            name: each for name, each in _mapping(cleaned.get("networks")).items() if isinstance(each, Mapping)
+        cleaned = _without_nulls(config, cls)
+        networks = as_mapping(cleaned.get("networks"))
+        overrides = {name: each for name, each in networks.items() if isinstance(each, Mapping)}
+        inheriting = {
+            name: {**each, **{group: merged(cleaned.get(group, {}), each.get(group, {})) for group in INHERITED}}
+            for name, each in overrides.items()
         }
+        faults = [
+            f"networks.{name}.training.checkpoints: all networks keep the same; set training.checkpoints"
+            for name, each in overrides.items()
+            if "checkpoints" in as_mapping(each.get("training"))
+        ]
         try:
-            settings = cls.model_validate(_with_defaults_of_networks(cleaned, overrides))
-            faults = []
+            whole = cls.model_validate({**cleaned, **({"networks": {**networks, **inheriting}} if overrides else {})})
+            settings = whole.model_copy(update={"experiments": _remaining(whole.experiments, config)})
+            faults = faults or list(settings._contradictions())
         except ValidationError as error:
-            settings = None
-            faults = list(_reported(error, overrides))
-        faults = [*faults, *_faults_of_overrides(overrides)]
-        if settings and not faults:
-            faults = list(settings._contradictions())
+            faults = [*_reported(error, overrides), *faults]
         if faults:
             raise UserError(
                 "the configuration has faults (docs/configuration.md explains every key):\n  " + "\n  ".join(faults)
@@ -289,12 +290,9 @@ class Settings(Declared):
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
             yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
         for kind, products, known in (("tables", self.tables, TABLES), ("figures", self.figures, FIGURES)):
-            yield from (
-                f"{kind}.{name}: there is one of this name already; call it otherwise"
-                for name in products
-                if name in known
-            )
             for name, product in products.items():
+                if name in known:
+                    yield f"{kind}.{name}: there is one of this name already; call it otherwise"
                 roles = [*INPUTS, *(table for table in (*TABLES, *self.tables) if (kind, table) != ("tables", name))]
                 for position, role in enumerate(product.inputs):
                     if role not in roles:
@@ -316,13 +314,12 @@ class Settings(Declared):
         if not self.networks:
             yield "networks: there is none; name one, such as moon: {loss: euclidean, per: all}"
         methods: dict[str, str] = {}
+        titled: dict[str, str] = {}
         for name, network in self.networks.items():
             for checkpoint in checkpoint_names(network.training):
                 method = name if checkpoint == CONVERGED else f"{name}_{checkpoint}"
                 if method in OTHER_METHODS or methods.setdefault(method, name) != name:
                     yield f"networks.{name}: tables have another method {method}; call it otherwise"
-        titled: dict[str, str] = {}
-        for name, network in self.networks.items():
             if network.title and titled.setdefault(network.title, name) != name:
                 yield f"networks.{name}.title: {network.title!r} is the title of {titled[network.title]} already"
 
@@ -355,11 +352,10 @@ class Settings(Declared):
 
     def _faults_of_experiments(self) -> Iterator[str]:
         for sample, networks in self.experiments.items():
-            if sample not in self.samples:
-                yield f"experiments.{sample}: {_no_such('sample', sample, self.samples)}"
+            yield from _unless_found(f"experiments.{sample}", look_up, self.samples, sample, "sample")
             for network, checkpoints in networks.items():
+                yield from _unless_found(f"experiments.{sample}.{network}", look_up, self.networks, network, "network")
                 if network not in self.networks:
-                    yield f"experiments.{sample}.{network}: {_no_such('network', network, self.networks)}"
                     continue
                 known = checkpoint_names(self.networks[network].training)
                 for checkpoint, attacks in checkpoints.items():
@@ -410,17 +406,10 @@ def epoch_name(epoch: int) -> str:
 
 
 def read_config(project: Path, overlays: Sequence[Path] = ()) -> dict[str, Any]:
-    """Read the configuration as Snakemake does: config.yaml, and what is laid over it with --configfile.
+    """Read the configuration as Snakemake does: the project's config.yaml, and overlays, of which later ones win.
 
-    Args:
-        project: Folder of the Snakefile.
-        overlays: Later ones win; mappings merge key by key, lists replace.
-
-    Raises:
-        UserError: A file cannot be read, or holds no mapping.
+    Raises UserError where a file cannot be read, or holds no mapping.
     """
-    import yaml
-
     config: dict[str, Any] = {}
     for path in (project / "config.yaml", *overlays):
         try:
@@ -440,42 +429,28 @@ def merged(below: Any, above: Any) -> Any:
     return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in below | above}
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _remaining(experiments: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the experiments without the samples, networks and attacks that the configuration removes by null."""
 
-
-def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop all keys that are null, and from the experiments what is removed elsewhere."""
-    cleaned = _dropped(config, Settings)
-
-    def remains(kind: str, name: Any) -> bool:
+    def remains(kind: str, name: str) -> bool:
         named = config.get(kind, {})
-        return named is not None and not (isinstance(name, str) and _mapping(named).get(name, True) is None)
+        return named is not None and named.get(name, True) is not None
 
-    experiments = cleaned.get("experiments")
-    if isinstance(experiments, Mapping):
-        cleaned["experiments"] = {
-            sample: {
-                network: {
-                    checkpoint: [name for name in attacks if remains("attacks", name)]
-                    if isinstance(attacks, list)
-                    else attacks
-                    for checkpoint, attacks in checkpoints.items()
-                }
-                if isinstance(checkpoints, Mapping)
-                else checkpoints
-                for network, checkpoints in networks.items()
-                if remains("networks", network)
+    return {
+        sample: {
+            network: {
+                checkpoint: [name for name in attacks if remains("attacks", name)]
+                for checkpoint, attacks in checkpoints.items()
             }
-            if isinstance(networks, Mapping)
-            else networks
-            for sample, networks in experiments.items()
-            if remains("samples", sample)
+            for network, checkpoints in networks.items()
+            if remains("networks", network)
         }
-    return cleaned
+        for sample, networks in experiments.items()
+        if remains("samples", sample)
+    }
 
 
-def _dropped(value: Any, kind: Any) -> Any:
+def _without_nulls(value: Any, kind: Any) -> Any:
     """Drop keys that are null, but for unknown ones, which are told; `kind` is the type of the value."""
     if not isinstance(value, Mapping):
         return value
@@ -487,22 +462,10 @@ def _dropped(value: Any, kind: Any) -> Any:
         return fields[key].annotation if key in fields else None
 
     return {
-        key: _dropped(each, kind_of(key))
+        key: _without_nulls(each, kind_of(key))
         for key, each in value.items()
         if each is not None or (fields is not None and key not in fields)
     }
-
-
-INHERITED = ("architecture", "training")
-
-
-def _with_defaults_of_networks(config: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay what networks say of architecture and training over what is said of all."""
-    networks = {
-        name: {**each, **{group: merged(config.get(group, {}), each.get(group, {})) for group in INHERITED}}
-        for name, each in overrides.items()
-    }
-    return {**config, "networks": {**_mapping(config.get("networks")), **networks}} if networks else config
 
 
 def _reported(error: ValidationError, overrides: Mapping[str, Any]) -> Iterator[str]:
@@ -511,7 +474,7 @@ def _reported(error: ValidationError, overrides: Mapping[str, Any]) -> Iterator[
     for each, fault in zip(error.errors(include_url=False), faults_of(error, Settings), strict=True):
         place = each["loc"]
         if len(place) > 2 and place[0] == "networks" and place[2] in INHERITED:
-            own = _mapping(overrides.get(place[1])).get(place[2], {})
+            own = as_mapping(overrides.get(place[1])).get(place[2], {})
             if isinstance(own, Mapping) and (not own or (len(place) > 3 and place[3] not in own)):
                 continue
             if len(place) == 3 and fault.removeprefix(f"networks.{place[1]}.") in told:
@@ -520,18 +483,8 @@ def _reported(error: ValidationError, overrides: Mapping[str, Any]) -> Iterator[
         yield fault
 
 
-def _faults_of_overrides(overrides: Mapping[str, Any]) -> Iterator[str]:
-    for name, network in overrides.items():
-        if "checkpoints" in _mapping(network.get("training")):
-            yield f"networks.{name}.training.checkpoints: all networks keep the same; set training.checkpoints"
-
-
-def _unless_found(key: str, find: Any, name: str) -> Iterator[str]:
+def _unless_found(key: str, find: Callable[..., object], *names: Any) -> Iterator[str]:
     try:
-        find(name)
+        find(*names)
     except UserError as error:
         yield f"{key}: {error}"
-
-
-def _no_such(kind: str, name: str, known: Mapping[str, Any]) -> str:
-    return f"there is no {kind} {name!r}{did_you_mean(name, known, otherwise='; there are ')}"

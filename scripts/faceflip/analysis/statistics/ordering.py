@@ -10,13 +10,8 @@ def clustered(tables: Sequence[pd.DataFrame]) -> list[str]:
     """Order attributes by how much their adversarial images change each other.
 
     Hierarchical clustering (average linkage, optimal leaf order); two attributes are as near as the larger of the two
-    rates between them, averaged over the tables. Attributes that are never a source keep the distance 1.
-
-    Args:
-        tables: Matrices of rates, rows are targets (the same in all), columns are sources (NaN: no images).
-
-    Returns:
-        The rows' names in the new order.
+    rates between them, averaged over the tables. Attributes that are never a source keep the distance 1. The rows of
+    the tables are targets (the same in all), the columns are sources (NaN: no images).
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform

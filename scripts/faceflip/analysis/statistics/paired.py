@@ -12,33 +12,28 @@ class PairedTest:
     """Result of a two-sided paired t-test of a against b.
 
     Attributes:
-        pairs: Number of pairs.
-        difference: Mean of a - b.
-        low: Lower end of the difference's 95 % confidence interval.
-        high: Its upper end.
+        difference: Mean of a - b, with its 95 % confidence interval from `low` to `high`.
         t: Test statistic; NaN where the differences do not vary.
-        degrees: Degrees of freedom.
-        p: Two-sided p value; 0 where it is smaller than any float.
+        p: Two-sided; 0 where it is smaller than any float.
         effect: Cohen's d_z, the mean difference in standard deviations of the differences.
     """
 
     pairs: int
     difference: float
-    low: float
-    high: float
-    t: float
-    degrees: int
-    p: float
-    effect: float
+    low: float = math.nan
+    high: float = math.nan
+    t: float = math.nan
+    p: float = math.nan
+    effect: float = math.nan
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom."""
+        return self.pairs - 1
 
 
 def paired_t_test(a: ArrayLike, b: ArrayLike) -> PairedTest:
-    """Test whether two paired samples have the same mean.
-
-    Args:
-        a: Values, shape (n,).
-        b: Values of the same pairs, shape (n,).
-    """
+    """Test whether two paired samples, both of shape (n,), have the same mean."""
     from scipy import stats
 
     differences = np.asarray(a, float) - np.asarray(b, float)
@@ -47,16 +42,7 @@ def paired_t_test(a: ArrayLike, b: ArrayLike) -> PairedTest:
     # Equal differences may deviate in the last bits, which would pass for an enormous t.
     deviation = float(differences.std(ddof=1)) if pairs > 1 else math.nan
     if not deviation > 1e-12 * max(abs(difference), 1e-300):
-        return PairedTest(pairs, difference, *[math.nan] * 3, pairs - 1, *[math.nan] * 2)
+        return PairedTest(pairs, difference)
     result = stats.ttest_rel(a, b)
-    interval = result.confidence_interval(0.95)
-    return PairedTest(
-        pairs=pairs,
-        difference=difference,
-        low=float(interval.low),
-        high=float(interval.high),
-        t=float(result.statistic),
-        degrees=pairs - 1,
-        p=float(result.pvalue),
-        effect=difference / deviation,
-    )
+    numbers = (*result.confidence_interval(0.95), result.statistic, result.pvalue)
+    return PairedTest(pairs, difference, *map(float, numbers), effect=difference / deviation)

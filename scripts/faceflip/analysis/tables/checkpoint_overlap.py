@@ -8,8 +8,8 @@ be the smaller one and the overlap small. The overlap can never be larger than e
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, adversarial, in_order, read_attempts, with_parts
-from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, checkpoint_name, ordered, search_name
+from faceflip.analysis.frames import Inputs, adversarial, arranged, read_attempts, with_parts
+from faceflip.analysis.names import SIGNS, checkpoint_name, search_name
 from faceflip.analysis.pages import Column, Sheet, nothing, number
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.errors import UserError
@@ -17,13 +17,11 @@ from faceflip.errors import UserError
 ATTACK = ["network", "checkpoint", "method", "search"]
 """What is compared with the converged checkpoint; `checkpoint` is the early one."""
 
+TITLE = "Adversarial images at two checkpoints"
+
 
 def pair_checkpoints(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Put the attempts at an early checkpoint beside those of the same attack on the converged one.
-
-    Args:
-        attempts: The attempts table.
-        run: What was run.
 
     Returns:
         One row per network, early checkpoint, attack, attribute and image that was attacked at both: network,
@@ -62,11 +60,7 @@ def _require_the_same(checkpoint: str, early: pd.DataFrame, late: pd.DataFrame, 
 
 
 def checkpoint_overlap(pairs: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Count adversarial images at the two checkpoints and at both.
-
-    Args:
-        pairs: From `pair_checkpoints`.
-        run: What was run.
+    """Count the adversarial images of `pair_checkpoints` at the two checkpoints and at both.
 
     Returns:
         Columns network, checkpoint (the early one), method, search, sign, early, converged, overlap (same sign),
@@ -75,29 +69,15 @@ def checkpoint_overlap(pairs: pd.DataFrame, run: RunDescription) -> pd.DataFrame
     """
     counts = []
     for about, group in pairs.groupby(ATTACK, observed=True):
-        both = group["adversarial_early"] & group["adversarial_converged"]
         for sign in SIGNS:
-            early, late = (group[f"correct_{side}"] == (sign == "+") for side in ("early", "converged"))
-            counts.append(
-                {
-                    **dict(zip(ATTACK, about, strict=True)),
-                    "sign": sign,
-                    "early": int((group["adversarial_early"] & early).sum()),
-                    "converged": int((group["adversarial_converged"] & late).sum()),
-                    "overlap": int((both & early & late).sum()),
-                    "overlap_other_sign": int((both & early & ~late).sum()),
-                }
+            early, late = (
+                group[f"adversarial_{side}"] & (group[f"correct_{side}"] == (sign == "+"))
+                for side in ("early", "converged")
             )
+            other = early & group["adversarial_converged"] & ~late
+            counts.append((*about, sign, *(int(hits.sum()) for hits in (early, late, early & late, other))))
     columns = [*ATTACK, "sign", "early", "converged", "overlap", "overlap_other_sign"]
-    frame = pd.DataFrame(counts, columns=columns)
-    orders = {
-        "network": run.network_names,
-        "checkpoint": run.checkpoints,
-        "search": ordered(frame["search"], SEARCHES),
-        "sign": SIGNS,
-        "method": ordered(frame["method"], METHODS),
-    }
-    return in_order(frame, orders)
+    return arranged(pd.DataFrame(counts, columns=columns), run, ["network", "checkpoint", "search", "sign", "method"])
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -107,26 +87,18 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the counts out as the paper does, a sheet for each early checkpoint and search."""
-    made = [
-        _sheet(part, str(checkpoint), str(search), run)
-        for (checkpoint, search), part in frame.groupby(["checkpoint", "search"], sort=False)
-    ]
-    why = "This run attacks no network at an early checkpoint and when converged by the same attack."
-    return made or [nothing("Adversarial images at two checkpoints", why)]
-
-
-def _sheet(part: pd.DataFrame, checkpoint: str, search: str, run: RunDescription) -> Sheet:
     counts = ["early", "converged", "overlap", "overlap_other_sign"]
-    rows = [
-        [run.network(row["network"]).title, run.method_name(row["network"], row["method"]) + row["sign"]]
-        + [number(row[column]) for column in counts]
-        for row in part.to_dict("records")
-    ]
-    changes = {place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0]}
-    headings = [checkpoint_name(checkpoint), "converged", "overlap", "overlap, sign changed"]
-    return Sheet(
-        title=f"Adversarial images at two checkpoints, {search_name(search)}, PASS of at least {run.threshold:g}",
-        columns=[Column("network", align="l"), Column("attack", align="l"), *map(Column, headings)],
-        rows=rows,
-        breaks=frozenset(changes),
-    )
+    made = []
+    for (checkpoint, search), part in frame.groupby(["checkpoint", "search"], sort=False):
+        rows = [
+            [run.network(row["network"]).title, run.method_name(row["network"], row["method"]) + row["sign"]]
+            + [number(row[column]) for column in counts]
+            for row in part.to_dict("records")
+        ]
+        changes = frozenset(place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0])
+        headings = [checkpoint_name(checkpoint), "converged", "overlap", "overlap, sign changed"]
+        columns = [Column("network", align="l"), Column("attack", align="l"), *map(Column, headings)]
+        title = f"{TITLE}, {search_name(search)}, PASS of at least {run.threshold:g}"
+        made.append(Sheet(title, columns, rows, breaks=changes))
+    why = "This run attacks no network at an early checkpoint and when converged by the same attack."
+    return made or [nothing(TITLE, why)]

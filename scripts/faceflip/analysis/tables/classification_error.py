@@ -17,8 +17,9 @@ import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
 from faceflip.analysis.names import checkpoint_name, display_name, ordered
-from faceflip.analysis.pages import Column, Sheet, marked, percent_cell
+from faceflip.analysis.pages import MISSING, Column, Sheet, marked, percent_cell
 from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 
 OTHERS = {
@@ -39,20 +40,16 @@ MEAN, MEAN_ALL = "mean", "mean_all"
 UNCONFIRMED = "†"
 """Marks what rests on single published cells that nobody has confirmed."""
 UNCONFIRMED_NOTE = f"{UNCONFIRMED} From unconfirmed cells: of MOON's only the mean of all 40 attributes is in print."
-CONFIRMED_MEAN = 40
-"""Attributes in the published mean that is confirmed."""
 
 
 def methods_of(run: RunDescription) -> dict[str, str]:
     """Return all methods and their headings: others, the run's converged networks, and their earlier checkpoints."""
-    networks = {method_id(network.name, CONVERGED): network.short for network in run.networks}
-    early = {
-        method_id(network.name, name): f"{network.short}, {checkpoint_name(name)}"
-        for network in run.networks
-        for name in network.checkpoints
-        if name != CONVERGED
-    }
-    return {**OTHERS, **networks, **early}
+    methods = OTHERS | {network.name: network.short for network in run.networks}
+    for network in run.networks:
+        methods |= {
+            method_id(network.name, name): f"{network.short}, {checkpoint_name(name)}" for name in network.early
+        }
+    return methods
 
 
 def method_id(network: str, checkpoint: str) -> str:
@@ -61,38 +58,26 @@ def method_id(network: str, checkpoint: str) -> str:
 
 
 def unconfirmed(method: str, attributes: int = 1) -> str:
-    """Return the mark that the error of a method needs, or nothing.
-
-    Args:
-        method: Of `methods_of`.
-        attributes: How many attributes it is the mean of.
-    """
-    return UNCONFIRMED if method == "moon_published" and attributes != CONFIRMED_MEAN else ""
+    """Return the mark that the mean error of a method over so many attributes needs, or nothing."""
+    return UNCONFIRMED if method == "moon_published" and attributes != len(ATTRIBUTES) else ""
 
 
 def published_errors() -> pd.DataFrame:
     """Return the published errors on CelebA: columns method, attribute, error (fraction), origin."""
     with resources.files("faceflip.analysis").joinpath("reference/reference_errors.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(file)
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {"method": method, "attribute": table["attribute"], "error": table[column] / 100, "origin": origin}
-            )
-            for method, (column, origin) in PUBLISHED.items()
-        ],
-        ignore_index=True,
-    )
+    tables = [
+        pd.DataFrame({"method": name, "attribute": table["attribute"], "error": table[column] / 100, "origin": origin})
+        for name, (column, origin) in PUBLISHED.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def trivial_errors(labels: pd.DataFrame) -> pd.DataFrame:
     """Return the test errors of the majority class; without a majority that is *absent*, as for a score of zero.
 
-    Args:
-        labels: Columns attribute, split (``train``, ``test``), images, positives.
-
-    Returns:
-        Columns method, attribute, wrong, images.
+    Labels have the columns attribute, split (``train``, ``test``), images, positives; errors have method, attribute,
+    wrong, images.
     """
     counts = wide(labels, "attribute", "split", ["images", "positives"])
     images, positives = counts["images", "test"], counts["positives", "test"]
@@ -106,40 +91,25 @@ def trivial_errors(labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def measured_errors(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the test errors of the networks.
+    """Return the test errors of the networks: columns method (of `method_id`), attribute, wrong, images.
 
-    Args:
-        predictions: Columns network, checkpoint, attribute, split, label, score.
-
-    Returns:
-        Columns method (of `method_id`), attribute, wrong, images.
+    Predictions have the columns network, checkpoint, attribute, split, label, score.
     """
     test = predictions[predictions["split"] == "test"]
     wrong = (test["score"] > 0) != (test["label"] > 0)
     keys = ["network", "checkpoint", "attribute"]
-    counted = test[keys].assign(wrong=wrong).groupby(keys, observed=True)["wrong"].agg(["sum", "size"]).reset_index()
-    names = zip(counted["network"].astype("str"), counted["checkpoint"].astype("str"), strict=True)
-    return pd.DataFrame(
-        {
-            "method": [method_id(*each) for each in names],
-            "attribute": counted["attribute"].astype("str"),
-            "wrong": counted["sum"],
-            "images": counted["size"],
-        }
-    )
+    grouped = test[keys].assign(wrong=wrong).groupby(keys, observed=True)["wrong"]
+    counted = grouped.agg(wrong="sum", images="size").reset_index().astype(dict.fromkeys(keys, "str"))
+    methods = list(map(method_id, counted.pop("network"), counted.pop("checkpoint")))
+    return counted.assign(method=methods)
 
 
 def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Gather the errors of all methods on all attributes that some network of the run predicts.
 
-    Args:
-        predictions: As for `measured_errors`.
-        labels: As for `trivial_errors`.
-        run: What was run; the row `mean` is over the attacked attributes.
-
     Returns:
         Columns method, attribute, wrong, images, error (fraction), low, high, origin; for published errors and means
-        there are no counts.
+        there are no counts. The row `mean` is over the attacked attributes.
 
     Raises:
         UserError: The label counts lack a predicted attribute.
@@ -161,19 +131,16 @@ def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, run: R
     return frame[columns].astype({"wrong": "Int64", "images": "Int64"})
 
 
-def _means(frame: pd.DataFrame, attributes: Sequence[str], name: str) -> pd.DataFrame:
-    """Return the mean errors of the methods that have all the attributes."""
+def complete_errors(frame: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
+    """Return errors with a row per attribute and a column for each method that has all of them, in order."""
     errors = wide(frame[frame["attribute"].isin(attributes)], "attribute", "method", "error")
-    complete = errors.reindex(list(attributes)).dropna(axis="columns")
+    return errors.reindex(index=list(attributes), columns=frame["method"].unique()).dropna(axis="columns")
+
+
+def _means(frame: pd.DataFrame, attributes: Sequence[str], name: str) -> pd.DataFrame:
     origin = frame.drop_duplicates("method").set_index("method")["origin"]
-    return pd.DataFrame(
-        {
-            "method": complete.columns,
-            "attribute": name,
-            "error": complete.mean().to_numpy(),
-            "origin": origin[complete.columns].to_numpy(),
-        }
-    )
+    means = complete_errors(frame, attributes).mean().rename("error").to_frame()
+    return means.assign(attribute=name, origin=origin).reset_index()
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -186,26 +153,22 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the errors out with a row per attribute."""
     headings = methods_of(run)
     methods = [name for name in headings if name in set(frame["method"])]
-    cells = {(row["method"], row["attribute"]): {**row, "rate": row["error"]} for row in frame.to_dict("records")}
+    records = frame.rename(columns={"error": "rate"}).to_dict("records")
+    cells = {(row["method"], row["attribute"]): percent_cell(row) for row in records}
     over = {MEAN: len(run.attacked), MEAN_ALL: len(run.learned)}
-    names = {name: f"mean of {count}" for name, count in over.items()}
+    attributes = frame["attribute"].unique()
     rows = []
-    for attribute in frame["attribute"].unique():
-        found = [
-            marked(
-                percent_cell(cells.get((method, attribute), {"rate": np.nan})),
-                unconfirmed(method, over.get(attribute, 1)),
-            )
-            for method in methods
-        ]
-        rows.append([names.get(attribute, display_name(attribute)), *found])
-    means = int(frame["attribute"].drop_duplicates().isin(names).sum())
+    for attribute in attributes:
+        name = f"mean of {over[attribute]}" if attribute in over else display_name(attribute)
+        marks = [unconfirmed(method, over.get(attribute, 1)) for method in methods]
+        found = [cells.get((method, attribute), MISSING) for method in methods]
+        rows.append([name, *map(marked, found, marks)])
+    means = sum(name in over for name in attributes)
     notes = [
         "FaceTracer, LNets+ANet: published errors on CelebA (Liu et al. 2015). MOON, published: Rudd et al. 2016 on "
         "CelebA. Networks are the converged ones, unless an epoch is named.",
         UNCONFIRMED_NOTE,
     ]
     columns = [Column("attribute", align="l"), *(Column(headings[method]) for method in methods)]
-    return [
-        Sheet("Classification error on the test split, percent", columns, rows, notes, frozenset({len(rows) - means}))
-    ]
+    title = "Classification error on the test split, percent"
+    return [Sheet(title, columns, rows, notes, breaks=frozenset({len(rows) - means}))]

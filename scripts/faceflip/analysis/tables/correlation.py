@@ -18,12 +18,7 @@ NOTHING = "This run has no attacks on a network of all attributes."
 
 
 def correlation(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Count transfers among the outputs of each network of all attributes.
-
-    Returns:
-        Columns network, checkpoint, attack, search (of the paper ``line`` for the left matrix, ``iterative`` for the
-        right one), source, target, images, changed, rate, low, high.
-    """
+    """Return `rates_of` the networks of all attributes; by search they are the paper's left and right matrix."""
     return rates_of(run.joint, attempts, transfers, run)
 
 

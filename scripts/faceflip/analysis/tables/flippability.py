@@ -7,9 +7,11 @@ would be surprising if the iterative search flipped less than the line search fr
 were harder to flip than correct ones. The totals of a network's two signs add up to attributes times images.
 """
 
+from itertools import product
+
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, count_flips, in_order, only_converged, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, arranged, count_flips, only_converged, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
 from faceflip.analysis.run import RunDescription
@@ -18,23 +20,12 @@ from faceflip.analysis.run import RunDescription
 def flippability(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count flips on the converged networks.
 
-    Args:
-        attempts: The attempts table.
-        run: What was run, with the thresholds of PASS.
-
     Returns:
-        Columns network, method, sign, search, threshold, total, flipped, rate, low, high.
+        Columns network, method, sign, search, threshold (each of the run's), total, flipped, rate, low, high.
     """
     counted = count_flips(with_parts(only_converged(attempts), run), ["network", "method", "search"], run.thresholds)
     columns = ["network", "method", "sign", "search", "threshold", "total", "flipped", "rate", "low", "high"]
-    orders = {
-        "network": run.network_names,
-        "sign": SIGNS,
-        "method": ordered(counted["method"], METHODS),
-        "search": ordered(counted["search"], SEARCHES),
-        "threshold": list(run.thresholds),
-    }
-    return in_order(counted[columns], orders)
+    return arranged(counted[columns], run, ["network", "sign", "method", "search"])
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -46,10 +37,8 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the rates out as the paper does: networks of one loss together, each loss below the other."""
     searches = ordered(frame["search"], SEARCHES)
     thresholds = sorted(set(frame["threshold"]))
-    cells = {
-        (row["network"], row["method"], row["sign"], row["search"], row["threshold"]): row
-        for row in frame.to_dict("records")
-    }
+    keys = ["network", "method", "sign", "search", "threshold"]
+    cells = {tuple(row[key] for key in keys): row for row in frame.to_dict("records")}
     rows: list[list[Cell]] = []
     breaks = set()
     for loss in dict.fromkeys(network.loss for network in run.networks):
@@ -57,20 +46,14 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         for sign in SIGNS:
             for network in (each for each in run.networks if each.loss == loss):
                 for method in ordered(frame.loc[frame["network"] == network.name, "method"], METHODS):
-                    key = (network.name, method, sign)
-                    found = [cells.get((*key, search, tau)) for search in searches for tau in thresholds]
+                    about = (network.name, method, sign)
+                    found = [cells.get((*about, *which)) for which in product(searches, thresholds)]
                     total = next(row["total"] for row in found if row)
                     rates = [percent_cell(row) if row else MISSING for row in found]
                     name = f"{run.method_name(network.name, method)}{sign}"
                     rows.append([network.title, name, *rates, number(total)])
-    rates = [Column(f"τ = {tau:g}", search_name(search)) for search in searches for tau in thresholds]
-    notes = ["+ counts pairs of image and attribute that were classified correctly, - the misclassified ones."]
-    return [
-        Sheet(
-            title="Flipped attributes by PASS, percent",
-            columns=[Column("network", align="l"), Column("attack", align="l"), *rates, Column("total")],
-            rows=rows,
-            notes=notes if rows else ["This run has no attacks on converged networks."],
-            breaks=frozenset(breaks - {0, len(rows)}),
-        )
-    ]
+    rates = [Column(f"τ = {tau:g}", search_name(search)) for search, tau in product(searches, thresholds)]
+    columns = [Column("network", align="l"), Column("attack", align="l"), *rates, Column("total")]
+    note = "+ counts pairs of image and attribute that were classified correctly, - the misclassified ones."
+    notes = [note if rows else "This run has no attacks on converged networks."]
+    return [Sheet("Flipped attributes by PASS, percent", columns, rows, notes, frozenset(breaks - {0, len(rows)}))]

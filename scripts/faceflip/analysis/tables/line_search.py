@@ -9,7 +9,7 @@ a fault.
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, in_order, read_parquet
+from faceflip.analysis.frames import Inputs, arranged, read_parquet
 from faceflip.analysis.names import checkpoint_name
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
@@ -20,32 +20,26 @@ SCANS = (*KEYS, "flipped", "epsilon", "scan_flipped", "scan_epsilon", "same")
 
 
 def line_search(scans: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Count where doubling and scan differ.
-
-    Args:
-        scans: The table of `faceflip.stages.scan.scan_shards`.
-        run: What was run.
+    """Count where doubling and scan (`faceflip.stages.scan.scan_shards`) differ.
 
     Returns:
         Columns network, checkpoint, attack, attempts, flipped, scan_flipped, missed, longer (counts), and
         factor_median and factor_largest: the line search's epsilon by the scan's, over the attempts counted as longer.
     """
-    both = scans["flipped"].astype(bool) & scans["scan_flipped"].astype(bool)
-    longer = both & ~scans["same"].astype(bool) & (scans["epsilon"] > scans["scan_epsilon"])
-    frame = scans[KEYS].assign(
-        attempts=1,
-        flipped=scans["flipped"].astype(int),
-        scan_flipped=scans["scan_flipped"].astype(int),
-        missed=(scans["scan_flipped"].astype(bool) & ~scans["flipped"].astype(bool)).astype(int),
-        longer=longer.astype(int),
-    )
+    line, scan, same = (scans[name].astype(bool) for name in ("flipped", "scan_flipped", "same"))
+    longer = line & scan & ~same & (scans["epsilon"] > scans["scan_epsilon"])
     factor = (scans["epsilon"] / scans["scan_epsilon"]).where(longer).astype(float)
-    grouped = frame.assign(factor=factor).groupby(KEYS)
-    counted = grouped[["attempts", "flipped", "scan_flipped", "missed", "longer"]].sum()
-    counted["factor_median"] = grouped["factor"].median()
-    counted["factor_largest"] = grouped["factor"].max()
-    orders = {"network": run.network_names, "checkpoint": run.checkpoints, "attack": sorted(set(scans["attack"]))}
-    return in_order(counted.reset_index(), orders)
+    frame = scans[KEYS].assign(flipped=line, scan_flipped=scan, missed=scan & ~line, longer=longer, factor=factor)
+    counted = frame.groupby(KEYS, as_index=False).agg(
+        attempts=("factor", "size"),
+        flipped=("flipped", "sum"),
+        scan_flipped=("scan_flipped", "sum"),
+        missed=("missed", "sum"),
+        longer=("longer", "sum"),
+        factor_median=("factor", "median"),
+        factor_largest=("factor", "max"),
+    )
+    return arranged(counted, run, KEYS)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:

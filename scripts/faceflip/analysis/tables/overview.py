@@ -9,7 +9,7 @@ are medians over the flipped attempts.
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, in_order, read_attempts
+from faceflip.analysis.frames import Inputs, arranged, read_attempts
 from faceflip.analysis.names import checkpoint_name
 from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
@@ -19,11 +19,7 @@ ALIGNMENTS = ("identical", "converged", "not_converged", "failed", "implausible"
 
 
 def overview(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Summarise the attempts of each network, checkpoint and attack.
-
-    Args:
-        attempts: The attempts table with outcome, alignment, epsilon, the passes and `run.metrics`.
-        run: What was run.
+    """Summarise the attempts (with outcome, alignment, epsilon, passes and `run.metrics`) of each attack.
 
     Returns:
         Columns network, checkpoint, attack, attempts, one per `Outcome` and one per alignment (counts, the latter with
@@ -39,9 +35,7 @@ def overview(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     frame[passes] = attempts.groupby(keys, observed=True)[passes].mean()
     sizes = ["epsilon", "pass", *run.metrics]
     frame[sizes] = attempts[attempts["flipped"]].groupby(keys, observed=True)[sizes].median()
-    frame = frame.reset_index().astype(dict.fromkeys(keys, "str"))
-    orders = {"network": run.network_names, "checkpoint": run.checkpoints, "attack": sorted(set(frame["attack"]))}
-    return in_order(frame, orders)
+    return arranged(frame.reset_index().astype(dict.fromkeys(keys, "str")), run, keys)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:

@@ -8,16 +8,15 @@ paper's number rests on, and where the paper contradicts itself.
 """
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
+from typing import NamedTuple
 
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, read_csv
 from faceflip.analysis.pages import Column, Sheet
-from faceflip.analysis.run import CONVERGED, PAPER_EARLY, PAPER_ROLES, RunDescription
+from faceflip.analysis.run import PAPER_EARLY, PAPER_ROLES, RunDescription
 from faceflip.catalogue import ATTACKS, LINE
 
 TESTED = ("data", "attributes", "network")
@@ -30,22 +29,16 @@ PUBLISHED = ("attributes",)
 """What numbers depend on (`RunDescription.not_of_paper`): test errors, errors on the sample, flips whatever their PASS,
 flips from a stated PASS on, adversarial images, those of single cells, published errors."""
 
+TABLES_READ = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation")
+
 COMPARABLE, SETTING = "comparable", "setting"
 DOUBLING = "doubling"
 """The paper's line search."""
 PAPER_SIGNS = {"pos": "+", "neg": "-"}
-FROM_PERCENT = 100.0
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where our counterpart of a number of the text stands.
-
-    Attributes:
-        statistic: Id in the statistics table.
-        aspects: What it depends on.
-        column: `value`, or `count` for the numerator of a share.
-    """
+class Source(NamedTuple):
+    """A statistic that a number of the text is compared with: its id, what it depends on, ``value`` or ``count``."""
 
     statistic: str
     aspects: tuple[str, ...] = ADVERSARIAL
@@ -109,26 +102,15 @@ CELLS = {
 }
 """Numbers of the text that are (the least of) cells of a matrix: table, which matrix, columns, row."""
 
-SETTING_NOTE = "Setting: chosen or given, not found. Ours is what this run was set to."
-
-METHOD = {"set_step": 1, "set_pixel_max": 255, "set_threshold": 0, "set_magnify": 10}
-"""Settings that nobody can change: they are the method itself."""
-DATA_SETTINGS = ("set_cela_total", "set_train", "set_valtest")
-"""Settings that say something of CelebA, and nothing of other images."""
-
 
 def paper_reference() -> pd.DataFrame:
-    """Return the paper's numbers: columns id, item, quantity, value (text), unit, note, all as text."""
+    """Return the paper's numbers: columns id, item, quantity, value, unit, note, all as text."""
     with resources.files("faceflip.analysis").joinpath("reference/paper_reference.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, dtype="str", keep_default_na=False)
 
 
 def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) -> pd.DataFrame:
-    """Put each number of the paper beside ours.
-
-    Args:
-        tables: The tables flippability, checkpoint_overlap, statistics, transferability and correlation.
-        run: What was run.
+    """Put each number of the paper beside ours in `TABLES_READ`.
 
     Returns:
         Columns id, item, quantity, unit, paper, ours, difference (ours minus the paper's; NaN where either is no
@@ -137,24 +119,16 @@ def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) ->
     lookup = _Lookup(tables, run)
     rows = []
     for row in paper_reference().to_dict("records"):
+        paper, note = row.pop("value"), row.pop("note")
         ours, reasons = lookup.ours(row["id"], row["unit"])
-        reasons = reasons if ours is not None or reasons else ["this run has no such number"]
-        paper = float(row["value"]) if re.fullmatch(r"[-+.\de]+", row["value"]) else math.nan
-        comparable = not reasons
-        fitting = SETTING if _is_setting(row["id"]) else COMPARABLE
-        rows.append(
-            {
-                "id": row["id"],
-                "item": row["item"],
-                "quantity": row["quantity"],
-                "unit": row["unit"],
-                "paper": row["value"],
-                "ours": (ours if isinstance(ours, str) else repr(ours)) if comparable else "",
-                "difference": ours - paper if comparable and not isinstance(ours, str) else math.nan,
-                "status": fitting if comparable else "not comparable: " + ", ".join(reasons),
-                "note": row["note"],
-            }
-        )
+        if ours is None and not reasons:
+            reasons = ["this run has no such number"]
+        if reasons:
+            found = {"ours": "", "difference": math.nan, "status": "not comparable: " + ", ".join(reasons)}
+        else:
+            found = {"ours": str(ours), "difference": _number(ours) - _number(paper)}
+            found["status"] = SETTING if _is_setting(row["id"]) else COMPARABLE
+        rows.append({**row, "paper": paper, **found, "note": note})
     return pd.DataFrame(rows)
 
 
@@ -172,6 +146,8 @@ class _Lookup:
         self.tables = tables
         self.run = run
         self.statistics = tables["statistics"].set_index("id")
+        found = {role: run.paper_network(role) for role in PAPER_ROLES}
+        self.names = {role: network and network.name for role, network in found.items()}
 
     def ours(self, id_: str, unit: str) -> tuple[float | int | str | None, list[str]]:
         """Return our number in the paper's unit, None where the run does not have it, and why it is not comparable."""
@@ -184,10 +160,11 @@ class _Lookup:
         if _is_setting(id_):
             return self._setting(id_), self._unlike(id_)
         value, aspects = self._measured(id_)
+        reasons = list(self.run.not_of_paper(*aspects))
         if value is None or math.isnan(value):
-            return None, list(self.run.not_of_paper(*aspects))
-        scale = FROM_PERCENT if unit in ("percent", "percentage point") else 1
-        return (int(value) if unit == "count" else float(value) * scale), list(self.run.not_of_paper(*aspects))
+            return None, reasons
+        scale = 100.0 if unit in ("percent", "percentage point") else 1
+        return (int(value) if unit == "count" else float(value) * scale), reasons
 
     def _measured(self, id_: str) -> tuple[float | None, tuple[str, ...]]:
         if id_.startswith("t1_"):
@@ -197,24 +174,15 @@ class _Lookup:
         if id_ in CELLS:
             return self._cell(*CELLS[id_]), ONE_PAIR
         source = TEXT[id_]
-        statistic = self._of_run(source.statistic)
-        found = self.statistics[source.column].get(statistic) if statistic else None
+        # Ids have the run's names of the paper's networks.
+        words = [self.names.get(word, word) for word in source.statistic.split("_")]
+        found = None if None in words else self.statistics[source.column].get("_".join(words))
         return (None if found is None or pd.isna(found) else float(found)), source.aspects
-
-    def _of_run(self, statistic: str) -> str | None:
-        """Return the id of a statistic with the run's names of the paper's networks, None where the run has none."""
-        words = []
-        for word in statistic.split("_"):
-            network = self.run.paper_network(word) if word in PAPER_ROLES else None
-            if word in PAPER_ROLES and network is None:
-                return None
-            words.append(network.name if network else word)
-        return "_".join(words)
 
     def _rows(self, table: str, role: str, **keys: str) -> pd.DataFrame:
         """Return the rows of a table of the network that stands for one of the paper's, with these values."""
-        frame, network = self.tables[table], self.run.paper_network(role)
-        chosen = frame["network"] == (network.name if network else "")
+        frame = self.tables[table]
+        chosen = frame["network"] == self.names[role]
         for column, value in keys.items():
             chosen &= frame[column] == value
         return frame[chosen]
@@ -242,7 +210,7 @@ class _Lookup:
 
     def _unlike(self, id_: str) -> list[str]:
         """Return why a setting has no counterpart in this run."""
-        if id_ in DATA_SETTINGS:
+        if id_ in ("set_cela_total", "set_train", "set_valtest"):  # of CelebA, not of other images
             return list(self.run.not_of_paper("data"))
         if id_ == "set_linesearch_factor":
             lines = [name for name, entry in ATTACKS.items() if entry.search == DOUBLING]
@@ -253,11 +221,15 @@ class _Lookup:
     def _setting(self, id_: str) -> float | int | str | None:
         run = self.run
         network = run.paper_network("euclidean") or run.networks[0]
-        training, epochs = network.training, [name for name in network.checkpoints if name != CONVERGED]
-        early = PAPER_EARLY if PAPER_EARLY in epochs else next(iter(epochs), None)
+        training = network.training
+        early = PAPER_EARLY if PAPER_EARLY in network.early else next(iter(network.early), None)
         others = [tau for tau in run.thresholds if tau != run.threshold]
         return {
-            **METHOD,
+            # Nobody can change these: they are the method itself.
+            "set_step": 1,
+            "set_pixel_max": 255,
+            "set_threshold": 0,
+            "set_magnify": 10,
             "set_linesearch_factor": 2,
             "set_images": run.sample["images"],
             "set_attributes": len(run.attacked),
@@ -284,8 +256,7 @@ def _only(values: pd.Series) -> float | None:
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `paper_comparison` of the run's tables."""
-    names = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation")
-    return paper_comparison({name: read_csv(inputs[name]) for name in names}, run)
+    return paper_comparison({name: read_csv(inputs[name]) for name in TABLES_READ}, run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
@@ -297,30 +268,33 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     made = []
     for prefix, title in parts.items():
         part = frame[frame["id"].str.startswith(prefix)]
-        reasons = [status for status in part["status"].unique() if status not in (COMPARABLE, SETTING)]
-        marks = {
-            COMPARABLE: "yes",
-            SETTING: SETTING,
-            **{status: f"no ({number})" for number, status in enumerate(reasons, start=1)},
-        }
-        rows = [_row(row, marks[row["status"]]) for row in part.to_dict("records")]
-        notes = [f"({number}) {status[0].upper()}{status[1:]}." for number, status in enumerate(reasons, start=1)]
+        marks, notes = {COMPARABLE: "yes", SETTING: SETTING}, []
+        for status in part["status"].unique():
+            if status not in marks:
+                marks[status] = f"no ({len(notes) + 1})"
+                notes.append(f"({len(notes) + 1}) {status[0].upper()}{status[1:]}.")
+        rows = []
+        for row in part.to_dict("records"):
+            difference = "" if math.isnan(row["difference"]) else _short(row["difference"], "+")
+            numbers = [_short(row["paper"]), _short(row["ours"]), difference]
+            rows.append([row["item"], row["quantity"], row["unit"], *numbers, marks[row["status"]], row["note"]])
         if SETTING in part["status"].array:
-            notes.append(SETTING_NOTE)
+            notes.append("Setting: chosen or given, not found. Ours is what this run was set to.")
         made.append(Sheet(f"{title}, beside the paper", heads, rows, notes))
     return made
 
 
-def _row(row: dict, comparable: str) -> list[str]:
-    difference = "" if math.isnan(row["difference"]) else _short(row["difference"], "+")
-    numbers = [_short(row["paper"]), _short(row["ours"]), difference]
-    return [row["item"], row["quantity"], row["unit"], *numbers, comparable, row["note"]]
+def _number(value: str | float) -> float:
+    """Return a number, NaN where the value is another text."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
 
 
 def _short(value: str | float, sign: str = "") -> str:
     """Return a number with four digits, whole ones with all of theirs, and text as it is."""
-    try:
-        number = float(value)
-    except ValueError:
+    number = _number(value)
+    if math.isnan(number):
         return value
     return f"{number:{sign},.0f}" if number.is_integer() and abs(number) >= 1 else f"{number:{sign}.4g}"

@@ -11,24 +11,15 @@ counted, with how many of them flip and how many of the others.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import (
-    PREDICTIONS,
-    Inputs,
-    adversarial,
-    read_attempts,
-    read_csv,
-    read_predictions,
-    wide,
-    with_parts,
-)
+from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_csv, read_predictions, with_parts
 from faceflip.analysis.matrices import summary
 from faceflip.analysis.names import checkpoint_name, method_name, search_name
-from faceflip.analysis.pages import Cell, Column, Sheet, number, percent
+from faceflip.analysis.pages import Cell, Column, Sheet, marked, number, parts, percent_cell
 from faceflip.analysis.run import CONVERGED, PAPER_EARLY, RunDescription
 from faceflip.analysis.statistics.intervals import wilson
 from faceflip.analysis.statistics.paired import paired_t_test
@@ -38,6 +29,7 @@ from faceflip.analysis.tables.classification_error import (
     UNCONFIRMED,
     UNCONFIRMED_NOTE,
     classification_error,
+    complete_errors,
     method_id,
     methods_of,
     unconfirmed,
@@ -56,9 +48,7 @@ def compared(run: RunDescription) -> Iterator[tuple[str, str]]:
     """
     first, *others = run.networks
     yield from ((first.name, other.name) for other in others)
-    for network in run.networks:
-        early = (name for name in network.checkpoints if name != CONVERGED)
-        yield from ((method_id(network.name, name), network.name) for name in early)
+    yield from ((method_id(network.name, name), network.name) for network in run.networks for name in network.early)
     leads = (networks[0] for networks in (run.separate, run.joint) if networks)
     yield from ((network.name, "trivial_train") for network in leads)
     yield from ((first.name, published) for published in ("lnets_anet", "facetracer", "moon_published"))
@@ -70,14 +60,11 @@ class Statistic:
 
     Attributes:
         id: Stable name.
-        group: Heading on the page.
-        quantity: What it is, in words.
-        value: The number.
+        quantity: What it is, in words, below the heading `group`.
         unit: ``share`` (fraction), ``count``, or what the number is.
         count: Numerator of a share.
         of: Denominator of a share, or how many values a mean is over.
-        low: Lower end of the 95 % interval.
-        high: Upper end.
+        low: Lower end of the 95 % interval; `high` is the upper one.
     """
 
     id: str
@@ -96,75 +83,38 @@ def _share(id_: str, group: str, quantity: str, count: int, of: int) -> Statisti
     return Statistic(id_, group, quantity, count / of if of else math.nan, "share", count, of, low, high)
 
 
-def _count(id_: str, group: str, quantity: str, count: int) -> Statistic:
-    return Statistic(id_, group, quantity, count, "count")
-
-
 def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
-    """Yield mean errors, relative improvements and how networks do beside other methods per attribute.
+    """Yield mean errors over the attacked attributes, relative improvements, and how many attributes are better.
 
     Published errors are those on CelebA: on other images nothing is compared with them.
-
-    Args:
-        errors: From `classification_error`.
-        run: What was run; everything is over the attacked attributes.
     """
-    table, names = _errors_by_attribute(errors, run), methods_of(run)
+    table, names = complete_errors(errors, run.attacked), methods_of(run)
     means, pairs = table.mean(), len(table)
     others = ("trivial_train", "trivial_test", *(() if run.synthetic else ("facetracer", "lnets_anet")))
     for method in table.columns:
         quantity = f"mean error, {names[method]}{unconfirmed(method, pairs)}"
         yield Statistic(f"error_{method}", ERRORS, quantity, means[method], "share", of=pairs)
-    for network in run.network_names:
-        if network not in table:
-            continue
+    for network in (name for name in run.network_names if name in table):
         for other in others:
-            yield Statistic(
-                f"improvement_{network}_over_{other}",
-                IMPROVEMENTS,
-                f"improvement of {names[network]} over {names[other]}",
-                (means[other] - means[network]) / means[other] if means[other] else math.nan,
-                "share",
-                of=pairs,
-            )
-        yield _share(
-            f"attributes_{network}_beats_trivial_train",
-            ERRORS,
-            f"attributes on which {names[network]} has less error than Trivial with the train majority",
-            int((table[network] < table["trivial_train"]).sum()),
-            pairs,
-        )
+            quantity = f"improvement of {names[network]} over {names[other]}"
+            gain = (means[other] - means[network]) / means[other] if means[other] else math.nan
+            yield Statistic(f"improvement_{network}_over_{other}", IMPROVEMENTS, quantity, gain, "share", of=pairs)
+        quantity = f"attributes on which {names[network]} has less error than Trivial with the train majority"
+        better = int((table[network] < table["trivial_train"]).sum())
+        yield _share(f"attributes_{network}_beats_trivial_train", ERRORS, quantity, better, pairs)
     first = run.network_names[0]
     if not run.synthetic and {first, "lnets_anet"} <= set(table):
         advantage = (table[first] - table["lnets_anet"]).max()
         quantity = f"largest advantage of published LNets+ANet over {names[first]} on an attribute"
-        name = "_".join(["margin", *_unless_paper(first, "euclidean", run), "lnets_anet"])
+        name = "margin_lnets_anet" if run.is_of_paper(first, "euclidean") else f"margin_{first}_lnets_anet"
         yield Statistic(name, ERRORS, quantity, advantage, "share", of=pairs)
-
-
-def _unless_paper(network: str, role: str, run: RunDescription) -> list[str]:
-    """Return what an id needs to tell a network from the paper's, which ids leave out."""
-    return [] if run.is_of_paper(network, role) else [network]
-
-
-def _errors_by_attribute(errors: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Return errors with a row per attacked attribute and a column for each method that has all of them."""
-    table = wide(errors[errors["attribute"].isin(run.attacked)], "attribute", "method", "error")
-    methods = [name for name in methods_of(run) if name in table.columns]
-    table = table.reindex(index=list(run.attacked), columns=methods)
-    return table.dropna(axis="columns")
 
 
 def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Return each test image's share of wrong attributes, of those that are attacked.
 
-    Args:
-        predictions: The predictions table.
-        labels: Columns attribute, split, images, positives.
-        run: What was run.
-
-    Returns:
-        A row per test image, a column per method that predicts all the attributes, in the order of `methods_of`.
+    There is a row per test image, and a column per method that predicts all the attributes, in the order of
+    `methods_of`. The labels have the columns attribute, split, images, positives.
     """
     test = predictions[(predictions["split"] == "test") & predictions["attribute"].isin(run.attacked)]
     shares = {}
@@ -183,14 +133,8 @@ def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescri
 
 
 def t_test_statistics(errors: pd.DataFrame, shares: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
-    """Yield the paired t-tests of `compared`, over attributes and over test images.
-
-    Args:
-        errors: From `classification_error`.
-        shares: From `error_shares`.
-        run: What was run.
-    """
-    over, names = {"attributes": _errors_by_attribute(errors, run), "images": shares}, methods_of(run)
+    """Yield the paired t-tests of `compared`, over attributes (`errors`) and over test images (`error_shares`)."""
+    over, names = {"attributes": complete_errors(errors, run.attacked), "images": shares}, methods_of(run)
     for first, second in compared(run):
         for unit, values in over.items():
             if first not in values or second not in values or (second in PUBLISHED and run.synthetic):
@@ -198,16 +142,8 @@ def t_test_statistics(errors: pd.DataFrame, shares: pd.DataFrame, run: RunDescri
             test = paired_t_test(values[first], values[second])
             name = f"ttest_{unit}_{first}_vs_{second}"
             words = f"{names[first]} against {names[second]}{unconfirmed(second)}, over {unit}"
-            yield Statistic(
-                f"{name}_difference",
-                TESTS,
-                words,
-                test.difference,
-                "share",
-                of=test.pairs,
-                low=test.low,
-                high=test.high,
-            )
+            about = {"of": test.pairs, "low": test.low, "high": test.high}
+            yield Statistic(f"{name}_difference", TESTS, words, test.difference, "share", **about)
             for part in ("t", "p", "effect"):
                 yield Statistic(f"{name}_{part}", TESTS, words, getattr(test, part), part, of=test.pairs)
 
@@ -218,7 +154,8 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
     keys = ["network", "checkpoint", "attack", "method", "search"]
     for (network, checkpoint, attack, method, search), part in hits.groupby(keys, observed=True):
         name = f"{network}_{checkpoint}_{attack}"
-        words = f"{run.method_name(network, method)} {search_name(search)}, {_at(network, checkpoint, run)}"
+        words = f"{run.method_name(network, method)} {search_name(search)}, "
+        words += f"{run.network(network).title}, {checkpoint_name(checkpoint)}"
         natural = part.loc[~part["correct"], "adversarial"]
         total = int(part["adversarial"].sum())
         yield _share(f"adversarial_{name}", COUNTS, f"adversarial, both signs: {words}", total, len(part))
@@ -228,45 +165,36 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
     yield from _fgs_within_ffa(hits, run)
 
 
-def _at(network: str, checkpoint: str, run: RunDescription) -> str:
-    return f"{run.network(network).title}, {checkpoint_name(checkpoint)}"
-
-
 def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield how many of the pairs that are adversarial by FGS are so by FFA too."""
     chosen = hits[(hits["checkpoint"] == CONVERGED) & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
     for (network, search), part in chosen.groupby(["network", "search"], observed=True):
-        pairs = {
-            method: pd.MultiIndex.from_frame(part.loc[part["method"] == method, ["attribute", "image"]])
+        fgs, ffa = (
+            pd.MultiIndex.from_frame(part.loc[part["method"] == method, ["attribute", "image"]])
             for method in ("fgs", "ffa")
-        }
-        if len(pairs["fgs"]):
-            both = int(pairs["fgs"].isin(pairs["ffa"]).sum())
-            words = f"FGS adversarial images that FFA finds too: {search_name(search)}, "
-            name = f"fgs_within_ffa_{network}_{search}"
-            yield _share(name, COUNTS, words + run.network(network).title, both, len(pairs["fgs"]))
+        )
+        if len(fgs):
+            words = f"FGS adversarial images that FFA finds too: {search_name(search)}, {run.network(network).title}"
+            yield _share(f"fgs_within_ffa_{network}_{search}", COUNTS, words, int(fgs.isin(ffa).sum()), len(fgs))
 
 
 def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
-    """Yield what became of the adversarial images between an early checkpoint and the converged one.
-
-    Args:
-        pairs: From `pair_checkpoints`.
-        run: What was run.
-    """
+    """Yield what became of the adversarial images of `pair_checkpoints` from the early checkpoint to the converged."""
     for (network, checkpoint, method, search), part in pairs.groupby(ATTACK, observed=True):
         epoch = checkpoint_name(checkpoint)
-        name = "_".join([network, method, *_told_apart(checkpoint, search)])
+        apart = [word for word, paper in ((search, LINE), (checkpoint, PAPER_EARLY)) if word != paper]
+        name = "_".join([network, method, *apart])
         kind = "" if search == LINE else f" {search_name(search)}"
         words = f"{method_name(method)}{kind}, {run.network(network).title}"
         early, late = part["adversarial_early"], part["adversarial_converged"]
         quantity = f"adversarial at {epoch} and when converged, any sign: {words}"
-        yield _count(f"overlap_{name}", PROGRESS, quantity, (early & late).sum())
+        yield Statistic(f"overlap_{name}", PROGRESS, quantity, (early & late).sum(), "count")
         early = early & ~part["correct_early"]
         late = late & ~part["correct_converged"]
         lost = early & ~late
         kept = int((early & late).sum())
-        yield _count(f"natural_lost_{name}", PROGRESS, f"natural adversarial at {epoch} only: {words}", lost.sum())
+        quantity = f"natural adversarial at {epoch} only: {words}"
+        yield Statistic(f"natural_lost_{name}", PROGRESS, quantity, lost.sum(), "count")
         correct = int((lost & part["correct_converged"]).sum())
         quantity = f"of the natural adversarial at {epoch} only, classified correctly when converged: {words}"
         yield _share(f"natural_lost_correct_{name}", PROGRESS, quantity, correct, int(lost.sum()))
@@ -278,21 +206,12 @@ def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[St
             yield _share(f"natural_differ_{side}_{name}", PROGRESS, f"{quantity}: {words}", total - kept, total)
 
 
-def _told_apart(checkpoint: str, search: str) -> list[str]:
-    """Return what an id needs beside network and method: search and epoch, where they are not those of the paper."""
-    return [word for word, paper in ((search, LINE), (checkpoint, PAPER_EARLY)) if word != paper]
-
-
 def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series:
     """Return on which images FGS with Euclidean loss moves the score away from the decision boundary.
 
-    The gradient of (f - y')^2 is 2 (f - y') grad f, so raising the loss raises f where f > y' and lowers it elsewhere.
-
-    Args:
-        score: f.
-        label: Annotated label, -1 or +1.
-        fgs_label: Which y' is used: ``current`` (the decision), ``annotated``, or ``opposite`` (not the decision; the
-            loss is lowered).
+    The gradient of (f - y')^2 is 2 (f - y') grad f, so raising the loss raises f (the score) where f > y' and lowers it
+    elsewhere. By `fgs_label` y' (-1 or +1) is the ``current`` decision, the ``annotated`` label, or the ``opposite`` of
+    the decision, where the loss is lowered.
     """
     decision = np.where(score > 0, 1, -1)
     if fgs_label == "opposite":
@@ -305,49 +224,38 @@ def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series
 def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield how many attempts start in a direction that cannot flip, and how many of these flip nevertheless.
 
-    That is so of FGS with Euclidean loss, and of FFA on two logits.
-
-    Args:
-        attempts: The attempts table, with label and score_before.
-        logits: Columns network, checkpoint, attribute, image, logit_absent, logit_present on the sample.
-        run: What was run; the options of its attacks decide what their directions are.
+    That is so of FGS with Euclidean loss, and of FFA on two logits. The attempts have label and score_before, too; the
+    logits on the sample have the columns network, checkpoint, attribute, image, logit_absent, logit_present.
     """
     parts = with_parts(attempts, run)
+    attacks = ["network", "checkpoint", "attack"]
     euclidean = [network.name for network in run.networks if network.loss == "euclidean"]
     fgs = parts[parts["network"].isin(euclidean) & (parts["method"] == "fgs")]
-    for (network, checkpoint, attack), part in fgs.groupby(["network", "checkpoint", "attack"], observed=True):
-        away = points_away(part["score_before"], part["label"], run.option(attack, "fgs_label"))
-        words = f"{attack}, {_at(network, checkpoint, run)}"
-        name = f"{network}_{checkpoint}_{attack}"
-        yield from _with_flips(f"fgs_away_{name}", "FGS points away from the boundary", words, part, away)
+    for about, part in fgs.groupby(attacks, observed=True):
+        away = points_away(part["score_before"], part["label"], run.option(about[-1], "fgs_label"))
+        yield from _with_flips("fgs_away", "FGS points away from the boundary", about, part["flipped"], away, run)
     two_logits = logits.loc[logits["logit_absent"].notna(), "network"].unique()
     ffa = parts[parts["network"].isin(two_logits) & (parts["method"] == "ffa")]
     keys = ["network", "checkpoint", "attribute", "image"]
-    with_logits = ffa.astype(dict.fromkeys(keys[:3], "str")).merge(
-        logits.astype(dict.fromkeys(keys[:3], "str")), on=keys, how="inner", validate="many_to_one"
-    )
-    for (network, checkpoint, attack), part in with_logits.groupby(["network", "checkpoint", "attack"], observed=True):
-        if run.option(attack, "ffa_objective") != "scores":
-            continue
-        larger = part[["logit_absent", "logit_present"]].max(axis=1)
-        smaller = part[["logit_absent", "logit_present"]].min(axis=1)
-        words = f"{attack}, {_at(network, checkpoint, run)}"
-        name = f"{network}_{checkpoint}_{attack}"
-        cases = {
-            "larger_negative": ("FFA moves away from the boundary, both logits are negative", larger < 0),
-            "smaller_negative": (
-                "FFA's target keeps the decision, only the smaller logit is negative",
-                (smaller < 0) & (larger >= 0),
-            ),
-        }
-        for case, (quantity, chosen) in cases.items():
-            yield from _with_flips(f"ffa_{case}_{name}", quantity, words, part, chosen)
+    ffa, logits = (table.astype(dict.fromkeys(keys[:3], "str")) for table in (ffa, logits))
+    with_logits = ffa.merge(logits, on=keys, validate="many_to_one")
+    for about, part in with_logits.groupby(attacks, observed=True):
+        if run.option(about[-1], "ffa_objective") == "scores":
+            absent, present = part["logit_absent"] < 0, part["logit_present"] < 0
+            case = "FFA moves away from the boundary, both logits are negative"
+            yield from _with_flips("ffa_larger_negative", case, about, part["flipped"], absent & present, run)
+            case = "FFA's target keeps the decision, only the smaller logit is negative"
+            yield from _with_flips("ffa_smaller_negative", case, about, part["flipped"], absent ^ present, run)
 
 
-def _with_flips(name: str, case: str, words: str, part: pd.DataFrame, chosen: pd.Series) -> Iterator[Statistic]:
-    flipped = part["flipped"].to_numpy(bool)
-    chosen = chosen.to_numpy(bool)
-    yield _share(name, DIRECTIONS, f"attempts in which {case}: {words}", int(chosen.sum()), len(part))
+def _with_flips(
+    prefix: str, case: str, about: Sequence[str], flipped: pd.Series, chosen: pd.Series, run: RunDescription
+) -> Iterator[Statistic]:
+    network, checkpoint, attack = about
+    name = "_".join([prefix, *about])
+    words = f"{attack}, {run.network(network).title}, {checkpoint_name(checkpoint)}"
+    flipped, chosen = flipped.to_numpy(bool), chosen.to_numpy(bool)
+    yield _share(name, DIRECTIONS, f"attempts in which {case}: {words}", int(chosen.sum()), len(chosen))
     for suffix, which, those in (("flipped", chosen, "those"), ("others_flipped", ~chosen, "all but those")):
         quantity = f"flipped, of {those} in which {case}: {words}"
         yield _share(f"{name}_{suffix}", DIRECTIONS, quantity, int((which & flipped).sum()), int(which.sum()))
@@ -360,11 +268,6 @@ def matrix_statistics(
 
     Ids begin with the paper's words. Of the paper's networks they name the checkpoint that the images were made on
     (``portability_epoch2``) or the search (``correlation_line``), of others also the network.
-
-    Args:
-        transferability: The table.
-        correlation: The table.
-        run: What was run.
     """
     tables = (
         ("portability", transferability, "checkpoint", "euclidean"),
@@ -372,28 +275,28 @@ def matrix_statistics(
     )
     for prefix, table, column, role in tables:
         for (network, which), rates in table.groupby(["network", column], sort=False):
-            other = _unless_paper(network, role, run)
+            other = [] if run.is_of_paper(network, role) else [network]
             name = "_".join([prefix, *other, which])
             words = ", ".join([prefix, *(run.network(each).title for each in other), which])
             numbers = summary(rates)
-            filled = numbers["columns"]
-            yield _count(f"{name}_columns", MATRICES, f"attributes with adversarial images: {words}", filled)
-            yield _count(f"{name}_empty", MATRICES, f"attributes without: {words}", numbers["empty"])
-            for part, quantity in (
-                ("diagonal", "mean of the diagonal"),
-                ("diagonal_least", "least of the diagonal"),
-                ("others", "mean off the diagonal"),
+            for part, quantity, unit in (
+                ("columns", "attributes with adversarial images", "count"),
+                ("empty", "attributes without", "count"),
+                ("diagonal", "mean of the diagonal", "share"),
+                ("diagonal_least", "least of the diagonal", "share"),
+                ("others", "mean off the diagonal", "share"),
             ):
-                yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], "share", of=filled)
+                of = numbers["columns"] if unit == "share" else math.nan
+                yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], unit, of=of)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return all statistics of the run, one row each, with the fields of `Statistic` as columns."""
     labels = read_csv(inputs["labels"])
-    predictions = read_predictions(inputs["predictions"], run, *PREDICTIONS)
+    columns = ["network", "checkpoint", "attribute", "image", "logit_absent", "logit_present"]
+    predictions = read_predictions(inputs["predictions"], run, *columns, "split", "label", "score")
     errors = classification_error(predictions, labels, run)
     shares = error_shares(predictions, labels, run)
-    columns = ["network", "checkpoint", "attribute", "image", "logit_absent", "logit_present"]
     logits = predictions.loc[(predictions["split"] == "sample") & predictions["logit_absent"].notna(), columns]
     del predictions
     attempts = read_attempts(inputs["attempts"], run, "label", "score_before")
@@ -405,29 +308,23 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
         *direction_statistics(attempts, logits, run),
         *matrix_statistics(read_csv(inputs["transferability"]), read_csv(inputs["correlation"]), run),
     ]
-    return pd.DataFrame(map(asdict, statistics)).astype({"count": "Int64", "of": "Int64"})
+    return pd.DataFrame(statistics).astype({"count": "Int64", "of": "Int64"})
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the statistics out, a sheet per group, the t-tests with a row each."""
-    return [
-        _tests(part) if group == TESTS else _listing(str(group), part)
-        for group, part in frame.groupby("group", sort=False)
-    ]
+    groups = frame.groupby("group", sort=False)
+    return [_tests(part) if group == TESTS else _listing(group, part) for group, part in groups]
 
 
 def _listing(group: str, part: pd.DataFrame) -> Sheet:
     rows = []
     for row in part.to_dict("records"):
-        share = row["unit"] == "share"
-        value = f"{percent(row['value'], 2)} %" if share and not math.isnan(row["value"]) else number(row["value"])
-        interval = ""
-        if share and not math.isnan(row.get("low", math.nan)):
-            interval = f"[{percent(row['low'], 2)}, {percent(row['high'], 2)}]"
-        counted = "" if pd.isna(row["count"]) else f"{row['count']:,}"
-        rows.append([row["quantity"], value, interval, counted, "" if pd.isna(row["of"]) else f"{row['of']:,}"])
+        share = marked(percent_cell({**row, "rate": row["value"]}, 2), " %")
+        counts = ("" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("count", "of"))
+        rows.append([row["quantity"], *parts(share if row["unit"] == "share" else number(row["value"])), *counts])
     heads = [Column("quantity", align="l"), Column("value"), Column("95 % interval"), Column("count"), Column("of")]
-    return Sheet(group[0].upper() + group[1:], heads, rows, _note_on_marks(rows))
+    return Sheet(group.capitalize(), heads, rows, _note_on_marks(rows))
 
 
 def _note_on_marks(rows: Sequence[Sequence[Cell]]) -> list[str]:
@@ -438,12 +335,11 @@ def _tests(part: pd.DataFrame) -> Sheet:
     rows = []
     for words, test in part.groupby("quantity", sort=False):
         by_unit = test.set_index("unit")["value"]
-        pairs = int(test["of"].iloc[0])
         rows.append(
             [
                 str(words),
                 f"{100 * by_unit['share']:+.2f}",
-                f"{pairs:,}",
+                f"{int(test['of'].iloc[0]):,}",
                 number(by_unit["t"]),
                 "< 1e-300" if by_unit["p"] < 1e-300 else number(by_unit["p"], 2),
                 number(by_unit["effect"], 2),

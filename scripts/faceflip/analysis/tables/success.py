@@ -6,10 +6,12 @@ that hardly any image flips is one whose network gives the same answer nearly ev
 images: look at the total and the interval before the rate.
 """
 
+from itertools import chain, product
+
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, count_flips, in_order, only_converged, read_attempts, with_parts
-from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, display_name, ordered, search_name
+from faceflip.analysis.frames import Inputs, arranged, count_flips, only_converged, read_attempts, with_parts
+from faceflip.analysis.names import METHODS, SIGNS, display_name, ordered, search_name
 from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
 from faceflip.analysis.run import RunDescription
 
@@ -17,26 +19,14 @@ from faceflip.analysis.run import RunDescription
 def success(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Count adversarial images per attribute on the converged networks.
 
-    Args:
-        attempts: The attempts table.
-        run: What was run.
-
     Returns:
         Columns network, method, search, sign, attribute, threshold, total, adversarial, rate, low, high.
     """
-    counted = count_flips(
-        with_parts(only_converged(attempts), run), ["network", "method", "search", "attribute"], [run.threshold]
-    )
+    parts = with_parts(only_converged(attempts), run)
+    counted = count_flips(parts, ["network", "method", "search", "attribute"], [run.threshold])
     counted = counted.rename(columns={"flipped": "adversarial"})
-    columns = ["network", "method", "search", "sign", "attribute", "threshold", "total", "adversarial"]
-    orders = {
-        "network": run.network_names,
-        "method": ordered(counted["method"], METHODS),
-        "search": ordered(counted["search"], SEARCHES),
-        "sign": SIGNS,
-        "attribute": ordered(counted["attribute"]),
-    }
-    return in_order(counted[[*columns, "rate", "low", "high"]], orders)
+    keys = ["network", "method", "search", "sign", "attribute"]
+    return arranged(counted[[*keys, "threshold", "total", "adversarial", "rate", "low", "high"]], run, keys)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -46,30 +36,19 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the rates out with a row per attribute, one sheet per search and network."""
-    made = [
-        _sheet(part, f"Adversarial images, {run.network(network).title}, {search_name(search)}", run)
-        for (search, network), part in frame.groupby(["search", "network"], sort=False)
-    ]
+    made = []
+    for (search, network), part in frame.groupby(["search", "network"], sort=False):
+        heads = list(product(ordered(part["method"], METHODS), SIGNS))
+        columns = [Column("attribute", align="l")]
+        for method, sign in heads:
+            name = f"{run.method_name(network, method)}{sign}"
+            columns += [Column("percent", name), Column("images", name)]
+        cells = {(row["attribute"], row["method"], row["sign"]): row for row in part.to_dict("records")}
+        rows = []
+        for attribute in ordered(part["attribute"]):
+            found = [cells.get((attribute, *head)) for head in heads]
+            pairs = [(percent_cell(row), f"{row['total']:,}") if row else (MISSING, MISSING) for row in found]
+            rows.append([display_name(attribute), *chain.from_iterable(pairs)])
+        title = f"Adversarial images, {run.network(network).title}, {search_name(search)}"
+        made.append(Sheet(f"{title}, PASS of at least {run.threshold:g}", columns, rows))
     return made or [nothing("Adversarial images", "This run has no attacks on converged networks.")]
-
-
-def _sheet(part: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
-    network = part["network"].iloc[0]
-    heads = [(method, sign) for method in ordered(part["method"], METHODS) for sign in SIGNS]
-    cells = {(row["attribute"], row["method"], row["sign"]): row for row in part.to_dict("records")}
-    rows = []
-    for attribute in ordered(part["attribute"]):
-        row = [display_name(attribute)]
-        for head in heads:
-            found = cells.get((attribute, *head))
-            row += [percent_cell(found), f"{found['total']:,}"] if found else [MISSING, MISSING]
-        rows.append(row)
-    columns = [
-        column
-        for method, sign in heads
-        for column in (
-            Column("percent", f"{run.method_name(network, method)}{sign}"),
-            Column("images", f"{run.method_name(network, method)}{sign}"),
-        )
-    ]
-    return Sheet(f"{title}, PASS of at least {run.threshold:g}", [Column("attribute", align="l"), *columns], rows)

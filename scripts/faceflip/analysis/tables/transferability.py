@@ -19,12 +19,7 @@ NOTHING = "This run has no line searches on networks of one attribute."
 
 
 def transferability(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Count transfers among the members of each network that is one for each attribute.
-
-    Returns:
-        Columns network, checkpoint (that the images were made on), attack, search, source, target, images, changed,
-        rate, low, high.
-    """
+    """Return `rates_of` the networks of one attribute; the column checkpoint says what the images were made on."""
     return rates_of(run.separate, attempts, transfers, run)
 
 

@@ -1,7 +1,7 @@
 """Reading files that lie in a folder or in a zip archive, without unpacking them and without trusting them.
 
-Nothing is ever written by the name that an archive gives, and no more than a stated number of bytes is ever unpacked:
-neither paths that lead out of the archive nor files that swell without end can do harm.
+Nothing is written by the name that an archive gives, and no more than a stated number of bytes is unpacked: neither
+paths that lead out of the archive nor files that swell without end can do harm.
 """
 
 import os
@@ -26,11 +26,7 @@ class UnreadableError(Exception):
 
 
 def open_zip(path: Path) -> zipfile.Path:
-    """Return the top folder of a zip archive.
-
-    Raises:
-        UserError: The file is no zip archive, or not all of one.
-    """
+    """Return the top folder of a zip archive; raises UserError where the file is none, or not all of one."""
     try:
         return zipfile.Path(zipfile.ZipFile(path))
     except zipfile.BadZipFile:
@@ -67,31 +63,21 @@ def size(place: Place) -> int:
         return 0
 
 
-def read(place: Place, limit: int) -> bytes:
-    """Return a file's content.
-
-    Raises:
-        UnreadableError: It has more than `limit` bytes unpacked, is encrypted, damaged, or cannot be read.
-    """
-    if isinstance(place, Path):
-        return _read_file(place, limit)
-    return _read_member(place.root, place.at, limit, nullcontext())
-
-
 def read_needed(place: Place, limit: int) -> bytes:
-    """Return the content of a file that nothing can go on without; see `read`.
-
-    Raises:
-        UserError: It cannot be read.
-    """
+    """Return the content of a file that nothing can go on without, of at most `limit` bytes; raises UserError."""
     try:
-        return read(place, limit)
+        if isinstance(place, Path):
+            return _read_file(place, limit)
+        return _read_member(place.root, place.at, limit, nullcontext())
     except UnreadableError as error:
         raise UserError(f"{place} {error}. What is needed and where to fetch it: docs/dataset.md") from None
 
 
 def reader(folder: Place, limit: int) -> Callable[[str], bytes]:
-    """Return a function that reads files of a folder by their names, also from several threads at once; see `read`."""
+    """Return a function that reads files of a folder by their names, also from several threads at once.
+
+    It raises UnreadableError for a file that has more than `limit` bytes unpacked, is encrypted, damaged or unreadable.
+    """
     if isinstance(folder, Path):
         return lambda name: _read_file(folder / name, limit)
     lock = threading.Lock()

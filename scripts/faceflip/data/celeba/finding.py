@@ -13,7 +13,6 @@ from faceflip.data.celeba.contents import Place, list_names, names_leading_out, 
 from faceflip.data.celeba.official import FETCH
 from faceflip.errors import UserError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 IMAGE_FOLDERS = (IMAGES, f"{IMAGES}_png")
 IMAGE_ARCHIVE = f"{IMAGES}.zip"
 
@@ -59,12 +58,9 @@ class Layout:
 
 
 def find(root: Path | str, *, images: bool = True) -> Layout:
-    """Look for CelebA in a folder or zip archive.
+    """Look for CelebA, or without `images` for its labels alone, in a folder or zip archive.
 
-    Without `images` they are not looked for, and an archive of images in the folder may be as broken as it likes.
-
-    Raises:
-        UserError: There is no such folder or file, or a zip archive that is needed cannot be opened.
+    Raises UserError where there is none of that name, or a zip archive that is needed cannot be opened.
     """
     root = Path(root)
     if not root.exists():
@@ -76,10 +72,7 @@ def find(root: Path | str, *, images: bool = True) -> Layout:
 
 
 def input_files(root: Path | str) -> list[Path]:
-    """Return what a dataset made from a CelebA depends on, as far as it is there already.
-
-    Archives are not opened, so this is quick enough for planning a workflow.
-    """
+    """Return what a dataset made from a CelebA depends on, as far as it is there already; archives are not opened."""
     root = Path(root)
     if not root.exists():
         return []
@@ -147,4 +140,4 @@ def _holds_images(folder: Place) -> bool:
 
 def is_image_name(name: str) -> bool:
     """Return whether a file is an image by its name; what macOS puts beside each file in an archive is not."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+    return name.lower().endswith((".jpg", ".jpeg", ".png")) and not name.startswith(".")

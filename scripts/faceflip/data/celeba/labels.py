@@ -3,9 +3,8 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from faceflip.data.celeba import ATTRIBUTES, SPLITS
 from faceflip.data.celeba.contents import WEB_PAGE, Place, is_web_page, read_needed
@@ -25,14 +24,11 @@ SHOWN = 10
 Row = tuple[int, list[str]]  # number of a line, from 1, and its cells
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Annotations of images.
+class Labels(NamedTuple):
+    """Annotations of images, and `notes` on what is unusual about the files, and no fault.
 
-    Attributes:
-        table: One row per image in the order of the annotation file: `file_name`, `split` (one of `SPLITS`) and one
-            int8 column an attribute in the order of `ATTRIBUTES`, -1 (absent) or +1 (present).
-        notes: What is unusual about the files, and no fault.
+    The `table` has one row an image in the order of the annotation file: `file_name`, `split` (one of `SPLITS`) and one
+    int8 column an attribute in the order of `ATTRIBUTES`, -1 (absent) or +1 (present).
     """
 
     table: "pd.DataFrame"
@@ -42,11 +38,8 @@ class Labels:
 def read_labels(celeba: Layout | Path | str) -> Labels:
     """Read annotations and partition and join them by file name.
 
-    Columns go by their names, rows by file name. Images that have a split and no annotation are left out, so that a
-    subset of CelebA is made by cutting the annotation file alone.
-
-    Raises:
-        UserError: A file is missing or malformed, or images have no split.
+    Images that have a split and no annotation are left out: to make a subset, it is enough to cut the annotation file.
+    Raises UserError where a file is missing or malformed, or images have no split.
     """
     import pandas as pd
 
@@ -78,24 +71,18 @@ def read_labels(celeba: Layout | Path | str) -> Labels:
 
 
 def count_labels(labels: "np.ndarray", split: "np.ndarray") -> "pd.DataFrame":
-    """Count images and positive labels per attribute and split.
+    """Count images and positive labels per attribute and split: columns attribute, split, images, positives.
 
-    Args:
-        labels: (N, 40) int8 in {-1, +1}, columns in the order of `ATTRIBUTES`.
-        split: (N,), index into `SPLITS`.
-
-    Returns:
-        Columns attribute, split, images, positives; attribute by attribute.
+    `labels` (N, 40) are -1 or +1, in the order of `ATTRIBUTES`; `split` (N,) counts in `SPLITS`.
     """
     import pandas as pd
 
-    parts = [labels[split == number] for number in range(len(SPLITS))]
-    positives = [(part > 0).sum(axis=0).tolist() for part in parts]
-    counts = (
-        (attribute, name, len(part), positive[column])
+    parts = {name: labels[split == number] > 0 for number, name in enumerate(SPLITS)}
+    counts = [
+        (attribute, name, len(part), part[:, column].sum())
         for column, attribute in enumerate(ATTRIBUTES)
-        for name, part, positive in zip(SPLITS, parts, positives, strict=True)
-    )
+        for name, part in parts.items()
+    ]
     return pd.DataFrame(counts, columns=["attribute", "split", "images", "positives"])
 
 

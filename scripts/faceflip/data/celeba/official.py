@@ -1,8 +1,8 @@
 """The official download: what to fetch by hand, and whether a file is one of it."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from faceflip.data.celeba import ANNOTATIONS, PARTITION
 from faceflip.data.celeba.contents import Place, read_needed, size
@@ -18,15 +18,10 @@ FETCH = (
     + "or all of it in one archive, https://www.kaggle.com/datasets/jessicali9530/celeba-dataset. Archives need not be "
     "unpacked.\nThe forms that are understood: docs/dataset.md"
 )
-"""What to fetch by hand, from where."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a file, of a name and size, is the official one by size and MD5 sum.
-
-    `expected` is the official file's size, None where there is no official file of that name.
-    """
+class Verdict(NamedTuple):
+    """Whether a file is the official one; `expected` is that one's size, None where there is none."""
 
     name: str
     bytes: int
@@ -48,16 +43,12 @@ class Verdict:
 def check(places: list[Place]) -> list[Verdict]:
     """Compare files with the official ones of the same name, by size and, where that is equal, by MD5 sum.
 
-    Raises:
-        UserError: Files have the official size and another sum (all are told), or cannot be read.
+    Raises UserError for files that cannot be read, or have the official size and another sum (all are told).
     """
-    verdicts, changed = [], []
-    for place in places:
-        bytes_, expected = size(place), SIZES.get(place.name)
-        verdicts.append(Verdict(place.name, bytes_, bytes_ == expected, expected))
-        if bytes_ == expected and not _has_official_sum(place):
-            changed.append(place)
-    if changed:
+    sizes = [(place.name, size(place), SIZES.get(place.name)) for place in places]
+    verdicts = [Verdict(name, bytes_, bytes_ == expected, expected) for name, bytes_, expected in sizes]
+    official = [place for place, verdict in zip(places, verdicts, strict=True) if verdict.official]
+    if changed := [place for place in official if not _has_official_sum(place)]:
         raise UserError(
             "the size is that of the official file, but the MD5 sum is not:\n"
             + "".join(f"  {place}\n" for place in changed)
@@ -71,11 +62,10 @@ def _has_official_sum(place: Place) -> bool:
     # torchvision keeps the list of sums. Importing it takes seconds: only here, where a file may be official.
     from torchvision.datasets import CelebA
 
-    sums = {name: md5 for _, md5, name in CelebA.file_list}
     digest = hashlib.md5(usedforsecurity=False)
     if isinstance(place, Path):
         with place.open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
     else:
         digest.update(read_needed(place, SIZES[place.name]))
-    return digest.hexdigest() == sums[place.name]
+    return digest.hexdigest() in {md5 for _, md5, name in CelebA.file_list if name == place.name}

@@ -7,22 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from faceflip.data.celeba import ATTRIBUTES, SPLITS, official
-from faceflip.data.celeba.contents import Place, read_needed
-from faceflip.data.celeba.finding import find
-from faceflip.data.celeba.image_folder import ImageFolder
+from faceflip.data.celeba.contents import Place, list_names, read_needed, reader
+from faceflip.data.celeba.finding import find, is_image_name
 from faceflip.data.celeba.labels import TEXT_LIMIT, Labels, read_labels
 from faceflip.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FILE_LIMIT = 1 << 24
+"""The most bytes that an image file may have; an aligned image has about 7,000."""
+
 
 class CelebA:
-    """A CelebA, folder or zip archive, in any form that `finding` knows; see `faceflip.data.reading.Reader`.
-
-    Raises:
-        UserError: There is no such folder or file, or no complete CelebA in it.
-    """
+    """A CelebA in any form that `finding` knows; see `faceflip.data.reading.Reader`."""
 
     attributes = ATTRIBUTES
     splits = SPLITS
@@ -30,8 +28,8 @@ class CelebA:
     def __init__(self, root: Path | str) -> None:
         self._layout = find(root)
         self._layout.require()
-        self._images = ImageFolder(self._layout.images)
         self.name = str(self._layout.root)
+        self.read = reader(self._layout.images, FILE_LIMIT)
 
     @cached_property
     def _labels(self) -> Labels:
@@ -43,20 +41,17 @@ class CelebA:
         return self._labels.table
 
     @cached_property
-    def files(self) -> dict[str, str | None]:
-        """The file of each annotated image; see `ImageFolder.files`."""
-        return self._images.files(self.table["file_name"])
+    def _images(self) -> list[str]:
+        return sorted(filter(is_image_name, list_names(self._layout.images)))
 
-    def read(self, file: str) -> bytes:
-        """Read an image file by its name, from any thread; raises `UnreadableError`."""
-        return self._images.read(file)
+    @cached_property
+    def files(self) -> dict[str, str | None]:
+        """The file of each annotated image: 000001.jpg may also be 000001.png, as in the archive of lossless images."""
+        found = {_stem(name): name for name in self._images} | {name: name for name in self._images}
+        return {name: found.get(name) or found.get(_stem(name)) for name in self.table["file_name"]}
 
     def origin(self) -> dict[str, Any]:
-        """Describe where labels and images come from, and compare with the official files.
-
-        Raises:
-            UserError: Official files are damaged, labels cannot be read, or the note on drawn faces is not JSON.
-        """
+        """Describe where labels and images come from; raises UserError where official files or notes are damaged."""
         layout, drawn = self._layout, self._layout.provenance is not None
         texts = {"annotations": layout.annotations, "partition": layout.partition}
         places = [*texts.values(), *([] if isinstance(layout.images, Path) else [Path(layout.images.root.filename)])]
@@ -71,18 +66,21 @@ class CelebA:
             ],
             "images_from": layout.name(layout.images),
             "notes": [*warnings, *self._labels.notes, *self._unannotated()],
-            **{
-                f"{name}_sha256": hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
-                for name, place in texts.items()
-            },
+        } | {
+            f"{name}_sha256": hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
+            for name, place in texts.items()
         }
 
     def _unannotated(self) -> list[str]:
-        extra = self._images.others(self.files.values())
+        extra = sorted(set(self._images).difference(self.files.values()))
         if len(extra) == 1:
             return [f"one image has no annotation and is left out: {extra[0]}"]
         told = f"{len(extra):,} images have no annotation and are left out, such as {', '.join(extra[:3])}"
         return [told] if extra else []
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
 
 
 def _provenance(place: Place) -> Any:

@@ -14,14 +14,6 @@ def _paint(canvas: Canvas, face: Face, mask: Mask, amount: float) -> None:
     canvas.paint(Mask(mask.box, mask.cover * np.clip(0.45 + 0.8 * dots, 0, 1)), colour, 0.94 * amount)
 
 
-def _lower_face(face: Face, upper: float, inset: float) -> np.ndarray:
-    """Return a band along the jaw from ear to ear; `upper` is the y of its inner edge below the mouth."""
-    half, (upper_jaw, middle_jaw, lower_jaw) = face.half_width, face.jaw
-    outer = curve([(half, 118), (upper_jaw, 142), (middle_jaw, 159), (lower_jaw, face.chin - 4), (0, face.chin + 1)], 4)
-    inner = curve([(0, upper), (18, upper - 3), (27, 148), (half - inset, 132), (half - inset * 0.6, 118)], 4)
-    return np.vstack([outer * (-1, 1), outer[::-1], inner[::-1], inner * (-1, 1)]) + MIDLINE
-
-
 def draw_beard(canvas: Canvas, face: Face, head: np.ndarray) -> None:
     """Draw every form of beard that the face has, inside the coverage `head` of the head."""
     has = face.has
@@ -34,8 +26,12 @@ def draw_beard(canvas: Canvas, face: Face, head: np.ndarray) -> None:
         skin = mix(face.hair * 0.4, rgb(62, 66, 76), 0.7)
         canvas.paint(Mask(mask.box, mask.cover * (0.45 + 0.75 * dots)), skin, 0.50 * shadow)
     if full > 0.02:
-        mask = polygon(face.place(_lower_face(face, 167, 7), 0.0), blur=0.9).times(head)
-        _paint(canvas, face, mask, full)
+        # A band along the jaw from ear to ear.
+        half, chin, (upper_jaw, middle_jaw, lower_jaw) = face.half_width, face.chin, face.jaw
+        outer = curve([(half, 118), (upper_jaw, 142), (middle_jaw, 159), (lower_jaw, chin - 4), (0, chin + 1)], 4)
+        inner = curve([(0, 167), (18, 164), (27, 148), (half - 7, 132), (half - 4.2, 118)], 4)
+        band = np.vstack([outer * (-1, 1), outer[::-1], inner[::-1], inner * (-1, 1)]) + MIDLINE
+        _paint(canvas, face, polygon(face.place(band), blur=0.9).times(head), full)
     if has["Sideburns"] > 0.02:
         strip = np.array([(0.99, 96), (0.84, 98), (0.80, 118), (0.80, 140), (0.97, 138)]) * (face.half_width, 1)
         _paint(canvas, face, polygon(*face.both(strip), blur=0.7).times(head), has["Sideburns"])

@@ -1,7 +1,5 @@
 """Eyes, what is around them, and eyebrows."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from faceflip.data.synthetic.canvas import Canvas, between, blob, curve, ellipse, moved, polygon, ribbon
@@ -11,8 +9,6 @@ _IRISES = [(92, 58, 34), (70, 44, 28), (86, 124, 158), (96, 128, 84), (120, 92, 
 _HALF = 9.6  # half the width of an eye
 _ACROSS = np.linspace(-1, 1, 9)  # from the inner to the outer corner
 _BOW = 1 - _ACROSS**2
-
-Lines = Sequence[np.ndarray]
 
 
 def _lids(face: Face, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +43,13 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
         rims = [face.place(ribbon(curve(edge, 2), 2.2)) for edge in edges]
         canvas.shade(polygon(*rims, blur=0.6), mix(1, 0.66, bags))
     if makeup > 0.02:
-        _draw_eye_shadow(canvas, face, uppers, lowers)
+        colour = hue(0.72 + 0.36 * face.who.uniform["shadow_hue"], 0.55, 0.40)
+        rims = [_below(upper, -6.5 * np.sin(np.linspace(2.6, 0.35, len(upper)))) for upper in uppers]
+        rims = [moved(rim, 1.5 * side, 0) for side, rim in zip(SIDES, rims, strict=True)]
+        lids = [face.place(between(moved(upper, 0, 1), rim)) for upper, rim in zip(uppers, rims, strict=True)]
+        canvas.paint(polygon(*lids, blur=1.4), colour, 0.85 * makeup)
+        below = [face.place(ribbon(moved(lower, 0, 0.8), 2.2)) for lower in lowers]
+        canvas.paint(polygon(*below, blur=0.8), colour, 0.6 * makeup)
     opened = polygon(*map(face.place, map(between, uppers, lowers)))
     canvas.paint(opened, rgb(240, 234, 230))
     inside = opened.field()
@@ -55,19 +57,6 @@ def draw_eyes(canvas: Canvas, face: Face) -> None:
     shades = [face.place(ribbon(moved(upper, 0, 1.2), 2.6)) for upper in uppers]
     canvas.shade(polygon(*shades, blur=0.7).times(inside), 0.62)
     _draw_lashes(canvas, face, uppers, lowers)
-
-
-def _draw_eye_shadow(canvas: Canvas, face: Face, uppers: Lines, lowers: Lines) -> None:
-    makeup = face.has["Heavy_Makeup"]
-    colour = hue(0.72 + 0.36 * face.who.uniform["shadow_hue"], 0.55, 0.40)
-    rims = [_below(upper, -6.5 * np.sin(np.linspace(2.6, 0.35, len(upper)))) for upper in uppers]
-    lids = [
-        face.place(between(moved(upper, 0, 1), moved(rim, 1.5 * side, 0)))
-        for side, upper, rim in zip(SIDES, uppers, rims, strict=True)
-    ]
-    canvas.paint(polygon(*lids, blur=1.4), colour, 0.85 * makeup)
-    below = [face.place(ribbon(moved(lower, 0, 0.8), 2.2)) for lower in lowers]
-    canvas.paint(polygon(*below, blur=0.8), colour, 0.6 * makeup)
 
 
 def _draw_irises(canvas: Canvas, face: Face, inside: np.ndarray) -> None:
@@ -82,7 +71,7 @@ def _draw_irises(canvas: Canvas, face: Face, inside: np.ndarray) -> None:
     canvas.paint(polygon(*glints).times(inside), rgb(255, 255, 255))
 
 
-def _draw_lashes(canvas: Canvas, face: Face, uppers: Lines, lowers: Lines) -> None:
+def _draw_lashes(canvas: Canvas, face: Face, uppers: tuple[np.ndarray, ...], lowers: tuple[np.ndarray, ...]) -> None:
     """Lashes, longer and with a wing of eyeliner with heavy make-up, and the crease of the lid."""
     makeup = face.has["Heavy_Makeup"]
     colour = mix(rgb(58, 38, 32), rgb(12, 8, 10), makeup)

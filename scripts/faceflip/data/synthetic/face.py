@@ -18,16 +18,12 @@ from faceflip.data.synthetic.canvas import mirrored
 
 CENTRE = np.array([89.0, 111.0])
 """Midpoint of the eyes, about which heads turn."""
-
 X0 = 89.0
 """The midline of a face, x."""
-
 MIDLINE = np.array([X0, 0.0])
 """Added to points whose x is counted from the midline."""
-
 SIDES = (-1, 1)
 """Left and right in the image."""
-
 AMBIGUOUS = 0.2
 """Share of an attribute's rarer class that is drawn less than fully, and as much on the other side."""
 

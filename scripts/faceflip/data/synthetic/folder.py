@@ -1,14 +1,8 @@
 """CelebA's folder, filled with drawn faces."""
 
 import json
-import os
-import shutil
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import fields
-from numbers import Integral, Real
 from pathlib import Path
 
 import cv2
@@ -18,15 +12,14 @@ from faceflip.data.celeba import ATTRIBUTES, PROVENANCE, SPLITS
 from faceflip.data.synthetic.draw import draw
 from faceflip.data.synthetic.face import Face, Identity, amounts
 from faceflip.data.synthetic.label_model import Annotations, annotations
-from faceflip.errors import UserError
-from faceflip.io.files import name_beside, telling_disk_errors, write_text
+from faceflip.io.files import telling_disk_errors, write_text
 
 FORMAT = "faceflip-synthetic"
 VERSION = 1
 """Version of the drawn data; it is raised whenever the same arguments give other files."""
 JPEG_QUALITY = 92
-LAST_NUMBER = 999_999
-"""The highest image number: file names have six digits."""
+AT_A_TIME = 1000
+"""Images that wait to be drawn."""
 
 
 def image_generator(seed: int, index: int, purpose: int) -> np.random.Generator:
@@ -73,69 +66,7 @@ def partition_text(sizes: dict[str, int]) -> str:
     return "".join(f"{file_name(index)} {number}\r\n" for index, number in enumerate(numbers, 1))
 
 
-def _check(sizes: dict[str, int], seed: int, mislabelled: float, workers: int) -> None:
-    whole = {**sizes, "seed": seed, "workers": workers}
-    least = {"train": 1, "workers": 1}
-    faults = [
-        f"{name} must be a whole number of {least.get(name, 0)} or more, not {value!r}"
-        for name, value in whole.items()
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least.get(name, 0)
-    ]
-    if not faults and sum(sizes.values()) > LAST_NUMBER:
-        faults.append(f"train, validation and test together must be at most {LAST_NUMBER}: file names have six digits")
-    if isinstance(mislabelled, bool) or not isinstance(mislabelled, Real) or not 0 <= mislabelled <= 0.5:
-        faults.append(f"mislabelled must be between 0 and 0.5, not {mislabelled!r}")
-    if faults:
-        raise UserError("Cannot draw faces: " + "; ".join(faults) + ".")
-
-
-def _check_replaceable(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; the look-alike of CelebA needs a folder of its own.")
-    if not (folder / PROVENANCE).is_file() and any(path.is_file() for path in folder.rglob("*")):
-        raise UserError(
-            f"{folder} holds files and no {PROVENANCE}, so it was not written by this program and is left alone. "
-            "Name an empty or new folder, or remove this one."
-        )
-
-
-def write(
-    folder: str | os.PathLike,
-    *,
-    sizes: dict[str, int],
-    seed: int,
-    mislabelled: float,
-    workers: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Write the look-alike; see `faceflip.data.synthetic.write_celeba`."""
-    _check(sizes, seed, mislabelled, workers)
-    folder = Path(folder)
-    _check_replaceable(folder)
-    beside = name_beside(folder)
-    with telling_disk_errors(folder):
-        beside.mkdir(parents=True)
-    try:
-        _fill(beside, sizes, seed, mislabelled, workers, progress)
-        if folder.exists():
-            shutil.rmtree(folder)
-        beside.replace(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _annotate(sizes: dict[str, int], seed: int, mislabelled: float) -> Annotations:
-    """Annotate all images, split after split."""
-    parts, first = [], 1
-    for split in SPLITS:
-        numbers = annotation_numbers(seed, range(first, first + sizes[split]))
-        parts.append(annotations(*numbers, split, mislabelled))
-        first += sizes[split]
-    names = [field.name for field in fields(Annotations)]
-    return Annotations(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-def _fill(
+def fill(
     folder: Path,
     sizes: dict[str, int],
     seed: int,
@@ -143,9 +74,15 @@ def _fill(
     workers: int,
     progress: Callable[[int, int], None] | None,
 ) -> None:
+    """Write the look-alike into an empty folder; see `faceflip.data.synthetic.write_celeba`."""
     images = folder / "img_align_celeba"
     images.mkdir()
-    annotated = _annotate(sizes, seed, mislabelled)
+    parts, first = [], 1
+    for split in SPLITS:
+        numbers = annotation_numbers(seed, range(first, first + sizes[split]))
+        parts.append(annotations(*numbers, split, mislabelled))
+        first += sizes[split]
+    annotated = Annotations(*map(np.concatenate, zip(*parts, strict=True)))
     total = len(annotated.labels)
 
     def draw_one(index: int) -> None:
@@ -154,10 +91,16 @@ def _fill(
         with telling_disk_errors(path):
             path.write_bytes(encode(image))
 
-    with _opencv_threads(1), ThreadPoolExecutor(workers) as pool:
-        for done, _ in enumerate(_in_order(pool, draw_one, range(1, total + 1), 4 * workers), 1):
-            if progress is not None:
-                progress(done, total)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # one image is too small to share out, and workers are threads already
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            for first in range(1, total + 1, AT_A_TIME):
+                for done, _ in enumerate(pool.map(draw_one, range(first, min(first + AT_A_TIME, total + 1))), first):
+                    if progress is not None:
+                        progress(done, total)
+    finally:
+        cv2.setNumThreads(threads)
     (folder / "list_attr_celeba.txt").write_bytes(attribute_text(annotated.labels).encode("ascii"))
     (folder / "list_eval_partition.txt").write_bytes(partition_text(sizes).encode("ascii"))
     provenance = {
@@ -170,25 +113,3 @@ def _fill(
         "jpeg": {"encoder": "opencv", "version": cv2.__version__, "quality": JPEG_QUALITY},
     }
     write_text(folder / PROVENANCE, json.dumps(provenance, indent=2) + "\n")
-
-
-@contextmanager
-def _opencv_threads(count: int) -> Iterator[None]:
-    """Limit OpenCV's own threads for a while: one image is too small to share out, and workers are threads already."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
-def _in_order(pool: ThreadPoolExecutor, function: Callable, items: range, ahead: int) -> Iterator:
-    """Like `pool.map`, with at most `ahead` calls waiting, so that a fault ends the work at once."""
-    waiting = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -108,8 +108,7 @@ def draw_front_hair(canvas: Canvas, face: Face) -> None:
 
 def _draw_locks(canvas: Canvas, face: Face, opacity: float) -> None:
     width, volume = face.half_width, _volume(face)
-    end = mix(110, 226, face.long_hair)
-    beyond = width + volume
+    end, beyond = mix(110, 226, face.long_hair), width + volume
     outer = np.array([(width + 0.6 * volume, 84), (beyond + 2, 120), (beyond + 2, 160), (beyond, end)])
     inner = np.array([(width - 1.0, end), (width - 2, 165), (width - 2.5, 140), (width - 3.5, 112), (width - 7, 88)])
     outer[:, 1], inner[:, 1] = np.minimum(outer[:, 1], end), np.minimum(inner[:, 1], end)

@@ -4,17 +4,17 @@ Every attribute is the sign of a margin, "latent value minus threshold", and the
 normal. Three steps find the model:
 
 1. *Tetrachoric inversion*: for each pair, the latent correlation at which two thresholded normals have the phi
-   coefficient of the real labels, by bisection on the bivariate normal integral (Drezner and Wesolowsky 1990).
-2. *Projection*: pairs that are matched one by one need not fit together, so the nearest correlation matrix is taken
-   (Higham 2002, alternating projections).
+   coefficient of the real labels, by bisection.
+2. *Projection*: pairs that are matched one by one need not fit together, so the nearest correlation matrix is taken.
 3. *Calibration*: some attributes exclude each other in a drawing (`resolve_contradictions`). Thresholds and latent
    correlations are nudged until a large fixed sample, contradictions resolved, has the real statistics.
 """
 
 import csv
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -31,8 +31,7 @@ _CALIBRATION_ROUNDS = 16
 _DECIMALS = 6  # linear algebra differs in the last bits between machines and thread counts; what is drawn must not
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """Statistics of the real labels: shares per split (40,), and phi coefficients (40, 40) of the training labels."""
 
     prevalence: dict[str, np.ndarray]
@@ -41,27 +40,21 @@ class Statistics:
 
 def real_statistics() -> Statistics:
     """Read the statistics of the real CelebA that come with the package."""
-    prevalence, correlation = (_by_attribute(name) for name in ("prevalence.csv", "correlation_train.csv"))
-    columns = zip(SPLITS, ("train", "val", "test"), strict=True)
-    return Statistics(
-        {
-            split: np.array([float(prevalence[name][f"prevalence_pct_{column}"]) / 100 for name in ATTRIBUTES])
-            for split, column in columns
-        },
-        np.array([[float(correlation[one][other]) for other in ATTRIBUTES] for one in ATTRIBUTES]),
-    )
 
+    def columns(table: str, names: Sequence[str]) -> np.ndarray:
+        with (files("faceflip.data.synthetic") / table).open(newline="", encoding="ascii") as file:
+            rows = {row["attribute"]: row for row in csv.DictReader(file)}
+        return np.array([[float(rows[attribute][name]) for attribute in ATTRIBUTES] for name in names])
 
-def _by_attribute(table: str) -> dict[str, dict[str, str]]:
-    with (files("faceflip.data.synthetic") / table).open(newline="", encoding="ascii") as file:
-        return {row["attribute"]: row for row in csv.DictReader(file)}
+    shares = columns("prevalence.csv", [f"prevalence_pct_{split}" for split in ("train", "val", "test")]) / 100
+    return Statistics(dict(zip(SPLITS, shares, strict=True)), columns("correlation_train.csv", ATTRIBUTES))
 
 
 def _excess_joint_probability(first: np.ndarray, second: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     """P(X > first, Y > second) - P(X > first) P(Y > second) of standard normals with the given correlation.
 
     The integral of the bivariate density over the correlation (Drezner and Wesolowsky 1990, eq. 3), substituted by
-    r = sin(angle), with 24 Gauss-Legendre nodes. All arrays have one shape.
+    r = sin(angle), with 24 Gauss-Legendre nodes.
     """
     nodes, weights = np.polynomial.legendre.leggauss(24)
     half = np.arcsin(correlation)[..., None] / 2
@@ -74,8 +67,7 @@ def _excess_joint_probability(first: np.ndarray, second: np.ndarray, correlation
 def tetrachoric(prevalence: np.ndarray, phi: np.ndarray) -> np.ndarray:
     """Return the latent correlations (n, n) at which thresholded normals have the phi coefficients `phi` (n, n).
 
-    `prevalence` (n,) gives the shares above the thresholds. Coefficients beyond what the prevalences allow give
-    correlations of -0.995 or 0.995.
+    Coefficients beyond what `prevalence` (n,), the shares above the thresholds, allows give -0.995 or 0.995.
     """
     threshold = ndtri(1 - prevalence)
     deviation = np.sqrt(prevalence * (1 - prevalence))
@@ -116,14 +108,9 @@ def nearest_correlation(matrix: np.ndarray, *, rounds: int = 6, smallest: float 
 def resolve_contradictions(margins: np.ndarray) -> np.ndarray:
     """Return which attributes (n, 40) bool are present, given margins (n, 40), with nothing that cannot be drawn.
 
-    - One hair colour: of several the one with the largest margin stays.
-    - The bald are men, and have no fringe, no hair colour but grey, and no hair that is straight or wavy.
-    - A hat hides a receding hairline; a receding hairline has no bangs.
-    - Hair is straight or wavy, not both: the larger margin stays.
-    - Only men wear a beard of any form or a necktie; whoever has goatee, mustache or sideburns is not beardless.
-
-    In the real labels each of these pairs occurs together next to never (at 0.9 or more of the exclusion that their
-    prevalences allow).
+    Of several hair colours, and of straight and wavy hair, the one with the largest margin stays. In the real labels
+    what excludes each other here occurs together next to never (at 0.9 or more of the exclusion that the prevalences
+    allow).
     """
     present = margins > 0
     column = {name: present[:, position] for name, position in INDEX.items()}  # views: changed in place
@@ -149,10 +136,7 @@ def resolve_contradictions(margins: np.ndarray) -> np.ndarray:
 
 
 def phi_coefficients(present: np.ndarray) -> np.ndarray:
-    """Return the phi coefficients (attributes, attributes) of a sample (n, attributes) of bool.
-
-    Counted in packed bits: exact, and several times faster than a matrix product.
-    """
+    """Return the phi coefficients (40, 40) of a sample (n, 40) of bool, counted in packed bits: exact and fast."""
     faces = len(present)
     bits = np.packbits(np.pad(present, ((0, -faces % 64), (0, 0))), axis=0).T
     words = np.ascontiguousarray(bits).view(np.uint64)
@@ -162,23 +146,17 @@ def phi_coefficients(present: np.ndarray) -> np.ndarray:
     return (together - np.outer(share, share)) / np.outer(deviation, deviation)
 
 
-@dataclass(frozen=True)
-class Copula:
-    """The calibrated model: latent values are `factor` (40, 40) @ normals, labels whether they are above thresholds.
-
-    There are thresholds (40,) for each split.
-    """
+class Copula(NamedTuple):
+    """Latent values are `factor` (40, 40) @ normals, labels whether they are above a split's `thresholds` (40,)."""
 
     factor: np.ndarray
     thresholds: dict[str, np.ndarray]
 
     def annotate(self, normals: np.ndarray, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Turn independent standard normals (n, 40) into attributes.
+        """Turn independent standard normals (n, 40) into labels (n, 40) int8, -1 or 1, and strengths (n, 40).
 
-        Returns:
-            `labels` (n, 40) int8, -1 or 1; and `strength` (n, 40), positive where the label is 1: how far the face is
-            from the other class, as a share of the rarer class. The rarer class lies evenly between 0 (borderline) and
-            1 on its side.
+        A strength, positive where the label is 1, is how far the face is from the other class, as a share of the rarer
+        class, which lies evenly between 0 (borderline) and 1 on its side.
         """
         threshold = self.thresholds[split]
         # Rounded, because the last bits of a product depend on how many rows are multiplied at once.
@@ -191,18 +169,14 @@ class Copula:
         return np.where(present, 1, -1).astype(np.int8), strength
 
 
-def _calibration_normals() -> np.ndarray:
-    """Return the fixed sample (n, 40), with means of exactly 0 and covariances of exactly 1 and 0."""
-    sample = np.random.Generator(np.random.Philox(2018)).standard_normal((_CALIBRATION_FACES, len(ATTRIBUTES)))
-    sample -= sample.mean(axis=0)
-    return np.linalg.solve(np.linalg.cholesky(np.cov(sample.T, bias=True)), sample.T).T
-
-
-@lru_cache(maxsize=1)
+@cache
 def real_copula() -> Copula:
     """Calibrate the copula to the real CelebA (a second or less, once per process)."""
     real = real_statistics()
-    normals = _calibration_normals()
+    sample = np.random.Generator(np.random.Philox(2018)).standard_normal((_CALIBRATION_FACES, len(ATTRIBUTES)))
+    # Means of exactly 0, covariances of exactly 1 and 0.
+    sample -= sample.mean(axis=0)
+    normals = np.linalg.solve(np.linalg.cholesky(np.cov(sample.T, bias=True)), sample.T).T
 
     def corrected(threshold: np.ndarray, observed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         density = np.exp(-(threshold**2) / 2) / np.sqrt(2 * np.pi)
@@ -228,18 +202,15 @@ def real_copula() -> Copula:
     return Copula(factor, thresholds)
 
 
-@dataclass(frozen=True)
-class Annotations:
+class Annotations(NamedTuple):
     """Annotations of some faces of one split, and what the faces really look like.
 
     The drawing of a *mislabelled* attribute shows the opposite of its annotation, so that the annotations keep the
     real statistics. The share m of each attribute's rarer class is mislabelled, and as many of the more frequent class:
     a share m of everything where both are equally frequent, next to nothing for an attribute that is rare.
 
-    Attributes:
-        labels: (n, 40) int8, -1 or 1.
-        strength: (n, 40), how clearly the drawing shows the attribute (above 0) or its absence (below 0).
-        mislabelled: (n, 40) bool.
+    All are (n, 40): `labels` int8, -1 or 1; `strength`, how clearly the drawing shows the attribute (above 0) or its
+    absence (below 0); `mislabelled` bool.
     """
 
     labels: np.ndarray

@@ -5,7 +5,6 @@ import numpy as np
 from faceflip.data.synthetic.canvas import Canvas, between, blob, curve, ellipse, moved, polygon, ribbon
 from faceflip.data.synthetic.face import SIDES, X0, Face, hue, mix, rgb
 
-_BARE = np.ones(3, dtype=np.float32)
 _ACROSS = -np.cos(np.linspace(0, np.pi, 19))  # closer together at the corners of the mouth
 
 
@@ -31,7 +30,7 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
     canvas.paint(polygon(face.place(ridge, 0.8), blur=0.9), gleam, 0.30 + 0.35 * pointy)
     ball = face.at(0, tip - 3.5, 1.0)
     if big > 0.02:
-        canvas.shade(blob(ball, (half * 0.95, 7)), mix(_BARE, rgb(1.02, 0.90, 0.88), big))
+        canvas.shade(blob(ball, (half * 0.95, 7)), mix(rgb(1, 1, 1), rgb(1.02, 0.90, 0.88), big))
         fold = ribbon(curve([(X0 - 5, tip), (X0, tip + 2), (X0 + 5, tip)]), 2)
         canvas.shade(polygon(face.place(fold, 1.0), blur=0.7), mix(1, 0.7, big))
     if pointy > 0.02:
@@ -73,7 +72,12 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
     shine = face.at(-3, (bottom[9] + lower[9]) / 2, 0.5)
     canvas.paint(blob(shine, (7, 1.8 * size)), rgb(255, 240, 238), 0.22 + 0.25 * lipstick)
     if gap > 0.4:
-        _draw_gap(canvas, face, edge(top), edge(bottom), smile)
+        top, bottom = edge(top)[2:-2], edge(bottom)[2:-2]
+        canvas.paint(polygon(face.place(between(top, bottom), 0.5), blur=0.35), rgb(66, 18, 22))
+        # A smile shows the whole upper row of teeth, an open mouth only its edge.
+        rim = mix(top, bottom, mix(0.34, 0.74, smile))
+        teeth = polygon(face.place(between(top, rim), 0.5), blur=0.4)
+        canvas.paint(teeth, rgb(246, 242, 234) - 14 * dice["teeth"], 0.95)
     else:
         canvas.shade(polygon(face.place(ribbon(edge(middle), 1.7), 0.5), blur=0.4), rgb(0.42, 0.36, 0.38))
     for side in SIDES:
@@ -83,13 +87,3 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
         dimple = ribbon(curve([(half + 2, 142), (half + 4.8, 149), (half + 3.6, 156)]), 2.2)
         canvas.shade(polygon(*face.both(dimple, 0.3), blur=0.8), mix(1, 0.74, smile))
     canvas.shade(blob(face.at(0, lower[9] + 3.5, 0.4), (9, 3)), 0.86)
-
-
-def _draw_gap(canvas: Canvas, face: Face, top: np.ndarray, bottom: np.ndarray, smile: float) -> None:
-    top, bottom = top[2:-2], bottom[2:-2]
-    gap = polygon(face.place(between(top, bottom), 0.5), blur=0.35)
-    canvas.paint(gap, rgb(66, 18, 22))
-    # A smile shows the whole upper row of teeth, an open mouth only its edge.
-    rim = mix(top, bottom, mix(0.34, 0.74, smile))
-    teeth = polygon(face.place(between(top, rim), 0.5), blur=0.4)
-    canvas.paint(teeth, rgb(246, 242, 234) - 14 * face.who.uniform["teeth"], 0.95)

@@ -1,49 +1,14 @@
-"""CelebA's images: which file belongs to which annotation, and decoding with every check that they need."""
+"""Decoding CelebA's images with every check that they need."""
 
 import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from faceflip.data.celeba import HEIGHT, WIDTH
-from faceflip.data.celeba.contents import WEB_PAGE, Place, UnreadableError, is_web_page, list_names, reader
-from faceflip.data.celeba.finding import is_image_name
+from faceflip.data.celeba.contents import WEB_PAGE, UnreadableError, is_web_page
 
 if TYPE_CHECKING:
     import numpy as np
-
-FILE_LIMIT = 1 << 24
-"""The most bytes that an image file may have; an aligned image has about 7,000."""
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """A folder of images, on the disk or in an archive."""
-
-    place: Place
-
-    @cached_property
-    def _names(self) -> dict[str, str]:
-        """The files by name, and, as a file of another kind may stand for it, by name without suffix."""
-        found = sorted(name for name in list_names(self.place) if is_image_name(name))
-        return {_stem(name): name for name in found} | {name: name for name in found}
-
-    @cached_property
-    def read(self) -> Callable[[str], bytes]:
-        """Read a file by its name, from any thread; raises `UnreadableError`."""
-        return reader(self.place, FILE_LIMIT)
-
-    def files(self, names: Iterable[str]) -> dict[str, str | None]:
-        """Return for each annotated name the file that holds its image, None where there is none.
-
-        000001.jpg may also be 000001.png, as in the archive of lossless images.
-        """
-        return {name: self._names.get(name) or self._names.get(_stem(name)) for name in names}
-
-    def others(self, files: Iterable[str | None]) -> list[str]:
-        """Return the images that are not among `files`."""
-        return sorted(set(self._names.values()).difference(files))
 
 
 def decoders() -> dict[str, str]:
@@ -56,8 +21,7 @@ def decoders() -> dict[str, str]:
 def decode_into(image: "np.ndarray", data: bytes) -> None:
     """Decode the content of a file into `image`: (218, 178, 3) uint8, RGB, contiguous.
 
-    Raises:
-        UnreadableError: The file is no JPEG or PNG, not RGB, not of CelebA's size, or cannot be decoded to its end.
+    Raises UnreadableError for what is no JPEG or PNG, not RGB, not of CelebA's size, or cannot be decoded to its end.
     """
     if data.startswith(b"\xff\xd8"):
         _decode_jpeg(image, data)
@@ -103,7 +67,3 @@ def _require(size: Sequence[int], is_rgb: bool, colours: str) -> None:
         raise UnreadableError(f"is not RGB but {colours}")
     if tuple(size) != (WIDTH, HEIGHT):
         raise UnreadableError(f"has {size[0]} x {size[1]} pixels instead of {WIDTH} x {HEIGHT}")
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
