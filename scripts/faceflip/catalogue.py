@@ -73,13 +73,13 @@ class DirectionEntry:
     """
 
     target: str
-    takes: tuple[str, ...] = ("fgs_label", "fgs_scope", "ffa_target", "ffa_objective")
+    takes: tuple[str, ...] = ("fgs_label", "fgs_scope", "ffa_target", "ffa_crossed", "ffa_objective")
     whole_loss: bool = False
 
 
 DIRECTIONS = {
     "fgs": DirectionEntry("faceflip.attacks.directions:FGS", ("fgs_label", "fgs_scope"), whole_loss=True),
-    "ffa": DirectionEntry("faceflip.attacks.directions:FFA", ("ffa_target", "ffa_objective")),
+    "ffa": DirectionEntry("faceflip.attacks.directions:FFA", ("ffa_target", "ffa_crossed", "ffa_objective")),
 }
 
 

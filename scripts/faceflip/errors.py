@@ -1,4 +1,4 @@
-"""The one exception that is meant for the reader of the screen, and hints at what was meant."""
+"""The one exception and the one warning that are meant for the reader of the screen, and hints at what was meant."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -10,6 +10,10 @@ class UserError(Exception):
     The message is all that a person gets to see (the traceback goes to the log), so it names the file and the row, key
     or HDF5 path, says what was expected, and what to do about it. Several faults of one kind are told in one error.
     """
+
+
+class NetworkWarning(UserWarning):
+    """Something about an attacked network is suspicious, so that its robustness may be apparent only."""
 
 
 def did_you_mean(word: object, known: Iterable[str], otherwise: str = "") -> str:

@@ -16,6 +16,8 @@ class Outcome(IntEnum):
     """Growing epsilon, or one more step, changes no pixel any more."""
     MAX_STEPS = 4
     """Iterative: no flip within `max_steps`."""
+    NOT_FINITE = 5
+    """No flip, and a score on the way was infinite or no number, so that nothing is known of the image it was for."""
 
     @property
     def label(self) -> str:

@@ -34,6 +34,7 @@ def test_options_are_frozen_and_documented_defaults():
         "fgs_label": "current",
         "fgs_scope": "network",
         "ffa_target": "current",
+        "ffa_crossed": "literal",
         "ffa_objective": "scores",
         "batch_size": 32,
         "block_size": 256,
@@ -96,7 +97,7 @@ def test_an_attack_is_put_together_of_a_direction_and_a_search():
 def test_an_attack_heeds_the_options_of_its_direction_and_its_search():
     heeded = {name: options_of(entry) - {"direction", "search"} for name, entry in ATTACKS.items()}
     assert heeded["fgs-iterative"] == {"fgs_label", "fgs_scope", "max_steps"}
-    assert heeded["ffa-line"] == {"ffa_target", "ffa_objective", "max_epsilon", "epsilon_tolerance"}
+    assert heeded["ffa-line"] == {"ffa_target", "ffa_crossed", "ffa_objective", "max_epsilon", "epsilon_tolerance"}
     assert set().union(*heeded.values()) | {"direction", "search"} == set(AttackSettings.model_fields)
     own = find_attack("mine", "mine.py:Mine", "mine.py:Search")
     assert options_of(own) == set(AttackSettings.model_fields), "an own direction may heed any"

@@ -95,7 +95,7 @@ def test_fgs_on_softmax_lowers_the_larger_logit_against_the_other(name, shift):
 
 
 @pytest.mark.parametrize("name", ["ffa-line", "ffa-iterative"])
-@pytest.mark.parametrize("score", [20.0, 0.5, -0.5, -20.25])
+@pytest.mark.parametrize("score", [20.0, 0.5, -1.0, -20.25])
 def test_ffa_moves_the_score_to_zero_from_either_side(name, score):
     result, outcome = run(single(0.5, -0.25, bias=score - 25), image(100, 100), name)
     assert outcome == "flipped"
@@ -224,9 +224,9 @@ def test_a_named_margin_is_kept():
     assert (result.perturbation[0, 0, 0, 0], result.score_after[0], result.margin) == (-6, -0.5, 0.5)
     result = attack(single(1 / 4, bias=-26), image(100), "fgs-line", fgs_label="opposite", margin=0.5)
     assert (result.perturbation[0, 0, 0, 0], result.score_after[0]) == (7, 0.75)
-    # Within the margin FGS still leaves the old decision, and FFA does not turn back.
+    # Within the margin FGS still leaves the old decision, and FFA does not turn back if it goes onward.
     for name in ("fgs-iterative", "ffa-iterative"):
-        result = attack(network, image(100), name, fgs_label="opposite", margin=0.75)
+        result = attack(network, image(100), name, fgs_label="opposite", ffa_crossed="onward", margin=0.75)
         assert (result.steps[0], result.score_after[0]) == (7, -0.75)
 
 
@@ -243,13 +243,13 @@ def test_ffa_iterative_keeps_fractions_between_steps_and_judges_the_rounded_imag
     assert result.perturbation.ravel().tolist() == [-5, -2, 0]
 
 
-def test_ffa_iterative_goes_on_where_only_the_unrounded_image_is_flipped():
+def test_ffa_iterative_turns_back_or_goes_on_where_only_the_unrounded_image_is_flipped():
     # Many values change by 0.3 a step and count for nothing until they add up to a half.
-    weights = [1.0, *[0.3] * 20]
-    network = single(*weights, bias=-100 * sum(weights) + 2.5)
-    result, outcome = run(
-        Linear(network.weights.detach() * 10, 25.0 - 10 * 100 * 7), image(*[100] * 21), "ffa-iterative"
-    )
+    network, images = Linear([[10.0, *[3.0] * 20]], 25.0 - 10 * 100 * 7), image(*[100] * 21)
+    # Equations (8) and (9): 25 - 28 k, so a step to -3, one back to 25, and so on; rounded 15 and 25.
+    result, outcome = run(network, images, "ffa-iterative", max_steps=9)
+    assert (outcome, result.steps[0], result.forward_passes[0]) == ("max_steps", 9, 5)
+    result, outcome = run(network, images, "ffa-iterative", ffa_crossed="onward")
     assert outcome == "flipped"
     # Unrounded: 25 - 28 k, crossed after one step; rounded: 15 after one, 5 - 20 * 3 = -55 after two.
     assert (result.steps[0], result.score_after[0]) == (2, -55)

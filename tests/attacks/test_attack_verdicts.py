@@ -140,7 +140,8 @@ def test_the_margin_does_not_depend_on_the_search():
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_verdict_is_taken_within_the_margin(name):
     network, images = convolutional(1, seed=2, spread=1), noise_images(40, seed=1)
-    result = attack(network, images, name, batch_size=16, margin=0.3, fgs_label="opposite")
+    options = {"fgs_label": "opposite", "ffa_crossed": "onward"}
+    result = attack(network, images, name, batch_size=16, margin=0.3, **options)
     assert result.flipped.sum() > 10
     present = result.score_before[result.flipped] > 0
     after = result.score_after[result.flipped]

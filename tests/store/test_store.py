@@ -57,17 +57,18 @@ def test_attempts_come_back(store, build):
     }  # fmt: skip
 
 
-def test_margins_that_an_attack_tells_in_the_end_are_kept(build):
+def test_margins_and_warnings_that_an_attack_tells_in_the_end_are_kept(build):
     content = build.content(0, 2)
     with StoreWriter(build.folder / "a.h5", build.header(), 2, (HEIGHT, WIDTH)) as writer:
         writer.write([0, 1], **vars(content))
-        writer.record_margin("Smiling", 1.25e-5)
-        writer.record_margin("Young", 0.0)
+        writer.record_network("Smiling", 1.25e-5, ("scores look like probabilities",))
+        writer.record_network("Young", 0.0)
+    suspicious = {"Smiling": ["scores look like probabilities"]}
     with open_store(build.folder / "a.h5") as store:
-        assert store.header == build.header(margins={"Smiling": 1.25e-5, "Young": 0.0})
+        assert store.header == build.header(margins={"Smiling": 1.25e-5, "Young": 0.0}, warnings=suspicious)
     write_joined_view(build.folder / "view.h5", [build.folder / "a.h5"])
     with open_store(build.folder / "view.h5") as view:
-        assert view.header.margins == {}
+        assert (view.header.margins, view.header.warnings) == ({}, suspicious)
 
 
 def test_blosc_says_what_compressed(build):

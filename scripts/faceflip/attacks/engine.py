@@ -56,11 +56,13 @@ def iterate(
 
     `AttackResult.index` says which images a block holds. The order is the same every time. Memory is bounded by the
     options batch_size and block_size, not by the number of images. Until the iterator is exhausted or closed, the
-    network stays in evaluation mode with frozen parameters. On NVIDIA GPUs PyTorch convolves with TF32 unless
-    `faceflip.runtime.device.prepare` turns that off, as in every job of the workflow.
+    network stays in evaluation mode with frozen parameters. What is suspicious of it raises
+    `faceflip.errors.NetworkWarning` and stands in `AttackResult.warnings`. On NVIDIA GPUs PyTorch convolves with TF32
+    unless `faceflip.runtime.device.prepare` turns that off, as in every job of the workflow.
 
     Args:
-        network: any module from float32 RGB images N x 3 x H x W on 0-255 to scores N x M; it is left as it was.
+        network: any module or function from float32 RGB images N x 3 x H x W on 0-255 to scores N x M; it is run in
+            evaluation mode and left as it was.
         images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
         attack: a name of `faceflip.catalogue.ATTACKS`, or any with the options direction and search.
         attribute: the attacked column of the decision values, one for all images or one each.
@@ -72,7 +74,8 @@ def iterate(
         **options: fields of `faceflip.attacks.AttackOptions`.
 
     Raises:
-        UserError: an argument or option is wrong, or does not go with the attack or the network.
+        UserError: an argument or option is wrong, or does not go with the attack or the network; or the network is no
+            function of the image (see `faceflip.attacks.preflight`).
     """
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
@@ -96,7 +99,7 @@ def attack(
     whole = None
     for block in iterate(network, images, *arguments, **options):
         if whole is None:
-            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin)
+            whole = AttackResult.blank(images.shape[0], images.shape[1:3], block.margin, block.warnings)
         whole.put(block.index, block)
     return AttackResult.blank(0, images.shape[1:3], 0.0) if whole is None else whole
 
@@ -135,7 +138,8 @@ class _Run:
                 while len(ended):
                     if block is None:
                         room = min(self.options.block_size, self.total - done)
-                        block, filled = AttackResult.blank(room, size, self.passes.margin), 0
+                        block = AttackResult.blank(room, size, self.slots.margin, self.slots.findings.warnings)
+                        filled = 0
                     some, ended = np.split(ended, [len(block) - filled])
                     taken = self._take(some)
                     block.put(slice(filled, filled + len(taken)), taken)
@@ -152,7 +156,7 @@ class _Run:
     def _begin(self, network: nn.Module, device: torch.device, size: tuple[int, int]) -> None:
         # No more rows than images, up to the finest shape that a pass may have.
         self.rows = min(self.options.batch_size, -(-self.total // SMALL[-1]) * SMALL[-1])
-        self.passes = Passes(network, self.objective, device, size, self.rows, self.options.margin)
+        self.passes = Passes(network, self.objective, device, size, self.rows)
         self.slots = Slots(2 * self.rows, self.passes, self.direction, self.options, int(self.column.max()) + 1)
         self.search = self.search_class(self.slots)
         self.entered = 0
@@ -210,7 +214,8 @@ class _Run:
             score_after=slots.after[rows],
             gradient_passes=slots.gradients[rows],
             forward_passes=slots.forwards[rows],
-            margin=self.passes.margin,
+            margin=slots.margin,
+            warnings=slots.findings.warnings,
         )
 
 

@@ -21,7 +21,7 @@ class IterativeSearch:
 
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
-        self._state = torch.zeros(slots.image.shape, device=slots.image.device)
+        self._state = torch.zeros(slots.image.shape, dtype=torch.float32, device=slots.image.device)
         self._image = torch.zeros_like(slots.image)
         count = len(slots.state)
         self.stepped = np.zeros(count, np.int32)

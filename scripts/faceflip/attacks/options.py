@@ -51,6 +51,11 @@ class AttackSettings(Declared):
     ffa_target: Literal["current", "original"] = Field(
         "current", description="FFA, iterative: target scores from every temporary image, or those of the original"
     )
+    ffa_crossed: Literal["literal", "onward"] = Field(
+        "literal",
+        description="FFA, iterative, where the unrounded image has crossed zero and the rounded one has not: back to "
+        "the target, as eqs. (8) and (9) say, or `onward` past it",
+    )
     ffa_objective: Literal["scores", "margin"] = Field(
         "scores",
         description="FFA: descend on the `scores` (of two logits the larger one), or on the decision value, which of "

@@ -7,7 +7,7 @@ what else is in the batch then makes no difference. Where a smaller shape was se
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -20,42 +20,76 @@ from faceflip.runtime.device import existing
 SMALL = (16, 8, 4)
 """Rows of the shapes that the last images of a run take, where they give the same bits as the full shape."""
 
-MEASURED = 8
-"""Images of a run on which the margin is measured."""
-
-HEADROOM = 32.0
-"""The margin is this many times the largest difference between batch shapes seen on few images."""
-
 OutputGradients = Callable[[Tensor, slice], Tensor]
 """Given the scores of some of a pass's images, and which ones these are, the gradient with respect to these scores."""
 
 
 @contextmanager
-def prepared(network: nn.Module, device: str | torch.device | None) -> Iterator[tuple[nn.Module, torch.device]]:
+def prepared(
+    network: nn.Module | Callable[[Tensor], Tensor], device: str | torch.device | None
+) -> Iterator[tuple[nn.Module, torch.device]]:
     """Yield the network in evaluation mode with frozen parameters, and its device; leave it as it was found.
 
-    A network that is to run on another device than its own is copied there; raises `UserError` if there is none.
+    A network that is to run on another device than its own is copied there. A function runs where its images are.
+
+    Raises:
+        UserError: There is no such device, or the network does not compute in float32.
     """
+    network = _as_module(network)
     parameters = [*network.parameters(), *network.buffers()]
     own = parameters[0].device if parameters else torch.device("cpu")
     wanted = own if device is None else existing(device)
+    _check_precision(parameters, wanted)
     if wanted.type != own.type or wanted.index not in (None, own.index):
         network, own = copy.deepcopy(network).to(wanted), wanted
-    modes = {module: module.training for module in network.modules()}
+    training = [module for module in network.modules() if getattr(module, "training", False)]
     trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:
-        network.eval()
-        network.requires_grad_(False)
+        if training:
+            with suppress(NotImplementedError):  # exported programs stay in the mode in which they were exported
+                network.eval()
+        for parameter in trainable:
+            parameter.requires_grad_(False)
         yield network, own
     finally:
         for parameter in trainable:
             parameter.requires_grad_(True)
-        for module, mode in modes.items():
-            module.training = mode
+        for module in training:
+            module.training = True
+
+
+def _as_module(network: object) -> nn.Module:
+    if isinstance(network, torch.export.ExportedProgram):
+        return network.module()
+    if isinstance(network, nn.Module):
+        return network
+    if callable(network):
+        return _Function(network)
+    raise UserError(f"network: expected a module, or a function from images to scores, not {type(network).__name__}")
+
+
+class _Function(nn.Module):
+    """A function, such as ``lambda images: network(images)[0]``, called as a module is."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.forward = function
+
+
+def _check_precision(parameters: list[Tensor], device: torch.device) -> None:
+    """Raise `UserError` unless the network computes in float32: what flips in a coarser type may not flip in it."""
+    coarse = {str(each.dtype) for each in parameters if each.is_floating_point()} - {"torch.float32"}
+    if coarse:
+        raise UserError(
+            f"network: has weights of {', '.join(sorted(coarse))}; expected torch.float32, in which images come and "
+            "verdicts are taken; call its method float() before"
+        )
+    if torch.is_autocast_enabled(device.type):
+        raise UserError("network: runs under torch.autocast, whose verdicts may not hold in float32; attack outside it")
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
     """A run's first images (n, P), their output gradients and scores (n, M) and gradients (n, P) in the full shape."""
 
     images: Tensor
@@ -74,8 +108,8 @@ class Passes:
     Attributes:
         size: Height and width of the images.
         rows: Images in a full pass.
-        margin: How far past zero a decision value counts as flipped; None lets the first gradient pass measure it.
         pixels: Pixel values of one image.
+        sample: Some images of the first gradient pass, None before it.
     """
 
     network: nn.Module
@@ -83,13 +117,13 @@ class Passes:
     device: torch.device
     size: tuple[int, int]
     rows: int
-    margin: float | None
 
     def __post_init__(self) -> None:
         self.pixels = self.size[0] * self.size[1] * 3
-        self._sample: _Sample | None = None
+        self.sample: Sample | None = None
         self._small: dict[bool, list[int]] = {}
-        self._buffer = torch.zeros(self.rows, self.pixels, device=self.device)
+        self._buffer = torch.zeros(self.rows, self.pixels, dtype=torch.float32, device=self.device)
+        self._layouts = (torch.preserve_format, torch.contiguous_format)
 
     def padded(self, count: int) -> int:
         """Return how many rows the forward passes over `count` images take together, padding included."""
@@ -101,43 +135,68 @@ class Passes:
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores (N, M) of images (N, P) of any type on 0-255."""
         with torch.inference_mode():
-            return self._in_shapes(images, lambda batch, _: (self.network(batch),), backward=False)[0]
+            return self._in_shapes(images, lambda batch, _: (self.scores(batch),), backward=False)[0]
+
+    def scores(self, batch: Tensor) -> Tensor:
+        """Return the network's scores (n, M) of a batch n x 3 x height x width in its own shape.
+
+        The network gets a copy, because it may change what it gets. One that cannot work on channels_last, such as by
+        ``view(n, -1)`` behind a convolution, gets PyTorch's default layout from then on.
+
+        Raises:
+            UserError: The network fails, or gives something else than float32 scores.
+        """
+        for layout in self._layouts:
+            try:
+                output = self.network(batch.clone(memory_format=layout))
+            except (torch.OutOfMemoryError, UserError):
+                raise
+            except Exception as error:  # whatever somebody's code may raise
+                failure = error
+            else:
+                self._layouts = (layout,)
+                return _as_scores(output, len(batch))
+        shape = " x ".join(map(str, batch.shape))
+        raise UserError(f"network: fails on a float32 batch {shape}: {failure}") from failure
 
     def gradient(self, images: Tensor, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
         """Return scores (N, M) and the gradients (N, P) of output gradients . scores with respect to the images (N, P).
 
-        The first gradient pass of a run also keeps some of its images to measure rounding with, and settles the margin.
+        The first gradient pass of a run also keeps some of its images as `sample`.
         """
         scores, gradients = self._in_shapes(
             images, lambda batch, part: self._backward(batch, part, output_gradients), backward=True
         )
-        if self._sample is None:
+        if self.sample is None:
             few = slice(0, min(len(images), SMALL[0]))
             kept = images[few].to(torch.float32, copy=True)
             wanted = output_gradients(scores[few], few)
-            self._sample = _Sample(kept, wanted, scores[few].clone(), gradients[few].clone())
-            if self.margin is None:
-                self.margin = HEADROOM * self._largest_difference()
+            self.sample = Sample(kept, wanted, scores[few].clone(), gradients[few].clone())
         return scores, gradients
 
     def _backward(self, batch: Tensor, part: slice, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
         """Return scores and gradients of a batch N x 3 x height x width whose first rows are the images of `part`."""
         batch = batch.detach().requires_grad_()
         with torch.enable_grad():
-            scores = self.network(batch)
+            scores = self.scores(batch)
+        if not scores.requires_grad:
+            raise UserError(
+                "network: no gradient flows from its scores to the images (detached, computed under no_grad, rounded, "
+                "or by argmax); attacks need one"
+            )
         known = part.stop - part.start
         wanted = torch.zeros_like(scores)
         wanted[:known] = output_gradients(scores.detach()[:known], part)
-        (gradient,) = torch.autograd.grad(scores, batch, wanted)
+        (gradient,) = torch.autograd.grad(scores, batch, wanted, materialize_grads=True)
         # The gradient of a plain sum is one number shown everywhere; directions are made of it in place.
         return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1).contiguous()
 
     def _shape(self, count: int, backward: bool) -> int:
         """Return the rows of the next batch where `count` images are left."""
-        if self._sample is None or count > self.rows - SMALL[-1]:
+        if self.sample is None or count > self.rows - SMALL[-1]:
             return self.rows
         if backward not in self._small:
-            fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(self._sample.images)]
+            fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(self.sample.images)]
             self._small[backward] = [rows for rows in fitting if self._agrees(rows, backward)]
         small = self._small[backward]
         if not small or count > self.rows - small[-1]:
@@ -146,34 +205,15 @@ class Passes:
 
     def _agrees(self, rows: int, backward: bool) -> bool:
         """Return whether the sample's first images in a batch of this shape give the very same scores and gradients."""
-        sample, part = self._sample, slice(0, rows)
-        batch = self._nchw(sample.images[part])
+        sample, part = self.sample, slice(0, rows)
+        batch = self.nchw(sample.images[part])
         if not backward:
             with torch.inference_mode():
-                return torch.equal(self.network(batch), sample.scores[part])
+                return torch.equal(self.scores(batch), sample.scores[part])
         scores, gradients = self._backward(batch, part, lambda _, part: sample.output_gradients[part])
         return torch.equal(scores, sample.scores[part]) and torch.equal(gradients, sample.gradients[part])
 
-    def _largest_difference(self) -> float:
-        """Return by how much decision values differ between shapes and layouts of a batch.
-
-        The sample's images are pushed to the far end of their rays, where rounding is coarsest, and evaluated in this
-        run's shape, one by one, and by seven in PyTorch's default memory layout.
-        """
-        few = slice(0, MEASURED)
-        ends = (self._sample.images[few] + 255 * self._sample.gradients[few].sign()).clamp_(0, 255)
-        values = self.objective.decision_values(self.forward(ends))
-        batch = self._nchw(ends)
-        with torch.inference_mode():
-            one_by_one = torch.cat([self.network(each) for each in batch.split(1)])
-            try:
-                seven = self.network(batch[:7].contiguous())
-            except torch.OutOfMemoryError:
-                seven = self.network(batch[: self.rows].contiguous())  # as many as memory was seen to hold
-            again = [self.objective.decision_values(each) for each in (one_by_one, seven)]
-            return max((each - values[: len(each)]).abs().max().item() for each in again)
-
-    def _nchw(self, rows: Tensor) -> Tensor:
+    def nchw(self, rows: Tensor) -> Tensor:
         """View rows (N, P) as a batch N x 3 x height x width."""
         return rows.view(len(rows), *self.size, 3).permute(0, 3, 1, 2)
 
@@ -191,7 +231,7 @@ class Passes:
                 batch = self._buffer[:rows]
                 batch[: part.stop - part.start].copy_(images[part])
             try:
-                result = run(self._nchw(batch), part)
+                result = run(self.nchw(batch), part)
             except torch.OutOfMemoryError:
                 self._halve()
                 continue
@@ -206,3 +246,25 @@ class Passes:
         self.rows //= 2
         self._buffer = self._buffer[: self.rows].clone()
         torch.cuda.empty_cache()
+
+
+def _as_scores(output: object, count: int) -> Tensor:
+    """Return what a network gave for `count` images as scores (count, M); squeezed and unsqueezed ones as well."""
+    if not isinstance(output, Tensor):
+        raise UserError(
+            f"network: expected a tensor of scores, N x M, not {type(output).__name__}; give a function that picks it, "
+            "such as lambda images: network(images)[0]"
+        )
+    if output.dtype != torch.float32:
+        raise UserError(
+            f"network: expected scores of torch.float32, not {output.dtype}; turn off the autocast within it, because "
+            "verdicts in another type may not hold in float32"
+        )
+    if output.ndim < 2 and output.numel() % count == 0:
+        return output.reshape(count, -1)
+    if output.ndim > 2 and output.shape[2:].numel() == 1:
+        return output.flatten(1)
+    if output.ndim != 2 or len(output) != count:
+        found = " x ".join(map(str, output.shape))
+        raise UserError(f"network: expected scores {count} x M for {count} images, not {found}")
+    return output

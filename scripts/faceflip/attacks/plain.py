@@ -97,6 +97,7 @@ class Method:
     Attributes:
         image: (P,) uint8, the unperturbed image x, its values in the order height, width, channel.
         shape: (H, W, 3).
+        unsure: Whether a score or a gradient on the way was not finite, which is no verdict and no direction.
         whole: Whether directions are -1, 0, +1 alone, so that a whole epsilon gives whole pixel values: FGS, not FFA.
         original: (M,) float32, the scores of the unperturbed image, known from the first pass on.
         before: Its decision value.
@@ -113,6 +114,7 @@ class Method:
     whole: bool
     gradient_passes: int = 0
     forward_passes: int = 0
+    unsure: bool = False
 
     # Scores and decisions
 
@@ -130,6 +132,9 @@ class Method:
     def flips(self, value: float) -> bool:
         """Return whether an image of this decision value counts as flipped: past zero by the margin."""
         margin = self.options.margin or 0.0
+        if not np.isfinite(value):
+            self.unsure = True
+            return False
         return value <= -margin if self.decision > 0 else value > margin
 
     # Directions, as gradients with respect to the scores that are propagated back to the image
@@ -152,19 +157,19 @@ class Method:
         """Return t - f: FFA descends 1/2 ||t - f(x)||^2, eqs. (8) and (9) (the sign in eq. (9) is a slip).
 
         t is f, but zero for the score that carries the decision: the attribute's own, or the larger of its two logits.
-        Where an unrounded image has crossed zero and its rounded image has not, the score goes on, and not back.
+        Where an unrounded image has crossed zero and its rounded image has not, that leads back (`onward`: on).
         """
         current, softmax = self.options.ffa_target == "current", self.objective == "softmax"
-        crossed = current and decide(self.value(scores)) != self.decision
+        onward = current and self.options.ffa_crossed == "onward" and decide(self.value(scores)) != self.decision
         if softmax and self.options.ffa_objective == "margin":  # the decision value goes to zero, by both logits
             descent = np.zeros(len(scores))
-            descent[self.own] = (-self.decision if crossed else -self.value(scores)) * np.array([-1, 1])
+            descent[self.own] = (-self.decision if onward else -self.value(scores)) * np.array([-1, 1])
             return descent
         carrier = self.own.start + int(softmax and self.decision > 0)
         target = (scores if current else self.original).copy()
         target[carrier] = 0
         descent = target - scores
-        if crossed and not softmax:
+        if onward and not softmax:
             descent[carrier] = -self.decision
         return descent
 
@@ -198,8 +203,11 @@ class Method:
         wanted = (wanted / (np.abs(wanted).max() or 1)).astype(np.float32)
         (gradient,) = torch.autograd.grad(outputs, leaf, torch.from_numpy(wanted)[None])
         gradient = gradient.permute(0, 2, 3, 1).numpy().ravel()
+        value = self.value(scores)
+        if not np.isfinite(value + gradient.sum()):
+            self.unsure, gradient = True, np.zeros_like(gradient)
         direction = np.sign(gradient) if self.whole else gradient / (np.abs(gradient).max() or 1)
-        return self.value(scores), direction, np.sign(self.value(wanted)) * np.abs(gradient).sum()
+        return value, direction, np.sign(self.value(wanted)) * np.abs(gradient).sum()
 
     # Searches
 
@@ -277,6 +285,8 @@ class Method:
         after: float = np.nan,
     ) -> Attempt:
         """Return what the attempt came to; where it flipped, with the perturbed image (P,)."""
+        if self.unsure and outcome != Outcome.FLIPPED:
+            outcome = Outcome.NOT_FINITE
         changes = np.zeros_like(self.image) if perturbed is None else perturbed - self.image
         return Attempt(
             perturbation=changes.astype(np.int16).reshape(self.shape),

@@ -25,7 +25,7 @@ class Rays:
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
-        self.directions = torch.zeros(images.shape, device=images.device)
+        self.directions = torch.zeros(images.shape, dtype=torch.float32, device=images.device)
         self._kernel = compiled.load("faceflip.attacks.ray_kernel") if images.device.type == "cpu" else None
 
     def write(self, rows: np.ndarray, epsilons: np.ndarray, results: Tensor, places: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ class Rays:
 
     def at(self, rows: np.ndarray, epsilons: np.ndarray) -> Tensor:
         """Return the images (N, P) float32 of these slots' rays at epsilons (N,)."""
-        results = torch.empty(len(rows), self.images.shape[1], device=self.images.device)
+        results = torch.empty(len(rows), self.images.shape[1], dtype=torch.float32, device=self.images.device)
         self.write(rows, epsilons, results, np.arange(len(rows)))
         return results
 

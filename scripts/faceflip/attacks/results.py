@@ -18,6 +18,7 @@ class AttackResult:
         perturbation: (N, H, W, 3) int16, the integers to add to the image; zeros where not flipped.
         outcome: (N,) int8, codes of `faceflip.outcomes.Outcome`.
         margin: how far past zero a decision value had to be to count as flipped.
+        warnings: what was suspicious of the network, a sentence each.
     """
 
     index: np.ndarray
@@ -31,15 +32,17 @@ class AttackResult:
     gradient_passes: np.ndarray
     forward_passes: np.ndarray
     margin: float
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.index)
 
     @classmethod
-    def blank(cls, count: int, size: tuple[int, int], margin: float) -> "AttackResult":
+    def blank(cls, count: int, size: tuple[int, int], margin: float, warnings: tuple[str, ...] = ()) -> "AttackResult":
         """Make room for `count` attempts on images of `size` (height, width)."""
         found = {each.name: np.full(count, 0 if each.missing == -1 else each.missing, each.dtype) for each in FOUND}
-        return cls(np.zeros(count, np.int64), np.zeros((count, *size, 3), np.int16), **found, margin=margin)
+        perturbation = np.zeros((count, *size, 3), np.int16)
+        return cls(np.zeros(count, np.int64), perturbation, **found, margin=margin, warnings=warnings)
 
     def found(self) -> dict[str, np.ndarray]:
         """Return what the attack found of each attempt, by the names of `faceflip.attempt.FOUND`."""

@@ -1,5 +1,6 @@
 """The attempts under way: one row each, pixels in tensors on the device, everything else in arrays beside them."""
 
+import warnings
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,7 +11,8 @@ from torch import Tensor
 from faceflip.attacks.directions import Attempts, Direction, unit_scaled
 from faceflip.attacks.options import AttackOptions
 from faceflip.attacks.passes import Passes
-from faceflip.errors import UserError
+from faceflip.attacks.preflight import Findings, examine
+from faceflip.errors import NetworkWarning, UserError
 from faceflip.networks.objectives import decisions
 from faceflip.outcomes import Outcome
 
@@ -53,6 +55,8 @@ class Slots:
         before: decision value of the unperturbed image.
         decision: decision on the unperturbed image, -1 or +1.
         after, epsilon, steps, outcome: what the attempt came to, valid from COLLECTION on.
+        unsure: whether a score on the way was not finite, which is no verdict.
+        findings: what was found of the network; None before the first gradient pass.
         gradients, forwards: passes made for this attempt.
     """
 
@@ -67,12 +71,19 @@ class Slots:
         self.steps, self.gradients, self.forwards = np.zeros((3, count), np.int32)
         self.outcome, self.decision = np.zeros((2, count), np.int8)
         self.state = np.full(count, SlotState.IMAGE, np.int8)
+        self.unsure = np.zeros(count, bool)
         device = passes.device
         self.image = torch.zeros(count, passes.pixels, dtype=torch.uint8, device=device)
         self._attribute = torch.zeros(count, dtype=torch.int64, device=device)
         self._label = torch.zeros(count, dtype=torch.int8, device=device)
         self._decision = torch.zeros(count, dtype=torch.int8, device=device)
         self._scores: Tensor | None = None
+        self.findings: Findings | None = None
+
+    @property
+    def margin(self) -> float:
+        """What a decision value must be past zero to count as flipped; known after the first gradient pass."""
+        return self.findings.margin if self.options.margin is None else self.options.margin
 
     def oldest(self, state: SlotState) -> np.ndarray:
         """Return the slots in this state, in the order in which their images entered."""
@@ -97,13 +108,14 @@ class Slots:
         self.after[rows] = np.nan
         self.epsilon[rows] = np.nan
         self.steps[rows] = self.gradients[rows] = self.forwards[rows] = 0
+        self.unsure[rows] = False
         self.state[rows] = SlotState.GRADIENT
 
     def gradient(self, rows: np.ndarray, images: Tensor) -> GradientPass:
         """Make a gradient pass at images (N, P) of these slots."""
         index = self.on_device(rows)
         fresh = self.gradients[rows] == 0
-        upwards = torch.zeros(len(rows), device=self.passes.device)
+        upwards = torch.zeros(len(rows), dtype=torch.float32, device=self.passes.device)
 
         def output_gradients(scores: Tensor, part: slice) -> Tensor:
             some = index[part]
@@ -118,8 +130,13 @@ class Slots:
         # One transfer for everything that the bookkeeping needs.
         passed = torch.stack([self._values(scores, index), self._decision[index], slope, upwards])
         values, decision, slope, upwards = passed.double().cpu().numpy()
-        self._check_finite(rows, values, "score")
-        self._check_finite(rows, slope, "gradient")
+        self._check_finite(rows[fresh], values[fresh], "score")
+        self._check_finite(rows[fresh], slope[fresh], "gradient")
+        self.unsure[rows] |= ~np.isfinite(values + slope)
+        if self.findings is None:
+            self.findings = examine(self.passes, self.passes.sample)
+            for sentence in self.findings.warnings:
+                warnings.warn(sentence, NetworkWarning, stacklevel=2)
         self.before[rows[fresh]] = values[fresh]
         self.decision[rows[fresh]] = decision[fresh]
         self.gradients[rows] += 1
@@ -137,12 +154,14 @@ class Slots:
 
     def values(self, rows: np.ndarray, images: Tensor) -> np.ndarray:
         """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""
-        return self._values(self.passes.forward(images), self.on_device(rows)).double().cpu().numpy()
+        values = self._values(self.passes.forward(images), self.on_device(rows)).double().cpu().numpy()
+        self.unsure[rows] |= ~np.isfinite(values)
+        return values
 
     def flipped(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return which values are on the other side of zero than the slot's decision, past the numerical margin."""
-        margin = self.passes.margin
-        return np.where(self.decision[rows] > 0, values <= -margin, values > margin)
+        past = np.where(self.decision[rows] > 0, values <= -self.margin, values > self.margin)
+        return past & np.isfinite(values)
 
     def crossed(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return which values are on the other side of zero than the slot's decision, by however little."""
@@ -150,7 +169,8 @@ class Slots:
 
     def finish(self, rows: np.ndarray, outcome: Outcome | np.ndarray) -> None:
         """End attempts; those of outcome FLIPPED need `after`, `epsilon` and `steps` set beside."""
-        self.outcome[rows] = outcome
+        unsure = self.unsure[rows] & (outcome != Outcome.FLIPPED)
+        self.outcome[rows] = np.where(unsure, Outcome.NOT_FINITE, outcome)
         self.state[rows] = SlotState.COLLECTION
 
     def _values(self, scores: Tensor, index: Tensor) -> Tensor:

@@ -289,6 +289,9 @@ def _print_summary(summary: dict[str, Any]) -> None:
         "checkpoints": ", ".join(f"{name} {digest[:12]}" for name, digest in header["checkpoint_sha256"].items()),
         "margins": ", ".join(f"{name} {margin:.3g}" for name, margin in header["margins"].items())
         or "not recorded here",
+        "suspicious": "\n              ".join(
+            f"{name}: {sentence}" for name, sentences in header["warnings"].items() for sentence in sentences
+        ),
         "software": ", ".join(f"{name} {version}" for name, version in summary["software"].items()),
         "size": size,
         epsilon: _quantile_line(summary["epsilon"]),
@@ -296,6 +299,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
     }
     console = Console(highlight=False)
     console.print(f"[bold]{summary['file']}[/bold]", soft_wrap=True)
+    if not header["warnings"]:
+        del lines["suspicious"]
     for name, value in lines.items():
         console.print(f"  {name:<12}{value}", markup=False, soft_wrap=True)
     outcomes = summary["outcomes"]

@@ -121,7 +121,7 @@ def attack_shard(
                 label=labels[block.index],
                 **block.found(),
             )
-            writer.record_margin(member, block.margin)
+            writer.record_network(member, block.margin, block.warnings)
         return len(rows)
 
     width, height = dataset.image_size

@@ -32,6 +32,7 @@ class StoreHeader:
         first_attempt: number of this shard's first attempt in the experiment; 0 for a joined view.
         margins: how far past zero a decision value had to be to count as flipped, by the keys of `checkpoint_sha256`;
             empty where it was not recorded, and for a joined view.
+        warnings: what was suspicious of the attacked networks, lists of sentences by the same keys.
     """
 
     sample: str

@@ -89,7 +89,10 @@ def sequence_faults(shards: Sequence[Shard]) -> list[str]:
 def _write(file: h5py.File, folder: Path, shards: Sequence[Shard]) -> None:
     first = shards[0]
     checkpoints = {name: digest for shard in shards for name, digest in shard.header.checkpoint_sha256.items()}
-    header = replace(first.header, checkpoint_sha256=checkpoints, shard=None, first_attempt=0, margins={})
+    warnings = {name: sentences for shard in shards for name, sentences in shard.header.warnings.items()}
+    header = replace(
+        first.header, checkpoint_sha256=checkpoints, shard=None, first_attempt=0, margins={}, warnings=warnings
+    )
     write_attributes(file, schema.VIEW, header, sum(map(len, shards)), first.image_shape)
 
     names = [os.path.relpath(shard.path, folder).replace(os.sep, "/").encode() for shard in shards]

@@ -141,9 +141,11 @@ class StoreWriter:
                 self._places[row] = (self._spool.seek(0, os.SEEK_END), len(data))
                 self._spool.write(data)
 
-    def record_margin(self, checkpoint: str, margin: float) -> None:
-        """Note one of the header's `margins`, which an attack only knows in the end."""
-        self.header = replace(self.header, margins={**self.header.margins, checkpoint: margin})
+    def record_network(self, checkpoint: str, margin: float, warnings: Sequence[str] = ()) -> None:
+        """Note one of the header's `margins` and `warnings`, which an attack only knows in the end."""
+        margins = {**self.header.margins, checkpoint: margin}
+        suspicious = {**self.header.warnings, **({checkpoint: list(warnings)} if warnings else {})}
+        self.header = replace(self.header, margins=margins, warnings=suspicious)
 
     def _checked(self, rows: np.ndarray, perturbation: np.ndarray, columns: dict[str, Any]) -> dict[str, np.ndarray]:
         """Return the given columns as arrays of the stored types; nothing of a faulty call is kept."""

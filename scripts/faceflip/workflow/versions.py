@@ -12,7 +12,7 @@ VERSIONS = {
     "train": 2,
     "predict": 1,
     "join": 1,
-    "attack": 2,
+    "attack": 3,
     "score": 3,
     "transfer": 2,
     "collect": 4,
