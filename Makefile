@@ -49,6 +49,7 @@ clean:  ## Remove what runs and tests wrote, but not the environment
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	"faceflip needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@PYTHONPATH=scripts $(PYTHON) -B -c 'import sys; from faceflip.runtime.interpreter import fault_of; sys.exit(fault_of("$(BIN)/python"))'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --no-deps --requirement requirements.lock
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .

@@ -20,13 +20,18 @@ from faceflip.data.celeba import ATTRIBUTES, PROVENANCE
 from faceflip.data.celeba.finding import input_files
 from faceflip.errors import UserError
 from faceflip.io import paths
+from faceflip.io.clock import require_past
 from faceflip.io.files import require_writable, sweep
 from faceflip.registry import own_files
 from faceflip.runtime.device import NVIDIA_DRIVER
+from faceflip.runtime.interpreter import fault_of
 from faceflip.runtime.run_lock import take_run_lock
+from faceflip.workflow.code import note_on_code
+from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.migration import require_results_of_today
 from faceflip.workflow.plan import ALL, Plan
+from faceflip.workflow.preflight import require_images
 from faceflip.workflow.settings import CONVERGED, Settings
 from faceflip.workflow.versions import VERSIONS
 
@@ -41,8 +46,13 @@ report: "workflow/report/workflow.rst"
 
 
 try:
+    if fault := fault_of(sys.executable):
+        raise UserError(fault)
+    require_unique_keys(workflow.configfiles)
     PLAN = Plan(Settings.of(config))
     require_results_of_today()
+    if workflow.is_main_process and (note := note_on_code()):
+        print(f"Note: {note}", file=sys.stderr)
     # Snakemake itself ends in a traceback where it cannot keep its records.
     require_writable([".snakemake"])
 except UserError as error:
@@ -81,8 +91,13 @@ rule all:
 onstart:
     try:
         take_run_lock()
+        jobs = list(workflow.dag.needrun_jobs())
+        made = {file for job in jobs for file in job.output}
         # Snakemake itself ends in a traceback where it cannot remove what a job is to make anew.
-        require_writable(Path(file).parent for job in workflow.dag.needrun_jobs() for file in job.output)
+        require_writable(Path(file).parent for file in made)
+        require_past({file for job in jobs for file in job.input} - made)
+        if {"pack_dataset", "draw_sample"} <= {job.rule.name for job in jobs}:
+            require_images(SETTINGS)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # A job that outlived its run, on another node, may still be writing.

@@ -64,7 +64,8 @@ def make_everything(folder: Path, paths: dict[str, Path]) -> None:
             choose_examples(attempts, read_parquet(paths["transfers"], [*TRANSFERS, "score_after"]), run)
             del attempts
         else:
-            outputs = {"pdf": folder / f"{name}.pdf", "png": folder / f"{name}.png", "caption": folder / f"{name}.txt"}
+            forms = {"pdf": "pdf", "png": "png", "dark": "dark.png", "caption": "txt"}
+            outputs = {form: folder / f"{name}.{suffix}" for form, suffix in forms.items()}
             make_figure(product, paths, run, outputs)
         say(f"figure {name}")
     choose(read_attempts(paths["attempts"], run, "file_name", "score_before", "epsilon", "linf"), run)

@@ -3,11 +3,8 @@
 from faceflip.stages.job import job
 
 with job(snakemake):
-    import json
-    from pathlib import Path
-
     from faceflip.analysis.run import describe
-    from faceflip.io.files import write_text
+    from faceflip.io.files import read_json, write_text
 
-    manifest = json.loads(Path(snakemake.input.manifest).read_text(encoding="utf-8"))
+    manifest = read_json(snakemake.input.manifest)
     write_text(snakemake.output.run, describe(manifest, snakemake.params.plan).to_json())

@@ -1,4 +1,4 @@
-"""Draw one figure as PDF and PNG."""
+"""Draw one figure as PDF and PNG, one PNG for dark screens."""
 
 from faceflip.stages.job import job
 

@@ -14,7 +14,7 @@ with job(snakemake) as run:
     names, params, output = snakemake.wildcards, snakemake.params, snakemake.output
     options = TrainingOptions(**params.training)
     architecture = ArchitectureOptions(**params.architecture)
-    with run.computing(options.tf32, deterministic=True) as device:
+    with run.computing(options.tf32, deterministic=True, kind="train") as device:
         train_and_save(
             run.dataset,
             names.network,

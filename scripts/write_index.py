@@ -21,6 +21,7 @@ with job(snakemake) as run:
         manifest=Path(inputs.manifest),
         errors=Path(inputs.errors),
         attempts=Path(inputs.attempts),
+        warnings=Path(inputs.warnings),
         gallery=Path(inputs.gallery),
         benchmarks=Path(params.benchmarks),
     )

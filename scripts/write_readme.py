@@ -19,4 +19,5 @@ with job(snakemake):
         manifest=Path(inputs.manifest),
         errors=Path(inputs.errors),
         attempts=Path(inputs.attempts),
+        warnings=Path(inputs.warnings),
     )

@@ -22,14 +22,57 @@ print(json.dumps({"hits": sum(stats.cache_hits.values()), "misses": sum(stats.ca
 """
 
 
+# 24 noisy pairs, wide enough that parts of rows are added up in vector registers.
+SCORES = """
+import hashlib, sys
+import numpy as np
+from faceflip.similarity import pass_scores
+rows, columns = np.mgrid[:218, :178]
+waves = 127 + 60 * (np.sin(rows / 11 + np.arange(24)[:, None, None]) + np.cos(columns / 7))
+originals = np.repeat(waves[..., None], 3, axis=3).clip(0, 255).astype(np.uint8)
+noise = np.random.default_rng(0).integers(-16, 17, originals.shape)
+perturbed = (originals + noise).clip(0, 255).astype(np.uint8)
+originals.flags.writeable = perturbed.flags.writeable = sys.argv[1] == "writeable"
+scores = pass_scores(originals, perturbed)
+bytes_ = b"".join(value.tobytes() for value in vars(scores).values())
+print(hashlib.sha256(bytes_).hexdigest())
+"""
+
+
+def _python(code: str, *arguments: str, **environment: object) -> str:
+    """Run code in a process of its own and return what it prints."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **{k: str(v) for k, v in environment.items()}}
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+
+
+def test_scores_do_not_depend_on_who_compiles(tmp_path):
+    """With an empty cache and with a filled one; images that may not be written to need no code of their own."""
+    printed = [_python(SCORES, kind, NUMBA_CACHE_DIR=tmp_path) for kind in ("writeable", "writeable", "read-only")]
+    assert len(set(printed)) == 1
+    assert len(list(tmp_path.rglob("*.nbc"))) == 1
+
+
+def test_what_cannot_be_kept_is_loaded_all_the_same(unwritable):
+    counts = json.loads(_python(PROBE, "faceflip.attacks.ray_kernel", "along", NUMBA_CACHE_DIR=unwritable))
+    assert counts["hits"] == 1
+
+
+def test_where_no_other_process_can_compile_this_one_does_and_says_so(monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    monkeypatch.delitem(sys.modules, "faceflip.attacks.ray_kernel", raising=False)
+    with caplog.at_level(logging.WARNING):
+        module = compiled.load.__wrapped__("faceflip.attacks.ray_kernel")
+    assert "no other process can compile faceflip.attacks.ray_kernel" in caplog.text
+    assert sum(module.along.stats.cache_hits.values()) == 0
+
+
 @pytest.mark.parametrize(("module", "function"), [(KERNELS, "score_group"), ("faceflip.attacks.ray_kernel", "along")])
 def test_second_process_compiles_nothing(module, function):
     compiled.load(module)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, module, function], capture_output=True, text=True, check=True, env=environment
-    )
-    assert json.loads(done.stdout) == {"hits": 1, "misses": 0}
+    assert json.loads(_python(PROBE, module, function)) == {"hits": 1, "misses": 0}
 
 
 def test_numba_setting_is_left_alone():

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from faceflip.errors import UserError
-from faceflip.registry import is_reference, label_of, load, load_class, look_up, own_file, own_files
+from faceflip.registry import from_home, is_reference, label_of, load, load_class, look_up, own_file, own_files
 
 
 def test_what_a_reference_is():
@@ -18,6 +18,13 @@ def test_what_a_reference_is():
     assert own_file("package.module:thing") is own_file("vgg16") is None
     assert own_files(["a.py:X", None, "b.py:Y", "vgg16", "a.py:Z"]) == ["a.py", "b.py"]
     assert (label_of("folder/mine.py:Mine"), label_of("vgg16")) == ("Mine", "vgg16")
+
+
+def test_a_path_from_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(own_file("~/mine.py:Mine")) == "/home/me/mine.py"
+    assert from_home("~nobody-of-this-name/faces") == "~nobody-of-this-name/faces"
+    assert from_home("faces/~/") == "faces/~/"
 
 
 def test_an_object_of_an_installed_module():

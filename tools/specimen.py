@@ -20,6 +20,7 @@ from faceflip.catalogue import ITERATIVE, LINE, find_direction, find_search
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.outcomes import Outcome
 from faceflip.stages.collect import COLUMNS
+from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.products import Product
 from faceflip.workflow.settings import PRIMARY_SAMPLE, Settings, merged
@@ -69,7 +70,7 @@ def every_attack(networks: Mapping[str, Mapping[str, Any]] = NETWORKS, *early: s
 
 @dataclass(frozen=True)
 class Specimen:
-    """Made-up inputs of the analysis: the tables, and the description of the run that never was."""
+    """Made-up inputs of the analysis, without stores: the tables, and the description of the run that never was."""
 
     run: RunDescription
     attempts: pd.DataFrame
@@ -91,7 +92,7 @@ class Specimen:
         for path, history in histories.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             history.to_csv(path, index=False)
-        return paths | {"histories": list(histories)}
+        return paths | {"histories": list(histories), "stores": []}
 
 
 def make_tables(
@@ -216,7 +217,7 @@ def _run(
         "attacks": {name: {} if name in KNOWN_ATTACKS else _of_ones_own(name) for name in named},
         "experiments": {PRIMARY_SAMPLE: experiments},
     }
-    manifest = {"source": dataset, "images": images, "width": WIDTH, "height": HEIGHT}
+    manifest = {"source": dataset, "images": images, "official": images, "width": WIDTH, "height": HEIGHT}
     return describe(manifest, Plan(Settings.of(merged(config, more))).description())
 
 
@@ -267,7 +268,7 @@ def _attack(random, guess: pd.DataFrame, run: RunDescription, attack: str, trait
     outcome = np.where(flipped, Outcome.FLIPPED.label, failure.label).astype(object)
     dead = ~flipped & (random.random(count) < 0.03)
     outcome[dead] = Outcome.ZERO_GRADIENT.label
-    steps = np.where(flipped & (search == "iterative"), np.nan_to_num(np.ceil(epsilon), nan=100), 1).astype("int32")
+    steps = np.where(search == "iterative", np.nan_to_num(np.ceil(epsilon), nan=100), 1).astype("int32")
     alignment = np.where(random.random(count) < 0.995, "converged", "not_converged")
     after = np.where(flipped, np.where(score > 0, -1, 1) * random.exponential(0.01, count), np.nan)
     return pd.DataFrame(
@@ -350,18 +351,20 @@ def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
     ]
     histories = {}
     for network, member in members:
-        epochs = np.arange(1, random.integers(3, 9))
+        options = TrainingOptions(**run.network(network).training)
+        epochs = np.arange(1, options.max_epochs + 1)
         floor = random.uniform(0.02, 0.25)
         training = floor * (0.7 + 0.8 * np.exp(-0.5 * epochs))
-        histories[f"{network}/{member}"] = pd.DataFrame(
-            {
-                "network": network,
-                "member": member,
-                "epoch": epochs,
-                "loss": 3 * training,
-                "training_error": training,
-                "validation_error": floor * (1 + 0.6 * np.exp(-0.8 * epochs)) + random.normal(0, 0.004, len(epochs)),
-                "learning_rate": 1e-5,
-            }
-        )
+        validation = floor * (1 + 0.6 * np.exp(-0.8 * epochs)) + random.normal(0, 0.004, len(epochs))
+        last = next(epoch for epoch in epochs if options.finished(validation[:epoch].tolist()))
+        history = {
+            "network": network,
+            "member": member,
+            "epoch": epochs,
+            "loss": 3 * training,
+            "training_error": training,
+            "validation_error": validation,
+            "learning_rate": 1e-5,
+        }
+        histories[f"{network}/{member}"] = pd.DataFrame(history)[:last]
     return histories

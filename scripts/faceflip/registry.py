@@ -7,8 +7,10 @@ that the configuration can be read and the workflow planned without PyTorch or p
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -23,10 +25,17 @@ def is_reference(name: object) -> bool:
     return isinstance(name, str) and ":" in name
 
 
+def from_home(path: str) -> str:
+    """Return a path with the home folder in place of a ~ that it begins with, which otherwise only shells replace."""
+    with suppress(RuntimeError):  # of a user that there is not
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    return path
+
+
 def own_file(reference: str) -> Path | None:
     """Return the user's file that a reference names, None where it names a module or is no reference."""
     place, colon, _ = reference.rpartition(":")
-    return Path(place) if colon and place.endswith(".py") else None
+    return Path(from_home(place)) if colon and place.endswith(".py") else None
 
 
 def own_files(references: Iterable[str | None]) -> list[str]:
@@ -97,7 +106,7 @@ def _imported_module(name: str, reference: str) -> ModuleType:
 
 def _imported_file(path: Path, reference: str) -> ModuleType:
     """Import a file of the user's under a name that no other module has; its folder's modules can be imported by it."""
-    name = f"faceflip_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"faceflip_own_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     if not path.is_file():

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceflip.analysis.frames import with_parts
+from faceflip.analysis.matrices import mean_interval
+from faceflip.analysis.statistics.intervals import wilson
 from faceflip.analysis.tables.checkpoint_overlap import checkpoint_overlap, pair_checkpoints
 from faceflip.analysis.tables.classification_error import classification_error
 from faceflip.analysis.tables.statistics import (
@@ -15,11 +17,13 @@ from faceflip.analysis.tables.statistics import (
     direction_statistics,
     error_shares,
     error_statistics,
+    matrix_statistics,
     points_away,
     progress_statistics,
     sheets,
     t_test_statistics,
 )
+from faceflip.analysis.tables.transferability import transferability
 
 
 def by_id(statistics) -> dict:
@@ -52,10 +56,12 @@ def test_improvements_of_the_paper(made):
     # 9.20 % against 12.70 % is what the paper calls 27 %.
     names = ["euclidean", "lnets_anet", "facetracer", "trivial_train", "trivial_test"]
     table = pd.DataFrame({"method": names, "attribute": "Bald", "error": [0.0920, 0.1270, 0.1888, 0.2009, 0.1996]})
+    table = table.assign(low=table["error"] - 0.01, high=table["error"] + 0.02)
     found = by_id(error_statistics(table, dataclasses.replace(celeba(made), attacked=("Bald",))))
     values = [found[f"improvement_euclidean_over_{name}"].value for name in names[1:]]
     assert values == pytest.approx([0.2756, 0.5127, 0.5421, 0.5391], abs=1e-4)
-    assert found["margin_lnets_anet"].value == pytest.approx(-0.035)
+    margin = found["margin_lnets_anet"]
+    assert (margin.low, margin.value, margin.high) == pytest.approx((-0.045, -0.035, -0.015))
 
 
 def test_t_tests_over_attributes_and_images(made, errors):
@@ -124,8 +130,16 @@ def test_counts(made):
         sum(not row["correct"] for row in hits),
         sum(not row["correct"] for row in records),
     )
-    wrong = found["wrong_softmax_converged_ffa-line"]
+    wrong = found["wrong_softmax_converged"]
     assert (wrong.count, wrong.of) == (natural.of, len(records))
+
+
+def test_what_is_misclassified_is_told_once_a_network_and_checkpoint(made):
+    found = by_id(count_statistics(made.attempts, made.run))
+    attacked = set(made.attempts[["network", "checkpoint"]].itertuples(index=False, name=None))
+    told = {name for name in found if name.startswith("wrong_")}
+    assert told == {f"wrong_{network}_{checkpoint}" for network, checkpoint in attacked}
+    assert len({each.quantity for each in found.values()}) == len(found)
 
 
 def test_fgs_within_ffa(made):
@@ -156,18 +170,39 @@ def test_progress(made):
     assert (correct.count, correct.of) == (sum(state[key]["converged"][0] for key in lost), len(lost))
     differ = found["natural_differ_converged_euclidean_ffa"]
     assert (differ.count, differ.of) == (len(natural["converged"] - natural["epoch2"]), len(natural["converged"]))
-    assert found["overlap_euclidean_ffa"].value == sum(at["epoch2"][1] and at["converged"][1] for at in state.values())
+    both = [at for at in state.values() if at["epoch2"][1] and at["converged"][1]]
+    same = [at for at in both if at["epoch2"][0] == at["converged"][0]]
+    assert found["overlap_euclidean_ffa"].value == len(same)
+    assert found["overlap_any_sign_euclidean_ffa"].value == len(both)
+    share = found["overlap_share_euclidean_ffa"]
+    assert (share.count, share.of) == (len(same), sum(at["converged"][1] for at in state.values()))
+
+
+def test_the_paper_s_overlap_is_the_sum_of_equal_signs(made):
+    """5,884 is 4,616 and 1,268, though the text says that it includes changed signs: ours is that sum, too."""
+    correct = {"correct_early": [True, False, False, True], "correct_converged": [True, False, True, True]}
+    hits = {"adversarial_early": True, "adversarial_converged": [True, True, True, False]}
+    about = {"network": "euclidean", "checkpoint": "epoch2", "method": "fgs", "search": "line", "attribute": "Male"}
+    pairs = pd.DataFrame(about | correct | hits | {"image": range(4)})
+    found = by_id(progress_statistics(pairs, made.run))
+    assert found["overlap_euclidean_fgs"].value == 2
+    assert found["overlap_any_sign_euclidean_fgs"].value == 3
+    rows = checkpoint_overlap(pairs, made.run)
+    assert rows["overlap"].sum() == 2
+    assert rows["overlap_other_sign"].sum() == 1
 
 
 def test_progress_agrees_with_the_overlap(made):
     pairs = pair_checkpoints(made.attempts, made.run)
-    table = checkpoint_overlap(pairs, made.run).set_index(["network", "method", "sign"])
+    table = checkpoint_overlap(pairs, made.run).set_index(["network", "method", "sign"]).sort_index()
     for (network, method), _ in pairs.groupby(["network", "method"]):
         found = by_id(progress_statistics(pairs, made.run))
         row = table.loc[(network, method, "-")]
         assert found[f"natural_lost_{network}_{method}"].value == row["early"] - row["overlap"]
-        both = sum(table.loc[(network, method, sign), ["overlap", "overlap_other_sign"]].sum() for sign in "+-")
-        assert found[f"overlap_{network}_{method}"].value == both
+        rows = table.loc[(network, method)]
+        assert found[f"overlap_{network}_{method}"].value == rows["overlap"].sum()
+        changed = rows["overlap_other_sign"].sum()
+        assert found[f"overlap_any_sign_{network}_{method}"].value == rows["overlap"].sum() + changed
 
 
 @given(st.floats(-3, 3).filter(lambda f: min(abs(f), abs(abs(f) - 1)) > 1e-3), st.sampled_from([-1, 1]))
@@ -237,3 +272,38 @@ def test_parts_of_attacks(made):
     parts = with_parts(made.attempts, made.run)
     assert (parts["method"].astype("str") + "-" + parts["search"].astype("str") == parts["attack"]).all()
     assert ((parts["sign"] == "+") == parts["correct"]).all()
+
+
+def test_intervals_of_matrices_draw_images(made):
+    """The mean of the diagonal, drawn anew by a loop over images."""
+    frame = transferability(made.attempts, made.transfers, made.run)
+    about = (made.attempts, made.transfers)
+    found = by_id(matrix_statistics(frame, frame[:0], *about, made.run))["portability_epoch2_diagonal"]
+    cells = {}
+    for row in made.transfers.query("network == 'euclidean' and checkpoint == 'epoch2'").to_dict("records"):
+        if row["attribute"] == row["target"]:
+            cells.setdefault(row["image"], {})[row["attribute"]] = row["changed"]
+    random, images, means = np.random.default_rng(3), sorted(cells), []
+    for _ in range(2000):
+        drawn = [cells[image] for image in random.choice(images, len(images))]
+        shares = [[each[name] for each in drawn if name in each] for name in made.run.attacked]
+        means.append(np.mean([np.mean(share) for share in shares if share]))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
+    assert found.low < found.value < found.high
+
+
+def test_pooled_shares_know_which_pairs_are_of_one_image(made):
+    share = by_id(count_statistics(made.attempts, made.run))["adversarial_euclidean_converged_ffa-line"]
+    chosen = made.attempts.query("network == 'euclidean' and checkpoint == 'converged' and attack == 'ffa-line'")
+    rates = (chosen["flipped"] & (chosen["pass"] >= 0.95)).groupby(chosen["image"]).mean()
+    error = rates.std(ddof=0) / math.sqrt(len(rates))
+    assert (share.low, share.high) == pytest.approx((share.value - 1.96 * error, share.value + 1.96 * error), abs=0.02)
+
+
+def test_a_matrix_without_a_single_change_has_an_interval(made):
+    chosen = ("euclidean", "converged", "ffa-line")
+    never = made.transfers.assign(changed=False)
+    low, high = mean_interval(made.attempts, never, chosen, 0.95, own=False)
+    about = made.transfers.query("network == 'euclidean' and checkpoint == 'converged' and attack == 'ffa-line'")
+    assert (low, high) == pytest.approx(tuple(map(float, wilson(0, about["image"].nunique()))))
+    assert mean_interval(made.attempts, made.transfers, chosen, 0.95, own=True)[1] == 1

@@ -185,3 +185,13 @@ def test_overview_against_loops(made):
         middle = len(flipped) // 2
         median = flipped[middle] if len(flipped) % 2 else (flipped[middle - 1] + flipped[middle]) / 2
         assert row["epsilon"] == pytest.approx(median)
+
+
+def test_scores_that_are_not_finite_are_an_outcome_of_their_own(made):
+    more = made.attempts.copy()
+    chosen = more.index[(more["attack"] == "ffa-line") & (more["network"] == "moon") & ~more["flipped"]][:2]
+    more.loc[chosen, "outcome"] = "not_finite"
+    table = overview(more, made.run).set_index(["network", "checkpoint", "attack"])
+    assert table["not_finite"].sum() == table.loc[("moon", "converged", "ffa-line"), "not_finite"] == 2
+    outcomes = [outcome.label for outcome in Outcome]
+    assert (table[outcomes].sum(axis=1) == table["attempts"]).all()

@@ -173,8 +173,8 @@ def test_passes_are_full_and_the_last_images_take_small_ones(name):
     result = attack(network, images, name, batch_size=32, max_steps=20, fgs_label="opposite")
     assert set(network.taken) <= {32, 16, 8, 7, 4, 1}
     for_results = int(result.gradient_passes.sum() + result.forward_passes.sum())
-    for_preflight = 32 + 16 + 7 + 2 * (16 + 8 + 4)
-    assert sum(network.taken) <= 1.1 * for_results + for_preflight
+    for_sanity = 32 + 16 + 7 + 2 * (16 + 8 + 4)
+    assert sum(network.taken) <= 1.1 * for_results + for_sanity
 
 
 @pytest.mark.parametrize("name", ["ffa-line", "ffa-iterative"])

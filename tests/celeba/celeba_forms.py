@@ -180,7 +180,40 @@ def lossless_in_img(root, faces):
     return put(root, official_tree(faces, faces.pngs))
 
 
+def other_top_folder(root, faces):
+    return pack(root / "faces.zip", below("My_Faces", {**faces.texts, **below(IMAGES, faces.jpegs)}))
+
+
+def other_folder(root, faces):
+    put(root, {"notes/read.me": "nothing"})
+    return put(root, below("CelebA", official_tree(faces, faces.jpegs)))
+
+
+def images_in_the_root(root, faces):
+    return put(root, {**faces.texts, **faces.jpegs})
+
+
+def images_in_a_folder_of_another_name(root, faces):
+    return put(root, {**faces.texts, **below("images", faces.jpegs), "notes/read.me": "nothing"})
+
+
+def images_in_a_folder_of_another_name_in_img(root, faces):
+    put(root, {f"Anno/{ANNOTATIONS}": faces.annotations(), f"Eval/{PARTITION}": faces.partition()})
+    return put(root, below("Img/aligned", faces.jpegs))
+
+
+def archive_with_images_of_another_name(root, faces):
+    files = {**faces.texts, **below("celebA", faces.jpegs), "__MACOSX/celebA/._000001.jpg": b"\0"}
+    return pack(root / "all.zip", files)
+
+
 LAYOUTS = (
+    other_top_folder,
+    other_folder,
+    images_in_the_root,
+    images_in_a_folder_of_another_name,
+    images_in_a_folder_of_another_name_in_img,
+    archive_with_images_of_another_name,
     flat,
     torchvision_folder,
     torchvision_archive,
@@ -200,6 +233,13 @@ LAYOUTS = (
     lossless_archive,
     lossless_in_img,
 )
+
+
+def indexed(text, name=""):
+    """Put pandas' index before the columns of a CSV file."""
+    header, *rows = text.splitlines()
+    return "\n".join([f"{name},{header}", *(f"{number},{row}" for number, row in enumerate(rows))]) + "\n"
+
 
 TEXTS = {
     "official": lambda faces: faces.texts,
@@ -232,5 +272,17 @@ TEXTS = {
         CSV_PARTITION: faces.csv_partition(first=""),
     },
     "CSV of 0 and 1": lambda faces: {**faces.csvs, CSV_ANNOTATIONS: faces.csv_annotations(absent=0)},
+    "CSV with pandas' index": lambda faces: {
+        CSV_ANNOTATIONS: indexed(faces.csv_annotations()),
+        CSV_PARTITION: indexed(faces.csv_partition()),
+    },
+    "CSV that pandas read and wrote twice": lambda faces: {
+        CSV_ANNOTATIONS: indexed(indexed(faces.csv_annotations(), "Unnamed: 0")),
+        CSV_PARTITION: indexed(faces.csv_partition(), "index"),
+    },
+    "CSV under the names of text files": lambda faces: {
+        ANNOTATIONS: faces.csv_annotations(),
+        PARTITION: faces.csv_partition(),
+    },
     "one of each kind": lambda faces: {ANNOTATIONS: faces.annotations(), CSV_PARTITION: faces.csv_partition()},
 }

@@ -145,6 +145,54 @@ def test_a_folder_that_is_not_there(tmp_path):
         find(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize("name", [ANNOTATIONS, f"Anno/{ANNOTATIONS}", "list_attr_celeba.csv"])
+def test_a_text_file_instead_of_its_folder(tmp_path, name):
+    put(tmp_path / "my data", {name: FACES.annotations()})
+    with pytest.raises(UserError, match=r"is a text file; name the folder or zip archive of CelebA: '.*/my data'$"):
+        find(tmp_path / "my data" / name)
+
+
+def test_what_lies_there_is_told(tmp_path):
+    put(tmp_path, {**FACES.texts, "archive.zip": b"", **{f"notes{number}/read.me": "" for number in range(8)}})
+    with pytest.raises(UserError) as error:
+        find(tmp_path).require()
+    lies = f"There lie archive.zip, {ANNOTATIONS}, {PARTITION}, notes0, notes1, notes2, notes3, notes4 and 3 more.\n"
+    assert lies + "If archive.zip has it all, name that.\n" in str(error.value)
+
+
+def test_an_archive_within_an_archive_is_told(tmp_path):
+    inner = pack(tmp_path / "inner.zip", below(IMAGES, FACES.jpegs)).read_bytes()
+    whole = pack(tmp_path / "celeba.zip", {**FACES.texts, f"{IMAGES}.zip": inner})
+    message = rf"An archive within an archive, such as {IMAGES}\.zip, is not read: unpack {whole} and name the folder"
+    with pytest.raises(UserError, match=message):
+        pack_dataset(whole, tmp_path / "d.h5")
+
+
+def test_which_of_several_folders_is_meant_is_not_guessed(tmp_path):
+    put(tmp_path / "two", {**FACES.texts, **below("one", FACES.jpegs), **below("other", FACES.jpegs)})
+    with pytest.raises(UserError, match=r"the images, (.|\n)*There lie list_attr_celeba\.txt, .*, one, other"):
+        find(tmp_path / "two").require()
+    put(tmp_path / "twice/one", {**FACES.texts, **below(IMAGES, FACES.jpegs)})
+    put(tmp_path / "twice/other", {**FACES.texts, **below(IMAGES, FACES.jpegs)})
+    with pytest.raises(UserError, match=r"the annotations, (.|\n)*There lie one, other"):
+        find(tmp_path / "twice").require()
+
+
+def test_folders_that_may_not_be_read(tmp_path, monkeypatch):
+    """A disk of one's own has lost+found."""
+    flat(tmp_path / "CelebA", FACES)
+    flat(tmp_path / "lost+found", FACES)
+    may = os.access
+    closed = "lost+found"
+    monkeypatch.setattr(os, "access", lambda path, mode: closed not in str(path) and may(path, mode))
+    assert find(tmp_path).images == tmp_path / "CelebA" / IMAGES
+    with pytest.raises(
+        UserError, match=r"lost\+found may not be read; make it readable, with the folders and files in"
+    ):
+        find(tmp_path / closed)
+    assert input_files(tmp_path / closed) == []
+
+
 # Archives that cannot be trusted
 
 WEB_PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head></html>"
@@ -156,7 +204,8 @@ WEB_PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</ti
         (WEB_PAGE, "a web page, not the file itself: Google Drive"),
         (b"\r\n <HTML>virus scan warning", "a web page"),
         (b"PK\x03\x04" + bytes(100), "an incomplete zip archive: the download broke off"),
-        (b"7z\xbc\xaf\x27\x1c", "not a zip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "not a zip archive (6 bytes), but one of 7-Zip: unpack it, and name the folder"),
+        (b"\x1f\x8b\x08", "not a zip archive (3 bytes), but one of gzip"),
         (b"", "not a zip archive (0 bytes)"),
     ],
 )
@@ -216,15 +265,14 @@ def test_encrypted_images(tmp_path):
             while (at := data.find(kind, at + 1)) >= 0:
                 data[at + flags] |= 1
 
-    assert "000009.jpg is encrypted in the archive; make one without a password" in told(
-        faulty_archive(tmp_path, {}, encrypt)
-    )
+    message = told(faulty_archive(tmp_path, {}, encrypt))
+    assert "9 images, such as 000001.jpg, 000002.jpg, 000003.jpg: each is encrypted in the archive; make one" in message
 
 
 def test_an_unusual_method_of_packing(tmp_path):
     put(tmp_path, FACES.texts)
     pack(tmp_path / f"{IMAGES}.zip", below(IMAGES, FACES.jpegs), zipfile.ZIP_BZIP2)
-    assert "000001.jpg is packed by method 12, which is not read" in told(tmp_path)
+    assert "000001.jpg, 000002.jpg, 000003.jpg: each is packed by method 12, which is not read" in told(tmp_path)
 
 
 def test_a_file_that_is_too_large(tmp_path):

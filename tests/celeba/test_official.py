@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -26,10 +29,21 @@ def test_sizes_follow_from_the_format():
     assert official.SIZES[PARTITION] == images * len("000001.jpg 0\r\n")
 
 
-def test_every_size_has_a_sum_in_torchvisions_table():
+def test_the_sums_are_those_of_torchvisions_table():
     from torchvision.datasets import CelebA
 
-    assert set(official.SIZES) <= {name for _, _, name in CelebA.file_list}
+    sums = {name: md5 for _, md5, name in CelebA.file_list}
+    assert {name: sums[name] for name in official.SIZES} == official.MD5
+
+
+def test_a_sum_needs_no_more_than_the_standard_library(partition):
+    code = (
+        "import sys; from pathlib import Path; from faceflip.data.celeba import official; "
+        "assert official.check([Path(sys.argv[1])])[0].official; "
+        "assert not {'torch', 'torchvision', 'numpy', 'pandas'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    subprocess.run([sys.executable, "-c", code, str(partition)], check=True, env=environment)
 
 
 def test_the_official_file_is_recognised(partition):

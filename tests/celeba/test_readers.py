@@ -61,6 +61,12 @@ def test_malformed_annotations(tmp_path, annotations, messages):
         (CSV.replace(",", ";"), ["line 1", "first cell"]),
         (CSV.replace(",-1", ",0", 1), ["but both -1", "and 0 (1 times) occur"]),
         (TEXT, ["line 1"]),
+        (
+            CSV.replace("Young\n", "Young,\n"),
+            ["line 1", "missing: none; unknown: none;", "without a name: column 42. The line ends in a comma: take it"],
+        ),
+        (CSV.replace(",Bald,", ",,"), ["missing: Bald;", "without a name: column 6"]),
+        (CSV.replace("image_id", "number,image_id", 1), ["line 1: expected image_id or nothing", "found 'number'"]),
     ],
 )
 def test_malformed_csv_annotations(tmp_path, annotations, messages):
@@ -102,3 +108,16 @@ def test_many_faults_are_counted_and_the_first_shown(tmp_path):
     assert "200 bad rows" in message
     assert "line 10: 'x'\n  ..." in message
     assert "line 11" not in message
+
+
+@pytest.mark.parametrize("ending", [",\n", "\n"])
+def test_a_header_that_ends_in_a_comma_is_named_in_a_text_file_too(tmp_path, ending):
+    rows = CSV.replace("\n", ending).replace("Young" + ending, "Young,\n")
+    message = told(tmp_path, {ANNOTATIONS: rows, PARTITION: FACES.partition()})
+    assert "line 1: expected the names of the 40 attributes; missing: none; unknown: none" in message
+    assert message.endswith("The line ends in a comma: take it away, here and from all lines")
+
+
+def test_a_cell_that_never_ends(tmp_path):
+    message = told(tmp_path, {CSV_ANNOTATIONS: CSV + "9" * 200_000, PARTITION: FACES.partition()})
+    assert "line 5: cannot be read as CSV" in message

@@ -1,7 +1,12 @@
 """`faceflip flip`: images of one's own against a checkpoint."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +19,7 @@ from faceflip.attacks import attack as attack_of_the_library
 from faceflip.catalogue import ATTACKS
 from faceflip.cli.app import app
 from faceflip.cli.flip import _options
-from faceflip.errors import UserError
+from faceflip.errors import NetworkWarning, UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
@@ -224,25 +229,91 @@ def test_the_table_for_people(folder):
         app, ["flip", str(folder / "euclidean.pt"), str(folder / "a.png")], env={"COLUMNS": "160"}
     )
     assert result.exit_code == 0
-    for word in ("Smiling by ffa-line", "a.png", "PASS", "ε"):
+    for word in ("Smiling by ffa-line", "a.png", "PASS", "epsilon"):
         assert word in result.output
 
 
 def test_images_are_told_apart_in_a_pipe_and_in_a_narrow_terminal(folder, tmp_path, monkeypatch):
-    faces = [tmp_path / "a-folder-of-faces" / f"a-face-of-a-long-name-[red]-{number}.png" for number in (1, 2)]
-    faces[0].parent.mkdir()
+    """Nothing in a path is taken for markup, and no part of it or of a number is left out."""
+    faces = [tmp_path / "exp[seed=1]" / f"a-face-of-a-long-name-[/b]:smile:-{number}.png" for number in (1, 2)]
+    faces[0].parent.mkdir(parents=True)
     for face in faces:
         face.write_bytes((folder / "a.png").read_bytes())
-    arguments = ["flip", str(folder / "euclidean.pt"), *map(str, faces), "-o", str(tmp_path / "flipped")]
-    piped = CliRunner().invoke(app, arguments, env={"COLUMNS": "80"}).output
-    assert all(any(str(face) in line for line in piped.splitlines()) for face in faces)
-    narrow = CliRunner().invoke(app, arguments, env={"COLUMNS": "80", "FORCE_COLOR": "1"}).output
-    assert "…" not in narrow
-    assert max(map(len, re.sub(r"\x1b\[[\d;]*m", "", narrow).splitlines())) <= 80
+    arguments = [folder / "moon.pt", *faces, "--attribute", "Smiling", "-o", tmp_path / "[red]"]
+    arguments = ["flip", *map(str, arguments)]
+    (record, _) = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)["images"]
+    numbers = {f"{record['score_before']:+.4f}", f"{record['score_after']:+.2e}", f"{record['epsilon']:.4g}"}
+    for environment in ({"COLUMNS": "80"}, *({"COLUMNS": width, "FORCE_COLOR": "1"} for width in ("80", "40"))):
+        output = CliRunner().invoke(app, arguments, env=environment).output
+        lines = re.sub(r"\x1b\[[\d;]*m", "", output).splitlines()
+        assert all(any(str(path) in line for line in lines) for path in (*faces, record["file"]))
+        assert numbers <= set(output.split())
+
+
+def test_no_result_overwrites_another_or_an_image(flip, folder, tmp_path, monkeypatch):
+    for name in ("1/a.png", "2/a.png", "2/A.png", "1/a-1.png", "1/a-2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((folder / "a.png").read_bytes())
+    faces = [tmp_path / name for name in ("1/a.png", "2/a.png", "1/a-1.png", "2/A.png", "1/a-2.png")]
+    call = partial(flip, folder / "moon.pt", "--attribute", "Smiling", "--attack", "ffa-line", "-o", tmp_path / "out")
+    files = [record["file"].casefold() for record in call(*faces)["images"]]
+    assert len(set(files)) == len(files) == len(list((tmp_path / "out").iterdir()))
+    assert [file for file in files if "a-1-smiling" in file or "a-2-smiling" in file] == [files[2], files[4]]
+    given = tmp_path / "out" / "a-1-Smiling-ffa-line.png"
+    before = given.read_bytes()
+    with pytest.raises(UserError, match=r"a-1-Smiling-ffa-line\.png: would be written to, but is given as an image"):
+        call(tmp_path / "1" / "a-1.png", given)
+    assert given.read_bytes() == before
+
+
+def test_what_cannot_be_written_is_told_before_the_attack(flip, folder, tmp_path, monkeypatch):
+    face = tmp_path / f"{'a' * 230}.png"
+    face.write_bytes((folder / "a.png").read_bytes())
+    monkeypatch.setattr("faceflip.attacks.attack", lambda *arguments, **options: pytest.fail("attacked"))
+    with pytest.raises(UserError, match=r"file name too long.*name a shorter one"):
+        flip(folder / "moon.pt", face, "--attribute", "Smiling", "-o", tmp_path / "out")
+
+
+def test_a_name_of_an_attack_leads_nowhere_else(flip, folder, tmp_path):
+    arguments = ("--attack", "../up", "--option", "direction=ffa", "--option", "search=doubling")
+    told = flip(folder / "moon.pt", folder / "a.png", "--attribute", "Smiling", *arguments, "-o", tmp_path / "out")
+    assert told["images"][0]["file"] == str(tmp_path / "out" / "a-Smiling-..-up.png")
+
+
+def test_what_is_suspicious_is_told(folder, monkeypatch):
+    def attack(*arguments, **options):
+        warnings.warn("scores look like probabilities", NetworkWarning, stacklevel=2)
+        found = attack_of_the_library(*arguments, **options)
+        return replace(found, warnings=("scores look like probabilities",))
+
+    monkeypatch.setattr("faceflip.attacks.attack", attack)
+    arguments = ["flip", str(folder / "euclidean.pt"), str(folder / "a.png"), "--option", "max_epsilon=1"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain, machine = (CliRunner().invoke(app, [*arguments, *more]) for more in ([], ["--json"]))
+    assert plain.stderr == machine.stderr == "Warning: scores look like probabilities\n"
+    assert "Warning" not in plain.stdout
+    assert json.loads(machine.stdout)["warnings"] == ["scores look like probabilities"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_characters_ends_nothing(folder, tmp_path, encoding):
+    names = ["ü-Ж.png", os.fsdecode(b"\xff.png")]
+    for name in names:
+        (tmp_path / name).write_bytes((folder / "a.png").read_bytes())
+    code = "import sys; from faceflip.cli import main; sys.argv[0] = 'faceflip'; main()"
+    arguments = ["flip", folder / "moon.pt", *names, "--attribute", "Smiling", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    for shown in ("\\xfc" if encoding == "ascii" else "ü", "\\u0416", "\\udcff"):
+        assert shown.encode("latin-1", "backslashreplace") in done.stdout
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_the_epsilon_of_iterative_attacks_is_called_steps(folder):
     arguments = ["flip", str(folder / "euclidean.pt"), str(folder / "a.png"), "--attack", "ffa-iterative"]
     output = CliRunner().invoke(app, arguments, env={"COLUMNS": "160"}).output
     assert "steps" in output
-    assert "ε" not in output
+    assert "epsilon" not in output

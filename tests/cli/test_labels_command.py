@@ -45,6 +45,12 @@ def test_labels_beside_a_page_of_a_used_up_quota(folder):
     assert "60 images" in result.output
 
 
+def test_a_text_file_instead_of_its_folder(folder):
+    result = CliRunner().invoke(app, ["labels", str(folder / "Anno/list_attr_celeba.txt")])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).endswith(f"is a text file; name the folder or zip archive of CelebA: {folder}")
+
+
 def test_a_folder_without_labels_says_what_to_fetch(tmp_path):
     result = CliRunner().invoke(app, ["labels", str(tmp_path)])
     assert isinstance(result.exception, UserError)

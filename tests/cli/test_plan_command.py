@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from faceflip.cli import plan as module
 from faceflip.cli.app import app
 from faceflip.data.celeba import SPLIT_SIZES
+from faceflip.data.synthetic import write_celeba
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.network import NetworkSpec
@@ -166,6 +167,26 @@ def test_the_page_for_people():
         assert line in " ".join(page.split())
     assert " h" in page
     assert "give --tflops or --images-per-second, or --probe" in planned()
+
+
+def test_images_that_were_not_counted_are_no_secret(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for celeba, told in (("nowhere", "does not exist"), ("empty", "has no annotations and partition of CelebA")):
+        (tmp_path / "mine.yaml").write_text(f"dataset: {{celeba: {tmp_path / celeba}}}")
+        page = planned("--configfile", tmp_path / "mine.yaml")
+        note = f"{tmp_path / celeba} {told}: counted is the whole CelebA, 202,599 images; see dataset.celeba"
+        assert f"Note: {note}\n" in page
+        assert json.loads(planned("--configfile", tmp_path / "mine.yaml", "--json"))["assumed"] == note
+    assert "Note: " not in planned()
+    assert json.loads(planned("--json"))["assumed"] is None
+
+
+def test_a_path_from_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_celeba(tmp_path / "faces", train=3, validation=2, test=1, seed=1)
+    (tmp_path / "mine.yaml").write_text("dataset: {celeba: ~/faces}\nsamples: {paper: {images: 2}}")
+    images = json.loads(planned("--configfile", tmp_path / "mine.yaml", "--json"))["images"]
+    assert images == {"train": 3, "validation": 2, "test": 1}
 
 
 @pytest.mark.parametrize("first", ["euclidean", "moon"])

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from faceflip.catalogue import READERS
 from faceflip.data import celeba, packing
@@ -54,6 +55,8 @@ def test_pixels_labels_and_splits(folder, tmp_path):
     table = read_labels(folder).table
     assert dataset.manifest == manifest
     assert manifest["images"] == {"train": 5, "validation": 2, "test": 2}
+    # Their names are numbers of the training split in CelebA.
+    assert manifest["official"] == {"train": 5, "validation": 0, "test": 0}
     assert dataset.image_size == (178, 218)
     assert isinstance(dataset.images, np.memmap)
     for row, name in enumerate(dataset.file_names):
@@ -62,6 +65,19 @@ def test_pixels_labels_and_splits(folder, tmp_path):
     np.testing.assert_array_equal(dataset.labels, table[list(celeba.ATTRIBUTES)].to_numpy())
     assert dataset.rows("validation").tolist() == [5, 6]
     np.testing.assert_array_equal(dataset.labels_of(("Young", "Bald")), table[["Young", "Bald"]].to_numpy())
+
+
+def test_names_outside_ascii(folder, tmp_path):
+    names = {f"{number:06d}.jpg": f"ü-Ж-{number}.jpg" for number in range(1, COUNT + 1)}
+    for file in (celeba.ANNOTATIONS, celeba.PARTITION):
+        text = (folder / file).read_text(encoding="utf-8")
+        for old, new in names.items():
+            text = text.replace(old, new)
+        (folder / file).write_text(text, encoding="utf-8")
+    for old, new in names.items():
+        (folder / celeba.IMAGES / old).rename(folder / celeba.IMAGES / new)
+    pack_dataset(folder, tmp_path / "d.h5")
+    assert open_dataset(tmp_path / "d.h5").file_names.tolist() == list(names.values())
 
 
 def test_resizing(folder, tmp_path):
@@ -91,6 +107,102 @@ def test_drawn_faces_are_known_as_such(folder, tmp_path):
     manifest = pack_dataset(folder, tmp_path / "2.h5")
     assert manifest["source"] == "synthetic"
     assert manifest["provenance"] == {"seed": 1}
+
+
+def test_labels_that_were_falsified_are_known(folder, tmp_path):
+    assert pack_dataset(folder, tmp_path / "1.h5")
+    assert open_dataset(tmp_path / "1.h5").mislabelled is None
+    (folder / "synthetic.json").write_text("{}")
+    (folder / "mislabelled.csv").write_text("file_name,attribute\n000002.jpg,Bald\n000009.jpg,Young\n000010.jpg,Bald\n")
+    pack_dataset(folder, tmp_path / "2.h5")
+    dataset = open_dataset(tmp_path / "2.h5")
+    found = [(dataset.file_names[row], celeba.ATTRIBUTES[column]) for row, column in np.argwhere(dataset.mislabelled)]
+    assert found == [("000002.jpg", "Bald"), ("000009.jpg", "Young")]
+    assert dataset.fingerprint == open_dataset(tmp_path / "1.h5").fingerprint
+    (folder / "mislabelled.csv").write_text("file_name,attribute\n000002.jpg,Bold\n")
+    with pytest.raises(UserError, match=r"mislabelled\.csv: expected rows of file_name,attribute; it comes with drawn"):
+        pack_dataset(folder, tmp_path / "3.h5")
+
+
+def shrink(folder, *names, size=(89, 109)):
+    """Give images another size, all unless they are named."""
+    for path in sorted((folder / celeba.IMAGES).iterdir()):
+        if not names or path.name in names:
+            cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), size))
+
+
+def test_images_of_one_other_size_are_told_in_one_line(folder, tmp_path, capsys):
+    shrink(folder)
+    with pytest.raises(UserError) as error:
+        pack_dataset(folder, tmp_path / "d.h5")
+    assert str(error.value) == (
+        f"{folder}: the images have 89 x 109 pixels, CelebA's aligned ones 178 x 218 pixels; set dataset.image_size to "
+        "the size that networks are to see"
+    )
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("stored", "size", "stretched"),
+    [
+        ((89, 109), (44, 54), False),
+        ((128, 128), (44, 54), True),
+        ((44, 54), (44, 54), False),
+        ((44, 54), (178, 218), False),
+    ],
+)
+def test_images_of_one_other_size_will_do_where_they_are_resized(folder, tmp_path, stored, size, stretched):
+    shrink(folder, size=stored)
+    manifest = pack_dataset(folder, tmp_path / "d.h5", image_size=size, threads=2)
+    images = open_dataset(tmp_path / "d.h5").images
+    source = read_rgb(folder / celeba.IMAGES / "000004.jpg")
+    np.testing.assert_array_equal(images[3], cv2.resize(source, size, interpolation=cv2.INTER_AREA))
+    assert manifest["resized"] == (stored != size)
+    assert (manifest["stored_width"], manifest["stored_height"]) == stored
+    (note,) = (note for note in manifest["notes"] if "CelebA's aligned ones" in note)
+    assert f"the images have {stored[0]} x {stored[1]} pixels" in note
+    assert ("changes their proportions" in note) == stretched
+
+
+def test_a_few_images_of_another_size_are_refused_by_name(folder, tmp_path):
+    shrink(folder, "000002.jpg", "000005.jpg")
+    with pytest.raises(
+        UserError, match=r"2 of 9 images cannot be used; (.|\n)*000002.jpg, 000005.jpg: each has 89 x 109"
+    ):
+        pack_dataset(folder, tmp_path / "d.h5", image_size=(44, 54))
+    shrink(folder, "000001.jpg", "000003.jpg", "000004.jpg", "000006.jpg", "000007.jpg", "000008.jpg")
+    with pytest.raises(
+        UserError, match=r"1 of 9 images cannot be used; (.|\n)*000009.jpg has 178 x 218 pixels instead"
+    ):
+        pack_dataset(folder, tmp_path / "d.h5", image_size=(44, 54))
+
+
+def test_images_of_all_sizes_are_not_aligned(folder, tmp_path):
+    for number in range(1, 10):
+        shrink(folder, f"00000{number}.jpg", size=(100 + number, 120))
+    with pytest.raises(
+        UserError, match=r"9 of 9 images cannot be used(.|\n)*000001.jpg has 101 x 120 pixels instead of 178"
+    ):
+        pack_dataset(folder, tmp_path / "d.h5", image_size=(44, 54))
+
+
+def test_one_fault_of_many_images_is_told_once(folder, tmp_path):
+    for path in (folder / celeba.IMAGES).iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError) as error:
+        pack_dataset(folder, tmp_path / "d.h5")
+    assert "\n  9 images, such as 000001.jpg, 000002.jpg, 000003.jpg: each is empty\n" in str(error.value)
+    assert "The log lists all 9 of them." in str(error.value)
+
+
+def test_a_turned_image_is_packed_upright(folder, tmp_path):
+    path = folder / celeba.IMAGES / "000004.jpg"
+    exif = Image.Exif()
+    exif[274] = 6
+    turned = Image.open(path).transpose(Image.Transpose.ROTATE_90)
+    turned.save(path, quality=95, exif=exif)
+    pack_dataset(folder, tmp_path / "d.h5")
+    np.testing.assert_array_equal(open_dataset(tmp_path / "d.h5").images[3], read_rgb(path))
 
 
 def damage(folder):

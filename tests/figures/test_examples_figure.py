@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
 from faceflip.analysis.examples import Choice, Example, choose_examples
@@ -89,7 +90,7 @@ def test_panels_show_the_chosen_attempts(eight, inputs):
 
 def test_files_are_the_same_twice(eight, inputs, tmp_path):
     for folder in ("a", "b"):
-        outputs = {kind: tmp_path / folder / f"examples.{kind}" for kind in ("pdf", "png", "caption")}
+        outputs = {kind: tmp_path / folder / f"examples.{kind}" for kind in ("pdf", "png", "dark", "caption")}
         make_figure(FIGURES["examples"], inputs, eight[0].run, outputs)
     for kind in outputs:
         assert (tmp_path / "a" / f"examples.{kind}").read_bytes() == (tmp_path / "b" / f"examples.{kind}").read_bytes()
@@ -110,23 +111,28 @@ def example(**changes) -> Example:
 
 
 def test_captions():
-    assert caption(example(), joint=True).splitlines()[:2] == [
-        "Male: present (right) → absent.   PASS 0.9877",
+    assert caption(example(), 0.95, joint=True).splitlines()[:3] == [
+        "Male: present (right) → absent.",
+        "PASS 0.9877, adversarial.",
         "No other attribute changes.",
     ]
     many = tuple((name, number % 2 == 0) for number, name in enumerate(ATTRIBUTES[:7]))
-    text = " ".join(caption(example(others=many), joint=True).split())
+    text = " ".join(caption(example(others=many), 0.95, joint=True).split())
     assert "Also: 5 o'Clock Shadow → present, Arched Eyebrows → absent" in text
     assert text.endswith("Bald → present, 2 more.")
-    natural = caption(example(network="euclidean", present=False, correct=False), remark="a remark")
-    assert natural.splitlines()[:2] == ["Male: absent (wrong) → present.   PASS 0.9877", "(a remark)"]
-
-
-def test_a_pass_below_one_is_not_shown_as_one():
-    shown = [
-        caption(example(similarity=value)).splitlines()[0].split()[-1] for value in (0.95, 0.99996, 0.9999996, 1.0)
+    natural = caption(example(network="euclidean", present=False, correct=False), 0.95, remark="a remark")
+    assert natural.splitlines()[:3] == [
+        "Male: absent (wrong) → present.",
+        "PASS 0.9877, natural adversarial.",
+        "(a remark)",
     ]
-    assert shown == ["0.9500", "0.99996", "0.9999996", "1.0000"]
+    assert caption(example(), 0.99).splitlines()[1] == "PASS 0.9877, below 0.99, so not adversarial."
+
+
+def test_pass_near_one_tells_images_apart():
+    values = (-0.05, 0.95, 0.999853, 0.999949, 0.9999996, 1.0)
+    shown = [caption(example(similarity=value), 0.95).splitlines()[1].split()[1] for value in values]
+    assert shown == ["-0.0500,", "0.9500,", "0.999853,", "0.9999490,", "0.99999960,", "1.0000,"]
 
 
 def test_what_is_missing_is_said_and_nothing_is_cut(eight):
@@ -147,6 +153,9 @@ def test_what_is_missing_is_said_and_nothing_is_cut(eight):
     assert box.y0 >= 0
     assert box.x1 <= figure.get_figwidth()
     assert box.y1 <= figure.get_figheight()
+    for column, panel in enumerate(figure.subfigs):
+        edge = (column % 2 + 1) * figure.bbox.width / 2
+        assert max(text.get_window_extent().x1 for text in panel.findobj(Text)) <= edge, "into the next panel"
     words = " ".join(text.get_text() for panel in figure.subfigs for text in panel.texts)
     assert "iterative FFA does not flip this image" in words
     assert "flipped no image of this network" in words

@@ -10,15 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
+import faceflip
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrix
+from faceflip.catalogue import BLACK, COLORS
+from faceflip.figures.heatmaps import ATTACKED, DIMMED, FEW, WATCHED
 from faceflip.figures.make import caption, make_figure
-from faceflip.figures.style import COLUMN, DPI, MM, NOTE, PAGE, drawing, save
+from faceflip.figures.style import AS_IT_IS, COLUMN, DARK_PAGE, DPI, MM, NOTE, PAGE, darkened, drawing, save
 from faceflip.registry import load
 from faceflip.workflow.products import FIGURES
 from specimen import EVERY_KIND, specimen
@@ -46,7 +50,7 @@ source, target = map(Path, sys.argv[1:3])
 run = replace(RunDescription.from_json(source / "run.json"), order="clustered")
 for name in sys.argv[3:]:
     inputs = {role: source / f"{role}.csv" for role in FIGURES[name].inputs}
-    outputs = {kind: target / f"{name}.{kind}" for kind in ("pdf", "png", "caption")}
+    outputs = {kind: target / f"{name}.{kind}" for kind in ("pdf", "png", "dark", "caption")}
     make_figure(FIGURES[name], inputs, run, outputs)
 """
 
@@ -139,6 +143,10 @@ def test_files(figures, tmp_path, name):
         assert image.width == pytest.approx(figure.get_figwidth() * DPI, abs=1)
         assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
         assert np.asarray(image.convert("L")).std() > 5
+    with Image.open(outputs["png"]) as light, Image.open(outputs["dark"]) as dark:
+        assert dark.size == light.size
+        corners = [image.convert("RGB").getpixel((0, 0)) for image in (light, dark)]
+    assert corners == [(255, 255, 255), (0x17, 0x19, 0x1C)]
     pdf = outputs["pdf"].read_bytes()
     assert pdf.startswith(b"%PDF")
     box = [float(value) for value in re.search(rb"/MediaBox \[ ([\d. ]+) \]", pdf)[1].split()]
@@ -165,7 +173,7 @@ def test_same_bytes_in_another_process(eight, tmp_path):
 
 
 def _outputs(folder: Path, name: str) -> dict[str, Path]:
-    return {kind: folder / f"{name}.{kind}" for kind in ("pdf", "png", "caption")}
+    return {kind: folder / f"{name}.{kind}" for kind in ("pdf", "png", "dark", "caption")}
 
 
 def test_empty_columns_are_hatched(eight, figures):
@@ -175,6 +183,83 @@ def test_empty_columns_are_hatched(eight, figures):
     for axes, checkpoint in zip(figures["transferability", "eight"].axes, ("converged", "epoch2"), strict=False):
         hatched = [patch for patch in axes.findobj(Rectangle) if patch.get_hatch()]
         assert len(hatched) == empty.get(checkpoint, 0)
+
+
+def test_columns_of_few_images_are_dimmed(eight, figures):
+    """An independent count: of the adversarial images in the attempts of the specimen."""
+    attempts = eight[0].attempts.query("network == 'euclidean' and attack == 'ffa-line' and flipped and `pass` >= 0.95")
+    dimmed = 0
+    for axes, checkpoint in zip(figures["transferability", "eight"].axes, ("converged", "epoch2"), strict=False):
+        counts = attempts[attempts["checkpoint"] == checkpoint]["attribute"].value_counts()
+        few = sum(0 < counts.get(attribute, 0) < FEW for attribute in eight[0].run.attacked)
+        fogs = [patch for patch in axes.patches if patch.get_facecolor() == DIMMED["facecolor"]]
+        assert len(fogs) == few
+        dimmed += few
+    assert dimmed > 0, "the specimen should have such a column"
+
+
+def test_axes_of_matrices_have_titles(figures):
+    for name in ("transferability", "correlation"):
+        words = [text.get_text() for text in figures[name, "eight"].texts]
+        assert words.count(ATTACKED) == 2
+        assert words.count(WATCHED) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_matrices_of_few_attributes_leave_no_third_empty(prepared, tmp_path, count):
+    some = ("Bald", "Male", "Mouth_Slightly_Open")[:count]
+    made = prepared(specimen(seed=3, attributes=some, moon_attributes=some, sample=10, test=12), tmp_path)
+    with drawing():
+        figure = draw("transferability", made)
+    cells = [axes.get_position() for axes in figure.axes[:2]]
+    assert cells[-1].x1 - cells[0].x0 > 0.6
+    assert cells[-1].x1 > 0.9
+    first, second = (text.get_window_extent() for text in figure.texts if "to converged" in text.get_text())
+    assert first.x1 < second.x0, "titles have room"
+    box = figure.get_tightbbox()
+    assert min(box.x0, box.y0) >= 0
+    assert box.x1 <= figure.get_figwidth() + 0.005
+    assert box.y1 <= figure.get_figheight() + 0.005
+
+
+def test_success_names_tau_and_its_axis_beside_the_panels(eight, figures):
+    figure = figures["success", "eight"]
+    assert not figure.get_supylabel()
+    for axes in figure.axes:
+        assert axes.get_title(loc="left").endswith(f"PASS ≥ τ = {eight[0].run.threshold:g}")
+        assert axes.get_ylabel().startswith("adversarial, %\n")
+
+
+def _contrast(first, second) -> float:
+    """Return the contrast of two colours as WCAG 2 defines it."""
+
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+        return np.dot(linear, (0.2126, 0.7152, 0.0722))
+
+    low, high = sorted(map(luminance, (first, second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_type_can_be_read_on_dark_screens(figures, name):
+    figure = figures[name, "eight"]
+    shown = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_gid() != AS_IT_IS]
+    colors = [text.get_color() for text in shown]
+    with darkened(figure):
+        assert figure.get_facecolor()[:3] == pytest.approx(to_rgb(DARK_PAGE))
+        assert min(_contrast(text.get_color(), DARK_PAGE) for text in shown) >= 3
+    assert [text.get_color() for text in shown] == colors, "the colours of paper come back"
+
+
+def test_colors_of_networks_can_be_told_from_both_pages():
+    assert all(_contrast(color, DARK_PAGE) >= 3 for color in COLORS if color != BLACK)
+    assert all(_contrast(color, "white") >= 2 for color in COLORS)
+
+
+def test_pages_and_figures_have_the_same_dark_background():
+    style = (Path(faceflip.__file__).parent / "templates/style.css").read_text(encoding="utf-8")
+    assert f"--page: {DARK_PAGE.lower()};" in style
 
 
 def test_matrices_show_their_rates(eight, figures):

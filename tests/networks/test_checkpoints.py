@@ -1,5 +1,9 @@
 """Checkpoints: written, read, refused; and those of version 0.1."""
 
+import errno
+import io
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.network import NetworkSpec, build
+from faceflip.training.resuming import Unfinished
 
 INFO = CheckpointInfo("mine", "Smiling", 2, {"loss": 0.5}, {"batch_size": 64}, "abc")
 DATA = Path(__file__).with_name("data")
@@ -112,6 +117,45 @@ def test_a_checkpoint_says_what_made_it(tmp_path):
     assert content["spec"]["architecture"]["name"] == "vgg16"
     assert content["spec"]["loss"] == "euclidean"
     assert content["spec"]["attributes"] == ["Smiling"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    network = build(small(), seed=1)
+    with torch.no_grad():
+        network.layers[0].weight[0, 0, 0, 0] = value
+    save_checkpoint(tmp_path / "x.pt", network, INFO)
+    with pytest.raises(UserError, match=r"x\.pt: holds weights that are infinite or no numbers \(layers\.0\.weight\)"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+def test_shapes_are_compared_before_memory_is_taken(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "x.pt", build(small(), seed=1), INFO)
+    content = torch.load(tmp_path / "x.pt", weights_only=True)
+    content["spec"]["architecture"]["width"] = 16  # two billion weights
+    torch.save(content, tmp_path / "x.pt")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, hard))
+    try:
+        with pytest.raises(UserError, match=r"layers\.0\.weight: \(\d+, 3, 3, 3\) in the file, \(1024, 3, 3, 3\) in"):
+            load_checkpoint(tmp_path / "x.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+class FullDisk(io.BytesIO):
+    def write(self, _):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "open", lambda *_: FullDisk())
+    message = "no space left on device, nothing was written under this name; free some space and run again"
+    with pytest.raises(UserError, match=rf"x\.pt: {message}"):
+        save_checkpoint(tmp_path / "x.pt", build(small(), seed=1), INFO)
+    with pytest.raises(UserError, match=rf"training_state\.pt: {message}"):
+        Unfinished(tmp_path, {}, every=10).save({"step": 1}, [])
 
 
 def test_a_missing_checkpoint(tmp_path):

@@ -160,9 +160,15 @@ def test_the_pages_are_written(made, tmp_path):
     assert html.count('<figure class="picture"') == len(pictures)
     assert ("No attempt of this run flipped a decision." in html) == (not pictures)
     (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST), encoding="utf-8")
-    files = (tmp_path / "manifest.json", made.paths["classification_error"], made.paths["attempts"])
+    files = (
+        tmp_path / "manifest.json",
+        *(made.paths[name] for name in ("classification_error", "attempts", "warnings")),
+    )
     write_readme(tmp_path / "README.md", run, TABLES, FIGURES, *files)
-    assert said[-1] in (tmp_path / "README.md").read_text(encoding="utf-8")
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert said[-1] in page
+    for text in made.table("warnings")["text"]:
+        assert f"- Warning: {text}" in page
 
 
 @pytest.mark.parametrize("name", ["classification_error", "flippability", "success", "overview", "line_search"])

@@ -38,6 +38,8 @@ def test_every_table_and_figure_is_there_once(page):
         assert html.count(f"Sheet of {name}</h3>") == 1
     for name in FIGURES:
         assert html.count(f'src="figures/{name}.png"') == 1
+        dark = f'<source media="screen and (prefers-color-scheme: dark)" srcset="figures/dark/{name}.png 2x">'
+        assert html.count(dark) == 1
     numbers = [name for name in re.findall(r'src="figures/(\w+)', html) if FIGURES[name].paper]
     assert [FIGURES[name].paper for name in numbers] == [f"Fig. {number}" for number in range(1, 6)]
     assert [FIGURES[name].paper in html for name in numbers]
@@ -62,6 +64,11 @@ def test_the_gallery_shows_every_picture(page, made):
     assert html.count('<figure class="picture"') == len(pictures) > 10
     assert '<option value="5_o_Clock_Shadow">5 o&#39;Clock Shadow</option>' in html
     assert "No attempt of this run flipped" in page([])
+
+
+def test_the_gallery_tells_similarities_near_one_apart(page, made):
+    pictures = [replace(each, similarity=0.999949) for each in choose(made.attempts, made.run)]
+    assert page(pictures).count("PASS 0.9999490") == len(pictures)
 
 
 def test_the_epsilon_of_iterative_attacks_is_told_as_steps(page, made):

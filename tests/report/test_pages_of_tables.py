@@ -46,6 +46,12 @@ def test_a_sheet_is_a_table_with_headings():
     assert "100 % of #1." in html
 
 
+def test_columns_of_sentences_are_wide():
+    words = Sheet("Words", [Column("", align="l"), Column("note", align="l")], [["a", "b " * 30], ["c" * 50, "d"]])
+    html = page(words)
+    assert html.count('<td class="l long">') == html.count('<th scope="row" class="l long">') == 1
+
+
 def test_cells_of_a_matrix_tell_their_counts():
     html = page(MATRIX)
     assert 'style="background:#fee838;color:#000" title="Male → Male: 3 of 3">100</td>' in html

@@ -30,5 +30,18 @@ def test_the_sheet_ends_with_the_total(folder):
     assert rows[-1] == ["all", "4", "12.5", "", "10.5", "300"]
 
 
+@pytest.mark.parametrize("content", ["", "\0\0", "s\tmax_rss\nlong\t3\n", "a\tb\n1\t2\n", HEAD + "1.0\t0:00"])
+def test_a_cost_that_cannot_be_read_is_named_and_left_out(folder, capsys, content):
+    """As a full disk or a killed run leaves it; the page is no reason to stop."""
+    (folder / "train/b.tsv").write_text(content)
+    table = runtime(folder)
+    lost = table.set_index("rule").loc["train"]
+    if content.endswith("0:00"):  # cut behind what is read of it
+        assert (lost["jobs"], lost["memory"]) == (2, 100.0)
+    else:
+        assert (lost["jobs"], lost["total"]) == (1, 10.5)
+        assert f"{folder / 'train/b.tsv'}: cannot be read as a benchmark" in capsys.readouterr().out
+
+
 def test_nothing_measured(tmp_path):
     assert sheet(runtime(tmp_path)).rows == []

@@ -1,5 +1,6 @@
 """Finished files that are deleted, cut or bent are found, and the command that is named gives the bytes back."""
 
+import hashlib
 import json
 import os
 import random
@@ -8,13 +9,22 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from faults import DIFFERS, assert_same_results, copy_of
-from running import ROOT
+from faults import DIFFERS, MICRO, assert_same_results, copy_of
+from running import ROOT, Workflow
 
+from faceflip.analysis.frames import read_csv
+from faceflip.analysis.run import RunDescription
 from faceflip.errors import UserError
 from faceflip.io.inventory import find_damage, read_inventory, repair, take_inventory, uncovered, write_inventory
+from faceflip.io.tables import read_table
+from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.report.gallery import read_gallery
+from faceflip.report.index import sheets_in
+from faceflip.report.readme import read_manifest
+from faceflip.workflow.code import PACKAGE, code_digest, note_on_code
 
 EXPERIMENT = "paper/euclidean/converged/ffa-line"
 
@@ -127,6 +137,48 @@ def test_the_command_that_a_message_names(micro, tmp_path):
 
 
 @pytest.mark.workflow
+def test_cores_change_no_weights(tmp_path):
+    """Fewer cores than a training has threads do not lower these: the repair, by all cores, gives the bytes back."""
+    (tmp_path / "mine.yaml").write_text("compute: {threads: {train: 2}}\n")
+    run, checkpoint = Workflow(tmp_path, [MICRO, tmp_path / "mine.yaml"]), KINDS["checkpoint"]
+    run(checkpoint, "--cores", 1)
+    sound = (tmp_path / checkpoint).read_bytes()
+    _, info = load_checkpoint(tmp_path / checkpoint)
+    assert (info.training["device"], info.training["threads"]) == ("cpu", 2)
+    (tmp_path / checkpoint).unlink()
+    command, _ = repair([(checkpoint, "train_network")])
+    run(*shlex.split(command)[1:])
+    assert (tmp_path / checkpoint).read_bytes() == sound
+
+
+@pytest.mark.workflow
+def test_an_empty_benchmark(micro, tmp_path):
+    """Left by a full disk; the pages are made without it, and the log names it."""
+    run = copy_of(micro, tmp_path)
+    path = "results/benchmarks/collect_attempts.tsv"
+    (tmp_path / path).write_text("")
+    (tmp_path / "results/index.html").unlink()
+    run("--cores", 1)
+    assert f"{path}: cannot be read as a benchmark" in (tmp_path / "logs/write_index.log").read_text()
+    assert "collect_predictions" in (tmp_path / "results/runtime.html").read_text()
+
+
+@pytest.mark.workflow
+def test_a_fresh_clone_beside_the_results(micro, tmp_path):
+    """Its scripts are newer than all results; --touch takes these as they are, and computes nothing."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "clone").mkdir()
+    run = copy_of(micro, tmp_path / "run").with_copied_project(tmp_path / "clone")
+    assert run.planned() == {}
+    for script in (tmp_path / "clone/scripts").glob("*.py"):
+        script.touch()
+    assert "train_network" in run.planned()
+    run("--cores", 1, "--touch")
+    assert run.planned() == {}
+    assert_same_results(run, micro)
+
+
+@pytest.mark.workflow
 def test_a_damaged_inventory_is_taken_again(micro, tmp_path):
     run = copy_of(micro, tmp_path)
     inventory = tmp_path / "results/inventory/attacks.json"
@@ -165,6 +217,52 @@ def test_every_result_is_in_an_inventory(micro):
     there = {path.resolve() for path in root.rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"}
     there = {path for path in there if path.relative_to(root).parts[0] not in (*DIFFERS, "inventory")}
     assert listed == {str(path.relative_to(root.parent)) for path in there}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00"])
+def test_files_that_pages_read_are_named(tmp_path, content):
+    """Whichever of them is empty or damaged."""
+    for name, read in (
+        ("manifest.json", read_manifest),
+        ("gallery.json", lambda path: read_gallery(path.parent)),
+        ("table.html", sheets_in),
+        ("history.csv", read_csv),
+        ("attempts.parquet", read_table),
+        ("run.json", RunDescription.from_json),
+    ):
+        (tmp_path / name).write_bytes(content)
+        if (name, content) != ("history.csv", b"{"):  # which is a table of one column without rows
+            with pytest.raises(UserError, match=re.escape(str(tmp_path / name))):
+                read(tmp_path / name)
+
+
+def test_other_code_than_that_of_the_results(tmp_path):
+    """The digest is over names and bytes of the package's files, computed here a second way."""
+    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    lines = [f"{path.relative_to(PACKAGE)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    lines.sort(key=lambda line: Path(line.partition("\0")[0]))
+    assert code_digest() == hashlib.sha256("".join(lines).encode()).hexdigest()
+    run = tmp_path / "run.json"
+    assert note_on_code(run) is None
+    for content, told in (
+        ({"code": code_digest()}, False),
+        ({"code": "0" * 64}, True),
+        ({}, False),
+        ({"code": None}, False),
+        ([], False),
+    ):
+        run.write_text(json.dumps(content))
+        assert bool(note_on_code(run)) == told
+    run.write_text("")
+    assert note_on_code(run) is None
+
+
+@pytest.mark.workflow
+def test_the_check_tells_of_other_code(micro, tmp_path):
+    copy_of(micro, tmp_path)
+    path = tmp_path / "results/run.json"
+    path.write_text(path.read_text().replace(json.loads(path.read_text())["code"], "0" * 64))
+    assert "note: results/run.json: the code of faceflip has changed since (000000000000, now" in check(tmp_path)[1]
 
 
 @pytest.fixture
@@ -240,6 +338,8 @@ class TestInventory:
 
     def test_commands(self):
         assert list(repair([])) == []
+        spaced, _ = repair([("results/my faces/a b.csv", "make_a")])
+        assert shlex.split(spaced)[-1] == "results/my faces/a b.csv"
         commands = list(repair([("results/b", "make_b"), ("results/a", "make_a"), ("results/a", "make_a")]))
         assert commands == [
             "snakemake --cores all --allowed-rules make_a make_b --force results/a results/b",

@@ -1,15 +1,23 @@
 """Disks that are full, folders that cannot be written to, clocks that jump: told clearly, and resumed afterwards."""
 
+import mmap
 import os
+import re
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
+import yaml
 from faults import MICRO, assert_same_results, copy_of, results_of
-from running import Workflow
+from running import ROOT, Workflow
 
+from faceflip.data.packed import open_dataset
+from faceflip.data.packing import pack_dataset
+from faceflip.data.synthetic import write_celeba
 from faceflip.errors import UserError
+from faceflip.io.clock import require_past
 from faceflip.io.files import LEFTOVER, replacing, require_writable, sweep
 
 pytestmark = pytest.mark.workflow
@@ -112,9 +120,109 @@ def test_no_permission(micro, tmp_path):
     assert_same_results(run, micro)
 
 
+VIEW = "results/attacks/paper/euclidean/converged/ffa-line.h5"
+SHARD = "results/attacks/paper/euclidean/converged/ffa-line/001.h5"
+CHECKPOINT = "results/networks/euclidean/Smiling/converged.pt"
+
+
+def test_a_clock_that_was_ahead(tmp_path):
+    """Told before anything is computed that Snakemake would throw away; the remedy that is named works.
+
+    The checkpoint has more than the megabyte up to which Snakemake compares contents and not times.
+    """
+    overlay = {"architecture": {"width": 0.25}, "training": {"checkpoints": []}}
+    overlay["networks"] = {"softmax": None, "moon": None}
+    overlay["experiments"] = {"paper": {"euclidean": {"converged": ["ffa-line"], "epoch2": None}}}
+    (tmp_path / "large.yaml").write_text(yaml.safe_dump(overlay))
+    run = Workflow(tmp_path, [MICRO, tmp_path / "large.yaml"])
+    run(VIEW, "--cores", 2)
+    assert (tmp_path / CHECKPOINT).stat().st_size > 1_000_000
+    before = results_of(tmp_path)
+    moment = time.time() + 86_400
+    os.utime(tmp_path / CHECKPOINT, (moment, moment))
+    (tmp_path / SHARD).unlink()
+    (tmp_path / VIEW).unlink()
+    result = run(VIEW, "--cores", 1, check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1
+    assert f"1 file from which others are to be made, dated up to 24.0 hours into the future: {CHECKPOINT}. " in said
+    assert "rule attack_shard" not in said, "nothing was computed"
+    assert "Traceback" not in said
+    (remedy,) = re.findall(r"then run\n +(.*)\n", said)
+    subprocess.run(remedy, shell=True, check=True, cwd=tmp_path)
+    run(VIEW, "--cores", 1)
+    assert results_of(tmp_path) == before
+    assert "Nothing to be done" in run.said(VIEW, "--cores", 1)
+
+
+class TestClock:
+    def test_what_is_in_the_past_or_not_there(self, tmp_path):
+        (tmp_path / "a").touch()
+        require_past([tmp_path / "a", tmp_path / "gone"])
+
+    def test_a_short_while_is_waited_for(self, tmp_path, monkeypatch):
+        (tmp_path / "a").touch()
+        slept = []
+        monkeypatch.setattr(time, "sleep", slept.append)
+        moment = time.time() + 30
+        os.utime(tmp_path / "a", (moment, moment))
+        require_past([tmp_path / "a"])
+        assert slept == [pytest.approx(30, abs=5)]
+
+    def test_many_files_and_folders(self, tmp_path):
+        """The remedy works also where names have spaces; a folder that Snakemake made has its time in a file."""
+        moment, files = time.time() + 7200, []
+        for number in range(12):
+            files.append(tmp_path / f"my run {number % 2}" / f"{number}.h5")
+            files[-1].parent.mkdir(exist_ok=True)
+            files[-1].touch()
+            os.utime(files[-1], (moment, moment))
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder/.snakemake_timestamp").touch()
+        os.utime(tmp_path / "folder", (moment, moment))
+        with pytest.raises(UserError, match=r"12 files .* 2\.0 hours .*, \.\.\.\. ") as error:
+            require_past([*files, tmp_path / "folder"])
+        subprocess.run(str(error.value).splitlines()[1], shell=True, check=True)
+        require_past([*files, tmp_path / "folder"])
+
+
+def test_a_dataset_that_cannot_be_mapped(tmp_path, monkeypatch):
+    """Nobody is told to delete what is sound."""
+    write_celeba(tmp_path / "celeba", train=2, validation=1, test=1, seed=1)
+    pack_dataset(tmp_path / "celeba", tmp_path / "celeba.h5")
+
+    def refuse(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    with pytest.raises(
+        UserError, match=r"celeba\.h5: cannot be mapped into memory \(Cannot allocate memory\)"
+    ) as error:
+        open_dataset(tmp_path / "celeba.h5")
+    assert "delete" not in str(error.value)
+
+
+def test_names_that_the_terminal_has_no_letters_for(tmp_path):
+    """The log has them, the screen what it can show; the message is not lost."""
+    code = f"""
+from types import SimpleNamespace
+from faceflip.errors import UserError
+from faceflip.stages.job import job
+with job(SimpleNamespace(log=[{str(tmp_path / "job.log")!r}])):
+    print("M\\xfcller")
+    raise UserError("M\\xfcller/smile.h5: missing")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "LC_ALL": "C"}
+    environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == "Error: M\\xfcller/smile.h5: missing"
+    assert (tmp_path / "job.log").read_text(encoding="utf-8").startswith("Müller\n")
+
+
 @pytest.mark.parametrize("days", [-400, 2])
 def test_a_clock_that_jumps(micro, tmp_path, days):
-    """Files of another time may be made again, but what is made is the same; --touch ends it."""
+    """Small files of another time are compared by content, or made again with the same bytes; --touch ends it."""
     run = copy_of(micro, tmp_path)
     moment = time.time() + days * 86400
     for path in ("networks/euclidean/Smiling/converged.pt", "dataset/celeba.h5", "predictions.parquet"):

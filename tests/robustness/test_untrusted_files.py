@@ -1,9 +1,13 @@
 """Files from elsewhere: read, or refused by the documented error, whatever they hold; and no code of theirs runs."""
 
 import ast
+import contextlib
 import io
 import json
+import os
 import re
+import resource
+import signal
 
 import h5py
 import numpy as np
@@ -13,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from running import ROOT
-from store_builder import Builder
+from store_builder import Builder, resealed
 
 from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION
 from faceflip.data.celeba.labels import read_labels
@@ -26,6 +30,10 @@ from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_c
 from faceflip.networks.network import NetworkSpec, build
 from faceflip.store import open_store
 from faceflip.store.check import check
+from faceflip.store.difference import compare
+from faceflip.store.export import export_npz, export_table
+from faceflip.store.panels import best_rows, draw_sheet
+from faceflip.store.summary import summarise
 
 fuzzed = settings(
     max_examples=150,
@@ -215,6 +223,151 @@ class TestStores:
             view.write_bytes(sound)
 
 
+VALUES = st.one_of(
+    st.none().map(lambda _: h5py.Empty("<i8")),
+    st.sampled_from([-(2**63), -7, -2, -1, 0, 1, 2, 5, 23, 24, 25, 10**8, 10**12, 2**63 - 1]).map(np.int64),
+    st.integers(-128, 127).map(np.int8),
+    st.sampled_from([0.0, -1.0, 24.0, np.nan, np.inf, -np.inf]),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
+    st.binary(min_size=1, max_size=8).map(lambda value: np.bytes_(value.strip(b"\0") or b"x")),
+    st.sampled_from(["{}", "[]", "3", '{"a": NaN}', '{"a": 1e999}', '{"all": [1]}', '{"all": "x"}', "[" * 3000]),
+    st.lists(st.integers(-9, 9), max_size=4).map(lambda value: np.array(value, "<i8")),
+    st.sampled_from(["view", "shard", "gzip", "blosc", "../x", "\x1b[2J", ".", "/"]),
+)
+"""What an attribute, or an element of a column, may be."""
+
+LINKS = {
+    "nothing": lambda file, name: None,
+    "soft": lambda file, name: file.__setitem__(name, h5py.SoftLink("/aside")),
+    "circle": lambda file, name: file.__setitem__(name, h5py.SoftLink(f"/{name}")),
+    "external": lambda file, name: file.__setitem__(name, h5py.ExternalLink("pipe", name)),
+    "itself": lambda file, name: file.__setitem__(name, h5py.ExternalLink(".", name)),
+    "root": lambda file, name: file.__setitem__(name, file["/"]),
+    "group": lambda file, name: file.create_group(name),
+    "type": lambda file, name: file.__setitem__(name, np.dtype("<i8")),
+    "scalar": lambda file, name: file.__setitem__(name, 1),
+    "vast": lambda file, name: file.create_dataset(name, (10**12,), "<i8"),
+    "vast chunks": lambda file, name: file.create_dataset(name, (10**12,), "<i8", chunks=(10**7,)),
+    "texts": lambda file, name: file.create_dataset(name, data=["a"] * 24),
+    "outside": lambda file, name: file.create_dataset(name, (24,), "<i8", external=[("pipe", 0, 192)]),
+    "virtual": lambda file, name: file.create_virtual_dataset(name, of_a_pipe()),
+    **{
+        f"as {kind}": lambda file, name, kind=kind: file.create_dataset(name, data=np.zeros(24, kind))
+        for kind in ("<i8", "<f8", "<u1", "S10", "V3", "<c16", ">i8", "?")
+    },
+}
+"""What may stand where a dataset should be; the former one is aside."""
+
+
+def of_a_pipe():
+    layout = h5py.VirtualLayout((24,), "<i8")
+    layout[:] = h5py.VirtualSource("pipe", "image", (24,))
+    return layout
+
+
+@st.composite
+def alterations(draw):
+    """Return a function that alters an open store: attributes, values, links, an object or two at a time."""
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["attribute", "attribute", "delete", "element", "link", "link"]),
+                st.integers(0, 99),
+                st.integers(0, 30),
+                VALUES,
+                st.sampled_from(sorted(LINKS)),
+            ),
+            min_size=1,
+            max_size=2,
+        )
+    )
+
+    def alter(file):
+        for kind, place, row, value, link in steps:
+            attributes, objects = sorted(file.attrs), []
+            file.visit(objects.append)
+            attribute, target = attributes[place % len(attributes)], objects[place % len(objects)]
+            if kind == "delete":
+                del file.attrs[attribute]
+            elif kind == "attribute":
+                del file.attrs[attribute]
+                file.attrs.create(attribute, value)
+            elif kind == "element":
+                with contextlib.suppress(Exception):  # of another type: h5py has rules of its own
+                    file[target][row % len(file[target])] = value
+            elif "aside" not in file:
+                file.move(target, "aside")
+                LINKS[link](file, target)
+
+    return alter
+
+
+@contextlib.contextmanager
+def in_seconds(seconds):
+    """Fail where something takes longer; a pipe without a writer would do so for ever."""
+
+    def stop(*_):
+        pytest.fail(f"not done after {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def read_in_every_way(path, out):
+    """What the commands do, each on its own; any error but the documented one passes through."""
+    images = np.zeros((72, 12, 10, 3), np.uint8) + 128
+
+    with contextlib.suppress(UserError), open_store(path) as store:
+        rows = np.arange(len(store))
+        for way in (
+            lambda: read_store(path),
+            lambda: summarise(store),
+            lambda: export_table(store, rows, out / "a.csv"),
+            lambda: export_npz(store, rows, out / "a.npz", images),
+            lambda: draw_sheet(store, best_rows(store, 2), images),
+            lambda: compare(store, store),
+        ):
+            with contextlib.suppress(UserError):
+                way()
+    check(path, deep=True)
+
+
+class TestAlteredStores:
+    """Sealed again after attributes, values and links were altered: refused or read, at a small price."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, tmp_path_factory):
+        build = Builder(tmp_path_factory.mktemp("altered"))
+        os.mkfifo(build.folder / "pipe")
+        build.view("v")
+        build.shard("a.h5")
+        return build
+
+    @pytest.mark.parametrize("name", ["a.h5", "v.h5", "v/001.h5"])
+    @settings(fuzzed, max_examples=70)
+    @given(alter=alterations())
+    def test_altered(self, build, name, alter):
+        path = build.folder / name
+        sound = path.read_bytes()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            resealed(path, alter)
+            with in_seconds(30):
+                read_in_every_way(path, build.folder)
+                if name.startswith("v/"):
+                    check(build.folder / "v.h5")
+        finally:
+            path.unlink()
+            path.write_bytes(sound)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "kilobytes"
+
+
 def scores():
     numbers = np.random.default_rng(1).random(50)
     table = pd.DataFrame({"row": range(50), "pass": numbers, "alignment": "converged"})
@@ -282,6 +435,24 @@ class TestDatasets:
     @given(mutate=mutations())
     def test_mutated(self, dataset, tmp_path, mutate):
         refused_or_read(tmp_path / "a.h5", mutate(dataset.read_bytes()), open_dataset)
+
+    @pytest.mark.parametrize("name", ["images", "labels", "split", "file_name"])
+    @pytest.mark.parametrize("kind", ["soft", "circle", "external", "root", "vast", "outside", "virtual"])
+    def test_arrays_lie_in_the_file(self, dataset, tmp_path, name, kind):
+        """No other file is read, and nothing is made that is only declared."""
+        path = tmp_path / "a.h5"
+        path.write_bytes(dataset.read_bytes())
+        os.mkfifo(tmp_path / "pipe")
+        with h5py.File(path, "r+") as file:
+            file.move(name, "aside")
+            LINKS[kind](file, name)
+        with in_seconds(20), pytest.raises(UserError, match=rf"a\.h5: cannot be opened \(/{name} (is|does)"):
+            open_dataset(path)
+
+    def test_pipe(self, tmp_path):
+        os.mkfifo(tmp_path / "a.h5")
+        with in_seconds(20), pytest.raises(UserError, match=r"a\.h5: cannot be opened \(.*no regular file"):
+            open_dataset(tmp_path / "a.h5")
 
     @pytest.mark.parametrize("name", ["images", "labels", "split", "file_name"])
     def test_an_array_is_missing(self, dataset, tmp_path, name):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -10,12 +11,22 @@ from faceflip.io.tables import write_table
 from faceflip.outcomes import Outcome
 from faceflip.store import StoreHeader, StoreWriter, open_store, write_joined_view
 from faceflip.store.scores import scores_path
+from faceflip.store.seal import read_seal, write_seal
 
 HEIGHT, WIDTH = 12, 10
 ATTRIBUTES = ("Eyeglasses", "Smiling", "Young")
 FINGERPRINT = "5e" * 32
 STEM = "results/attacks/paper/euclidean/converged/ffa-line"
 CHECKPOINTS = {name: f"{number:02x}" * 32 for number, name in enumerate(ATTRIBUTES, start=1)}
+
+
+def resealed(path, change):
+    """Change a sealed file as another program might, and seal it again."""
+    seal = read_seal(path)
+    with h5py.File(path, "r+", locking=False) as file:
+        change(file)
+    write_seal(path, path.stat().st_size if seal.structure_bytes == seal.bytes else seal.structure_bytes)
+    return path
 
 
 class Builder:

@@ -29,7 +29,7 @@ def view(build, monkeypatch):
     (build.folder / "results/dataset").mkdir(parents=True)
     with h5py.File(build.folder / "results/dataset/celeba.h5", "w") as file:
         file["images"], file["labels"] = build.images(), labels.astype("int8")
-        file["split"], file["file_name"] = np.zeros(200, "uint8"), build.content(0, 200).file_name
+        file["split"], file["file_name"] = np.zeros(200, "uint8"), np.array(build.content(0, 200).file_name, "S")
         file.attrs["manifest"] = json.dumps({"format": "faceflip-dataset", "version": 1, "fingerprint": FINGERPRINT})
     return build.view()
 
@@ -49,6 +49,23 @@ def test_inspect(call, view):
         "Smiling",
     ):
         assert expected in output
+
+
+def test_inspect_prints_paths_and_numbers_whole(call, view, build, monkeypatch):
+    write_scores(build)
+    (summary,) = json.loads(call("inspect", "--json", view)[1])
+    results = Path("exp[seed=1]") / "a[" / "b]:smile:"
+    results.parent.mkdir(parents=True)
+    shutil.move("results", results)
+    moved = results / view.resolve().relative_to(build.folder / "results")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    for width in ("80", "40"):
+        monkeypatch.setenv("COLUMNS", width)
+        lines = re.sub(r"\x1b\[[\d;]*m", "", call("inspect", moved)[1]).splitlines()
+        assert lines[0] == str(moved)
+        words = set(" ".join(lines).split())
+        for row in summary["outcomes"].values():
+            assert {f"{row['median_epsilon']:.4g}", f"{row['median_pass']:.4g}", str(row["flipped"])} <= words
 
 
 def test_inspect_json(call, view, build):
@@ -150,7 +167,7 @@ def test_iterative_attacks_have_steps(call, build):
     path = build.shard("a.h5", attack="ffa-iterative", parameters={"max_steps": 100})
     output = call("inspect", path)[1]
     assert re.search(r"^  steps +0%", output, re.MULTILINE)
-    assert "median steps" in output
+    assert re.search(r" median\n.* steps$", output, re.MULTILINE), "a heading of two lines"
     assert "epsilon" not in output.replace("max_epsilon", "")
     with open_store(path) as store:
         attempt = store.attempts.iloc[4]

@@ -13,13 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from store_builder import STEM
+from store_builder import STEM, resealed
 
 from faceflip.errors import UserError
 from faceflip.store import StoreWriter, open_store, write_joined_view
 from faceflip.store.check import check
 from faceflip.store.export import export_png
-from faceflip.store.seal import write_seal
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -204,24 +203,15 @@ def test_newer_version(build):
         open_store(path)
 
 
-def resealed(path, change):
-    """Change a sealed file as another program might, and seal it again."""
-    with open_store(path) as store:
-        structure_bytes = store.seal.structure_bytes
-    with h5py.File(path, "r+", locking=False) as file:
-        change(file)
-    write_seal(path, structure_bytes)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda file: file.attrs.modify("complete", np.uint8(0)), "'complete' is not 1"),
-        (lambda file: file.attrs.__delitem__("seed"), "attribute missing or malformed: .*seed"),
-        (lambda file: file.attrs.__delitem__("sample"), "attribute missing or malformed: .*sample"),
-        (lambda file: file.attrs.__delitem__("version"), "attribute missing or malformed: .*version"),
-        (lambda file: file.attrs.modify("parameters", "{"), "attribute missing or malformed"),
-        (lambda file: file.attrs.modify("kind", "shred"), "'kind' is neither shard nor view"),
+        (lambda file: file.attrs.__delitem__("seed"), "attribute 'seed' is missing"),
+        (lambda file: file.attrs.__delitem__("sample"), "attribute 'sample' is missing"),
+        (lambda file: file.attrs.__delitem__("version"), "attribute 'version' is missing"),
+        (lambda file: file.attrs.modify("parameters", "{"), "attribute 'parameters' is no JSON object"),
+        (lambda file: file.attrs.modify("kind", "shred"), "attribute 'kind' is 'shred', expected shard or view"),
         (lambda file: file.__delitem__("perturbation"), "/perturbation is missing"),
     ],
 )
@@ -517,3 +507,104 @@ def test_another_dataset(build):
             UserError, match=r"'dataset_fingerprint' is 5e5e5e5e5e5e\.\.\., that of the dataset is 000000"
         ):
             store.require_dataset("0" * 64)
+
+
+class TestStrangeFolders:
+    """What lies in real folders is told, each by one line, and hides nothing."""
+
+    def test_what_is_no_store(self, build, call):
+        """Broken links, folders and pipes with the names of stores."""
+        view = build.view()
+        folder = view.parent
+        (folder / "broken.h5").symlink_to("nowhere")
+        (folder / "unmounted").symlink_to("nowhere")
+        (folder / "round.h5").symlink_to("round.h5")
+        (folder / "a folder.h5").mkdir()
+        (folder / "a folder.h5/x.txt").touch()
+        os.mkfifo(folder / "pipe.h5")
+        os.mkfifo(folder / "pipe")
+        status, said = call("check", build.folder)
+        assert status == 1
+        lines = [line.removeprefix(f"FAULT: {folder}/") for line in said.splitlines() if line.startswith("FAULT")]
+        unknown = ", so that nothing is known of it; move it away"
+        assert lines == [
+            "broken.h5: is a link to nowhere, which is not there; put that back or delete the link",
+            f"pipe.h5: cannot be read (no regular file, but a pipe, socket or device){unknown}",
+            f"round.h5: cannot be read (too many levels of symbolic links){unknown}",
+            "unmounted: is a link to nowhere, which is not there; put that back or delete the link",
+        ]
+        assert said.endswith("4 stores checked, 4 faults\n")
+
+    @pytest.mark.parametrize("command", ["inspect", "check", "diff"])
+    def test_given_on_the_command_line(self, build, call, command):
+        os.mkfifo(build.folder / "pipe.h5")
+        (build.folder / "broken.h5").symlink_to("nowhere")
+        more = [build.shard("a.h5")] if command == "diff" else []
+        for name, message in (("pipe", "no regular file"), ("broken", "is a link to nowhere|no such file")):
+            try:
+                status, said = call(command, build.folder / f"{name}.h5", *more)
+            except UserError as error:
+                status, said = 2, str(error)
+            assert status
+            assert re.search(message, said)
+
+    def test_scores_that_are_no_file(self, build, call):
+        scores = build.scores(build.shard(f"{STEM}/000.h5"))
+        scores.unlink()
+        os.mkfifo(scores)
+        status, said = call("check", build.folder)
+        assert status == 1
+        assert "000.parquet: not a readable table" in said
+
+    @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to give its rights away")
+    def test_what_may_not_be_read(self, build):
+        """Is no reason to call the folder sound, nor to end in a traceback."""
+        view = build.view()
+        other = build.view(STEM.replace("converged", "epoch1"))
+        (view.with_suffix("") / "001.h5").chmod(0)
+        other.parent.chmod(0)
+        outer = build.folder / "outer"
+        build.shard("outer/inner/a.h5")
+        outer.chmod(0)
+        command = [sys.executable, "-c", "from faceflip.cli import main; main()", "check"]
+        without_rights = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-all"]
+        environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+
+        def run(*arguments):
+            call = [*without_rights, *command, *map(str, arguments)]
+            return subprocess.run(call, capture_output=True, text=True, env=environment)
+
+        try:
+            whole, inner, shard = run("results"), run(outer / "inner"), run(outer / "inner/a.h5")
+            whole = run(build.folder / "results")
+        finally:
+            outer.chmod(0o755)
+            other.parent.chmod(0o755)
+        assert "Traceback" not in whole.stderr + inner.stderr + shard.stderr
+        assert whole.returncode == 1
+        unread = "cannot be read (permission denied), so that nothing is known of it; make it readable and check again"
+        assert f"FAULT: {other.parent}: {unread}\n" in whole.stdout
+        assert f"FAULT: {view.with_suffix('')}/001.h5: {unread}\n" in whole.stdout
+        assert whole.stdout.endswith("3 stores checked, 3 faults\n"), "the view, too, lacks its shard"
+        assert (inner.returncode, shard.returncode) == (2, 2)
+        assert "cannot be read (permission denied)" in inner.stderr
+
+
+def test_names_do_not_steer_the_terminal(build, call, capsys, monkeypatch):
+    """Those of files, whichever way they are told; what is printable stays as it is."""
+    name = "\x1b]0;mine\x07\x9b2J ü [bold].h5"
+    path = build.shard(name)
+    safe = "\\x1b]0;mine\\x07\\x9b2J ü [bold].h5"
+    (build.folder / f"broken{name}").symlink_to("nowhere")
+    for arguments in (("inspect", path), ("check", build.folder), ("diff", path, path), ("check", path)):
+        said = call(*arguments)[1]
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
+        assert safe in said or arguments[0] == "diff" or arguments == ("check", path)
+    from faceflip.cli import main
+
+    os.truncate(path, 3000)
+    monkeypatch.setattr(sys, "argv", ["faceflip", "inspect", str(path)])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert said.startswith(f"Error: {build.folder}/{safe}: has 3,000 bytes")

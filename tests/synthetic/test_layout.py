@@ -36,6 +36,7 @@ def test_files_and_names_are_the_official_ones(folder):
         "img_align_celeba",
         "list_attr_celeba.txt",
         "list_eval_partition.txt",
+        "mislabelled.csv",
         "synthetic.json",
     ]
     names = sorted(path.name for path in (folder / "img_align_celeba").iterdir())
@@ -145,6 +146,21 @@ def test_mislabelled_is_counted(tmp_path):
     share = real_statistics().prevalence["train"]
     assert sum(counts.values()) == pytest.approx(12 * np.minimum(share, 1 - share).sum(), rel=0.5)
     assert seen == [(number, 12) for number in range(1, 13)]
+
+
+def test_which_labels_were_falsified_is_recorded(folder):
+    header, *rows = (folder / "mislabelled.csv").read_text().splitlines()
+    assert header == "file_name,attribute"
+    counts = json.loads((folder / "synthetic.json").read_text())["mislabelled_annotations"]
+    falsified = [row.split(",") for row in rows]
+    assert {name: sum(each == name for _, each in falsified) for name in ATTRIBUTES} == counts
+    # A second way: what a face is drawn by has the other sign.
+    true = layout.annotations(*layout.annotation_numbers(5, range(1, 21)), "train", 0.04)
+    expected = {
+        (f"{row + 1:06d}.jpg", ATTRIBUTES[column]) for row, column in np.argwhere(true.labels * true.strength < 0)
+    }
+    assert expected == {tuple(row) for row in falsified if row[0] <= "000020.jpg"}
+    assert expected
 
 
 def test_an_earlier_look_alike_is_replaced_and_anything_else_is_left_alone(tmp_path):

@@ -162,6 +162,19 @@ def test_cells_of_a_matrix_tell_their_counts_to_keyboards(tiny, opened, screensh
 def test_the_index_fits_narrow_screens_and_dark_ones(tiny, opened, screenshot, options):
     page = opened(tiny.directory / "results/index.html", **options)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    sizes = page.evaluate(
+        """Promise.all([...document.querySelectorAll(".figure img")].map(async (image) => {
+            image.loading = "eager";
+            await image.decode();
+            return [image.currentSrc, image.clientWidth, image.naturalWidth];
+        }))"""
+    )
+    assert len(sizes) == len(FIGURES)
+    assert all(("/dark/" in source) == ("color_scheme" in options) for source, *_ in sizes)
+    assert all(shown >= width - 1 for _, shown, width in sizes), "type as large as on wide screens"
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    heights = page.evaluate("[...document.querySelectorAll('.sheet .scroll')].map((part) => part.clientHeight)")
+    assert max(heights) <= page.viewport_size["height"], "long tables scroll in a box"
     screenshot(page, "narrow" if "viewport" in options else "dark")
 
 

@@ -60,6 +60,33 @@ def test_an_archive_is_packed_once_and_again_when_it_changes(drawn, tmp_path):
     assert workflow.planned(DATASET) == {"pack_dataset": 1}
 
 
+def test_a_part_of_the_images_with_splits_of_its_own(drawn, tmp_path):
+    (drawn / IMAGES / "000004.jpg").unlink()
+    (drawn / IMAGES / "000005.jpg").unlink()
+    said = run_on(drawn, tmp_path).said(DATASET, "--cores", 1, check=False)
+    assert "2 of 5 annotated images are missing" in said
+    assert "set dataset.subset to true" in said
+    workflow = run_on(drawn, tmp_path, subset=True, split_shares=[0.4, 0.3, 0.3])
+    workflow(DATASET, "--cores", 1)
+    manifest = json.loads((tmp_path / "results/dataset/manifest.json").read_text())
+    assert manifest["images"] == {"train": 1, "validation": 1, "test": 1}
+    assert "Note: a subset: 3 of 5 annotated images are there" in (tmp_path / "logs/pack_dataset.log").read_text()
+    assert workflow.planned(DATASET) == {}
+    assert run_on(drawn, tmp_path, subset=True, split_shares=[0.3, 0.4, 0.3]).planned(DATASET) == {"pack_dataset": 1}
+
+
+def test_a_celeba_that_was_moved(drawn, tmp_path):
+    """It would be packed anew; --touch takes what is there for it."""
+    run_on(drawn, tmp_path)(DATASET, "--cores", 1)
+    packed = (tmp_path / DATASET).read_bytes()
+    drawn.rename(tmp_path / "elsewhere")
+    moved = run_on(tmp_path / "elsewhere", tmp_path)
+    assert moved.planned(DATASET) == {"pack_dataset": 1}
+    moved(DATASET, "--cores", 1, "--touch")
+    assert moved.planned(DATASET) == {}
+    assert (tmp_path / DATASET).read_bytes() == packed
+
+
 def test_bad_images_stop_the_job_or_are_left_out(drawn, tmp_path):
     (drawn / "synthetic.json").unlink()
     (drawn / IMAGES / "000002.jpg").write_bytes(b"")

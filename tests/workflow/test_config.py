@@ -1,25 +1,34 @@
 """What a configuration may say, and what is said of one that is wrong."""
 
+import json
 import math
 import subprocess
 import sys
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
+from running import Workflow
 from snakemake.utils import update_config
+from typer.testing import CliRunner
 
 from faceflip.analysis.tables.classification_error import OTHERS
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.catalogue import LOSSES, find_attack
+from faceflip.cli.app import app
 from faceflip.data.celeba import ATTRIBUTES
+from faceflip.data.synthetic import write_celeba
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.stages.job import Job
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import Declared
+from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.plan import Plan
-from faceflip.workflow.settings import OTHER_METHODS, Settings, merged, read_config
+from faceflip.workflow.preflight import require_images
+from faceflip.workflow.settings import OTHER_METHODS, ComputeSettings, Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
@@ -232,6 +241,9 @@ def test_null_removes_an_entry_and_its_experiments():
         ("dataset.image_size", [44, 2000], "dataset.image_size[1]: expected a number up to 1024, found 2000"),
         ("dataset.image_size", [44], "dataset.image_size: [44] is too short, expected 2 entries"),
         ("dataset.celeba", 3, "dataset.celeba: expected text, found 3"),
+        ("dataset.subset", True, "dataset.subset: is about CelebA; name its folder in dataset.celeba"),
+        ("dataset.split_shares", [0.9, 0.1], "dataset.split_shares: [0.9, 0.1] is too short, expected 3 entries"),
+        ("dataset.split_shares", [0.8, 0.2, 0], "dataset.split_shares: expected three shares above 0 that add up to 1"),
         ("attributes", ["Smilling"], "attributes[0]: 'Smilling' is not an attribute of CelebA; did you mean Smiling?"),
         ("attributes", "al", "attributes: expected `all` or a list of attributes, found 'al'"),
         ("attributes", [3], "attributes: expected `all` or a list of attributes, found [3]"),
@@ -348,12 +360,22 @@ def test_every_number_is_taken_as_it_is_or_refused_by_the_name_of_its_key(path, 
         assert type(taken) in ((int,) if whole else (int, float))
         assert taken == value
         assert math.isfinite(taken)
-        assert taken >= 0
+        assert 0 <= taken < 1e18
+
+
+def test_numbers_in_lists():
+    for path, index in (("dataset.image_size", 1), ("architecture.input_mean", 2), ("analysis.thresholds", 3)):
+        given = [44, 54] if path == "dataset.image_size" else list(value_at(Settings(), path))
+        for value in (1e18, "abc", None, [], math.nan, math.inf, True):
+            assert f"{path}[{index}]: expected a" in fault_of(changed((path, [*given[:index], value])))
+    for value in (-1, 0, 1.0, 1e18, "abc", None, [], math.nan, math.inf, True):
+        assert "training.checkpoints[0]: expected a" in fault_of(changed(("training.checkpoints", [value])))
 
 
 def test_all_numbers_were_found():
     assert {"seed", "training.max_epochs", "networks.moon.training.max_epochs", "compute.threads.pack"} <= set(NUMBERS)
     assert {"attacks.fgs-iterative.max_steps", "architecture.input_mean", "analysis.thresholds"} <= set(NUMBERS)
+    assert {"synthetic.seed", "samples.paper.seed", "networks.moon.training.seed"} <= set(NUMBERS)
     assert len(NUMBERS) > 45
 
 
@@ -363,6 +385,63 @@ def test_numbers_keep_their_kind():
     assert "samples.paper.images: expected a whole number, found 1.0" in fault_of(
         changed(("samples.paper.images", 1.0))
     )
+
+
+def test_keys_that_stand_twice(tmp_path):
+    """All of all files at once, in mappings at every depth; the same key in two mappings is no fault."""
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text("seed: 1\ntraining: {gamma: 1.0}\nnetworks: {moon: {training: {gamma: 1.0}}}\n'seed': 2\n")
+    second.write_text('{"samples": {"paper": {"images": 3, "seed": 1, "images": 4}}, "tables": [{"a": 1, "a": 1}]}')
+    with pytest.raises(UserError) as error:
+        read_config(ROOT, [first, second])
+    assert str(error.value).splitlines()[1:] == [
+        f"  {first}: seed, lines 1 and 4",
+        f"  {second}: samples.paper.images, lines 1 and 1",
+        f"  {second}: tables[0].a, lines 1 and 1",
+    ]
+    first.write_text("a: &a {b: 1}\nc: *a\nd: {<<: *a, b: 2}\ne: [*a, *a]\n")
+    require_unique_keys([first])
+
+
+def test_snakemake_refuses_keys_that_stand_twice(tmp_path):
+    (tmp_path / "mine.yaml").write_text("seed: 1\nseed: 2\n")
+    said = Workflow(tmp_path, [tmp_path / "mine.yaml"]).said("--cores", 1, "--dry-run", check=False)
+    assert "mine.yaml: seed, lines 1 and 2" in said
+    assert "Traceback" not in said
+
+
+def test_samples_and_batches_that_a_celeba_is_too_small_for(tmp_path):
+    """Told before any job, from its labels alone."""
+    write_celeba(tmp_path / "drawn", train=5, validation=1, test=1, seed=1)
+    overlay = {"dataset": {"celeba": str(tmp_path / "drawn")}, "samples": {"paper": {"images": 6}}}
+    overlay |= {"training": {"batch_size": 5}, "networks": {"moon": {"training": {"batch_size": 8}}}}
+    there = f"the images of the train split in {tmp_path / 'drawn'}, 5"
+    with pytest.raises(UserError) as error:
+        require_images(Settings.of(merged(DEFAULT, overlay)))
+    assert str(error.value).splitlines() == [
+        f"samples.paper.images: 6 is more than {there}",
+        f"networks.moon.training.batch_size: 8 is more than {there}",
+    ]
+    (tmp_path / "mine.yaml").write_text(json.dumps(overlay))
+    said = Workflow(tmp_path, [tmp_path / "mine.yaml"]).said("--cores", 1, check=False)
+    assert f"samples.paper.images: 6 is more than {there}" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "results").exists()
+    plan = CliRunner().invoke(app, ["plan", "--project", str(ROOT), "--configfile", str(tmp_path / "mine.yaml")])
+    assert f"Note: a run would be refused: samples.paper.images: 6 is more than {there}\n" in plan.stderr
+    overlay["samples"]["paper"]["images"] = overlay["networks"]["moon"]["training"]["batch_size"] = 5
+    settings = Settings.of(merged(DEFAULT, overlay))
+    require_images(settings)
+    (fault,) = settings.faults_of_sizes({"train": 5, "validation": 0, "test": 1})
+    assert "has no images of the validation split, which every run needs; dataset.split_shares makes" in fault
+
+
+@pytest.mark.parametrize("compute", [None, {"threads": {"train": None}, "save_every": None}, {"threads": None}])
+def test_jobs_read_the_configuration_as_the_snakefile_does(compute):
+    """Null takes the default there, too, at every depth."""
+    run = Job(SimpleNamespace(config=merged(DEFAULT, {"compute": compute})), sys.stderr)
+    assert run.compute.threads.train == ComputeSettings().threads.train
+    assert run.compute.save_every == ComputeSettings().save_every
 
 
 SIX = {f"{loss}-{per}": {"loss": loss, "per": per} for loss, per in product(LOSSES, ("attribute", "all"))}

@@ -1,8 +1,10 @@
 """What Snakemake remakes after a change: what hangs on it, and nothing else. Asked by dry runs of a finished run."""
 
+import re
+
 import pytest
 import yaml
-from running import Workflow
+from running import ROOT, Workflow
 
 from faceflip.workflow.versions import VERSIONS
 
@@ -120,6 +122,27 @@ def test_a_second_sample(tiny):
     assert not rules_of(changed) & ({"synthesize_faces", "pack_dataset", "scan_lines"} | TRAINING)
 
 
+def test_another_draw_of_the_sample_trains_nothing(tiny):
+    """Another thousand images by a seed of the sample's own: predictions and attacks, and no network."""
+    planned = tiny.with_overlay(samples={"paper": {"seed": 7}}).planned()
+    assert {"draw_sample", "attack_shard", "predict_network"} <= planned.keys()
+    assert planned["draw_sample"] == 1
+    assert not planned.keys() & (TRAINING | {"synthesize_faces", "pack_dataset"})
+
+
+def test_trainings_from_other_first_weights(tiny):
+    planned = tiny.with_overlay(training={"seed": 7}).planned()
+    assert planned["train_network"] == 2 + 2 + 1
+    assert not planned.keys() & MODEL_FREE
+    remade = long_ones(tiny.with_overlay(networks={"moon": {"training": {"seed": 7}}}).outputs())
+    assert "results/networks/moon/all/converged.pt" in remade
+    assert remade == of("moon", remade)
+
+
+def test_other_faces_make_everything_anew(tiny):
+    assert rules_of(tiny.with_overlay(synthetic={"seed": 7})) >= MODEL_FREE | TRAINING
+
+
 def test_a_further_epoch_that_is_kept(tiny):
     """Its weights are gone: all networks are trained again, and what hangs on them."""
     changed = tiny.with_overlay(training={"checkpoints": [2, 3]})
@@ -136,11 +159,27 @@ def test_a_further_epoch_that_is_kept(tiny):
         {"compute": {"jobs_per_gpu": 3, "save_every": 5, "training_images": "never", "threads": {"score": 2}}},
         {"samples": {"paper": {"split": "train"}}, "networks": {"euclidean": {"training": {"max_epochs": 4}}}},
         {"attacks": {"ffa-line": {"max_epsilon": None}}},
+        {"samples": {"paper": {"seed": 2018}}, "synthetic": {"seed": 2018}, "training": {"seed": 2018}},
     ],
-    ids=["what changes no result", "what is so already", "null, which takes the default"],
+    ids=["what changes no result", "what is so already", "null, which takes the default", "the run's seed for each"],
 )
 def test_nothing(tiny, overlay):
     assert tiny.with_overlay(**overlay).planned() == {}
+
+
+PAGE = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").partition("## What is made again")[2]
+REMADE = re.findall(r"^\| `(\{.*?\})` \| (.*) \|$", PAGE.partition("\n## ")[0], re.MULTILINE)
+COMPUTING = MODEL_FREE | TRAINING | {"predict_network", "attack_shard", "score_shard", "transfer_shard", "scan_lines"}
+
+
+@pytest.mark.parametrize(("overlay", "listed"), REMADE, ids=[overlay for overlay, _ in REMADE])
+def test_what_the_documentation_says(tiny, overlay, listed):
+    """The table of docs/configuration.md is that of dry runs."""
+    assert rules_of(tiny.with_overlay(**yaml.safe_load(overlay))) & COMPUTING == set(re.findall("`(\\w+)`", listed))
+
+
+def test_the_documentation_says_enough():
+    assert len(REMADE) > 12
 
 
 OWN = {
@@ -285,7 +324,19 @@ def test_a_raised_stage_version(tiny, tmp_path, stage, rules, untouched):
 
 
 def test_a_copy_of_the_code_changes_nothing(tiny, tmp_path):
-    assert tiny.with_copied_project(tmp_path).planned() == {}
+    said = tiny.with_copied_project(tmp_path).said("--cores", 1)
+    assert "Nothing to be done" in said
+    assert "the code of faceflip has changed" not in said
+
+
+def test_an_edited_module_is_told(tiny, tmp_path):
+    """It makes nothing anew by itself."""
+    changed = tiny.with_copied_project(tmp_path)
+    with (tmp_path / "scripts/faceflip/attacks/line.py").open("a") as file:
+        file.write("# edited\n")
+    said = changed.said("--cores", 1)
+    assert "Note: results/run.json: the code of faceflip has changed since" in said
+    assert "Nothing to be done" in said
 
 
 def test_jobs_take_the_library_beside_their_snakefile(tmp_path):

@@ -62,6 +62,7 @@ def is_adversarial(attempt, threshold=TAU):
 def test_everything_is_there(results):
     expected = [f"tables/{name}.{suffix}" for name, suffix in product(TABLES, ("csv", "md", "tex", "html"))]
     expected += [f"figures/{name}.{suffix}" for name, suffix in product(FIGURES, ("pdf", "png", "txt"))]
+    expected += [f"figures/dark/{name}.png" for name in FIGURES]
     expected += [
         "index.html",
         "runtime.html",

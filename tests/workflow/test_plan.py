@@ -140,8 +140,9 @@ def test_an_attack_is_named_by_method_and_search():
     assert attacks["ffa-iterative"].parts == ("ffa", "iterative")
     assert attacks["up"].parts == ("up", "line")
     assert attacks["ffa-iterative"].options == {
-        "max_steps": 40,
+        "max_steps": 100,
         "ffa_target": "current",
+        "ffa_crossed": "literal",
         "ffa_objective": "scores",
     }
     assert set(attacks["up"].options) == {
@@ -151,6 +152,30 @@ def test_an_attack_is_named_by_method_and_search():
         "epsilon_tolerance",
         "fgs_label",
         "fgs_scope",
+    }
+
+
+def test_seeds_of_parts():
+    """By default the run's, which a run's description does not repeat."""
+    plan = planned({})
+    settings = plan.settings
+    parts = [settings.synthetic, settings.samples["paper"], *(each.training for each in settings.networks.values())]
+    assert {settings.seed_of(part) for part in parts} == {2018}
+    assert plan.own_seeds == {}
+    own = {"synthetic": {"seed": 3}, "samples": {"paper": {"seed": 0}}, "training": {"seed": 5}}
+    own["networks"] = {"moon": {"training": {"seed": 2018}}}
+    plan = planned(own)
+    assert plan.own_seeds == {
+        "synthetic.seed": 3,
+        "samples.paper.seed": 0,
+        "networks.euclidean.training.seed": 5,
+        "networks.softmax.training.seed": 5,
+    }
+    description = plan.description()
+    assert description["seeds"] == plan.own_seeds
+    assert all("seed" not in network["training"] for network in description["networks"]), "no departure from the paper"
+    assert planned({**own, "dataset": {"celeba": "elsewhere"}}).own_seeds.keys() == plan.own_seeds.keys() - {
+        "synthetic.seed"
     }
 
 

@@ -49,6 +49,7 @@ rule make_figure:
         run=paths.RUN,
     output:
         pdf=RULES["make_figure"].outputs["pdf"],
+        dark=RULES["make_figure"].outputs["dark"],
         caption=RULES["make_figure"].outputs["caption"],
         png=report(
             RULES["make_figure"].outputs["png"],
@@ -107,6 +108,7 @@ rule write_readme:
         run=paths.RUN,
         manifest=paths.MANIFEST,
         errors=paths.TABLE.of(table="classification_error", format="csv"),
+        warnings=paths.TABLE.of(table="warnings", format="csv"),
         attempts=paths.ATTEMPTS,
     output:
         **RULES["write_readme"].outputs,
@@ -158,8 +160,10 @@ rule write_index:
         manifest=paths.MANIFEST,
         attempts=paths.ATTEMPTS,
         errors=paths.TABLE.of(table="classification_error", format="csv"),
+        warnings=paths.TABLE.of(table="warnings", format="csv"),
         tables=RULES["make_table"].output("html"),
         figures=RULES["make_figure"].output("png"),
+        dark=RULES["make_figure"].output("dark"),
         gallery=paths.GALLERY,
         readme=paths.README,
         inventories=RULES["take_inventory"].files,

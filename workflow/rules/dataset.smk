@@ -7,6 +7,7 @@ rule synthesize_faces:
         annotations=RULES["synthesize_faces"].outputs["annotations"],
         partition=RULES["synthesize_faces"].outputs["partition"],
         provenance=RULES["synthesize_faces"].outputs["provenance"],
+        mislabelled=RULES["synthesize_faces"].outputs["mislabelled"],
     log:
         RULES["synthesize_faces"].log,
     benchmark:
@@ -18,8 +19,8 @@ rule synthesize_faces:
         **by_attempt(mem_mb=1000, runtime=30),
     params:
         version=VERSIONS["synthesize_faces"],
-        seed=SETTINGS.seed,
-        faces=SETTINGS.synthetic.model_dump(),
+        seed=SETTINGS.seed_of(SETTINGS.synthetic),
+        faces=SETTINGS.synthetic.model_dump(exclude={"seed"}),
     message:
         "Drawing a look-alike of CelebA"
     script:
@@ -28,7 +29,9 @@ rule synthesize_faces:
 
 rule pack_dataset:
     input:
-        RULES["synthesize_faces"].files or input_files(SETTINGS.dataset.celeba),
+        RULES["synthesize_faces"].files or input_files(
+            SETTINGS.dataset.celeba, identities=SETTINGS.dataset.split_shares is not None
+        ),
     output:
         **RULES["pack_dataset"].outputs,
     log:
@@ -45,6 +48,8 @@ rule pack_dataset:
         folder=lambda wildcards: SETTINGS.dataset.celeba or paths.SYNTHETIC,
         image_size=SETTINGS.dataset.image_size,
         leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
+        # Only where they are set, so that a dataset that was packed before there were such keys is not made anew.
+        **SETTINGS.dataset.choice,
     message:
         "Decoding images and labels of {params.folder}"
     script:
@@ -66,7 +71,7 @@ rule draw_sample:
         **by_attempt(mem_mb=500, runtime=10),
     params:
         version=VERSIONS["draw_sample"],
-        seed=SETTINGS.seed,
+        seed=lambda wildcards: SETTINGS.seed_of(SETTINGS.samples[wildcards.sample]),
         split=lambda wildcards: SETTINGS.samples[wildcards.sample].split,
         images=lambda wildcards: SETTINGS.samples[wildcards.sample].images,
     message:

@@ -21,11 +21,12 @@ rule train_network:
         gpu=GPU,
     params:
         version=VERSIONS["train"],
-        seed=SETTINGS.seed,
+        seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
         loss=lambda wildcards: network_of(wildcards).settings.loss,
         attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
         architecture=lambda wildcards: network_of(wildcards).settings.architecture.model_dump(),
-        training=lambda wildcards: network_of(wildcards).settings.training.model_dump(),
+        # Without its seed, which stands above: trainings from before it had one are not made anew.
+        training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed"}),
         device=COMPUTE.device,
     message:
         "Training {wildcards.network} for {wildcards.member}"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered
 from faceflip.analysis.run import CONVERGED, RunDescription
-from faceflip.analysis.statistics.intervals import wilson
+from faceflip.analysis.statistics.intervals import clustered, wilson
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
@@ -105,20 +105,40 @@ def count_flips(attempts: pd.DataFrame, by: Sequence[str], thresholds: Iterable[
     """Count the attempts (`with_parts`) of each group and sign, and those that are adversarial at each threshold.
 
     Returns:
-        Columns of `by`, `sign`, `total`, `flipped`, `threshold`, `rate`, `low`, `high` (Wilson 95 %). A group has rows
-        for both signs even where one has no attempts; its rate is then NaN.
+        Columns of `by`, `sign`, `total`, `flipped`, `threshold`, `rate`, `low`, `high` (95 %, of `shares_by_image`). A
+        group has rows for both signs even where one has no attempts; its rate is then NaN.
     """
     keys = [*by, "sign"]
     counts = []
     for threshold in thresholds:
-        hits = attempts[keys].assign(hit=adversarial(attempts, threshold).to_numpy())
-        counted = hits.groupby(keys, observed=True)["hit"].agg(total="size", flipped="sum").reset_index()
+        hits = attempts[[*keys, "image"]].assign(hit=adversarial(attempts, threshold).to_numpy())
+        counted = shares_by_image(hits, keys).rename(columns={"successes": "flipped", "trials": "total"})
         both = counted[list(by)].drop_duplicates().merge(pd.DataFrame({"sign": list(SIGNS)}), how="cross")
-        counted = both.merge(counted.astype({"sign": "str"}), how="left", on=keys)
+        counted = both.merge(counted, how="left", on=keys)
         counts.append(counted.assign(threshold=float(threshold)))
     frame = pd.concat(counts, ignore_index=True).fillna({"total": 0, "flipped": 0})
-    types = dict.fromkeys(keys, "str") | {"total": "int64", "flipped": "int64"}
-    return with_rate(frame.astype(types), "flipped", "total")
+    frame = frame.astype(dict.fromkeys(keys, "str") | {"total": "int64", "flipped": "int64"})
+    return frame[[*keys, "total", "flipped", "threshold", "rate", "low", "high"]]
+
+
+def shares_by_image(hits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return the share of each group's trials that are a `hit`, with an interval that knows which are of one `image`.
+
+    Returns:
+        Columns of `by` as text, successes, trials, rate, low, high: the 95 % interval of `clustered`.
+    """
+    groups = hits.groupby(list(by), observed=True)
+    frame = groups.size().reset_index()[list(by)].astype("str")
+    images, image = np.unique(hits["image"].to_numpy(), return_inverse=True)
+    size = (len(images), len(frame))
+    cell = image * size[1] + groups.ngroup().to_numpy()
+    successes, trials = (
+        np.bincount(cell, weights=weights, minlength=size[0] * size[1]).reshape(size)
+        for weights in (hits["hit"].to_numpy(float), None)
+    )
+    low, high = clustered(successes, trials)
+    count, of = (each.sum(axis=0).astype("int64") for each in (successes, trials))
+    return frame.assign(successes=count, trials=of, rate=count / of, low=low, high=high)
 
 
 def only_converged(attempts: pd.DataFrame) -> pd.DataFrame:

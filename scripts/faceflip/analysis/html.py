@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from faceflip.analysis.pages import Cell, Heat, Sheet, groups, parts
+from faceflip.analysis.pages import SENTENCE, Cell, Heat, Sheet, groups, parts
 from faceflip.analysis.run import RunDescription
 from faceflip.workflow.products import Reading
 
@@ -30,7 +30,14 @@ def environment() -> "Environment":
         undefined=StrictUndefined,
     )
     made.filters["prose"] = _prose
-    made.globals |= {"begin": _BEGIN, "end": _END, "groups": groups, "parts": parts, "style": _style}
+    made.globals |= {
+        "begin": _BEGIN,
+        "end": _END,
+        "groups": groups,
+        "parts": parts,
+        "sentence": SENTENCE,
+        "style": _style,
+    }
     return made
 
 

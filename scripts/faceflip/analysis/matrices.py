@@ -1,5 +1,6 @@
 """What adversarial images of one attribute do to the decisions on others: matrices of rates (Figs. 4 and 5)."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
 from faceflip.analysis.names import checkpoint_name, display_name, method_name, ordered, search_name
 from faceflip.analysis.pages import Column, Heat, Sheet, nothing, percent
 from faceflip.analysis.run import RunDescription, RunNetwork
+from faceflip.analysis.statistics.intervals import clustered as clustered_ends
+from faceflip.analysis.statistics.intervals import ends, resampled
 from faceflip.analysis.statistics.ordering import clustered
 from faceflip.errors import UserError
 
@@ -91,6 +94,26 @@ def rates_of(
             parts.append(rates.assign(**about))
     columns = [*MATRIX, "source", "target", "images", "changed", "rate", "low", "high"]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+
+
+def mean_interval(
+    attempts: pd.DataFrame, transfers: pd.DataFrame, made: Transferred, threshold: float, own: bool
+) -> tuple[float, float]:
+    """Return the 95 % interval of the mean rate on the diagonal (`own`) or off it, by a bootstrap that draws images."""
+    images = attempts[_of(attempts, made) & adversarial(attempts, threshold)]
+    images = images[["attribute", "image"]].astype({"attribute": "str"})
+    tested = transfers[_of(transfers, made)].astype({"attribute": "str", "target": "str"})
+    tested = tested[(tested["attribute"] == tested["target"]) == own].merge(images, on=["attribute", "image"])
+    if tested.empty:
+        return math.nan, math.nan
+    counted = tested.groupby(["image", "attribute", "target"])["changed"].agg(["sum", "size"])
+    changed, tests = (counted[name].unstack(["attribute", "target"], fill_value=0) for name in ("sum", "size"))  # noqa: PD010
+    if counted["sum"].sum() in (0, counted["size"].sum()):  # a bootstrap would have no width
+        low, high = clustered_ends(changed.sum(axis=1).to_frame(), tests.sum(axis=1).to_frame())
+        return float(low[0]), float(high[0])
+    rates = np.ma.masked_invalid(resampled(changed, tests)).mean(axis=1).filled(np.nan)
+    low, high = (float(end) for end in ends(rates))
+    return low, high
 
 
 def matrices(frame: pd.DataFrame, run: RunDescription) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,8 +1,7 @@
-"""What was run on what data: the line that heads every page, and what a run must be to compare with the paper."""
+"""What was run on what data: the line that heads every page, and what of it the paper has."""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +12,8 @@ from pydantic.dataclasses import dataclass
 
 from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
-from faceflip.catalogue import ATTACKS, LINE
-from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, SPLITS, WIDTH
+from faceflip.catalogue import LINE
+from faceflip.data.celeba import HEIGHT, SPLITS, WIDTH
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
@@ -115,14 +114,17 @@ class RunDescription:
     Attributes:
         dataset: ``celeba`` or ``synthetic`` (drawn faces).
         images: Number of images of each split (``train``, ``validation``, ``test``).
+        official: How many of these CelebA has in the same split; None where that was not recorded.
         sample: Name, split and number of images of the sample that tables are about.
         networks: In the order of the configuration, as `attack_list`.
         color: ``rgb`` or ``gray``, the images that PASS is taken of.
         definition: Name and parameters of the definition of PASS.
         metrics: More similarities of the attempts, by the names of their columns.
         threshold: PASS from which on a flipped image is adversarial, tau; `thresholds` are those of Table 1.
+        seed: Of the run; `seeds` are those of parts that have another one, by their keys.
         transfers: Network, checkpoint and attack of the adversarial images that were shown to others.
         attacks: Options of each attack by its name, where they matter.
+        code: Digest of the package that described the run; None where that was not recorded.
         order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
     """
 
@@ -140,9 +142,12 @@ class RunDescription:
     threshold: float = PAPER_THRESHOLD
     thresholds: tuple[float | int, ...] = (0.0, 0.9, 0.95, 0.99)
     seed: int = 0
+    seeds: Mapping[str, int] = field(default_factory=dict)
     transfers: tuple[tuple[str, str, str], ...] = ()
     attacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     order: str = "official"
+    official: Mapping[str, int] | None = None
+    code: str | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -235,68 +240,6 @@ class RunDescription:
                 parts.append(f"{name} for {most if parts else quantity(most, 'attribute')}")
         return " and ".join(parts)
 
-    def not_of_paper(self, *aspects: str) -> Iterator[str]:
-        """Yield why numbers that depend on some aspects cannot be compared with the paper's.
-
-        Aspects are ``data`` (faces and splits), ``attributes``, ``network`` (with its training), ``sample``,
-        ``attacks`` (their options), ``similarity`` (how PASS is taken) and ``threshold`` (of PASS).
-        """
-        if "data" in aspects:
-            if self.synthetic:
-                yield "synthetic faces"
-            elif dict(self.images) != SPLIT_SIZES:
-                yield f"{sum(self.images.values()):,} of CelebA's {sum(SPLIT_SIZES.values()):,} images"
-        if "attributes" in aspects and len(self.attacked) != len(ATTRIBUTES):
-            yield f"{len(self.attacked)} of {len(ATTRIBUTES)} attributes"
-        if "network" in aspects:
-            yield from self._network_departures()
-        if "sample" in aspects:
-            split, images = (self.sample[name] for name in PAPER_SAMPLE)
-            if images != PAPER_SAMPLE["images"]:
-                yield f"{images:,} instead of {PAPER_SAMPLE['images']:,} attacked images"
-            if split != PAPER_SAMPLE["split"]:
-                yield f"attacked images of the {split} split instead of the {PAPER_SAMPLE['split']} split"
-        if "attacks" in aspects:
-            yield from self._attack_departures()
-        if "similarity" in aspects:
-            if self.color != PAPER_COLOR:
-                yield f"PASS of {self.color} instead of {PAPER_COLOR} images"
-            for name in PAPER_PASS | self.definition:
-                ours, paper = (definition.get(name, "none") for definition in (self.definition, PAPER_PASS))
-                if ours != paper:
-                    yield f"PASS with {name} {ours} instead of {paper}"
-        if "threshold" in aspects and self.threshold != PAPER_THRESHOLD:
-            yield f"adversarial from PASS {self.threshold:g} instead of {PAPER_THRESHOLD:g} on"
-
-    def _network_departures(self) -> Iterator[str]:
-        """Yield what differs from the paper in the networks that stand for its own, and in their training."""
-        networks = [each for each in map(self.paper_network, PAPER_ROLES) if each] or list(self.networks)
-        for word, group, paper in (
-            ("network", "architecture", ArchitectureOptions()),
-            ("training", "training", TrainingOptions()),
-        ):
-            departures = defaultdict(list)
-            for network in networks:
-                options = type(paper)(**getattr(network, group))
-                for name, (ours, theirs) in options.differences(paper).items():
-                    # Weights that are kept besides are no other training, unless it lasts longer for them.
-                    if name != "checkpoints" or options.least_epochs != paper.least_epochs:
-                        departures[f"{word} with {name} {ours} instead of {theirs}"].append(network.short)
-            for text, shorts in departures.items():
-                yield text if len(shorts) == len(networks) else f"{text} ({', '.join(shorts)})"
-            if group == "architecture" and (self.input_width, self.input_height) != (WIDTH, HEIGHT):
-                yield f"input of {self.input_width} x {self.input_height} instead of {WIDTH} x {HEIGHT} pixels"
-
-    def _attack_departures(self) -> Iterator[str]:
-        """Yield what differs from the paper in the attacks that have the names of its own."""
-        for attack in (name for name in ATTACKS if name in self.attacks):
-            for name, value in self.attacks[attack].items():
-                # Direction and search stand in the catalogue.
-                paper = getattr(ATTACKS[attack], name, AttackOptions.model_fields[name].default)
-                # The paper runs FGS on networks of one attribute alone, where its scope changes nothing.
-                if name != "fgs_scope" and value not in (None, paper):
-                    yield f"{attack} with {name} {f'{value:g}' if isinstance(value, float) else value}"
-
     def to_json(self) -> str:
         """Return JSON for `from_json`."""
         return json.dumps(asdict(self), indent=2) + "\n"
@@ -332,13 +275,16 @@ def describe(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> RunDescrip
     of PASS is that of the installed code, which scores the run.
     """
     from faceflip.similarity.definition import parameters
+    from faceflip.workflow.code import code_digest
 
     return RunDescription(
         dataset=manifest["source"],
         images=manifest["images"],
+        official=manifest.get("official"),
         attack_list=plan["attacks"],
         input_width=manifest["width"],
         input_height=manifest["height"],
         definition=parameters(),
+        code=code_digest(),
         **{name: value for name, value in plan.items() if name != "attacks"},
     )

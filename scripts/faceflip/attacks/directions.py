@@ -115,9 +115,9 @@ class FFA(Direction):
     attribute's own, or the larger of its two logits. With the scaled direction epsilon is in pixel values.
 
     In an iterative attack the unrounded temporary image may have crossed the boundary while the rounded image, on
-    which the verdict is taken, has not. A single score then goes on, where going to zero would turn back; of two logits
-    the one that carries the standing decision goes on towards zero anyway. With ``ffa_target: original`` the target
-    stays what it was at the start, and this does not apply.
+    which the verdict is taken, has not. Then the way to the target leads back. With ``ffa_crossed: onward`` a single
+    score goes on past zero instead; of two logits the one that carries the standing decision goes on towards zero
+    anyway. With ``ffa_target: original`` the target stays what it was at the start, and this does not apply.
     """
 
     def output_gradient(
@@ -125,21 +125,22 @@ class FFA(Direction):
     ) -> Tensor:
         """Return t - f, the descent in the scores."""
         anew = options.ffa_target == "current"
+        onward = anew and options.ffa_crossed == "onward"
         if objective.two_logits and options.ffa_objective == "margin":
             value = objective.decision_values(scores).gather(1, attempts.attribute[:, None])
-            towards = self._to_zero(value, attempts.decision[:, None], anew)
+            towards = self._to_zero(value, attempts.decision[:, None], onward)
             return towards * objective.value_gradient(attempts.attribute, scores.shape[1])
         target = scores if anew else attempts.scores
         carrier = objective.carrier(attempts.attribute, attempts.decision)[:, None]
         if objective.two_logits:
             return target.scatter(1, carrier, 0.0) - scores
-        towards = self._to_zero(scores.gather(1, carrier), attempts.decision[:, None], anew)
+        towards = self._to_zero(scores.gather(1, carrier), attempts.decision[:, None], onward)
         return (target - scores).scatter(1, carrier, towards)
 
-    def _to_zero(self, value: Tensor, decision: Tensor, anew: bool) -> Tensor:
-        """Return the way from decision values (N, 1) to zero, or further on where `anew` and zero has been crossed."""
+    def _to_zero(self, value: Tensor, decision: Tensor, onward: bool) -> Tensor:
+        """Return the way from decision values (N, 1) to zero, or further on where zero has been crossed if `onward`."""
         crossed = decisions(value) != decision
-        return torch.where(crossed & anew, -decision.to(value.dtype), -value)
+        return torch.where(crossed & onward, -decision.to(value.dtype), -value)
 
 
 def unit_scaled(gradients: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def iterate(
 
     Raises:
         UserError: an argument or option is wrong, or does not go with the attack or the network; or the network is no
-            function of the image (see `faceflip.attacks.preflight`).
+            function of the image (see `faceflip.attacks.sanity`).
     """
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)

@@ -59,7 +59,7 @@ def prepared(
 
 
 def _as_module(network: object) -> nn.Module:
-    if isinstance(network, torch.export.ExportedProgram):
+    if type(network).__module__.startswith("torch.export"):  # naming the class would import all of torch.export
         return network.module()
     if isinstance(network, nn.Module):
         return network

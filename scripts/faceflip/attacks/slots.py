@@ -11,7 +11,7 @@ from torch import Tensor
 from faceflip.attacks.directions import Attempts, Direction, unit_scaled
 from faceflip.attacks.options import AttackOptions
 from faceflip.attacks.passes import Passes
-from faceflip.attacks.preflight import Findings, examine
+from faceflip.attacks.sanity import SanityFindings, examine
 from faceflip.errors import NetworkWarning, UserError
 from faceflip.networks.objectives import decisions
 from faceflip.outcomes import Outcome
@@ -78,7 +78,7 @@ class Slots:
         self._label = torch.zeros(count, dtype=torch.int8, device=device)
         self._decision = torch.zeros(count, dtype=torch.int8, device=device)
         self._scores: Tensor | None = None
-        self.findings: Findings | None = None
+        self.findings: SanityFindings | None = None
 
     @property
     def margin(self) -> float:

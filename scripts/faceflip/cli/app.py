@@ -1,5 +1,6 @@
 """The commands together, and what happens to their errors."""
 
+import io
 import sys
 from typing import Annotated
 
@@ -11,8 +12,10 @@ from faceflip.cli import similarity, store
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
 from faceflip.cli.plan import plan
+from faceflip.cli.subset import subset
 from faceflip.cli.synthesize import synthesize
 from faceflip.errors import UserError
+from faceflip.wording import printable
 
 app = typer.Typer(
     name="faceflip",
@@ -52,6 +55,7 @@ for name, command in {
     "flip": flip,
     "pass": similarity.pass_,
     "labels": labels,
+    "subset": subset,
     "plan": plan,
     "synthesize": synthesize,
 }.items():
@@ -60,8 +64,11 @@ for name, command in {
 
 def main() -> None:
     """Run the command line; an error of the user's ends it with one message and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no characters for is spelled out
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(error)}", file=sys.stderr)
         sys.exit(2)

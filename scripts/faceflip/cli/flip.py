@@ -1,15 +1,20 @@
 """`faceflip flip`: attack a trained network on images of one's own."""
 
 import json
+import warnings
+from collections import Counter
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from faceflip import wording
 from faceflip.cli.images import read_image
-from faceflip.errors import UserError
+from faceflip.errors import NetworkWarning, UserError
 from faceflip.registry import is_reference
+from faceflip.wording import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +61,6 @@ def flip(
     from faceflip.attacks import AttackOptions
     from faceflip.attacks import attack as run
     from faceflip.catalogue import find_search
-    from faceflip.io.files import telling_disk_errors
     from faceflip.networks.checkpoint import load_checkpoint
     from faceflip.pixels import perturbed
     from faceflip.runtime.device import prepare
@@ -70,30 +74,34 @@ def flip(
     known = network.spec.attributes
     attribute = _chosen(attribute, known, checkpoint)
     originals = _read_all(images, network.spec.image_size, resize)
-    if output:  # before the attack, so that it is not for nothing
-        with telling_disk_errors(output):
-            output.mkdir(parents=True, exist_ok=True)
-    result = run(
-        network,
-        originals,
-        attack,
-        attribute=known.index(attribute),
-        objective=network.spec.loss,
-        labels=_labels(label, len(images)),
-        device=place,
-        **options,
-    )
+    files = _files(output, images, attribute, attack) if output else []  # before the attack, lest it be for nothing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetworkWarning)  # they stand in the result
+        result = run(
+            network,
+            originals,
+            attack,
+            attribute=known.index(attribute),
+            objective=network.spec.loss,
+            labels=_labels(label, len(images)),
+            device=place,
+            **options,
+        )
     adversarial = perturbed(originals, result.perturbation)
     similarity = np.full(len(images), np.nan)
     if result.flipped.any():
         similarity[result.flipped] = pass_scores(originals[result.flipped], adversarial[result.flipped]).pass_
-    files = _write(output, images, attribute, attack, adversarial, result.flipped) if output else {}
-    records = _records(images, result, similarity, files)
+    written = _write(files, adversarial, result.flipped) if output else {}
+    records = _records(images, result, similarity, written)
+    for sentence in result.warnings:
+        typer.echo(f"Warning: {printable(sentence)}", err=True)
     if as_json:
-        typer.echo(json.dumps({"attribute": attribute, "attack": attack, "images": records}, indent=2))
+        told = {"attribute": attribute, "attack": attack, "warnings": list(result.warnings), "images": records}
+        typer.echo(json.dumps(told, indent=2))
     else:
         counted = find_search(entry.search).epsilon
-        _print(f"{attribute} by {attack}", "ε" if counted == "pixel values" else counted, records)
+        epsilon = "epsilon" if counted == "pixel values" else counted
+        _print(f"{printable(attribute)} by {printable(attack)}", epsilon, records, written=bool(written))
 
 
 def _chosen(attribute: str | None, known: tuple[str, ...], checkpoint: Path) -> str:
@@ -131,16 +139,16 @@ def _read_all(paths: list[Path], size: tuple[int, int], resize: bool) -> "np.nda
     return np.stack(images)
 
 
-def _labels(words: list[str] | None, count: int) -> list[int] | None:
+def _labels(words: list[str] | None, images: int) -> list[int] | None:
     """Return the labels, -1 or +1, of so many images."""
     if not words:
         return None
     known = {"present": 1, "absent": -1, "1": 1, "+1": 1, "-1": -1}
     if unknown := [word for word in words if word not in known]:
         raise UserError(f"--label {', '.join(unknown)}: expected present or absent (or 1 or -1)")
-    if len(words) not in (1, count):
-        raise UserError(f"--label is given {len(words)} times: give it once for all images, or {count} times")
-    return [known[word] for word in words] * (count if len(words) == 1 else 1)
+    if len(words) not in (1, images):
+        raise UserError(f"--label is given {len(words)} times: give it once for all images, or {images} times")
+    return [known[word] for word in words] * (images if len(words) == 1 else 1)
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:
@@ -172,21 +180,44 @@ def _value(text: str) -> Any:
         raise ValueError("expected a number, null or a word behind the =") from None
 
 
-def _write(
-    folder: Path, paths: list[Path], attribute: str, attack: str, images: "np.ndarray", flipped: "np.ndarray"
-) -> dict[int, str]:
-    """Write the flipped images as lossless PNG and return their paths; images of one name are told apart by number."""
+def _files(folder: Path, paths: list[Path], attribute: str, attack: str) -> list[Path]:
+    """Return where to write the adversarial image of each image; no two to one file, none to an image given.
+
+    Where images have the same name, or one in which only the case of letters differs, they get numbers. Raises
+    UserError, before anything is computed, where nothing can be written there.
+    """
+    from faceflip.io.files import name_beside, require_writable, telling_disk_errors
+
+    with telling_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    require_writable([folder])
+    known = Counter(path.stem.casefold() for path in paths)
+    files = []
+    for number, path in enumerate(paths, 1):
+        stem = path.stem
+        if known[stem.casefold()] > 1:
+            stem = next(name for k in count(number) if (name := f"{path.stem}-{k}").casefold() not in known)
+            known[stem.casefold()] = 1
+        file = folder / f"{stem}-{attribute}-{attack}.png".replace("/", "-")
+        with telling_disk_errors(file):
+            name_beside(file).exists()  # an error where the name is too long
+        files.append(file)
+    given = {path.resolve() for path in paths}
+    if overwritten := [str(file) for file in files if file.resolve() in given]:
+        raise UserError(f"{', '.join(overwritten)}: would be written to, but is given as an image; name another folder")
+    return files
+
+
+def _write(files: list[Path], images: "np.ndarray", flipped: "np.ndarray") -> dict[int, str]:
+    """Write the flipped images as lossless PNG and return their paths."""
     from PIL import Image
 
     from faceflip.io.files import replacing
 
-    stems, files = [path.stem for path in paths], {}
     for k in flipped.nonzero()[0]:
-        stem = stems[k] if stems.count(stems[k]) == 1 else f"{stems[k]}-{k + 1}"
-        files[k] = str(folder / f"{stem}-{attribute}-{attack}.png")
         with replacing(files[k]) as beside:
             Image.fromarray(images[k]).save(beside, format="PNG")
-    return files
+    return {k: str(files[k]) for k in flipped.nonzero()[0]}
 
 
 def _records(
@@ -214,32 +245,29 @@ def _records(
     ]
 
 
-def _print(title: str, epsilon: str, records: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print(title: str, epsilon: str, records: list[dict[str, Any]], written: bool) -> None:
+    from faceflip.cli.printing import print_table
 
     def cell(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = 10_000  # lines as long as they must be, for other programs
-    table = Table(title=title, title_justify="left")
-    table.add_column("image", overflow="fold")  # where paths do not fit, no part of them is left out
-    table.add_column("outcome")
-    for heading in ("score before", "after", epsilon, "largest change", "PASS"):
-        table.add_column(heading, justify="right")
-    table.add_column("written to", overflow="fold")
-    for record in records:
-        table.add_row(
-            Text(record["image"]),
-            record["outcome"].replace("_", " "),
-            cell(record["score_before"], "+.4f"),
-            cell(record["score_after"], "+.2e"),
-            cell(record["epsilon"], ".4g"),
-            "" if record["epsilon"] is None else str(record["linf"]),
-            cell(record["pass"], ".4f"),
-            Text(record["file"] or ""),
-        )
-    console.print(table)
+    columns = {"image": "path", "outcome": "word"}
+    columns |= dict.fromkeys(("score\nbefore", "after", epsilon, "largest\nchange", "PASS"), "number")
+    columns |= {"written to": "path"} if written else {}
+    typer.echo(title)
+    print_table(
+        columns,
+        [
+            (
+                record["image"],
+                record["outcome"].replace("_", " "),
+                cell(record["score_before"], "+.4f"),
+                cell(record["score_after"], "+.2e"),
+                cell(record["epsilon"], ".4g"),
+                "" if record["epsilon"] is None else str(record["linf"]),
+                "" if record["pass"] is None else wording.similarity(record["pass"]),
+                *([record["file"] or ""] if written else []),
+            )
+            for record in records
+        ],
+    )

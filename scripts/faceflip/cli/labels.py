@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from faceflip.cli.printing import print_table
+from faceflip.wording import printable
+
 
 def labels(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder or zip archive of CelebA.")],
@@ -21,9 +24,6 @@ def labels(
 
     Example: faceflip labels data/celeba --csv labels.csv
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from faceflip.analysis.label_statistics import MEAN, label_correlations, label_statistics
     from faceflip.data.celeba import SPLITS, official
     from faceflip.data.celeba.finding import find
@@ -39,32 +39,31 @@ def labels(
         with replacing(csv) as beside:
             statistics.to_csv(beside, index=False, lineterminator="\n")
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     for verdict in verdicts:
-        console.print(verdict.warning() or f"{verdict.name} is the official file")
+        typer.echo(printable(verdict.warning() or f"{verdict.name} is the official file"))
     for note in read.notes:
-        console.print(f"Note: {note}")
+        typer.echo(printable(f"Note: {note}"))
     counts = read.table["split"].value_counts().reindex(list(SPLITS), fill_value=0)
-    console.print(f"{counts.sum():,} images: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
-    console.print(
+    typer.echo(f"{counts.sum():,} images: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
+    typer.echo(
         "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
         "majority class, that of the training split and that of the test split:"
     )
-    table = Table(box=None, pad_edge=False)
-    table.add_column("attribute", no_wrap=True)
-    for heading in (*SPLITS, "error: train", "error: test"):
-        table.add_column(heading, justify="right", no_wrap=True)
     shares = [*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]
-    for row in statistics.to_dict("records"):
-        cells = ["-" if math.isnan(row[name]) else f"{100 * row[name]:.2f}" for name in shares]
-        table.add_row(row["attribute"], *cells, style="bold" if row["attribute"] == MEAN else None)
-    console.print(table)
+    print_table(
+        {"attribute": "word", **dict.fromkeys((*SPLITS, "error:\ntrain", "error:\ntest"), "number")},
+        [
+            (row["attribute"], *("-" if math.isnan(row[name]) else f"{100 * row[name]:.2f}" for name in shares))
+            for row in statistics.to_dict("records")
+        ],
+        bold=(MEAN,),
+    )
     if correlations:
-        console.print("\nStrongest correlations (phi) on the training split:")
-        table = Table("attribute", "attribute", box=None, pad_edge=False)
-        table.add_column("phi", justify="right")
-        for first, second, phi in label_correlations(read.table).head(correlations).itertuples(index=False):
-            table.add_row(first, second, f"{phi:+.3f}")
-        console.print(table)
+        typer.echo("\nStrongest correlations (phi) on the training split:")
+        strongest = label_correlations(read.table).head(correlations).itertuples(index=False)
+        print_table(
+            {"attribute": "word", "with": "word", "phi": "number"},
+            [(first, second, f"{phi:+.3f}") for first, second, phi in strongest],
+        )
     if csv:
-        console.print(f"wrote {csv}")
+        typer.echo(printable(f"wrote {csv}"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from faceflip.cli.printing import print_table
 from faceflip.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def plan(
     if sum((tflops is not None, images_per_second is not None, probe)) > 1:
         raise UserError("give one of --tflops, --images-per-second and --probe")
     estimate = Estimate.of(Settings.of(read_config(_project(project), configfile or [])))
+    for fault in () if estimate.assumed else estimate.settings.faults_of_sizes(estimate.images):
+        typer.echo(f"Note: a run would be refused: {fault}", err=True)
     first = next(iter(estimate.plan.networks))
     if probe:
         images_per_second = _probed(estimate, first)
@@ -80,27 +83,26 @@ def _print(estimate: "Estimate", rate: float | None) -> None:
     images = ", ".join(f"{count:,} {split}" for split, count in estimate.images.items())
     jobs, disk, work = estimate.jobs(), estimate.disk(), estimate.multiply_adds()
     samples = ", ".join(f"{sample.images:,} {name}" for name, sample in estimate.settings.samples.items())
-    typer.echo(f"Images: {images}; samples: {samples}\n")
-    _table("Jobs", {rule: f"{count:,}" for rule, count in jobs.items()}, f"{sum(jobs.values()):,}")
-    _table("Disk", {kind: _size(size) for kind, size in disk.items()}, _size(sum(disk.values())))
-    typer.echo(f"  and {_size(estimate.unfinished_bytes())} for each training under way\n")
+    typer.echo(f"Images: {images}; samples: {samples}")
+    typer.echo(f"Note: {estimate.assumed}\n" if estimate.assumed else "")
+    _table("Jobs", [(rule, f"{count:,}") for rule, count in {**jobs, "in all": sum(jobs.values())}.items()])
+    _table("Disk", [(kind, _size(size)) for kind, size in {**disk, "in all": sum(disk.values())}.items()])
+    typer.echo(f"and {_size(estimate.unfinished_bytes())} for each training under way\n")
 
-    def counted(count: float) -> str:
-        return f"{count / 1e12:>14,.1f}" + (f"  {count / rate / 3600:>10,.2f} h" if rate else "")
+    def hours(count: float) -> tuple[str, ...]:
+        return (f"{count / rate / 3600:,.2f} h",) if rate else ()
 
-    stages = {stage: counted(count) for stage, count in work.items()}
-    _table("Multiply-adds, 10^12", stages, counted(sum(work.values())))
+    stages = {**work, "in all": sum(work.values())}.items()
+    _table("Multiply-adds, 10^12", [(stage, f"{count / 1e12:,.1f}", *hours(count)) for stage, count in stages])
     if rate:
-        typer.echo(f"  at {2 * rate / 1e12:,.2f} TFLOP/s; several GPUs share the hours")
+        typer.echo(f"at {2 * rate / 1e12:,.2f} TFLOP/s; several GPUs share the hours")
     else:
-        typer.echo("  for hours, give --tflops or --images-per-second, or --probe this machine")
+        typer.echo("for hours, give --tflops or --images-per-second, or --probe this machine")
 
 
-def _table(title: str, rows: dict[str, str], total: str) -> None:
-    width = max(32, *map(len, rows))
+def _table(title: str, rows: list[tuple[str, ...]]) -> None:
     typer.echo(title)
-    for name, value in {**rows, "in all": total}.items():
-        typer.echo(f"  {name:<{width}}{value:>16}")
+    print_table({" " * column: "number" if column else "word" for column in range(len(rows[0]))}, rows)
     typer.echo()
 
 

@@ -7,27 +7,25 @@ from typing import Annotated, Any
 import typer
 
 from faceflip.cli.images import read_image
+from faceflip.cli.printing import print_table
 from faceflip.errors import UserError
 
 
 def _print(record: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     def number(name: str) -> str:
         return "undefined" if record[name] is None else f"{record[name]:.6f}"
 
-    table = Table()
-    for heading in ("", "colour", "grey"):
-        table.add_column(heading, justify="right" if heading else "left")
-    table.add_row("PASS", number("pass"), number("pass_gray"))
-    table.add_row("SSIM without alignment", number("ssim"), number("ssim_gray"))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"alignment {record['alignment']} after {record['iterations']} steps, correlation {number('ecc')}")
-    console.print("warp, from places (x, y, 1) in A to those in B:")
+    print_table(
+        {"": "word", "colour": "number", "grey": "number"},
+        [
+            ("PASS", number("pass"), number("pass_gray")),
+            ("SSIM without alignment", number("ssim"), number("ssim_gray")),
+        ],
+    )
+    typer.echo(f"alignment {record['alignment']} after {record['iterations']} steps, correlation {number('ecc')}")
+    typer.echo("warp, from places (x, y, 1) in A to those in B:")
     for row in record["warp"]:
-        console.print("".join(f"{value:>14.6g}" for value in row))
+        typer.echo("".join(f"{value:>13.6g}" for value in row))
 
 
 def pass_(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from faceflip.cli.printing import console, print_table
 from faceflip.errors import UserError
-from faceflip.io.paths import DATASET, RESULTS
-from faceflip.wording import quantity
+from faceflip.io.paths import DATASET, RESULTS, RUN
+from faceflip.wording import printable, quantity
 
 if TYPE_CHECKING:
     from faceflip.data.packed import Dataset
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 WITHIN_RESULTS = Path(DATASET).relative_to(RESULTS)
 """Where a run keeps its packed dataset, seen from the folder of its results, whatever that is called now."""
+RUN_DESCRIPTION = Path(RUN).relative_to(RESULTS)
+"""Where it keeps its description."""
 
 StorePath = Annotated[Path, typer.Argument(metavar="FILE", help="A shard or a joined view.", show_default=False)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -98,7 +101,7 @@ def show(
         sheet.save(beside, "PNG")
     if sys.stdout.isatty():
         sys.stdout.write(picture_escape(output.read_bytes()) or "")
-    typer.echo(f"wrote {output}: attempts {', '.join(str(number) for number in rows)}")
+    _tell(f"wrote {output}: attempts {', '.join(str(number) for number in rows)}")
 
 
 def check(
@@ -130,8 +133,14 @@ def check(
     from faceflip.store.check import Findings, may_be_store
     from faceflip.store.check import check as check_stores
     from faceflip.store.remedies import target
+    from faceflip.workflow.code import note_on_code
 
-    holds_stores = path.is_dir() or (may_be_store(path) if path.exists() else path.suffix == ".h5")
+    try:
+        holds_stores = path.is_dir() or may_be_store(path)
+    except FileNotFoundError:
+        holds_stores = path.suffix == ".h5"
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
     attacked = open_dataset(dataset) if dataset else None
     report = check_stores(path, attacked, networks, deep) if holds_stores else Findings()
     damage, compared = find_damage(path)
@@ -140,7 +149,11 @@ def check(
     if path.is_dir() and results_folder(path) is None and target(path):
         only = f"no inventory of the run is there, so only stores were looked at; to take it: {SNAKEMAKE}"
         report.add(path, f"{path}: {only}", note=True)
-    told = {fault.path.resolve() for fault in report.faults}
+    if results := results_folder(path):
+        run = _as_given(results / RUN_DESCRIPTION, path)
+        if note := note_on_code(run):
+            report.add(run, note, note=True)
+    told = {Path(os.path.realpath(fault.path)) for fault in report.faults}  # of links that go round, too
     for each in damage:
         if each.path not in told:
             shown = _as_given(each.path, path)
@@ -159,15 +172,15 @@ def check(
         _print_json(result)
     else:
         for fault in report.faults:
-            typer.echo(f"{'note' if fault.note else 'FAULT'}: {fault.message}")
+            _tell(f"{'note' if fault.note else 'FAULT'}: {fault.message}")
         wrong = sum(not fault.note for fault in report.faults)
         inventoried = f"{quantity(compared, 'file')} compared with the run's inventories, " if compared else ""
-        typer.echo(f"{quantity(len(report.checked), 'store')} checked, {inventoried}{quantity(wrong, 'fault')}")
+        _tell(f"{quantity(len(report.checked), 'store')} checked, {inventoried}{quantity(wrong, 'fault')}")
         if left_out:
-            typer.echo(f"not in the inventories, and not looked at: {', '.join(left_out)}")
+            _tell(f"not in the inventories, and not looked at: {', '.join(left_out)}")
         if commands:
-            typer.echo("Repair by these commands, with --configfile and --directory as the run had them:")
-            typer.echo("\n".join(f"  {command}" for command in commands))
+            _tell("Repair by these commands, with --configfile and --directory as the run had them:")
+            _tell("\n".join(f"  {command}" for command in commands))
     if not report.sound:
         raise typer.Exit(1)
 
@@ -204,7 +217,7 @@ def export(
                 count = export_npz(store, rows, output, images)
             else:
                 count = export_table(store, rows, output)
-    typer.echo(f"wrote {output}: {quantity(count, 'attempt')}")
+    _tell(f"wrote {output}: {quantity(count, 'attempt')}")
 
 
 def diff(
@@ -227,9 +240,9 @@ def diff(
         _print_json(difference)
     else:
         for name, (left, right) in difference.pop("header").items():
-            typer.echo(f"header {name}: {left} | {right}")
+            _tell(f"header {name}: {left} | {right}")
         for name, value in difference.items():
-            typer.echo(f"{name.replace('_', ' ')}: {value}")
+            _tell(f"{name.replace('_', ' ')}: {value}")
     if not difference["same"]:
         raise typer.Exit(1)
 
@@ -260,14 +273,16 @@ def _left_out(path: Path, checked: list[Path]) -> list[str]:
     return list(dict.fromkeys(f"{path / file.parts[0]}{'/' if len(file.parts) > 1 else ''}" for file in files))
 
 
+def _tell(text: str) -> None:
+    """Print text that has names of files in it, or what was read from them."""
+    typer.echo(printable(text))
+
+
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, default=dict))
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     header, sizes = summary["header"], summary["sizes"]
     size = f"{sizes['bytes']:,} bytes, {sizes['compression']}"
     if flipped := summary["flipped"]:
@@ -297,20 +312,18 @@ def _print_summary(summary: dict[str, Any]) -> None:
         epsilon: _quantile_line(summary["epsilon"]),
         "PASS": _quantile_line(summary["pass"]) + (part if 0 < scored < flipped else ""),
     }
-    console = Console(highlight=False)
-    console.print(f"[bold]{summary['file']}[/bold]", soft_wrap=True)
+    console().print(printable(summary["file"]), style="bold")
     if not header["warnings"]:
         del lines["suspicious"]
     for name, value in lines.items():
-        console.print(f"  {name:<12}{value}", markup=False, soft_wrap=True)
+        _tell(f"  {name:<12}{value}")
     outcomes = summary["outcomes"]
     names = [name for name in next(iter(outcomes.values())) if any(row[name] for row in outcomes.values())]
-    table = Table("attribute", box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name.replace("epsilon", epsilon).replace("_", " "), justify="right")
-    for attribute, row in outcomes.items():
-        table.add_row(attribute, *(_cell(row[name]) for name in names))
-    console.print(table)
+    headings = [name.replace("epsilon", epsilon).replace("_", "\n") for name in names]
+    print_table(
+        {"attribute": "word", **dict.fromkeys(headings, "number")},
+        [(attribute, *(_cell(row[name]) for name in names)) for attribute, row in outcomes.items()],
+    )
 
 
 def _quantile_line(quantiles: dict[str, float] | None) -> str:

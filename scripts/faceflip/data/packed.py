@@ -10,6 +10,8 @@ import numpy as np
 
 from faceflip.data import celeba
 from faceflip.errors import UserError
+from faceflip.io.files import require_regular
+from faceflip.io.hdf5 import own_array
 from faceflip.io.inventory import SNAKEMAKE
 from faceflip.io.paths import DATASET
 
@@ -26,6 +28,7 @@ class Dataset:
         split: (N,) uint8, index into `celeba.SPLITS`.
         file_names: (N,) str.
         manifest: See `pack_dataset`.
+        mislabelled: (N, 40) bool, labels that were falsified on purpose when the faces were drawn; None of others.
     """
 
     images: np.ndarray
@@ -33,6 +36,7 @@ class Dataset:
     split: np.ndarray
     file_names: np.ndarray
     manifest: dict[str, Any]
+    mislabelled: np.ndarray | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -53,9 +57,20 @@ class Dataset:
         return self.labels[:, [celeba.ATTRIBUTES.index(name) for name in attributes]]
 
 
+def _mapped(path: Path | str, images: h5py.Dataset) -> np.ndarray:
+    try:
+        return np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be mapped into memory ({error.strerror}); the file is not at fault: allow jobs more "
+            "address space (ulimit -v; a batch system's h_vmem), or keep results on a file system that can map files"
+        ) from error
+
+
 def open_dataset(path: Path | str) -> Dataset:
     """Open a packed dataset: map its images, read the rest; raises UserError where it is none of a known version."""
     try:
+        require_regular(path)
         with h5py.File(path, "r", locking=False) as file:
             manifest = json.loads(file.attrs.get("manifest", "{}"))
             if (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
@@ -63,10 +78,12 @@ def open_dataset(path: Path | str) -> Dataset:
                 if other := file.attrs.get("format"):  # of a perturbation store, say; a dataset's is in the manifest
                     fault = f"is of format {other}, expected a packed dataset; give one, such as {DATASET}"
                 raise UserError(f"{path}: {fault}")
-            images = file["images"]
-            mapped = np.memmap(path, images.dtype, "r", images.id.get_offset(), images.shape)
-            names = file["file_name"][:].astype("U")
-            return Dataset(mapped, file["labels"][:], file["split"][:], names, manifest)
+            images = own_array(file, "images")
+            mapped = _mapped(path, images)
+            names = np.char.decode(own_array(file, "file_name")[:], "utf-8")
+            falsified = own_array(file, "mislabelled")[:].astype(bool) if "mislabelled" in file else None
+            labels, split = own_array(file, "labels")[:], own_array(file, "split")[:]
+            return Dataset(mapped, labels, split, names, manifest, falsified)
     except UserError:
         raise
     except FileNotFoundError:

@@ -4,11 +4,12 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from faceflip.catalogue import READERS
 from faceflip.data import celeba
 from faceflip.data.celeba.contents import UnreadableError
-from faceflip.data.celeba.decoding import decode_into, decoders
+from faceflip.data.celeba.decoding import decode_into, decoders, size_of
 from faceflip.data.packed import FORMAT, VERSION
 from faceflip.data.reading import Reader
 from faceflip.errors import UserError
@@ -29,6 +30,7 @@ from faceflip.runtime.progress import ProgressCallback, counted
 if TYPE_CHECKING:
     import pandas as pd
 
+CELEBA_SIZE = (celeba.WIDTH, celeba.HEIGHT)
 PORTION = 8
 """Images that a thread decodes and writes in one go: little enough to stay in a core's cache meanwhile."""
 WAITING = 3
@@ -37,6 +39,8 @@ MOST_LEFT_OUT = 500
 """More bad images than that are not single accidents: something is wrong with the whole."""
 SHOWN = 20
 """So many bad images are told by name in an error; the log has all."""
+PROBED = 9
+"""So many images tell the size that most have."""
 MISSING = "is missing"
 
 Faults = dict[str, str]
@@ -55,9 +59,10 @@ def pack_dataset(
 
     The `output` holds `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, +1}, `split` (N,) uint8 as
     index into the reader's splits, `file_name` (N,), and as attribute the `manifest` (JSON), which is returned; its
-    `fingerprint` is the SHA-256 over pixels, labels, splits, names. Images are resized to `image_size`, width and
-    height, by area interpolation. With `leave_out_bad_images`, those that are missing or cannot be used are left out
-    and named in the manifest.
+    `fingerprint` is the SHA-256 over pixels, labels, splits, names. Where the reader knows which labels were falsified
+    on purpose, `mislabelled` (N, attributes) uint8 is 1 there. Images are resized to `image_size`, width and height, by
+    area interpolation; without, they must have CelebA's size. With `leave_out_bad_images`, those that are missing or
+    cannot be used are left out and named in the manifest.
 
     Raises:
         UserError: Labels cannot be read, a split is empty, official files are damaged, the disk has too little space,
@@ -65,8 +70,15 @@ def pack_dataset(
     """
     reader = load(READERS["celeba"])(source) if isinstance(source, Path | str) else source
     origin, files = reader.origin(), reader.files
-    size = image_size or (celeba.WIDTH, celeba.HEIGHT)
+    size = image_size or CELEBA_SIZE
     _require_space(output, len(files), size)
+    stored = _common_size(reader.read, list(filter(None, files.values())))
+    if stored != CELEBA_SIZE:
+        told = f"the images have {_pixels(stored)}, CelebA's aligned ones {_pixels(CELEBA_SIZE)}"
+        if image_size is None:
+            raise UserError(f"{reader.name}: {told}; set dataset.image_size to the size that networks are to see")
+        stretched = "" if _alike(stored, size) else ", which changes their proportions"
+        origin = {**origin, "notes": [*origin["notes"], f"{told}; resized to {_pixels(size)}{stretched}"]}
 
     def refused() -> bool:
         return bool(bad) and not (leave_out_bad_images and len(bad) <= min(MOST_LEFT_OUT, len(files) - 1))
@@ -74,12 +86,12 @@ def pack_dataset(
     bad = {name: MISSING for name, file in files.items() if file is None}
     if refused():
         # Missing images are told together with those that cannot be used.
-        whole = _Images(reader.read, list(filter(None, files.values())), (celeba.WIDTH, celeba.HEIGHT), threads)
+        whole = _Images(reader.read, list(filter(None, files.values())), stored, stored, threads)
         bad |= _by_name(whole.decode(progress), files)
     while not refused():
         table = reader.table[~reader.table["file_name"].isin(bad)]
         _require_splits(reader, table)
-        images = _Images(reader.read, [files[name] for name in table["file_name"]], size, threads)
+        images = _Images(reader.read, [files[name] for name in table["file_name"]], stored, size, threads)
         reasons = sorted(set(bad.values()))
         left_out = {reason: sorted(name for name in bad if bad[name] == reason) for reason in reasons}
         try:
@@ -102,10 +114,18 @@ class _BadImagesError(Exception):
 
 @dataclass(frozen=True)
 class _Images:
-    """Images to be decoded, in order: what reads their `files`, the width and height to give them, threads to use."""
+    """Images to be decoded, in order.
+
+    Attributes:
+        read: What reads their `files`.
+        stored: Width and height that they must have.
+        size: Width and height to give them.
+        threads: So many decode.
+    """
 
     read: Callable[[str], bytes]
     files: Sequence[str]
+    stored: tuple[int, int]
     size: tuple[int, int]
     threads: int
 
@@ -115,8 +135,8 @@ class _Images:
 
     @property
     def resized(self) -> bool:
-        """Whether the images are to have another size than CelebA's."""
-        return self.size != (celeba.WIDTH, celeba.HEIGHT)
+        """Whether the images are to have another size than they are stored in."""
+        return self.size != self.stored
 
     def decode(
         self,
@@ -162,7 +182,7 @@ class _Images:
 
         files, faults = self.files[start : start + PORTION], {}
         pixels = buffer[: len(files)]
-        whole = np.empty((celeba.HEIGHT, celeba.WIDTH, 3), "uint8") if self.resized else None
+        whole = np.empty((*self.stored[::-1], 3), "uint8") if self.resized else None
         for file, place in zip(files, pixels, strict=True):
             try:
                 decode_into(whole if self.resized else place, self.read(file))
@@ -193,7 +213,14 @@ def _write(
         pixels = file.create_dataset("images", images.shape, "uint8")
         pixels[0] = np.zeros(images.shape[1:], "uint8")  # gives the array its place in the file
         file["labels"], file["split"] = labels, split
-        file["file_name"] = np.array(table["file_name"].tolist(), dtype="S")
+        file["file_name"] = np.array([name.encode() for name in table["file_name"]])
+        if (falsified := getattr(reader, "mislabelled", None)) is not None:
+            rows = {name: row for row, name in enumerate(table["file_name"])}
+            marks = np.zeros(labels.shape, "uint8")
+            for name, attribute in falsified:
+                if name in rows:
+                    marks[rows[name], reader.attributes.index(attribute)] = 1
+            file["mislabelled"] = marks
         offset = pixels.id.get_offset()
     digest = hashlib.sha256()
     if faults := images.decode(progress, digest.update, path, offset):
@@ -208,8 +235,11 @@ def _write(
         "fingerprint": digest.hexdigest(),
         "pixel_sha256": pixel_sha256,
         "images": {name: int((split == number).sum()) for number, name in enumerate(reader.splits)},
+        "official": _in_place(table, reader.splits),
         "width": images.size[0],
         "height": images.size[1],
+        "stored_width": images.stored[0],
+        "stored_height": images.stored[1],
         "resized": images.resized,
         "resizer": f"OpenCV {cv2.__version__}" if images.resized else None,
         "decoder": ", ".join(decoders()[name] for name in formats),
@@ -218,6 +248,12 @@ def _write(
     with h5py.File(path, "r+", locking=False) as file:
         file.attrs["manifest"] = json.dumps(manifest)
     return manifest
+
+
+def _in_place(table: "pd.DataFrame", splits: Sequence[str]) -> dict[str, int]:
+    """Return how many images of each split CelebA has in the same one."""
+    right = table["file_name"].map(celeba.official_split) == table["split"]
+    return {name: int((right & (table["split"] == name)).sum()) for name in splits}
 
 
 def _by_name(faults: Faults, files: Mapping[str, str | None]) -> Faults:
@@ -230,18 +266,22 @@ def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) 
     for name in sorted(bad):
         print(f"{name} {bad[name]}")
     missing = [name for name, reason in bad.items() if reason == MISSING]
-    unusable = [f"\n  {name} {reason}" for name, reason in bad.items() if reason != MISSING]
+    unusable = defaultdict(list)
+    for name, reason in bad.items():
+        if reason != MISSING:
+            unusable[reason].append(name)
     parts = []
     if missing:
         parts.append(
             f"{len(missing):,} of {total:,} annotated images are missing in {images}, such as "
-            f"{', '.join(missing[:3])}; unpack the archive again, or cut the annotation file to the images there are"
+            f"{', '.join(missing[:3])}; unpack the archive again, or, for a part of CelebA, set dataset.subset to true"
         )
     if unusable:
-        shown = "".join(unusable[:SHOWN])
-        parts.append(f"{len(unusable):,} of {total:,} images cannot be used; fetch them again:{shown}")
+        lines = [f"\n  {_named(names)} {reason}" for reason, names in unusable.items()]
+        count, shown = len(bad) - len(missing), "".join(lines[:SHOWN])
+        parts.append(f"{count:,} of {total:,} images cannot be used; fetch them again:{shown}")
     message = f"{place}: " + "; ".join(parts)
-    if len(missing) > 3 or len(unusable) > SHOWN:
+    if len(missing) > 3 or len(unusable) > SHOWN or any(len(names) > 3 for names in unusable.values()):
         message += f"\nThe log lists all {len(bad):,} of them."
     if leave_out or len(bad) > MOST_LEFT_OUT:
         message += f"\nMore than {MOST_LEFT_OUT} images, or all, are not left out: something is wrong with the whole."
@@ -250,13 +290,39 @@ def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) 
     return UserError(message)
 
 
+def _named(names: Sequence[str]) -> str:
+    """Return the names of images with one fault, or some of them and their number."""
+    return names[0] if len(names) == 1 else f"{len(names):,} images, such as {', '.join(names[:3])}: each"
+
+
+def _common_size(read: Callable[[str], bytes], files: Sequence[str]) -> tuple[int, int]:
+    """Return the width and height that most images have, by some of them; CelebA's where there is no such size."""
+    sizes = Counter()
+    probed = files[:: max(1, len(files) // PROBED)]
+    for file in probed:
+        with suppress(UnreadableError):
+            sizes[size_of(read(file))] += 1
+    size, count = max(sizes.items(), key=itemgetter(1), default=(None, 0))
+    return size if size and 2 * count > len(probed) else CELEBA_SIZE
+
+
+def _alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Return whether two sizes have the same proportions, but for rounding to whole pixels."""
+    return abs(first[0] * second[1] - first[1] * second[0]) <= max(*first, *second)
+
+
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} pixels"
+
+
 def _require_splits(reader: Reader, table: "pd.DataFrame") -> None:
     """Check that there is something to learn from, to stop by and to judge on: CelebA begins with one split alone."""
     empty = [split for split in reader.splits if not (table["split"] == split).any()]
     if empty:
         raise UserError(
             f"{reader.name}: no image is of the {' or the '.join(empty)} split; networks are trained on one split, "
-            "stopped by another and judged on the third: let the annotation file name images of all three"
+            "stopped by another and judged on the third: let the annotation file name images of all three, or set "
+            "dataset.split_shares, such as [0.8, 0.1, 0.1], to make the splits anew"
         )
 
 

@@ -19,6 +19,9 @@ class Reader(Protocol):
         table: One row an image, in the order in which they are packed: `file_name`, `split` (one of `splits`), and one
             int8 column an attribute, -1 (absent) or +1 (present).
         files: For each `file_name` of the table what `read` takes, None where the image is missing.
+
+    It may also have `mislabelled`, the set of (file name, attribute) whose labels were falsified on purpose, where that
+    is known.
     """
 
     name: str

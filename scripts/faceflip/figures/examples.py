@@ -2,10 +2,10 @@
 
 Each panel shows an image, its perturbation and their sum. The perturbation is ten times as large as it was, around
 grey, so that grey is no change; changes beyond twelve pixel values are cut off. Left a network of one attribute, whose
-mistake the perturbation corrects; right a network of all attributes (MOON in the paper), with the other attributes that
-change along; above FFA with line search, below iterative FFA on the same image. Among all images that qualify it is the
-one with the median PASS, so a typical one. It would be surprising to see a change in the perturbed image: at this PASS
-the difference should escape the eye.
+mistake the perturbation corrects (a natural adversarial image); right a network of all attributes (MOON in the paper),
+with the other attributes that change along; above FFA with line search, below iterative FFA on the same image. Among
+all images that qualify it is the one with the median PASS, so a typical one. It would be surprising to see a change in
+the perturbed image: at this PASS the difference should escape the eye.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.attempt import Experiment
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
 from faceflip.pixels import GAIN, triptych
+from faceflip.wording import similarity
 
 OTHERS_SHOWN, LINE = 5, 74
 """Other attributes that a caption names, and characters of its lines."""
@@ -60,16 +61,16 @@ def draw_examples(
     """
     aspect = max((image.shape[0] / image.shape[1] for image, _ in pictures.values()), default=218 / 178)
     rows = max(len(choice.examples) for choice in choices)
-    figure = page(run, PAGE, (rows * (27.2 * aspect + 19)) * MM)
+    figure = page(run, PAGE, (rows * (27.2 * aspect + 21.5)) * MM)
     panels = figure.subfigures(rows, max(len(choices), 2), wspace=0.03, squeeze=False)
     for column, choice in enumerate(choices):
         for row in range(len(choice.examples)):
             letter = ascii_lowercase[row * len(choices) + column]
-            _draw_panel(panels[row][column], letter, choice, row, pictures)
+            _draw_panel(panels[row][column], letter, choice, row, pictures, run.threshold)
     return figure
 
 
-def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, pictures: dict) -> None:
+def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, pictures: dict, threshold: float) -> None:
     example, network = choice.examples[row], choice.network
     search = search_name(choice.searches[row])
     kind = network.short if network.joint else f"separate network, {network.short}"
@@ -89,18 +90,18 @@ def _draw_panel(panel: SubFigure, letter: str, choice: Choice, row: int, picture
         each.set_yticks([])
         each.spines[:].set_visible(False)
         each.set_title(name, fontsize=SMALL - 0.5, color=GREY, pad=2)
-    panel.supxlabel(caption(example, network.joint, "" if row else choice.remark), x=0.01, ha="left", fontsize=SMALL)
+    words = caption(example, threshold, network.joint, "" if row else choice.remark)
+    panel.supxlabel(words, x=0.01, ha="left", fontsize=SMALL)
 
 
-def caption(example: Example, joint: bool = False, remark: str = "") -> str:
-    """Return what happened in an example, in three lines."""
+def caption(example: Example, threshold: float, joint: bool = False, remark: str = "") -> str:
+    """Return what happened in an example, in four lines; `threshold` is the PASS from which it is adversarial."""
     state = {True: "present", False: "absent"}
-    verdict = "right" if example.correct else "wrong"
-    # PASS with four digits, or as many as tell it from 1.
-    digits = next((digits for digits in range(4, 8) if round(example.similarity, digits) < 1), 4)
+    verdict, kind = ("right", "adversarial") if example.correct else ("wrong", "natural adversarial")
+    kind = kind if example.similarity >= threshold else f"below {threshold:g}, so not {kind}"
     lines = [
-        f"{display_name(example.attribute)}: {state[example.present]} ({verdict}) "
-        f"→ {state[not example.present]}.   PASS {example.similarity:.{digits}f}"
+        f"{display_name(example.attribute)}: {state[example.present]} ({verdict}) → {state[not example.present]}.",
+        f"PASS {similarity(example.similarity)}, {kind}.",
     ]
     if example.others:
         names = [f"{display_name(name)} → {state[present]}" for name, present in example.others[:OTHERS_SHOWN]]
@@ -111,4 +112,4 @@ def caption(example: Example, joint: bool = False, remark: str = "") -> str:
         lines.append("No other attribute changes.")
     if remark:
         lines.append(f"({remark})")
-    return "\n".join([*lines, "", ""][: max(3, len(lines))])
+    return "\n".join([*lines, "", ""][: max(4, len(lines))])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -18,20 +19,38 @@ from faceflip.analysis.matrices import matrices, matrix
 from faceflip.analysis.names import display_name
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.ordering import clustered
-from faceflip.figures.style import DPI, GREY, MM, NORMAL, PAGE, PAGE_HEIGHT, note_height, nothing, with_note
+from faceflip.figures.style import (
+    AS_IT_IS,
+    DPI,
+    GREY,
+    MM,
+    NORMAL,
+    PAGE,
+    PAGE_HEIGHT,
+    SMALL,
+    note_height,
+    nothing,
+    with_note,
+)
 
-GAP, RIGHT, TOP, LINE, BAR = 3.0, 1.0, 11.0, 3.0, 11.0
-"""Millimetres between the matrices, right of them, for titles and counts, for titles of two lines more, and for the
-colour bar."""
-WIDEST_CELL, HIGHEST_CELL, HIGHEST = 14.0, 6.0, 150.0
+GAP, RIGHT, TOP, LINE, AXIS, BAR = 3.0, 1.0, 11.0, 3.0, 3.0, 16.0
+"""Millimetres between the matrices, right of them, for titles and counts, for titles of two lines more, for the title
+of an axis, and for the colour bar and keys."""
+WIDEST_CELL, HIGHEST_CELL, HIGHEST = 34.0, 6.0, 150.0
 """Millimetres that a cell is wide and high, and a matrix is high, at most."""
+KEYS = 80.0
+"""Millimetres for the keys below the colour bar."""
 LARGEST_TYPE, SMALLEST_TYPE = 6.5, 4.5
 """Points of the labels at most, and at least where that keeps the figure on a page."""
 POINTS = 72 / 25.4
 USUAL = 2
 """Matrices side by side where there is room."""
+ATTACKED, WATCHED = "attacked attribute", "watched attribute"
 COLORS = "cividis"
 HATCHED = {"facecolor": "#F2F2F2", "edgecolor": "#9A9A9A", "hatch": "//////", "linewidth": 0}
+FEW = 10
+"""Adversarial images below which a column is dimmed: 95 % intervals of its rates are up to 60 points wide."""
+DIMMED = {"facecolor": (1, 1, 1, 0.7), "edgecolor": "none", "linewidth": 0}
 
 
 def draw_matrices(table: Path, run: RunDescription, why: str) -> Figure:
@@ -97,11 +116,13 @@ def _layout(
     targets = [len(row[0].rates) for row in rows]
     longest = max(_extent(display_name(name)) for each in shown for name in each.rates.index)
     longest_below = max(_extent(display_name(name)) for each in shown for name in each.rates.columns)
-    two_lines = side_by_side > USUAL
+    least = (PAGE / MM - LARGEST_TYPE * longest - 2.5 - AXIS - GAP * (count - 1) - RIGHT) / count
+    room = min(least, WIDEST_CELL * columns) + GAP
+    two_lines = side_by_side > USUAL or max(NORMAL * _extent(title) for title in panels) > room
     above, note = TOP + LINE * two_lines, note_height(run) / MM
     letters = LARGEST_TYPE
     while letters > 0:
-        labels, below = letters * longest + 2.5, letters * longest_below + 3.0
+        labels, below = letters * longest + 2.5 + AXIS, letters * longest_below + 3.0 + AXIS
         width = min((PAGE / MM - labels - GAP * (count - 1) - RIGHT) / (columns * count), WIDEST_CELL)
         height = min(width, HIGHEST_CELL, HIGHEST / max(targets))
         if len(rows) > 1 and not higher:
@@ -112,10 +133,11 @@ def _layout(
     else:
         return None
     widest = max(NORMAL * _extent(line) for title in panels for line in _lines(title, two_lines))
-    if two_lines and widest > width * columns + GAP:
+    if side_by_side > USUAL and widest > width * columns + GAP:
         return None
     total = sum(above + height * each + below for each in targets) + BAR + note
-    size, cell = np.array([PAGE / MM, total]), np.array([width, height])
+    across = max(labels + count * columns * width + (count - 1) * GAP + RIGHT, labels + KEYS)
+    size, cell = np.array([min(across, PAGE / MM), total]), np.array([width, height])
     return _Layout(rows, columns, size, cell, letters, labels, above, below, two_lines)
 
 
@@ -150,10 +172,15 @@ def _draw_row(figure: Figure, row: Sequence[_Matrix], layout: _Layout, top: floa
         _draw(axes, rates, images, cell, letters)
         place = (left / size[0], (top + layout.above - 1.2) / size[1])
         figure.text(*place, "\n".join(_lines(title, layout.two_lines)), fontsize=NORMAL, va="top")
+        middle, bottom = left + extent[0] / 2, top - extent[1] - layout.below + AXIS
+        figure.text(middle / size[0], bottom / size[1], ATTACKED, fontsize=SMALL, ha="center", va="top", color=GREY)
         if number == 0:
             names = [display_name(name) for name in rates.index]
             axes.set_yticks(np.arange(len(rates)) + 0.5, names, fontsize=letters)
             axes.text(-0.7 / cell[0], -0.9 / cell[1], "images", ha="right", va="bottom", fontsize=letters, color=GREY)
+            place = (0.8 / size[0], (top - extent[1] / 2) / size[1])
+            look = {"rotation": 90, "rotation_mode": "anchor", "ha": "center", "va": "top"}
+            figure.text(*place, WATCHED, fontsize=SMALL, color=GREY, **look)
     return axes
 
 
@@ -174,12 +201,15 @@ def _draw(axes: Axes, table: pd.DataFrame, images: pd.Series, cell: np.ndarray, 
     axes.pcolormesh(np.ma.masked_invalid(values), cmap=COLORS, vmin=0, vmax=1, **edges)
     for column in np.flatnonzero(images.to_numpy() == 0):
         axes.add_patch(Rectangle((column, 0), 1, rows, **HATCHED))
+    few = ((images > 0) & (images < FEW)).to_numpy()
+    for column in np.flatnonzero(few):
+        axes.add_patch(Rectangle((column, 0), 1, rows, **DIMMED))
     axes.set_xlim(0, columns)
     axes.set_ylim(rows, 0)
     names = [display_name(name) for name in table.columns]
     axes.set_xticks(np.arange(columns) + 0.5, names, rotation=90, fontsize=letters)
     for label, count in zip(axes.get_xticklabels(), images, strict=True):
-        label.set_color("black" if count else "#8A8A8A")
+        label.set_color("black" if count >= FEW else "#8A8A8A")
     axes.set_yticks([])
     axes.tick_params(length=0, pad=1.5)
     axes.spines[:].set_visible(False)
@@ -189,21 +219,24 @@ def _draw(axes: Axes, table: pd.DataFrame, images: pd.Series, cell: np.ndarray, 
     if cell[0] >= 5 and cell[1] >= 2.2:
         for row, column in np.argwhere(~np.isnan(values)):
             value = values[row, column]
-            color = "white" if value < 0.55 else "black"
-            place = (column + 0.5, row + 0.5)
-            axes.text(*place, f"{100 * value:.0f}", ha="center", va="center_baseline", fontsize=letters, color=color)
+            color = "white" if value < 0.55 and not few[column] else "black"
+            gid = None if few[column] else AS_IT_IS
+            look = {"ha": "center", "va": "center_baseline", "fontsize": letters, "color": color, "gid": gid}
+            axes.text(column + 0.5, row + 0.5, f"{100 * value:.0f}", **look)
 
 
 def _draw_bar(figure: Figure, axes: Axes, size: np.ndarray, corner: tuple[float, float]) -> None:
-    """Draw the colour bar below its upper left corner (millimetres), and beside it what a hatched column means."""
+    """Draw the colour bar below its upper left corner (millimetres), and below it what columns look like."""
     left, top = corner
-    bar = _axes(figure, size, (left, top - 3.2, 52, 2.0))
+    bar = _axes(figure, size, (left, top - 6.4, 52, 2.0))
     scale = figure.colorbar(axes.collections[0], cax=bar, orientation="horizontal", ticks=[0, 0.25, 0.5, 0.75, 1])
-    bar.set_xticklabels(["0", "25", "50", "75", "100 % change the decision on the row's attribute"])
-    bar.get_xticklabels()[-1].set_ha("left")
+    bar.set_title("change the decision on the watched attribute, %", fontsize=SMALL, loc="left", pad=2)
+    bar.set_xticklabels(["0", "25", "50", "75", "100"])
     bar.tick_params(pad=1.5)
     scale.outline.set_linewidth(0.3)
-    key = _axes(figure, size, (left + 110, top - 3.2, 5, 2.0), xticks=[], yticks=[])
-    key.add_patch(Rectangle((0, 0), 1, 1, **HATCHED))
-    key.spines[:].set_visible(False)
-    key.text(1.2, 0.5, "no adversarial image", va="center")
+    for offset, look, words in ((0, HATCHED, "no adversarial image"), (36, DIMMED, f"fewer than {FEW} of them")):
+        box = (left + offset, top - 13.2, 5, 2.0)
+        key = _axes(figure, size, box, xticks=[], yticks=[], facecolor=colormaps[COLORS](0))
+        key.add_patch(Rectangle((0, 0), 1, 1, **look))
+        key.spines[:].set(visible=True, linewidth=0.3, color=GREY)
+        key.text(1.2, 0.5, words, va="center")

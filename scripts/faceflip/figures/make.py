@@ -1,4 +1,4 @@
-"""Making a figure: drawn by its module, written as PDF and PNG, with its caption as text."""
+"""Making a figure: drawn by its module, written as PDF and PNG, for dark screens too, with its caption as text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ def caption(product: Product, run: RunDescription) -> str:
 
 
 def make_figure(product: Product, inputs: FigureInputs, run: RunDescription, outputs: Mapping[str, Path]) -> None:
-    """Draw a figure from its inputs, paths by role, and write its ``pdf``, its ``png`` and its ``caption``.
+    """Draw a figure from its inputs, paths by role, and write ``pdf``, ``png``, ``dark`` and ``caption``.
 
     Raises:
         UserError: An input is missing or not what it should be.

@@ -5,12 +5,20 @@ meant to be scaled down. As wide as a column are those whose panels have room in
 side, or images, goes across the page.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.collections import Collection
+from matplotlib.colors import to_rgb, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import VERMILION
@@ -29,6 +37,10 @@ SMALL, NORMAL = 6.0, 7.0
 """Type sizes in points."""
 
 GREY, LIGHT = "#666666", "#D9D9D9"
+DARK_PAGE, DARK_TEXT = "#17191C", "#E8E8E8"
+"""What white and black become on a dark screen, as in the style sheet of the pages."""
+AS_IT_IS = "as it is"
+"""The `gid` of what has the same colours on a dark screen: what stands on colours that do not change."""
 
 NO_ATTACKS = "This run has no attacks on converged networks."
 NOTE = "Synthetic faces, drawn by this project: not CelebA."
@@ -99,8 +111,57 @@ def nothing(run: RunDescription, why: str) -> Figure:
     return figure
 
 
+@contextmanager
+def darkened(figure: Figure) -> Iterator[None]:
+    """Give the figure the colours of a dark screen within this.
+
+    Greys go from `DARK_PAGE` (white) to `DARK_TEXT` (black). Colours, which have a contrast of at least 3 to both
+    pages, images and coloured cells stay.
+    """
+    changed = []
+    try:
+        for artist in figure.findobj():
+            for get, set_ in _colors_of(artist) if artist.get_gid() != AS_IT_IS else ():
+                was = get()
+                changed.append((set_, was))
+                set_(_in_the_dark(was))
+        yield
+    finally:
+        for set_, was in reversed(changed):
+            set_(was)
+
+
+def _colors_of(artist: Artist) -> list[tuple[Callable[[], Any], Callable[[Any], None]]]:
+    """Return what gets and sets each colour of an artist."""
+    if isinstance(artist, Text):
+        return [(artist.get_color, artist.set_color)]
+    if isinstance(artist, Line2D):
+        names = ("color", "markeredgecolor", "markerfacecolor")
+    elif isinstance(artist, Patch):
+        names = ("facecolor", "edgecolor")
+    elif isinstance(artist, Collection):
+        # Colours that stand for values are no matter of the page.
+        names = ("edgecolor",) if artist.get_array() is not None else ("facecolor", "edgecolor")
+    else:
+        return []
+    return [(getattr(artist, f"get_{name}"), getattr(artist, f"set_{name}")) for name in names]
+
+
+def _in_the_dark(color: Any) -> Any:
+    """Return a colour, or an array of some, as `darkened` makes it."""
+    rgba = to_rgba_array(color)
+    grey = np.ptp(rgba[:, :3], axis=1) < 0.02
+    rgba[grey, :3] = to_rgb(DARK_TEXT) + rgba[grey, :1] * np.subtract(to_rgb(DARK_PAGE), to_rgb(DARK_TEXT))
+    if np.ndim(color) == 2:
+        return rgba
+    return tuple(rgba[0]) if len(rgba) else color
+
+
 def save(figure: Figure, outputs: Mapping[str, Path]) -> None:
-    """Write the figure as ``pdf`` and ``png``, without the date and the versions that would change the bytes."""
+    """Write the figure as ``pdf``, as ``png``, and as ``dark``, a PNG for dark screens.
+
+    Without the date and the versions that would change the bytes.
+    """
     engine = figure.get_layout_engine()
     if engine is not None:
         # Arrange once for both files; drawing would do it again each time.
@@ -108,5 +169,11 @@ def save(figure: Figure, outputs: Mapping[str, Path]) -> None:
         figure.set_layout_engine("none")
     with replacing(outputs["pdf"]) as beside:
         figure.savefig(beside, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
-    with replacing(outputs["png"]) as beside:
+    _save_png(figure, outputs["png"])
+    with darkened(figure):
+        _save_png(figure, outputs["dark"])
+
+
+def _save_png(figure: Figure, path: Path) -> None:
+    with replacing(path) as beside:
         figure.savefig(beside, format="png", dpi=DPI, metadata={"Software": None})

@@ -1,10 +1,11 @@
 """Adversarial success per attribute (Fig. 3), a panel for each search, the line search above.
 
 Dark bars above the line are shares of the correctly classified images (+) that an attack flips with a PASS of at least
-tau, light bars below it shares of the misclassified ones (-). An M before an attack is for a network of all attributes.
-Attributes stand in the order of FGS+ with line search. Whiskers are Wilson 95 % intervals. A cross says that no image
-was there to attack, which is not a rate of zero. It would be surprising if FGS flipped more than FFA on the whole, or
-the iterative search less than the line search.
+tau, which the titles name, light bars below it shares of the misclassified ones (-). An M before an attack is for a
+network of all attributes. Attributes stand in the order of FGS+ with line search. Whiskers are Wilson 95 % intervals. A
+cross says that no image was there to attack, which is not a rate of zero. By line search FFA as a rule flips more than
+FGS; of the iterative searches either may be ahead, as a step of FGS changes every pixel and one of FFA few. It would be
+surprising if an iterative search flipped less than its line search, unless its cap of steps ended many attempts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,14 +62,14 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     for axes, ((loss, search), part) in zip(rows, panels.items(), strict=True):
         _draw(axes, part, attributes, colors, run)
         words = ("misclassified (−)", "correct (+)") if height >= ROOMY else ("wrong (−)", "right (+)")
-        axes.set_ylabel(f"{words[0]}        {words[1]}   " if height >= ROOMY else "    ".join(words))
+        sides = f"{words[0]}        {words[1]}   " if height >= ROOMY else "    ".join(words)
+        axes.set_ylabel(f"adversarial, %\n{sides}")
         title = search_name(search) if len(losses) == 1 else f"{find_loss(loss).title} loss, {search_name(search)}"
-        axes.set_title(title, loc="left", pad=3)
+        axes.set_title(f"{title}, PASS ≥ τ = {run.threshold:g}", loc="left", pad=3)
         if len(losses) > 1 and loss not in told:
             _legend(axes, success[success["loss"] == loss], colors, run)
         told.add(loss)
     rows[-1].set_xticks(np.arange(len(attributes)), [display_name(name) for name in attributes], rotation=90)
-    figure.supylabel("adversarial images, %", fontsize=rows[0].yaxis.label.get_size())
     if len(losses) == 1:
         _legend(figure, success, colors, run)
     return figure

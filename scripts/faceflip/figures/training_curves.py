@@ -36,7 +36,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         between = ", " if len(network.short) <= SHORT else "\n"
         title = f"{network.short}{between}mean of {len(network.attributes)}"
         panels.append((title, histories[histories["network"] == network.name]))
-    width, columns = (COLUMN, 3) if len(panels) <= FEW else (PAGE, 6)
+    width, columns = (COLUMN, min(3, max(len(panels), 1))) if len(panels) <= FEW else (PAGE, 6)
     rows = max(-(-len(panels) // columns), 1)
     figure = page(run, width, min((14 + 25 * rows) * MM, PAGE_HEIGHT))
     grid = figure.subplots(rows, columns, squeeze=False)

@@ -1,9 +1,10 @@
 """Transferability across the networks of one attribute (Fig. 4, the paper's portability).
 
-Column A, row B: how many percent of the adversarial images of attribute A (FFA, line search) change the decision of B's
-converged network. Left the images were made on the converged networks, and the diagonal is 100 % by construction; right
-on those of an earlier epoch, and the diagonal tells what further training did not unlearn. A hatched column has no
-adversarial image, which is not zero. Bright cells off the diagonal are surprising: the networks were trained apart.
+Column A, row B: how many percent of the adversarial images of the attacked attribute A (FFA, line search) change the
+decision of the converged network of the watched attribute B. Left the images were made on the converged networks, and
+the diagonal is 100 % by construction; right on those of an earlier epoch, and the diagonal tells what further training
+did not unlearn. A hatched column has no adversarial image, which is not zero; a dimmed one has fewer than ten. Bright
+cells off the diagonal are surprising, unless dimmed: the networks were trained apart.
 """
 
 from matplotlib.figure import Figure

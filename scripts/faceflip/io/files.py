@@ -2,14 +2,17 @@
 
 import errno
 import hashlib
+import json
 import os
 import re
 import secrets
 import shutil
+import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from faceflip.errors import UserError
 
@@ -48,6 +51,40 @@ def _in_the_way(path: Path) -> Path | None:
     """Return what has a path's name already, or is a file where a folder would have to be."""
     there = next(place for place in (path, *path.parents) if place.exists())
     return there if there == path or not there.is_dir() else None
+
+
+def require_regular(path: str | os.PathLike) -> None:
+    """Raise OSError where there is no file, or one whose opening may wait or do something: a pipe, socket or device."""
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "no regular file, but a pipe, socket or device", str(path))
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is that of a folder, as far as one may look there."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def files_below(folder: str | os.PathLike, told: Callable[[OSError], object]) -> Iterator[Path]:
+    """Yield all but folders below a folder, also through links to folders, of which each is walked once.
+
+    Links to what the folder itself lies in are not followed. `told` gets the errors of folders that cannot be read.
+    """
+    root = Path(folder).resolve()
+    places, seen = [Path(folder)], set(root.parents)
+    for place in places:  # grows meanwhile: links are followed last, so that files have their own names where they can
+        for parent, folders, files in os.walk(place, onerror=told):
+            if (real := Path(parent).resolve()) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            places += [path for name in folders if (path := Path(parent, name)).is_symlink()]
+            yield from (Path(parent, name) for name in files)
 
 
 def _sync(path: Path) -> None:
@@ -134,6 +171,14 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Return what a JSON file of a run holds; raises UserError, naming it, where it is missing, empty or damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error}); delete it and run again") from error
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -7,13 +7,15 @@ deleted while what was made from it is still there. So a run ends with an invent
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from faceflip.errors import UserError
-from faceflip.io.files import sha256, write_text
+from faceflip.io.files import is_folder, require_regular, sha256, write_text
 from faceflip.io.paths import INVENTORY, RESULTS
 from faceflip.runtime.progress import ProgressCallback, counted
 
@@ -79,7 +81,10 @@ def take_inventory(
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # of folders that may not be looked into, say
+            if path.is_file() and not path.name.startswith("."):
+                yield path
 
 
 def write_inventory(path: Path | str, entries: Sequence[Entry], parts: Sequence[str]) -> None:
@@ -99,6 +104,7 @@ def read_inventory(path: Path) -> tuple[list[Entry], list[str]]:
     Raises UserError where it is missing, damaged or of another version.
     """
     try:
+        require_regular(path)
         content = json.loads(path.read_text(encoding="utf-8"))
         digest = content.pop("sha256")
         if (content["format"], content["version"]) != (FORMAT, VERSION):
@@ -108,14 +114,14 @@ def read_inventory(path: Path) -> tuple[list[Entry], list[str]]:
         return [Entry(**entry) for entry in content["files"]], content["parts"]
     except FileNotFoundError:
         raise UserError(f"{path}: missing") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path}: not a readable inventory ({error})") from None
 
 
 def results_folder(path: Path) -> Path | None:
     """Return the results folder with inventories that a path is or lies in."""
     path = path.resolve()
-    return next((folder for folder in (path, *path.parents) if (folder / FOLDER).is_dir()), None)
+    return next((folder for folder in (path, *path.parents) if is_folder(folder / FOLDER)), None)
 
 
 def find_damage(path: Path, threads: int = 4) -> tuple[list[Damage], int]:
@@ -178,6 +184,7 @@ def _read_all(results: Path) -> tuple[list[Entry], list[Damage]]:
 
 def _problem(path: Path, entry: Entry) -> str | None:
     try:
+        require_regular(path)
         size = path.stat().st_size
         if size != entry.bytes:
             return f"has {size:,} bytes, not {entry.bytes:,}"
@@ -195,5 +202,5 @@ def repair(damage: Iterable[tuple[str, str]]) -> Iterator[str]:
     """
     if pairs := set(damage):
         targets, rules = (sorted(set(names)) for names in zip(*pairs, strict=True))
-        yield f"{SNAKEMAKE} --allowed-rules {' '.join(rules)} --force {' '.join(targets)}"
+        yield f"{SNAKEMAKE} --allowed-rules {shlex.join(rules)} --force {shlex.join(targets)}"
         yield f"{SNAKEMAKE} --touch"

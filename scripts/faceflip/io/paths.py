@@ -47,6 +47,8 @@ RUN = f"{RESULTS}/run.json"
 
 TABLE = Pattern(f"{RESULTS}/tables/{{table}}.{{format}}")
 FIGURE = Pattern(f"{RESULTS}/figures/{{figure}}.{{format}}")
+DARK_FIGURE = Pattern(f"{RESULTS}/figures/dark/{{figure}}.png")
+"""The figure for dark screens."""
 PAPER = f"{RESULTS}/paper"
 """Links by the paper's own names of its tables and figures."""
 GALLERY = f"{RESULTS}/gallery"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceflip.errors import UserError
-from faceflip.io.files import replacing
+from faceflip.io.files import replacing, require_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +56,7 @@ def concatenate(paths: Iterable[Path | str]) -> "pd.DataFrame":
 
 def require_sound_footer(path: Path | str) -> None:
     """Compare the footer of a table of `write_table` with its digest; raises ValueError where it has changed."""
+    require_regular(path)
     with Path(path).open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL_BYTES))

@@ -1,6 +1,6 @@
 """What a network is built of: the options of `architecture` in the configuration, read without PyTorch."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,13 +18,13 @@ class ArchitectureOptions(Declared):
     pooling: Literal["ceil", "floor"] = Field(
         "ceil", description="pools round their size up, as Caffe's do, or down (`vgg16`)"
     )
-    input_mean: list[float] = Field(
+    input_mean: list[Annotated[float, Field(ge=-1000, le=1000)]] = Field(
         [129.1863, 104.7624, 93.5940],
         min_length=3,
         max_length=3,
         description="subtracted from R, G, B (0-255), inside the network",
     )
-    input_scale: float = Field(1.0, gt=0, description="multiplies the pixel values after that")
+    input_scale: float = Field(1.0, gt=0, le=1000, description="multiplies the pixel values after that")
     initialisation: Literal["msra", "xavier", "gaussian"] = Field(
         "xavier", description="Caffe's filler of the weights; `gaussian` has a standard deviation of 0.01"
     )

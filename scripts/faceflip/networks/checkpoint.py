@@ -11,7 +11,7 @@ import torch
 import faceflip
 from faceflip.errors import UserError
 from faceflip.io.files import replacing
-from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
+from faceflip.networks.network import AttributeNetwork, NetworkSpec, build, shapes_of
 from faceflip.registry import require_allowed
 
 FORMAT, VERSION = "faceflip-checkpoint", 3
@@ -31,7 +31,7 @@ class CheckpointInfo:
         member: The attribute that it decides on, or ``all``.
         epoch: The number of epochs trained.
         metrics: Row of the training history at that epoch.
-        training: The training options and the seed.
+        training: The training options, the seed, the device and, on a CPU, the threads that computed it.
     """
 
     network: str
@@ -52,8 +52,7 @@ def save_checkpoint(path: Path | str, network: AttributeNetwork, info: Checkpoin
         "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
         **vars(info),
     }
-    with replacing(path) as beside, beside.open("wb") as file:  # given a path, torch would put its name into the file
-        torch.save(content, file)
+    write_torch_file(path, content)
 
 
 def load_checkpoint(
@@ -90,13 +89,17 @@ def load_checkpoint(
         content = _upgraded(content) if version == OLDER else content
         spec = NetworkSpec.from_dict(content["spec"])
         require_allowed([spec.loss, spec.architecture.name], own_code, path)
-        network = _built(path, spec)
-        network.load_state_dict(content["state"])
+        network = _built(path, spec, content["state"])
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except UserError:
         raise
     except Exception as error:  # a network that is built as foreign values say raises whatever they lead to
         raise UserError(f"{path}: the checkpoint does not hold what it should ({error}); {REMEDY}") from error
+    if bent := [name for name, tensor in network.state_dict().items() if not tensor.isfinite().all()]:
+        some = ", ".join(bent[:3]) + ", ..." * (len(bent) > 3)
+        raise UserError(
+            f"{path}: holds weights that are infinite or no numbers ({some}); train it again with a lower learning rate"
+        )
     _require(path, "a network of loss", [spec.loss], None if loss is None else [loss])
     _require(path, "a network for", spec.attributes, attributes)
     return network.eval().to(device), info
@@ -115,9 +118,25 @@ def read_torch_file(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _built(path: Path | str, spec: NetworkSpec) -> AttributeNetwork:
+def write_torch_file(path: Path | str, content: dict[str, Any]) -> None:
+    """Write what `read_torch_file` reads, whole or not at all."""
+    # Given a path, torch would put its name into the file, and dies of a full disk in a way of its own.
+    with replacing(path) as beside, beside.open("wb") as file:
+        torch.save(content, file)
+
+
+def _built(path: Path | str, spec: NetworkSpec, state: dict[str, torch.Tensor]) -> AttributeNetwork:
+    """Return the network with these weights; their shapes are compared before memory is taken for them."""
     try:
-        return build(spec)
+        expected = {name: tensor.shape for name, tensor in shapes_of(spec).state_dict().items()}
+        found = {name: tensor.shape for name, tensor in state.items()}
+        for name in [*expected, *found]:
+            if expected.get(name) != found.get(name):
+                there, due = (tuple(each[name]) if name in each else "nothing" for each in (found, expected))
+                raise ValueError(f"{name}: {there} in the file, {due} in the network that it describes")
+        network = build(spec)
+        network.load_state_dict(state)
+        return network
     except UserError as error:  # such as code of one's own that is missing here
         remedy = "run where the code that it names is or, if the workflow made the file, delete it and run again"
         raise UserError(f"{path}: its network cannot be built: {error}; {remedy}") from error

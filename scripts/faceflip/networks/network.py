@@ -69,9 +69,12 @@ class AttributeNetwork(nn.Module):
         self.layers = _layers(spec.architecture, outputs, spec.image_size)
         mean = torch.tensor(spec.architecture.input_mean).view(1, 3, 1, 1)
         self.register_buffer("input_mean", mean, persistent=False)
+
+    def initialise(self) -> None:
+        """Draw fresh weights, as the architecture's `initialisation` says."""
         for layer in self.layers.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                FILLERS[spec.architecture.initialisation](layer.weight)
+                FILLERS[self.spec.architecture.initialisation](layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
@@ -89,20 +92,27 @@ def build(spec: NetworkSpec, seed: int | None = None) -> AttributeNetwork:
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        return AttributeNetwork(spec).to(memory_format=torch.channels_last)
+        network = AttributeNetwork(spec)
+        network.initialise()
+        return network.to(memory_format=torch.channels_last)
+
+
+def shapes_of(spec: NetworkSpec) -> AttributeNetwork:
+    """Build a network on the meta device, where tensors have shapes and no values; raises what `build` raises."""
+    try:
+        with torch.device("meta"):
+            return AttributeNetwork(spec)
+    except NotImplementedError:  # RegNets work out their widths in tensors, and need the values
+        return AttributeNetwork(spec).to("meta")
 
 
 def outline(spec: NetworkSpec) -> AttributeNetwork:
-    """Build a network on the meta device, where tensors have shapes and no values, and see that images go through it.
+    """Return `shapes_of` a network, through which images were seen to go.
 
     Raises:
         UserError: There is no architecture of that name, or it does not turn images of that size into scores.
     """
-    try:
-        with torch.device("meta"):
-            network = build(spec)
-    except NotImplementedError:  # RegNets work out their widths in tensors, and need the values
-        network = build(spec).to("meta")
+    network = shapes_of(spec)
     width, height = spec.image_size
     expected = (2, network.objective.outputs(len(spec.attributes)))
     where = f"architecture.name: {spec.architecture.name}"

@@ -18,6 +18,7 @@ import pandas as pd
 from faceflip.analysis.names import ordered
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.attempt import Experiment
+from faceflip.io.files import read_json
 from faceflip.pixels import enlargement, triptych
 from faceflip.store.panels import LEAST_PANEL_WIDTH
 
@@ -131,4 +132,4 @@ def strip(image: np.ndarray, perturbation: np.ndarray) -> np.ndarray:
 
 def read_gallery(folder: Path) -> list[Picture]:
     """Return the pictures of a folder that `draw_gallery` wrote."""
-    return [Picture(**each) for each in json.loads((folder / INDEX).read_text(encoding="utf-8"))]
+    return [Picture(**each) for each in read_json(folder / INDEX)]

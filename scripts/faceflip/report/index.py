@@ -12,10 +12,12 @@ from faceflip.analysis.html import environment, sheets_of, table_page
 from faceflip.analysis.names import display_name, ordered
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
+from faceflip.errors import UserError
 from faceflip.io.files import write_text
 from faceflip.report.gallery import Picture, read_gallery
 from faceflip.report.readme import facts, read_headlines, read_manifest
 from faceflip.report.runtime import runtime, sheet
+from faceflip.wording import similarity
 from faceflip.workflow.products import PARTS, Product, reading
 
 MATRICES = ("transferability", "correlation")
@@ -43,6 +45,7 @@ def write_pages(
     manifest: Path,
     errors: Path,
     attempts: Path,
+    warnings: Path,
     gallery: Path,
     benchmarks: Path,
 ) -> None:
@@ -52,11 +55,11 @@ def write_pages(
     pictures and of what Snakemake measured; the others are as for `write_readme`.
     """
     time_and_memory = sheet(runtime(benchmarks))
-    contents = [sheets_of(Path(file).read_text(encoding="utf-8")) for file in pages]
+    contents = [sheets_in(Path(file)) for file in pages]
     html = index_page(
         run,
         facts(run, read_manifest(manifest)),
-        read_headlines(run, errors, attempts),
+        read_headlines(run, errors, attempts, warnings),
         [Item(*table, content) for table, content in zip(tables.items(), contents, strict=True)],
         [Item(name, product) for name, product in figures.items()],
         read_gallery(gallery),
@@ -65,6 +68,14 @@ def write_pages(
     write_text(page, html)
     explained = reading("faceflip.report.runtime")
     write_text(runtime_page, table_page("Time and memory", [time_and_memory], explained, run))
+
+
+def sheets_in(page: Path) -> str:
+    """Return the part of a table's page that the page of everything takes over; raises UserError where it is none."""
+    try:
+        return sheets_of(page.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{page}: cannot be read as a table's page ({error}); delete it and run again") from error
 
 
 def index_page(
@@ -92,6 +103,7 @@ def index_page(
         filters=_filters(pictures, run),
         time_and_memory=time_and_memory,
         display_name=display_name,
+        similarity=similarity,
     )
 
 

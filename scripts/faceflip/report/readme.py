@@ -1,6 +1,5 @@
 """The page at the root of a run's results: what was run, what came out, and where everything is."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 from faceflip.analysis.frames import adversarial, read_attempts, read_csv, wide
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
-from faceflip.io.files import write_text
+from faceflip.io.files import read_json, write_text
 from faceflip.wording import quantity
 from faceflip.workflow.products import Product
 
@@ -26,10 +25,12 @@ def write_readme(
     manifest: Path,
     errors: Path,
     attempts: Path,
+    warnings: Path,
 ) -> None:
     """Write the page as Markdown, on a run with the options of its attacks, and on its tables and figures by name.
 
-    `manifest`, `errors` and `attempts` are the files of the dataset, of the table of errors and of the attempts.
+    `manifest`, `errors`, `attempts` and `warnings` are the files of the dataset, of the table of errors, of the
+    attempts, and of the table of warnings.
     """
     sections = [
         "# Results",
@@ -37,7 +38,7 @@ def write_readme(
         "[index.html](index.html) shows all of this in a browser.",
         _list(facts(run, read_manifest(manifest))),
         "## In short",
-        _list(read_headlines(run, errors, attempts)),
+        _list(read_headlines(run, errors, attempts, warnings)),
         "## Where each item of the paper is",
         "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(_paper_rows(tables, figures)),
         "The folder `paper/` has them by the paper's names. Tables are there as CSV (every digit), Markdown, LaTeX and "
@@ -50,7 +51,7 @@ def write_readme(
         "- `transfers.parquet`: one row an adversarial image on another network or output\n"
         "- `scans.parquet`: line searches repeated with every whole epsilon\n"
         "- `dataset/labels.csv`: counts of labels\n"
-        "- every table is computed from these five, and nothing else\n"
+        "- every table is computed from these five, the training histories and what the stores warn of\n"
         "- `attacks/SAMPLE/NETWORK/CHECKPOINT/ATTACK.h5`: the perturbations; `faceflip inspect`, `show`, `export` read "
         "them\n"
         "- `networks/NETWORK/MEMBER/`: checkpoints and training histories\n"
@@ -62,12 +63,13 @@ def write_readme(
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a dataset."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path)
 
 
-def read_headlines(run: RunDescription, errors: Path, attempts: Path) -> list[str]:
-    """Return `headlines` of the tables in these files."""
-    return headlines(run, read_csv(errors), read_attempts(attempts, run))
+def read_headlines(run: RunDescription, errors: Path, attempts: Path, warnings: Path) -> list[str]:
+    """Return `headlines` of the tables in these files, the warnings last."""
+    found = headlines(run, read_csv(errors), read_attempts(attempts, run))
+    return [*found, *(f"Warning: {text}" for text in read_csv(warnings)["text"])]
 
 
 def _list(lines: Sequence[str]) -> str:
@@ -77,7 +79,8 @@ def _list(lines: Sequence[str]) -> str:
 def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
     """Return what was run in more detail than the run's line."""
     lines = [
-        f"Dataset: fingerprint {manifest['fingerprint'][:16]}, decoded by {manifest['decoder']}, seed {run.seed}",
+        f"Dataset: fingerprint {manifest['fingerprint'][:16]}, decoded by {manifest['decoder']}, seed {run.seed}"
+        + "".join(f", {key} {seed}" for key, seed in run.seeds.items()),
         f"Attacked attributes: {', '.join(name.replace('_', ' ') for name in run.attacked)}",
     ]
     for network in run.networks:

@@ -18,7 +18,8 @@ LAST = "write_index"
 def runtime(folder: Path) -> pd.DataFrame:
     """Summarise the benchmark files of a folder by rule, the longest first.
 
-    The files are ``RULE.tsv`` of rules with one job, and ``RULE/JOB.tsv`` of the others.
+    The files are ``RULE.tsv`` of rules with one job, and ``RULE/JOB.tsv`` of the others. One that is empty or damaged
+    is named on standard output and left out.
 
     Returns:
         Columns rule, jobs, total, mean, longest (seconds), memory (largest resident set of a job, MB; NaN where all
@@ -27,7 +28,11 @@ def runtime(folder: Path) -> pd.DataFrame:
     columns = ["rule", "jobs", "total", "mean", "longest", "memory"]
     jobs = []
     for path in sorted(set(folder.rglob("*.tsv")).difference([folder / f"{LAST}.tsv"])):
-        measured = pd.read_csv(path, sep="\t", na_values=["-"])[["s", "max_rss"]]
+        try:
+            measured = pd.read_csv(path, sep="\t", na_values=["-"])[["s", "max_rss"]].astype(float)
+        except (OSError, ValueError, KeyError) as error:  # a job's cost is no result: the page does without it
+            print(f"{path}: cannot be read as a benchmark ({error}); the job is left out of the page of costs")
+            continue
         measured["max_rss"] = measured["max_rss"].where(measured["s"] >= MEASURED_FROM)
         jobs.append(measured.assign(rule=path.relative_to(folder).with_suffix("").parts[0]))
     if not jobs:

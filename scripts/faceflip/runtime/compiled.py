@@ -4,6 +4,10 @@ Left alone, numba writes beside the source file, which may be read-only; lets pr
 one index, where one may then run code made for the other; and notices a change only in the function's own file. Here
 each processor type, numba version and state of the sources has a folder of its own, and a lock lets one process at a
 time look into it: the others wait for the compilation and load its result.
+
+Whoever runs compiled code has loaded it. A process that compiles links the functions that a function calls by
+themselves, whereas the stored code has them built in, with sums in another order: the last bits would differ between
+the two. Hence a process that finds nothing stored has another one compile.
 """
 
 import contextlib
@@ -14,6 +18,8 @@ import importlib.util
 import logging
 import os
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -84,26 +90,77 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+class _NotStoredError(Exception):
+    """A function that should have been loaded would have to be compiled."""
+
+
+@contextlib.contextmanager
+def _loading_only() -> Iterator[None]:
+    """Raise `_NotStoredError` where numba begins to compile a function that is to be kept in its cache."""
+    from numba.core import event
+
+    class Refusal(event.Listener):
+        def on_start(self, started: event.Event) -> None:
+            if started.data["dispatcher"].stats.cache_path is not None:
+                raise _NotStoredError
+
+        def on_end(self, ended: event.Event) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Refusal()):
+        yield
+
+
+def _compile_elsewhere(module: str, folder: Path) -> None:
+    """Have another process compile a module and store the result in `folder`; a failure is logged."""
+    # Neither the working directory nor anything else may be imported from there that is not from here.
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(folder),
+        "PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in sys.path),
+    }
+    command = [sys.executable, "-P", "-c", f"import {module} as compiled; compiled.prepare()"]
+    try:
+        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as fault:
+        said = (getattr(fault, "stderr", "") or str(fault)).strip().splitlines()[-1:]
+        _log.warning(
+            "no other process can compile %s (%s): it is compiled in this one, and last bits may differ", module, *said
+        )
+
+
+def _own_folder(module: str, stack: contextlib.ExitStack) -> Path | None:
+    """Return the folder for a module's compiled code; where none can be kept, one until `stack` is closed, or None."""
+    if folder := cache_folder(module):
+        stack.enter_context(_locked(folder))
+        return folder
+    _log.warning("no folder can be written to for compiled code: %s is compiled anew (set NUMBA_CACHE_DIR)", module)
+    try:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faceflip-")))
+    except OSError:
+        return None
+
+
 @functools.cache
 def load(module: str) -> ModuleType:
     """Return a module of compiled functions, ready to run.
 
-    The first call on a machine compiles it by the module's function `prepare`, later processes load what that left (a
-    second). What it imports from this project must lie in its own folder, where changes are looked for.
+    The first call on a machine has another process compile it by the module's function `prepare`; every process, this
+    one too, loads what that left (a second). What it imports from this project must lie in its own folder, where
+    changes are looked for.
     """
     import numba
 
     with _import_lock, contextlib.ExitStack() as stack:
-        folder = cache_folder(module)
-        if folder is None:
-            _log.warning(
-                "no folder can be written to for compiled code: %s is compiled anew (set NUMBA_CACHE_DIR)", module
-            )
-        else:
-            stack.enter_context(_locked(folder))
+        if folder := _own_folder(module, stack):
             stack.callback(setattr, numba.config, "CACHE_DIR", numba.config.CACHE_DIR)
             # numba reads the setting when a function is decorated, which is when the module is imported.
             numba.config.CACHE_DIR = str(folder)
         loaded = importlib.import_module(module)
-        loaded.prepare()
+        try:
+            with _loading_only() if folder else contextlib.nullcontext():
+                loaded.prepare()
+        except _NotStoredError:
+            _compile_elsewhere(module, folder)
+            loaded.prepare()
         return loaded

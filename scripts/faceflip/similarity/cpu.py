@@ -39,6 +39,13 @@ def _in_threads(run: Callable[[np.ndarray], int], groups: Iterator[np.ndarray], 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _read_only(images: np.ndarray) -> np.ndarray:
+    """Return a read-only view: images may be such, and the kernels are compiled for one type alone."""
+    view = images.view()
+    view.flags.writeable = False
+    return view
+
+
 def score(
     originals: np.ndarray,
     perturbed: np.ndarray,
@@ -58,6 +65,7 @@ def score(
     scores = PassScores.empty(len(perturbed))
     if not len(perturbed):
         return scores
+    originals, perturbed = _read_only(originals), _read_only(perturbed)
     similarities = np.full((len(perturbed), 4), np.nan)
     results = similarities, scores.ecc, scores.iterations, scores.status, scores.warp.reshape(-1, 9)
     threads = max(1, min(threads or available_threads(), len(perturbed)))

@@ -909,6 +909,7 @@ def prepare() -> None:
     """Have `score_group` compiled, or its compiled code loaded, for the types that the engine calls it with."""
     size, scores = definition.WINDOW, definition.PassScores.empty(1)
     images = np.zeros((1, size, size, 3), np.uint8)
+    images.flags.writeable = False
     work = np.empty(scratch_size(size, size, 4), np.float32)
     results = np.empty((1, 4)), scores.ecc, scores.iterations, scores.status, scores.warp.reshape(1, 9)
     score_group(images[0], images, np.zeros(1, np.int64), 4, True, True, work, *results)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from faceflip.errors import UserError
 from faceflip.runtime.progress import Progress
+from faceflip.wording import printable
 
 if TYPE_CHECKING:
     import torch
@@ -41,11 +42,9 @@ class Job:
     @cached_property
     def compute(self) -> "ComputeSettings":
         """Where and how to compute. What changes no result is asked for here; as a parameter it would remake all."""
-        from faceflip.workflow.settings import ComputeSettings
+        from faceflip.workflow.settings import Settings
 
-        return ComputeSettings(
-            **{key: each for key, each in self.snakemake.config["compute"].items() if each is not None}
-        )
+        return Settings.of(self.snakemake.config).compute
 
     def progress(self, task: str, unit: str, done: int = 0) -> Progress:
         """Return what shows progress in the log, and every few minutes on the screen; `done` was done before."""
@@ -57,13 +56,18 @@ class Job:
         found = self.snakemake.input.get(role, [])
         return [found] if isinstance(found, str) else list(found)
 
-    def computing(self, tf32: bool = False, deterministic: bool = False) -> "AbstractContextManager[torch.device]":
-        """Compute on the configured device while the context lasts; see `faceflip.runtime.device.computing_on`."""
+    def computing(
+        self, tf32: bool = False, deterministic: bool = False, kind: str = "attack"
+    ) -> "AbstractContextManager[torch.device]":
+        """Compute on the configured device while the context lasts; see `faceflip.runtime.device.computing_on`.
+
+        Last bits hang on the number of threads, and Snakemake lowers it to `--cores`: jobs of a `kind` have at least
+        those that the configuration says, so that the same configuration gives the same bytes.
+        """
         from faceflip.runtime.device import computing_on
 
-        return computing_on(
-            self.snakemake.params.device, self.snakemake.threads, self.compute.jobs_per_gpu, tf32, deterministic
-        )
+        threads = max(self.snakemake.threads, getattr(self.compute.threads, kind))
+        return computing_on(self.snakemake.params.device, threads, self.compute.jobs_per_gpu, tf32, deterministic)
 
 
 @contextmanager
@@ -76,19 +80,20 @@ def job(snakemake: Any) -> Iterator[Job]:
     """
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    screen = os.fdopen(os.dup(2), "w")
+    screen = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     with path.open("w", buffering=1, encoding="utf-8") as file:
         for stream, descriptor in ((sys.stdout, 1), (sys.stderr, 2)):
             stream.flush()
             os.dup2(file.fileno(), descriptor)
-            stream.reconfigure(line_buffering=True)
+            # The log is UTF-8 whatever the terminal is.
+            stream.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
         try:
             yield Job(snakemake, screen)
         except Exception as error:
             with suppress(OSError):  # the disk may be too full even for that
                 traceback.print_exc()
             if isinstance(error, UserError):
-                said = f"Error: {error}"
+                said = f"Error: {printable(error)}"
             else:
                 with path.open(encoding="utf-8", errors="replace") as log:
                     end = "".join(deque(log, maxlen=20))

@@ -8,9 +8,11 @@ import pandas as pd
 import torch
 
 from faceflip.data.packed import Dataset
+from faceflip.errors import UserError
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.runtime.progress import ProgressCallback, counted
+from faceflip.wording import quantity
 
 
 def predict(
@@ -44,6 +46,9 @@ def predict(
         spec, objective = loaded.spec, loaded.objective
         for (split, sample), rows in parts.items():
             outputs = scores(loaded, dataset.images, rows, batch_size, more)
+            if len(strange := rows[~np.isfinite(outputs).all(axis=1)]):
+                count, first = quantity(len(strange), "image"), dataset.file_names[strange[0]]
+                raise UserError(f"{path}: its scores of {count} are not finite, of {first} first")
             values = objective.decision_values(torch.from_numpy(outputs)).numpy()
             labels = dataset.labels_of(spec.attributes)[rows]
             logits = outputs if objective.two_logits else np.full((len(rows), 2 * len(spec.attributes)), np.nan)

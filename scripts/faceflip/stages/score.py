@@ -29,7 +29,7 @@ def adversarial_blocks(
         originals = images[block.rows]
         try:
             adversarial = perturbed(np.take(dataset.images, originals, axis=0), block.perturbations)
-        except ValueError as error:
+        except (IndexError, ValueError) as error:
             raise UserError(
                 f"{store.path}: some of /perturbation[{block.rows[0]}..{block.rows[-1]}] do not fit the images of the "
                 f"dataset ({error}); give the dataset that was attacked"

@@ -53,20 +53,22 @@ def train_and_save(
 
     All checkpoints come from the same training run. If an earlier call with the same arguments was killed, its last
     state, saved every `save_every` seconds, is continued, and the files have the same bytes as if it had not been. Name
-    and attributes of the network decide the training's own seed, beside `seed`, that of the run. `member` is the
-    attribute that it decides on, or ``all``. `residence` says whether a GPU holds all training images: ``auto`` (if
-    they fit), ``always``, ``never``. `progress` makes what is called with (images done, images at most, note) from the
-    images done before.
+    and attributes of the network decide the training's own seed, beside `seed`, that of the run, or of its trainings.
+    `member` is the attribute that it decides on, or ``all``. `residence` says whether a GPU holds all training images:
+    ``auto`` (if they fit), ``always``, ``never``. `progress` makes what is called with (images done, images at most,
+    note) from the images done before.
 
     Raises UserError where there are too few images, the loss is no longer finite, or the GPU's memory is too small.
     """
     own_seed = derive(seed, "train", network, *spec.attributes)
+    computed_by = {"device": device.type, **({"threads": torch.get_num_threads()} if device.type == "cpu" else {})}
     recipe = {
         "stage": VERSIONS["train"],
         "network": spec.to_dict(),
-        "training": options.model_dump(),
+        "training": options.model_dump(exclude={"seed"}),
         "seed": own_seed,
         "dataset": dataset.fingerprint,
+        **computed_by,
     }
     unfinished = Unfinished(files.history.parent / UNFINISHED, recipe, save_every)
     for path in (files.converged, *files.epochs.values(), files.history):
@@ -75,7 +77,7 @@ def train_and_save(
 
     def keep(trained: AttributeNetwork, record: EpochRecord) -> None:
         if record.epoch in options.kept_epochs(training.validation_errors):
-            recorded = {**options.model_dump(), "seed": own_seed}
+            recorded = {**options.model_dump(), "seed": own_seed, **computed_by}
             info = CheckpointInfo(network, member, record.epoch, vars(record), recorded, dataset.fingerprint)
             save_checkpoint(unfinished.checkpoint(record.epoch), trained, info)
 

@@ -1,24 +1,21 @@
 """Checking stores: what `faceflip check` finds, each fault with its remedy."""
 
 import functools
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
-from faceflip.io.files import LEFTOVER, sha256
-from faceflip.io.inventory import SNAKEMAKE
+from faceflip.io.files import LEFTOVER, files_below, is_folder, require_regular, sha256
 from faceflip.io.paths import CHECKPOINT, NETWORKS
 from faceflip.outcomes import Outcome
 from faceflip.pixels import perturbed
 from faceflip.store import schema
-from faceflip.store.compression import COMPRESSIONS, filters_of
+from faceflip.store.conformity import mapping_faults
 from faceflip.store.reader import JoinedStore, Shard, SourcesError, Store, open_store
 from faceflip.store.remedies import make, remake, target
 from faceflip.store.scores import read_scores_of, scores_path
@@ -73,10 +70,10 @@ def check(
     that is no folder); `deep` compares every perturbation with its norms and, given the dataset, its image.
     """
     path, networks = Path(path), None if networks is None else Path(networks)
-    if networks and not networks.is_dir():
+    if networks and not is_folder(networks):
         raise UserError(f"{networks}: no such folder; give that of the run's checkpoints, such as results/networks")
     checker = _Checker(dataset, networks, deep)
-    if path.is_dir():
+    if is_folder(path):
         checker.folder(path)
     else:
         checker.file(path, with_shards=True)
@@ -88,7 +85,7 @@ class _Checker:
         self.dataset, self.networks, self.deep = dataset, networks, deep
         self.report = Findings()
         self.add = self.report.add
-        self._digest = functools.cache(lambda path: sha256(path) if path.exists() else None)
+        self._digest = functools.cache(_digest)
 
     def file(self, path: Path, with_shards: bool = False) -> Store | None:
         """Check one file; return the store, closed, where it can be opened at all."""
@@ -110,7 +107,7 @@ class _Checker:
             except UserError as error:
                 self.add(path, str(error))
             scores = scores_path(store) if isinstance(store, Shard) else None
-            if scores and scores.exists():
+            if scores and os.path.lexists(scores):
                 try:
                     read_scores_of(store, scores)
                 except UserError as error:
@@ -122,10 +119,9 @@ class _Checker:
 
     def _problems(self, store: Store) -> Iterator[str]:
         """Yield what is wrong with a store, each with its remedy."""
-        rules = (_column_problems, _perturbation_problems) if isinstance(store, Shard) else (_view_problems,)
-        for rule in (_attribute_problems, *rules):
-            for problem in rule(store):
-                yield f"{problem}; {remake(store.path)}"
+        rule = _column_problems if isinstance(store, Shard) else _view_problems
+        for problem in rule(store):
+            yield f"{problem}; {remake(store.path)}"
         yield from self._provenance(store)
         if isinstance(store, Shard):
             yield from self._content(store)
@@ -133,15 +129,23 @@ class _Checker:
     def folder(self, folder: Path) -> None:
         shards: dict[Path, list[Shard]] = {}
         views: list[JoinedStore] = []
-        for path in sorted(folder.rglob("*.h5")):
-            if LEFTOVER.fullmatch(path.name):
+        for path in sorted(files_below(folder, self._unread)):
+            if LEFTOVER.fullmatch(path.name) and path.suffix == ".h5":
                 self.add(path, f"{path}: being written, or left by a writer that was killed: then delete it", note=True)
-            elif may_be_store(path):
-                store = self.file(path)
-                if isinstance(store, Shard):
-                    shards.setdefault(path.parent, []).append(store)
-                elif isinstance(store, JoinedStore):
-                    views.append(store)
+                continue
+            try:
+                if not may_be_store(path):
+                    if path.suffix == "" and path.is_symlink():  # perhaps of a folder with stores
+                        path.stat()
+                    continue
+            except OSError as error:
+                self._unread(error)
+                continue
+            store = self.file(path)
+            if isinstance(store, Shard):
+                shards.setdefault(path.parent, []).append(store)
+            elif isinstance(store, JoinedStore):
+                views.append(store)
         if not self.report.checked:
             self.add(folder, f"{folder}: holds no perturbation store", note=True)
         for place, members in shards.items():
@@ -156,8 +160,19 @@ class _Checker:
                 for path in left_out:
                     self.add(path, f"{path}: is no part of {view}, the work was cut anew since; delete it")
             elif left_out and not view.exists():
-                command = f"{SNAKEMAKE} {target(view)}" if target(view) else "join them with write_joined_view"
+                command = make(view).removeprefix("run: ") if target(view) else "join them with write_joined_view"
                 self.add(place, f"{place}: its {len(members)} shards are not joined yet: {command}", note=True)
+
+    def _unread(self, error: OSError) -> None:
+        """Tell of a file or folder that nothing can be said of."""
+        path = Path(error.filename)
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            fault = f"is a link to {path.readlink()}, which is not there; put that back or delete the link"
+        else:
+            reason = (error.strerror or str(error)).lower()
+            remedy = "make it readable and check again" if isinstance(error, PermissionError) else "move it away"
+            fault = f"cannot be read ({reason}), so that nothing is known of it; {remedy}"
+        self.add(path, f"{path}: {fault}")
 
     def _provenance(self, store: Store) -> Iterator[str]:
         """Compare with the dataset's fingerprint and the checkpoints, as far as they are given."""
@@ -209,11 +224,24 @@ class _Checker:
 
 
 def may_be_store(path: Path) -> bool:
-    """Tell other HDF5 files apart: without a user block they begin with HDF5's signature, which a store never does."""
+    """Tell other HDF5 files apart: without a user block they begin with HDF5's signature, which a store never does.
+
+    Raises OSError where that cannot be read.
+    """
     if path.suffix != ".h5":
         return False
+    require_regular(path)
     with path.open("rb") as file:
         return file.read(len(HDF5_SIGNATURE)) != HDF5_SIGNATURE
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file, or None where there is none that can be read."""
+    try:
+        require_regular(path)
+        return sha256(path)
+    except OSError:
+        return None
 
 
 def _locate_damage(store: Store) -> str:
@@ -227,52 +255,10 @@ def _locate_damage(store: Store) -> str:
     return f"{store.path}: damaged in {where}, they are not as they were written; {remake(store.path)}"
 
 
-def _attribute_problems(store: Store) -> Iterator[str]:
-    attributes, is_shard = store._file.attrs, isinstance(store, Shard)
-    expected = {"format": schema.FORMAT, "version": store.seal.version}
-    for name, value in (expected | ({"shard": store.header.shard} if is_shard else {})).items():
-        if value is None or attributes.get(name) != value:
-            yield f"attribute '{name}' is {attributes.get(name)!r}, expected {value!r}"
-    if is_shard and (found := attributes.get("compression")) not in COMPRESSIONS:
-        yield f"attribute 'compression' is {found!r}, expected one of {', '.join(COMPRESSIONS)}"
-
-
 def _column_problems(store: Shard) -> Iterator[str]:
-    for column in schema.COLUMNS:
-        dtype = store._file[column.name].dtype
-        if column.dtype is None:
-            info = h5py.check_string_dtype(dtype)
-            if info is None or info.length is None or info.encoding != "utf-8":
-                yield f"/{column.name} is not UTF-8 text of fixed length"
-        elif dtype != column.dtype:
-            yield f"/{column.name} is of type {dtype}, expected {np.dtype(column.dtype)}"
-    stored = store.column
-    outcome, flipped = stored("outcome"), stored("flipped") == 1
-    rules = {
-        "/label must be -1 or +1": np.isin(stored("label"), (-1, 1)),
-        "/flipped must be 0 or 1": np.isin(stored("flipped"), (0, 1)),
-        "/outcome must be a code of the format": np.isin(outcome, list(Outcome)),
-        "/flipped and /outcome must agree": flipped == (outcome == Outcome.FLIPPED),
-        "/epsilon must be NaN where not flipped": np.isnan(stored("epsilon")) | flipped,
-        "/score_after must be NaN where not flipped": np.isnan(stored("score_after")) | flipped,
-        "/linf and /l2 must be 0 where not flipped": ((stored("linf") == 0) & (stored("l2") == 0)) | flipped,
-    }
-    for rule, holds in rules.items():
-        if not holds.all():
-            yield f"{rule}, but row {np.flatnonzero(~holds)[0]} is not so"
-
-
-def _perturbation_problems(store: Shard) -> Iterator[str]:
-    dataset = store._file[schema.PERTURBATION]
-    if dataset.dtype != np.dtype("<i2") or dataset.chunks != (1, *dataset.shape[1:]):
-        yield "/perturbation must be int16 with one image a chunk"
-        return
-    if filters_of(dataset)[-1:] != [h5py.h5z.FILTER_FLETCHER32]:
-        yield "/perturbation must have a Fletcher-32 checksum as its last filter"
-    stored: list[int] = []
-    dataset.id.chunk_iter(lambda chunk: stored.append(chunk.chunk_offset[0]))
-    if sorted(stored) != np.flatnonzero(store.column("flipped") == 1).tolist():
-        yield "/perturbation must hold the attempts that flipped, and no others"
+    unknown = ~np.isin(store.column("outcome"), list(Outcome))
+    if unknown.any():
+        yield f"/outcome must be a code of the format, but row {np.flatnonzero(unknown)[0]} is not so"
 
 
 def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
@@ -294,12 +280,13 @@ def _deep_problems(store: Shard, images: np.ndarray | None) -> Iterator[str]:
 
 def _view_problems(store: JoinedStore) -> Iterator[str]:
     """Compare what HDF5 shows through the view with the shards."""
+    shards = list(store.shards())
+    places = [(name, each.first, each.attempts) for name, each in zip(store.names, store.sources, strict=True)]
+    if faults := mapping_faults(store._file, places, store.image_shape):
+        yield from faults
+        return
     for column in schema.COLUMNS:
         shown = store._file[column.name][:]
         if not np.array_equal(shown, store.column(column.name), equal_nan=column.dtype == "<f8"):
             yield f"/{column.name} does not show what the shards hold"
-    shards = list(store.shards())
-    if faults := run_faults(shards):
-        yield from faults
-    elif json.dumps(store.header.run) != json.dumps(shards[0].header.run):
-        yield "its attributes differ from those of its shards"
+    yield from run_faults(shards)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from faceflip.errors import UserError
 from faceflip.store.reader import Store
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -16,7 +17,15 @@ def compare(a: Store, b: Store) -> dict[str, Any]:
         same (whether all attempts, outcomes and perturbations are), same_bytes, header (what differs: [value in a,
         value in b]), and numbers of attempts: only in a, only in b, in both; of those in both: flipped in both, only in
         a, only in b, same outcome; of those flipped in both: same perturbation, epsilon_ratio (quantiles of b over a).
+
+    Raises UserError where a store has two attempts on one attribute of one image.
     """
+    for store in (a, b):
+        twice = store.attempts[store.attempts.duplicated(["attribute", "image"])]
+        if len(twice):
+            row, attribute, image = twice.iloc[0][["row", "attribute", "image"]]
+            fault = f"attempt {row} is on {attribute} of image {image}, as one before it"
+            raise UserError(f"{store.path}: {fault}, so that they cannot be told apart; such stores cannot be compared")
     both = a.attempts.merge(b.attempts, on=["attribute", "image"], how="outer", suffixes=("_a", "_b"), indicator="side")
     only_a, only_b = int((both["side"] == "left_only").sum()), int((both["side"] == "right_only").sum())
     common = both[both["side"] == "both"]

@@ -5,8 +5,8 @@ import functools
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import h5py
@@ -46,6 +46,7 @@ class StoreHeader:
     shard: int | None = 0
     first_attempt: int = 0
     margins: Mapping[str, float] = field(default_factory=dict)
+    warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def experiment(self) -> Experiment:
@@ -56,7 +57,8 @@ class StoreHeader:
     def iterative(self) -> bool:
         """Whether the attack goes by steps, so that the column `epsilon` counts them."""
         try:
-            search = find_attack(self.attack, self.parameters.get("direction"), self.parameters.get("search")).search
+            named = (self.parameters.get(name) for name in ("direction", "search"))
+            search = find_attack(self.attack, *(name if isinstance(name, str) else None for name in named)).search
             return find_search(search).epsilon == "steps"
         except UserError:  # an attack that this program does not know
             return False
@@ -81,21 +83,16 @@ class StoreHeader:
         }
         if self.shard is not None:
             attributes["shard"] = np.int64(self.shard)
-        if self.margins:
-            attributes["margins"] = canonical_json(self.margins)
+        for name in ("margins", "warnings"):
+            if getattr(self, name):
+                attributes[name] = canonical_json(getattr(self, name))
         return attributes
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> "StoreHeader":
-        """Read the header back; raises KeyError, naming the attribute, where one is missing."""
-        return cls(
-            sample="paper" if int(attributes["version"]) == 1 else str(attributes["sample"]),
-            **{name: str(attributes[name]) for name in ("network", "checkpoint", "attack", "dataset_fingerprint")},
-            **{name: json.loads(attributes[name]) for name in ("parameters", "checkpoint_sha256")},
-            **{name: int(attributes[name]) for name in ("seed", "first_attempt")},
-            shard=int(attributes["shard"]) if "shard" in attributes else None,
-            margins=json.loads(attributes.get("margins", "{}")),
-        )
+        """Take what it needs of a store's attributes, as `read_attributes` returns them."""
+        known = {each.name: attributes[each.name] for each in fields(cls) if each.name in attributes}
+        return cls(**{"sample": "paper", "shard": None, **known})
 
 
 def canonical_json(value: Mapping[str, Any]) -> str:

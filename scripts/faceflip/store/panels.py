@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faceflip import wording
 from faceflip.errors import UserError
 from faceflip.pixels import enlarged, enlargement, magnified
 from faceflip.store.reader import Store
@@ -70,5 +71,5 @@ def _caption(attempt: Any, similarity: float | None, iterative: bool) -> str:
         f"{attempt['epsilon']:.0f} steps" if iterative else f"eps {attempt['epsilon']:.4g}",
     ]
     if similarity is not None:
-        parts.append(f"PASS {similarity:.4f}")
+        parts.append(f"PASS {wording.similarity(similarity)}")
     return "   ".join(parts)

@@ -1,9 +1,9 @@
 """Reading a store: one shard, or a joined view of many."""
 
-import json
+import math
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,11 @@ import numpy as np
 
 from faceflip.attempt import Experiment
 from faceflip.errors import UserError, did_you_mean
+from faceflip.io.files import require_regular
 from faceflip.outcomes import Outcome
 from faceflip.pixels import perturbed
 from faceflip.store import schema
-from faceflip.store.compression import require_filter
+from faceflip.store.conformity import read_attributes, read_columns, read_sources
 from faceflip.store.header import StoreHeader
 from faceflip.store.remedies import remake
 from faceflip.store.seal import Seal, read_seal
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 OPEN_SHARDS = 16
 """How many shards a joined view holds open at a time."""
+BLOCK_BYTES = 1 << 28
+"""The most perturbations that `Store.blocks` holds at a time; of 178 x 218 pixels, these are 1,100."""
 
 
 class SourcesError(UserError):
@@ -61,16 +64,12 @@ class JoinedShard(NamedTuple):
     def is_there(self) -> bool:
         """Tell by one look whether the file is the one that was joined; `_source_faults` says why it is not."""
         try:
-            descriptor = os.open(self.file, os.O_RDONLY)
+            require_regular(self.file)
+            with self.path.open("rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                return size == self.bytes and self.sha256.encode() in file.read(schema.USER_BLOCK)
         except OSError:
             return False
-        try:
-            size = os.fstat(descriptor).st_size
-            return size == self.bytes and self.sha256.encode() in os.read(descriptor, schema.USER_BLOCK)
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
 
 
 class Store(AbstractContextManager):
@@ -80,19 +79,12 @@ class Store(AbstractContextManager):
     `image_shape` is height and width in pixels.
     """
 
-    def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
+    def __init__(self, path: Path, seal: Seal, file: h5py.File, attributes: Mapping[str, Any]) -> None:
         self.path, self.seal, self.version, self._file = path, seal, seal.version, file
-        attributes = dict(file.attrs)
-        try:
-            complete = attributes["complete"] == 1
-            self.header = StoreHeader.from_attributes(attributes)
-            self.software: dict[str, str] = json.loads(attributes["software"])
-            self.image_shape = (int(attributes["height"]), int(attributes["width"]))
-            self._length = int(attributes["attempts"])
-        except (KeyError, ValueError) as error:
-            raise UserError(f"{path}: attribute missing or malformed: {error}; {remake(path)}") from error
-        if not complete:
-            raise UserError(f"{path}: attribute 'complete' is not 1, the file was never finished; {remake(path)}")
+        self.header = StoreHeader.from_attributes(attributes)
+        self.software: dict[str, str] = attributes["software"]
+        self.image_shape: tuple[int, int] = (attributes["height"], attributes["width"])
+        self._length: int = attributes["attempts"]
 
     def __len__(self) -> int:
         return self._length
@@ -138,9 +130,10 @@ class Store(AbstractContextManager):
         """All columns as a table: `row` (in this store), then those of the format; outcomes as text."""
         import pandas as pd
 
+        columns = {column.name: self.column(column.name) for column in schema.COLUMNS}  # of as many as there really are
         table: dict[str, Any] = {"row": np.arange(len(self), dtype=np.int64)}
         for column in schema.COLUMNS:
-            values = self.column(column.name)
+            values = columns[column.name]
             table[column.name] = np.char.decode(values, "utf-8") if column.dtype is None else values
         labels = np.full(256, "unknown", dtype=object)
         labels[list(Outcome)] = [outcome.label for outcome in Outcome]
@@ -158,7 +151,7 @@ class Store(AbstractContextManager):
 
         Raises UserError for an attribute that is not here, and an outcome that does not exist.
         """
-        chosen = np.ones(len(self), dtype=bool)
+        chosen = np.ones(len(self._flipped), dtype=bool)
         if attribute is not None:
             names, column = _listed(attribute), self.column("attribute")
             self._require_known("attribute", names, [name.decode() for name in np.unique(column)])
@@ -211,11 +204,15 @@ class Store(AbstractContextManager):
             ) from None
 
     def blocks(self, rows: Sequence[int] | np.ndarray | None = None, size: int = 256) -> Iterator[Block]:
-        """Iterate over the perturbations of flipped attempts (among these rows), ascending, in new arrays of `size`."""
-        rows = np.arange(len(self)) if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
+        """Iterate over the perturbations of flipped attempts (among these rows), ascending.
+
+        They come in new arrays of `size`, or of as many as `BLOCK_BYTES` hold.
+        """
+        rows = np.arange(len(self._flipped)) if rows is None else np.unique(np.asarray(rows, dtype=np.int64))
         if rows.size:
             self._existing(rows[0]), self._existing(rows[-1])
         rows = rows[self._flipped[rows]]
+        size = min(size, max(1, BLOCK_BYTES // (6 * math.prod(self.image_shape))))
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size]
             out = np.empty((len(part), *self.image_shape, 3), dtype=np.int16)
@@ -236,36 +233,26 @@ class Store(AbstractContextManager):
 class Shard(Store):
     """A store in one file."""
 
-    def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
-        super().__init__(path, seal, file)
-        self.compression = str(file.attrs.get("compression"))
-        require_filter(path, self._perturbations)
-
-    def _dataset(self, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
-        dataset = self._file.get(name)
-        if isinstance(dataset, h5py.Dataset) and dataset.shape == shape:
-            return dataset
-        raise UserError(f"{self.path}: /{name} is missing or not of shape {shape}; {remake(self.path)}")
-
-    @cached_property
-    def _perturbations(self) -> h5py.Dataset:
-        return self._dataset(schema.PERTURBATION, (len(self), *self.image_shape, 3))
+    def __init__(self, path: Path, seal: Seal, file: h5py.File, attributes: Mapping[str, Any]) -> None:
+        super().__init__(path, seal, file, attributes)
+        self.compression: str = attributes["compression"]
+        self._columns = read_columns(path, seal, file, attributes)
 
     def column(self, name: str) -> np.ndarray:
         """Return one column; see `Store.column`."""
-        return self._dataset(name, (len(self),))[:]
+        return self._columns[name]
 
     def shards(self) -> "Iterator[Shard]":
         """Yield this one; see `Store.shards`."""
         yield self
 
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
-        dataset = self._perturbations.id
+        dataset = self._file[schema.PERTURBATION].id
         space = dataset.get_space()
         space.select_hyperslab((start, 0, 0, 0), out.shape)
         try:
             dataset.read(h5py.h5s.create_simple(out.shape), space, out)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             if stop - start == 1:
                 raise UserError(
                     f"{self.path}: /perturbation[{start}] cannot be read, it is damaged ({error}); {remake(self.path)}"
@@ -277,13 +264,13 @@ class Shard(Store):
 class JoinedStore(Store):
     """A store in many files: reads go to the shards themselves, each checked as it is opened."""
 
-    def __init__(self, path: Path, seal: Seal, file: h5py.File) -> None:
-        super().__init__(path, seal, file)
-        group, folder = file[schema.SOURCES], os.fspath(path.parent)
-        files, digests = ([text.decode() for text in group[name][:].tolist()] for name in ("file", "sha256"))
-        numbers = (group[name][:].tolist() for name in ("first_attempt", "attempts", "bytes"))
-        parts = zip(files, *numbers, digests, strict=True)
-        self.sources = [JoinedShard(f"{folder}/{name}", *rest) for name, *rest in parts]
+    def __init__(self, path: Path, seal: Seal, file: h5py.File, attributes: Mapping[str, Any]) -> None:
+        super().__init__(path, seal, file, attributes)
+        found = read_sources(path, seal, file, len(self))
+        # HDF5 seeks them from the folder of the file itself, also where `path` is a link to it.
+        folder = path.resolve().parent if path.is_symlink() else path.parent
+        self.names: list[str] = found["file"]
+        self.sources = [JoinedShard(f"{folder}/{name}", *rest) for name, *rest in zip(*found.values(), strict=True)]
         if faults := _source_faults(path, self.sources):
             raise SourcesError(path, len(self.sources), faults)
         self._first = np.array([source.first for source in self.sources])
@@ -309,10 +296,22 @@ class JoinedStore(Store):
             if shard.seal.sha256 != source.sha256:
                 shard.close()
                 raise UserError(f"{source.path}: was replaced after {self.path} was opened; open the view again")
+            if not self._joins(shard, number):
+                shard.close()
+                wrong = f"is not shard {number} of {self.path} as that describes it; make the view anew"
+                raise UserError(f"{source.path}: {wrong}: {remake(self.path)}")
         self._open[number] = shard
         if len(self._open) > OPEN_SHARDS:
             self._open.pop(next(iter(self._open))).close()
         return shard
+
+    def _joins(self, shard: Store, number: int) -> bool:
+        """Tell whether a store is a shard of this view's run, with the part of its rows that the view says."""
+        source = self.sources[number]
+        expected = (number, source.first, source.attempts, self.image_shape, self.header.run)
+        header = shard.header
+        found = (header.shard, header.first_attempt, len(shard), shard.image_shape, header.run)
+        return isinstance(shard, Shard) and found == expected
 
     @cached_property
     def _columns(self) -> dict[str, np.ndarray]:
@@ -339,8 +338,8 @@ class JoinedStore(Store):
 def open_store(path: str | os.PathLike) -> Store:
     """Open a shard or a joined view; everything but the perturbations is verified first, those are when read.
 
-    Raises UserError for what is no store, of a newer version, incomplete, truncated, damaged or needs a plugin, and of
-    a joined view for shards of that kind, or others than were joined.
+    Raises UserError for what is no store, of a newer version, incomplete, truncated, damaged, not as the format says or
+    needs a plugin, and of a joined view for shards of that kind, or others than were joined.
     """
     path = Path(path)
     while True:
@@ -348,14 +347,13 @@ def open_store(path: str | os.PathLike) -> Store:
         with ExitStack() as stack:
             try:  # without locks, because complete files never change and network file systems may have none
                 file = stack.enter_context(h5py.File(path, "r", locking=False))
-            except OSError as error:
+            except Exception as error:  # whatever strange bytes lead HDF5 to
                 raise UserError(f"{path}: HDF5 cannot open it ({error}); {remake(path)}") from error
             if read_seal(path) != seal:  # Replaced in the meantime.
                 continue
-            kind = {schema.SHARD: Shard, schema.VIEW: JoinedStore}.get(file.attrs.get("kind"))
-            if kind is None:
-                raise UserError(f"{path}: attribute 'kind' is neither {schema.SHARD} nor {schema.VIEW}; {remake(path)}")
-            store = kind(path, seal, file)
+            attributes = read_attributes(path, seal, file)
+            kind = {schema.SHARD: Shard, schema.VIEW: JoinedStore}[attributes["kind"]]
+            store = kind(path, seal, file, attributes)
             stack.pop_all()
             return store
 

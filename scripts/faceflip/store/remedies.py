@@ -1,6 +1,7 @@
 """What to do about a broken file: the second half of every message."""
 
 import os
+import shlex
 from pathlib import Path
 
 from faceflip.io.inventory import SNAKEMAKE
@@ -20,7 +21,7 @@ def make(*paths: str | os.PathLike) -> str:
     targets = [target(path) for path in paths]
     if None in targets:
         return "make it" if len(paths) == 1 else "make them"
-    return f"run: {SNAKEMAKE} {' '.join(targets)}"
+    return f"run: {SNAKEMAKE} {shlex.join(targets)}"
 
 
 def remake(*paths: str | os.PathLike) -> str:

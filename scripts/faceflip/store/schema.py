@@ -1,6 +1,6 @@
 """Format version 2 of the perturbation store: names, types and fill values. ``docs/store.md`` is its specification."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import h5py
 import numpy as np
@@ -44,6 +44,57 @@ PIXELS = Field(
     "attempts that did not flip are not stored and read as zeros",
     "found",
 )
+
+
+SIDE = 4096
+"""The most pixels of an image's height and width."""
+NAME_BYTES, PATH_BYTES = 255, 4096
+"""The most bytes of a text in a column, and of a path of a view's source."""
+EXPANSION = 1 << 14
+"""A stored perturbation has at least one byte for so many of its image; deflate reaches 1,032, Blosc some 1,200."""
+OVERHEAD = 1024
+"""A stored perturbation has at most so many bytes, and a 64th, more than its image: what cannot be compressed."""
+JSON_DEPTH = 16
+"""So many objects and lists may lie in each other."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One of the root group; without a `dtype` it is text.
+
+    Numbers are from `least` to `most`; in texts that are JSON objects, the values are of one type; names have no slash.
+    Only stores of these `kinds` have it, and they MUST, if it is `required`.
+    """
+
+    name: str
+    dtype: str | None = None
+    least: int = -(2**63)
+    most: int = 2**63 - 1
+    is_name: bool = False
+    is_json: bool = False
+    values: type = object
+    kinds: tuple[str, ...] = (SHARD, VIEW)
+    required: bool = True
+
+
+ATTRIBUTES = (
+    *(Attribute(name, is_name=True) for name in ("sample", "network", "checkpoint", "attack")),
+    Attribute("parameters", is_json=True),
+    Attribute("checkpoint_sha256", is_json=True, values=str),
+    Attribute("dataset_fingerprint"),
+    Attribute("seed", "<i8"),
+    Attribute("shard", "<i8", 0, kinds=(SHARD,)),
+    Attribute("first_attempt", "<i8", 0),
+    Attribute("attempts", "<i8", 1),
+    Attribute("height", "<i8", 1, SIDE),
+    Attribute("width", "<i8", 1, SIDE),
+    Attribute("compression", kinds=(SHARD,)),
+    Attribute("margins", is_json=True, values=float, kinds=(SHARD,), required=False),
+    Attribute("warnings", is_json=True, values=list, required=False),
+    Attribute("software", is_json=True, values=str),
+    Attribute("complete", "<u1", 0, 1),
+)
+"""Those of the root group but `format`, `version` and `kind`, which tell how to read the others."""
 
 
 def text_dtype(length: int) -> np.dtype:

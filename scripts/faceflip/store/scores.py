@@ -41,6 +41,8 @@ def _fault(scores: "pd.DataFrame", shard: Shard) -> str | None:
     missing = sorted({"row", "pass"}.difference(scores.columns))
     if missing:
         return f"lacks the columns {', '.join(missing)} of a table of scores"
+    if (scores["row"].dtype.kind, scores["pass"].dtype.kind) != ("i", "f"):
+        return "must have whole numbers for rows, and numbers with a point for PASS"
     if len(scores) != len(shard):
         return f"has {len(scores)} rows, {shard.path} has {len(shard)} attempts"
     scored = scores.attrs.get(STORE_SHA256)

@@ -11,10 +11,12 @@ import json
 import os
 import zlib
 from dataclasses import asdict, dataclass
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import BinaryIO
 
 from faceflip.errors import UserError
+from faceflip.io.files import require_regular
 from faceflip.store.remedies import make, remake
 from faceflip.store.schema import FORMAT, READABLE, USER_BLOCK, VERSION
 
@@ -52,6 +54,7 @@ def read_seal(path: Path, verify: bool = False) -> Seal:
     Raises UserError for no such file, an unreadable, incomplete, truncated or damaged one, another format or version.
     """
     try:
+        require_regular(path)
         with path.open("rb", buffering=0) as file:
             seal = _parse(path, file.read(USER_BLOCK))
             size = os.fstat(file.fileno()).st_size
@@ -63,6 +66,9 @@ def read_seal(path: Path, verify: bool = False) -> Seal:
                 raise UserError(f"{path}: {where}; {remake(path)}")
             return seal
     except FileNotFoundError:
+        if path.is_symlink():
+            fault = f"is a link to {path.readlink()}, which is not there; {remake(path)}"
+            raise UserError(f"{path}: {fault}") from None
         raise UserError(f"{path}: no such file; {make(path)}") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; expected a perturbation store (.h5)") from None
@@ -105,14 +111,18 @@ def _parse(path: Path, block: bytes) -> Seal:
     line = block.rstrip(b"\0")
     try:
         fields = json.loads(line)
-        version = int(fields["version"])
-        if version > VERSION:
+        version = fields["version"]
+        if type(version) is int and version > VERSION:
             raise UserError(
                 f"{path}: has format version {version}, this faceflip reads up to {VERSION}; install a newer faceflip"
             )
         if version in READABLE and line == _closed(line.rpartition(b', "crc32"')[0]):
-            del fields["format"], fields["crc32"]
-            return Seal(**fields)
-    except (ValueError, TypeError, KeyError):
+            named = fields.pop("format") == FORMAT
+            del fields["crc32"]
+            seal = Seal(**fields)
+            typed = all(type(getattr(seal, each.name)) is each.type for each in fields_of(Seal))
+            if named and typed and USER_BLOCK <= seal.structure_bytes <= seal.bytes:
+                return seal
+    except (ValueError, TypeError, KeyError, RecursionError):
         pass
     raise UserError(f"{path}: the seal in its first {USER_BLOCK} bytes is damaged; {remake(path)}")

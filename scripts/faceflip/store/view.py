@@ -95,7 +95,7 @@ def _write(file: h5py.File, folder: Path, shards: Sequence[Shard]) -> None:
     )
     write_attributes(file, schema.VIEW, header, sum(map(len, shards)), first.image_shape)
 
-    names = [os.path.relpath(shard.path, folder).replace(os.sep, "/").encode() for shard in shards]
+    names = [_name_below(folder, shard.path).encode() for shard in shards]
     group = file.create_group(schema.SOURCES)
     columns = {
         "file": np.array(names, schema.text_dtype(max(map(len, names)))),
@@ -110,6 +110,16 @@ def _write(file: h5py.File, folder: Path, shards: Sequence[Shard]) -> None:
         _join(file, column, (), names, shards)
     _join(file, schema.PIXELS, (*first.image_shape, 3), names, shards)
     file.attrs.modify("complete", np.uint8(1))
+
+
+def _name_below(folder: Path, shard: Path) -> str:
+    """Return the path of a shard from the folder of its view; raises UserError where it does not lie below that."""
+    real = folder.resolve()
+    paths = [(path, above) for path in (shard.absolute(), shard.resolve()) for above in path.parents]
+    name = next((path.relative_to(above) for path, above in paths if above.resolve() == real), None)
+    if name is None:
+        raise UserError(f"{shard}: does not lie below {folder}, where the view is to be; move the one or the other")
+    return name.as_posix()
 
 
 def _join(file: h5py.File, column: Field, tail: tuple[int, ...], sources: list[bytes], shards: Sequence[Shard]) -> None:

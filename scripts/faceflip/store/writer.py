@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 
 from faceflip.io.files import replacing, telling_disk_errors
-from faceflip.outcomes import Outcome
 from faceflip.store import schema
 from faceflip.store.compression import PACKAGES, filters
+from faceflip.store.conformity import value_faults
 from faceflip.store.header import StoreHeader, canonical_json, software_versions
 from faceflip.store.seal import write_seal
 
@@ -125,6 +125,8 @@ class StoreWriter:
                 values["linf"][k], values["l2"][k] = norms(perturbation[k])
             except ValueError as fault:
                 raise ValueError(f"the perturbation of row {rows[k]} {fault}") from None
+        if faults := [*value_faults(values, rows)]:
+            raise ValueError(f"{self.path}: {'; '.join(faults)}")
         for name, column in self._columns.items():
             column[rows] = values[name]
         self._written[rows] = True
@@ -162,15 +164,10 @@ class StoreWriter:
         if given != columns.keys():
             missing, unknown = sorted(given - columns.keys()), sorted(columns.keys() - given)
             raise ValueError(f"columns missing: {missing}, unknown: {unknown}")
-        values = {
+        return {
             name: np.broadcast_to(np.asarray(column).astype(self._columns[name].dtype), len(rows)).copy()
             for name, column in columns.items()
         }
-        if not np.isin(values["label"], (-1, 1)).all():
-            raise ValueError("label must be -1 or +1")
-        if not np.array_equal(values["flipped"] == 1, values["outcome"] == Outcome.FLIPPED):
-            raise ValueError("flipped and outcome contradict each other")
-        return values
 
     def _finish(self) -> None:
         if not self._written.all():

@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 
 from faceflip.typed import Declared
 
+MAX_SEED = 2**63 - 1
+"""The largest seed of a run, or of a part of it."""
+
 Epoch = Annotated[int, Field(ge=1, le=10_000)]
 
 
@@ -34,6 +37,13 @@ class TrainingOptions(Declared):
     )
     tf32: bool = Field(False, description="float32 products on NVIDIA GPUs may use TensorFloat-32")
     compile: bool = Field(False, description="`torch.compile`, which pays off in long trainings on GPUs")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_SEED,
+        description="decides first weights, order of images and dropout, with names of network and attributes; null: "
+        "the run's `seed`",
+    )
 
     @model_validator(mode="after")
     def _epochs_fit(self) -> Self:

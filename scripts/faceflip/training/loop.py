@@ -208,5 +208,7 @@ def error_rate(network: AttributeNetwork, examples: LabelledImages) -> float:
     """Return the share of wrong decisions over images and attributes; the network is left in evaluation mode."""
     network.eval()
     outputs = torch.from_numpy(scores(network, examples.images, examples.rows))
+    if not outputs.isfinite().all():
+        raise UserError("the network's scores of validation images are not finite; lower training.learning_rate")
     decided = decisions(network.objective.decision_values(outputs)).numpy()
     return float((decided != examples.labels).mean())

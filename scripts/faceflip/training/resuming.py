@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from faceflip.io.files import replacing, sweep
-from faceflip.networks.checkpoint import read_torch_file
+from faceflip.errors import UserError
+from faceflip.io.files import sweep
+from faceflip.networks.checkpoint import load_checkpoint, read_torch_file, write_torch_file
 
 FORMAT, VERSION = "faceflip-training-state", 1
 
@@ -47,10 +48,12 @@ class Unfinished:
         if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
             return self._discard("another version of the program wrote it")
         if content["digest"] != self._digest:
-            return self._discard("it is of another configuration, seed or dataset")
-        missing = [epoch for epoch in content["checkpoints"] if not self.checkpoint(epoch).exists()]
-        if missing:
-            return self._discard(f"{self.checkpoint(missing[0]).name}, which it needs, is missing")
+            return self._discard("it is of another configuration, seed, dataset, device or number of threads")
+        for path in map(self.checkpoint, content["checkpoints"]):
+            try:  # now, not when the training has ended
+                load_checkpoint(path, own_code=None)
+            except UserError as error:
+                return self._discard(f"it needs a checkpoint that cannot be used: {error}")
         if (made_by := content["torch"]) != torch.__version__:
             print(f"{self._state}: saved by torch {made_by}, continued by {torch.__version__}: last bits may differ")
         return content["state"]
@@ -71,8 +74,7 @@ class Unfinished:
             "checkpoints": needed,
             "state": state,
         }
-        with replacing(self._state) as beside:
-            torch.save(content, beside)
+        write_torch_file(self._state, content)
         for path in set(self._folder.glob("epoch-*.pt")) - {self.checkpoint(epoch) for epoch in needed}:
             path.unlink()
         self._last = time.monotonic()

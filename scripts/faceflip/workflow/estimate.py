@@ -17,6 +17,7 @@ from faceflip.attempt import Experiment
 from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES, SPLITS
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
+from faceflip.data.celeba.source import CelebA
 from faceflip.networks.network import NetworkSpec, outline
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan, PlannedNetwork
@@ -69,21 +70,29 @@ def cost_of(spec: NetworkSpec) -> Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a configuration asks for: its plan, and the number of images of each split."""
+    """What a configuration asks for: its plan, and the number of images of each split.
+
+    `assumed` says why the images were not counted, where they were not.
+    """
 
     plan: Plan
     images: Mapping[str, int]
+    assumed: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Estimate":
         """Count the images: those to be drawn, those annotated, or CelebA's where its text files are not there yet."""
-        plan, folder = Plan(settings), settings.dataset.celeba
-        if folder is None:
+        plan, dataset = Plan(settings), settings.dataset
+        if dataset.celeba is None:
             return cls(plan, {split: getattr(settings.synthetic, split) for split in SPLITS})
-        layout = find_celeba(folder, images=False) if Path(folder).exists() else None
-        if layout is None or layout.annotations is None or layout.partition is None:
-            return cls(plan, SPLIT_SIZES)
-        splits = read_labels(layout).table["split"].tolist()
+        whole = f"counted is the whole CelebA, {sum(SPLIT_SIZES.values()):,} images; see dataset.celeba"
+        if not Path(dataset.celeba).exists():
+            return cls(plan, SPLIT_SIZES, f"{dataset.celeba} does not exist: {whole}")
+        layout = find_celeba(dataset.celeba, images=False)
+        if layout.annotations is None or (layout.partition is None and dataset.split_shares is None):
+            return cls(plan, SPLIT_SIZES, f"{dataset.celeba} has no annotations and partition of CelebA: {whole}")
+        labels = CelebA(dataset.celeba, **dataset.choice) if dataset.subset else read_labels(layout, **dataset.choice)
+        splits = labels.table["split"].tolist()
         return cls(plan, {split: splits.count(split) for split in SPLITS})
 
     @property
@@ -191,6 +200,7 @@ def as_json(estimate: Estimate, rate: float | None) -> dict[str, Any]:
     work = estimate.multiply_adds()
     return {
         "images": dict(estimate.images),
+        "assumed": estimate.assumed,
         "jobs": estimate.jobs(),
         "bytes": estimate.disk(),
         "bytes_of_an_unfinished_training": estimate.unfinished_bytes(),

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
-from faceflip.data.celeba import ANNOTATIONS, IMAGES, PARTITION, PROVENANCE
+from faceflip.data.celeba import ANNOTATIONS, IMAGES, MISLABELLED_LABELS, PARTITION, PROVENANCE
 from faceflip.io import paths
 from faceflip.io.paths import Pattern
 from faceflip.workflow.plan import Plan
@@ -73,6 +73,7 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         for attacked in (plan.experiments, plan.transfers)
     )
     annotated = {"annotations": ANNOTATIONS, "images": IMAGES, "partition": PARTITION, "provenance": PROVENANCE}
+    annotated |= {"mislabelled": MISLABELLED_LABELS}
     faces = {name: f"{paths.SYNTHETIC}/{file}" for name, file in annotated.items()}
     packed = {"dataset": paths.DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS}
     epochs = [epoch_name(epoch) for epoch in sorted(plan.settings.training.checkpoints)]
@@ -80,6 +81,7 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
     tables = {kind: Pattern(paths.TABLE.replace("{format}", kind)) for kind in ("csv", "md", "tex", "html")}
     kinds = {"pdf": "pdf", "png": "png", "caption": "txt"}
     figures = {name: Pattern(paths.FIGURE.replace("{format}", kind)) for name, kind in kinds.items()}
+    figures["dark"] = paths.DARK_FIGURE
     rules = [
         Rule("synthesize_faces", faces, ONCE if drawn else (), "synthetic"),
         Rule("pack_dataset", packed, part="dataset"),
@@ -133,13 +135,17 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
 
 
 def paper_links(plan: Plan, rules: Mapping[str, Rule]) -> dict[str, str]:
-    """Return the files of the paper's tables and figures by the paper's own names of them, such as ``table1.csv``."""
+    """Return the files of the paper's tables and figures by the paper's own names of them, such as ``table1.csv``.
+
+    Figures for dark screens are for the pages only.
+    """
     return {
         product.paper_name + Path(pattern).suffix: pattern.format(**{kind: name})
         for kind, products in (("table", plan.tables), ("figure", plan.figures))
         for name, product in products.items()
         if product.paper
-        for pattern in rules[f"make_{kind}"].outputs.values()
+        for form, pattern in rules[f"make_{kind}"].outputs.items()
+        if form != "dark"
     }
 
 

@@ -89,7 +89,8 @@ class PlannedNetwork:
             "attributes": list(self.attributes),
             "attacked": list(self.attacked),
             "checkpoints": self.checkpoints,
-            **self.settings.model_dump(include={"architecture", "training"}),
+            # Its seed stands among the run's: another one is the same training, drawn again.
+            **self.settings.model_dump(include={"architecture", "training"}, exclude={"training": {"seed"}}),
         }
 
 
@@ -290,12 +291,23 @@ class Plan:
             f"{settings.analysis.threshold:g} on{', of grey images' * (settings.similarity.color == 'gray')}."
         )
 
+    @cached_property
+    def own_seeds(self) -> dict[str, int]:
+        """The seeds that differ from the run's, by their keys."""
+        settings = self.settings
+        groups = {"synthetic": settings.synthetic} if settings.dataset.celeba is None else {}
+        groups |= {f"samples.{name}": each for name, each in settings.samples.items()}
+        groups |= {f"networks.{name}.training": each.training for name, each in settings.networks.items()}
+        seeds = {f"{key}.seed": settings.seed_of(group) for key, group in groups.items()}
+        return {key: seed for key, seed in seeds.items() if seed != settings.seed}
+
     def description(self) -> dict[str, Any]:
         """Return what decides what a run's numbers mean, as plain values, without the attacks' options."""
         settings = self.settings
         return {
             "seed": settings.seed,
-            "sample": {"name": self.sample, **settings.samples[self.sample].model_dump()},
+            "seeds": self.own_seeds,
+            "sample": {"name": self.sample, **settings.samples[self.sample].model_dump(exclude={"seed"})},
             "attacked": list(settings.attacked),
             "networks": [network.description() for network in self.networks.values()],
             "attacks": [attack.description() for attack in self.attacks.values()],

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-PARTS = ("Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
+PARTS = ("Warnings", "Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
 """The parts of the report, in the order of its pages."""
 
 INPUTS = ("attempts", "predictions", "transfers", "scans", "labels", "dataset", "stores", "histories")
@@ -110,15 +110,41 @@ TABLES = _products(
             "Progress of training",
             {"experiment": "all", "attack": "line searches", "paper": "Table 2"},
         ),
+        "trainings": (
+            "How trainings ended",
+            ("histories",),
+            "Progress of training",
+            {"experiment": "every epoch", "attack": "", "attribute": "all learned"},
+        ),
+        "warnings": (
+            "What to know before the numbers",
+            ("attempts", "predictions", "trainings", "stores"),
+            "Warnings",
+            {"experiment": "all", "attribute": "all learned"},
+        ),
         "statistics": (
             "The numbers of the text",
-            ("attempts", "predictions", "labels", "transferability", "correlation"),
+            ("attempts", "predictions", "transfers", "labels", "transferability", "correlation"),
             "Beside the paper",
             {"experiment": "all", "options": True},
         ),
         "paper_comparison": (
             "Every number of the paper",
-            ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation"),
+            ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation", "trainings"),
+            "Beside the paper",
+            {"experiment": "all", "options": True},
+        ),
+        "paper_claims": (
+            "What the paper says in words",
+            (
+                "attempts",
+                "classification_error",
+                "flippability",
+                "statistics",
+                "transferability",
+                "correlation",
+                "trainings",
+            ),
             "Beside the paper",
             {"experiment": "all", "options": True},
         ),

@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import FIELDS, Experiment
 from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
+from faceflip.data.celeba.splits import fault_of_shares
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.architecture import ArchitectureOptions
-from faceflip.registry import is_reference, look_up, own_file
-from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.registry import from_home, is_reference, look_up, own_file
+from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
 from faceflip.typed import Declared, faults_of
+from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
 from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, Product
 
@@ -41,6 +43,7 @@ INHERITED = ("architecture", "training")
 """The groups of options that a network takes from the whole, key by key."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+OwnSeed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Side = Annotated[int, Field(ge=32, le=1024)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Threads = Annotated[int, Field(ge=1, le=1024)]
@@ -54,10 +57,18 @@ def _group(kind: type, description: str) -> Any:
 class DatasetSettings(Declared):
     """Faces and labels."""
 
-    celeba: str | None = Field(
+    celeba: Annotated[str, AfterValidator(from_home)] | None = Field(
         None,
         min_length=1,
         description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
+    )
+    subset: bool = Field(False, description="use those of the annotated images that are there, and say how many")
+    split_shares: list[float] | None = Field(
+        None,
+        min_length=3,
+        max_length=3,
+        description="make the splits anew, by shares of training, validation and test, such as [0.8, 0.1, 0.1]; null: "
+        "the partition file's",
     )
     leave_out_bad_images: bool = Field(
         False, description="do without images that are missing or damaged, and name them in the manifest"
@@ -70,6 +81,19 @@ class DatasetSettings(Declared):
     def size(self) -> tuple[int, int]:
         """Width and height of the images in pixels."""
         return tuple(self.image_size or (WIDTH, HEIGHT))
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What is taken of CelebA, as far as it is not all of it as its partition file splits it."""
+        return {name: value for name in ("subset", "split_shares") if (value := getattr(self, name))}
+
+    @model_validator(mode="after")
+    def _require_sense(self) -> "DatasetSettings":
+        if self.split_shares and (fault := fault_of_shares(self.split_shares)):
+            raise ValueError(f"split_shares: {fault}")
+        if self.choice and self.celeba is None:
+            raise ValueError(f"{next(iter(self.choice))}: is about CelebA; name its folder in dataset.celeba")
+        return self
 
 
 class SyntheticSettings(Declared):
@@ -84,6 +108,7 @@ class SyntheticSettings(Declared):
         le=0.5,
         description="share of the rarer class (and as many of the other) that is annotated wrongly",
     )
+    seed: OwnSeed | None = Field(None, description="decides the faces; null: the run's `seed`")
 
 
 class SampleSettings(Declared):
@@ -91,6 +116,9 @@ class SampleSettings(Declared):
 
     split: Literal[SPLITS] = Field("train", description="where the images are drawn from")
     images: Count = Field(1000, description="how many")
+    seed: OwnSeed | None = Field(
+        None, description="decides, with the sample's name, which are drawn; null: the run's `seed`"
+    )
 
 
 class NetworkSettings(Declared):
@@ -111,7 +139,7 @@ class NetworkSettings(Declared):
 
 
 class ThreadSettings(Declared):
-    """CPU threads of the jobs of a kind; what they compute may differ in the last bits."""
+    """CPU threads of the jobs of a kind; networks compute with so many whatever `--cores` is: last bits hang on it."""
 
     pack: Threads = Field(2, description="drawing and decoding images, inventories")
     train: Threads = Field(1, description="training")
@@ -122,7 +150,9 @@ class ThreadSettings(Declared):
 class ComputeSettings(Declared):
     """Where and how jobs compute."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: a GPU where there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="`auto`: a GPU where there is one; results are made anew when the word changes"
+    )
     shard_size: Count = Field(1000, description="attempts (attribute x image) an attack job")
     batch_size: int = Field(
         32, ge=1, le=65_536, description="images a pass in attacks and predictions; decides last bits of a score"
@@ -150,7 +180,9 @@ class SimilaritySettings(Declared):
 
     color: Literal["rgb", "gray"] = Field("rgb", description="PASS of these images decides; both are stored")
     engine: Literal["auto", "cpu", "torch"] = Field(
-        "auto", description="`cpu` (numba), `torch`, or `auto`: torch where there is a GPU"
+        "auto",
+        description="`cpu` (numba), `torch`, or `auto`: torch where there is a GPU; scores are made anew when the word "
+        "changes",
     )
     metrics: dict[str, str] = _group(dict, "more similarities: column of the attempts -> `FILE.py:FUNCTION`")
 
@@ -162,7 +194,7 @@ class AnalysisSettings(Declared):
         [0, 0.9, 0.95, 0.99], min_length=1, description="of PASS, in the table of flips by PASS (Table 1)"
     )
     threshold: Share = Field(0.95, description="of PASS, from which on a flipped image counts as adversarial")
-    intervals: bool = Field(True, description="Wilson 95 % intervals in the tables")
+    intervals: bool = Field(True, description="95 % intervals in the tables")
     scan_images: int = Field(
         100, ge=0, le=1_000_000_000, description="line searches are repeated on so many with every whole epsilon"
     )
@@ -177,7 +209,9 @@ class AnalysisSettings(Declared):
 class ProductSettings(Declared):
     """A table or figure of one's own; see docs/extending.md."""
 
-    file: str = Field(pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)")
+    file: Annotated[str, AfterValidator(from_home)] = Field(
+        pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)"
+    )
     title: str = Field(min_length=1, description="a few words")
     inputs: list[str] = Field(
         min_length=1, description="what it is made from: `attempts`, `predictions`, ..., or tables"
@@ -199,7 +233,9 @@ def _all_or_a_list(value: Any) -> Any:
 class Settings(Declared):
     """A configuration. Null takes the default; in the lists of named things it removes the entry."""
 
-    seed: int = Field(2018, ge=0, le=2**63 - 1, description="everything random follows from it")
+    seed: int = Field(
+        2018, ge=0, le=MAX_SEED, description="all that is random follows from it, but for what has a `seed` of its own"
+    )
     dataset: DatasetSettings = _group(DatasetSettings, "faces and labels")
     synthetic: SyntheticSettings = _group(SyntheticSettings, "the look-alike, used where `dataset.celeba` is null")
     samples: dict[str, SampleSettings] = _group(dict, "named draws that are attacked")
@@ -252,6 +288,10 @@ class Settings(Declared):
             )
         return settings
 
+    def seed_of(self, group: SyntheticSettings | SampleSettings | TrainingOptions) -> int:
+        """Return the seed of what may have one of its own."""
+        return self.seed if group.seed is None else group.seed
+
     @property
     def attacked(self) -> tuple[str, ...]:
         """The attributes that are attacked, in the order in which their attempts are numbered."""
@@ -284,7 +324,7 @@ class Settings(Declared):
             if not Path(file).is_file():
                 yield f"{key}: {file}: no such file; paths are seen from {Path.cwd()}"
         if self.dataset.celeba is None:
-            yield from self._faults_of_sizes()
+            yield from self.faults_of_sizes({split: getattr(self.synthetic, split) for split in SPLITS})
         if self.analysis.threshold not in self.analysis.thresholds:
             yield f"analysis.threshold: {self.analysis.threshold:g} must be one of analysis.thresholds"
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
@@ -384,15 +424,20 @@ class Settings(Declared):
         if len(set(attacks)) != len(attacks):
             yield f"{key}: {list(attacks)} names an attack twice"
 
-    def _faults_of_sizes(self) -> Iterator[str]:
-        for name, sample in self.samples.items():
-            available = getattr(self.synthetic, sample.split)
-            if sample.images > available:
-                yield f"samples.{name}.images: {sample.images} is more than synthetic.{sample.split}, {available}"
+    def faults_of_sizes(self, images: Mapping[str, int]) -> Iterator[str]:
+        """Yield what asks for more images than there are of its split; `images` are those of each split."""
+        celeba = self.dataset.celeba
+        asked = [(f"samples.{name}.images", each.images, each.split) for name, each in self.samples.items()]
         for name, network in self.networks.items():
-            if (size := network.training.batch_size) > self.synthetic.train:
-                key = f"networks.{name}.training.batch_size"
-                yield f"{key}: {size} is more than synthetic.train, {self.synthetic.train}"
+            asked.append((f"networks.{name}.training.batch_size", network.training.batch_size, "train"))
+        for key, count, split in asked:
+            if count > images[split]:
+                there = f"synthetic.{split}" if celeba is None else f"the images of the {split} split in {celeba}"
+                yield f"{key}: {count} is more than {there}, {images[split]}"
+        for split in ("validation", "test"):
+            if not images[split]:
+                needed = f"{celeba} has no images of the {split} split, which every run needs"
+                yield f"dataset: {needed}; dataset.split_shares makes the splits anew"
 
 
 def checkpoint_names(training: TrainingOptions) -> list[str]:
@@ -408,9 +453,10 @@ def epoch_name(epoch: int) -> str:
 def read_config(project: Path, overlays: Sequence[Path] = ()) -> dict[str, Any]:
     """Read the configuration as Snakemake does: the project's config.yaml, and overlays, of which later ones win.
 
-    Raises UserError where a file cannot be read, or holds no mapping.
+    Raises UserError where a file cannot be read, holds no mapping, or has a key twice.
     """
     config: dict[str, Any] = {}
+    require_unique_keys([project / "config.yaml", *overlays])
     for path in (project / "config.yaml", *overlays):
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))

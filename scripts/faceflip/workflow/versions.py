@@ -16,5 +16,5 @@ VERSIONS = {
     "score": 3,
     "transfer": 2,
     "collect": 4,
-    "analyse": 4,
+    "analyse": 5,
 }

@@ -1,5 +1,6 @@
-"""Confidence intervals of shares."""
+"""Confidence intervals of shares, of independent trials and of trials that repeat images."""
 
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -10,8 +11,8 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
     """Return the ends, in [0, 1], of Wilson's score interval of a share; NaN where there were no trials.
 
     Unlike the textbook interval it stays within [0, 1], and has a width where nothing or everything succeeded.
-    Attempts on the same image are not independent, so that pooled over attributes it is somewhat too narrow.
-    The counts have any shape, both the same.
+    Attempts on the same image are not independent: pooled over attributes they take `clustered`. The counts have any
+    shape, both the same.
 
     Source: Wilson 1927, Journal of the American Statistical Association 22, 209-212.
     """
@@ -24,3 +25,63 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
         low, high = (centre - half) / (1 + z**2 / trials), (centre + half) / (1 + z**2 / trials)
     # The ends that are exact in arithmetic are not quite so in floating point.
     return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)
+
+
+RESAMPLES, WEIGHTS = 1_000, 10_000_000
+"""How often images are drawn anew; fewer times, but at least 200, where there would be more weights than this."""
+
+
+@lru_cache(maxsize=1)
+def _draws(images: int) -> np.ndarray:
+    """Return how often each image is drawn in each of many draws of all images with replacement, always the same."""
+    times = min(RESAMPLES, max(200, WEIGHTS // images))
+    return np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=times).astype(float)
+
+
+def resampled(sums: ArrayLike, trials: ArrayLike) -> np.ndarray:
+    """Return means of images that were drawn anew with replacement: all trials of an image come along or stay away.
+
+    The sums and the numbers of trials have shape (images, columns), the result (draws, columns); NaN without trials.
+
+    Source: Davison and Hinkley 1997, Bootstrap Methods and Their Application, section 3.8.
+    """
+    sums, trials = np.asarray(sums, float), np.asarray(trials, float)
+    drawn, of = (_drawn(each) for each in (sums, trials))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return drawn / of
+
+
+def _drawn(values: np.ndarray) -> np.ndarray:
+    """Return the sums over the images drawn, the same for every number of threads."""
+    draws = _draws(len(values))
+    # Whole numbers add up exactly in any order; for others BLAS has one that depends on the threads.
+    whole = (values == np.rint(values)).all()
+    return draws @ values if whole else np.einsum("bi,ig->bg", draws, values, optimize=False)
+
+
+def ends(values: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the interval that holds the middle of resampled values (draws, ...); NaN where all are."""
+    values = np.asarray(values, float)
+    nothing = np.isnan(values).all(axis=0)
+    tail = (1 - confidence) / 2
+    found = np.nanquantile(np.where(nothing, 0.0, values), [tail, 1 - tail], axis=0)
+    low, high = np.where(nothing, np.nan, found)
+    return low, high
+
+
+def clustered(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends, in [0, 1], of intervals of shares whose trials repeat images, one a column; NaN without trials.
+
+    The bootstrap draws images, because attempts on one are not independent. It knows no width where nothing or
+    everything succeeded: there the interval is Wilson's, of as many trials as there are images with any. Where no image
+    has two trials it is Wilson's, too. The whole numbers have shape (images, columns).
+    """
+    successes, trials = np.asarray(successes, float), np.asarray(trials, float)
+    count, of, images = successes.sum(axis=0), trials.sum(axis=0), (trials > 0).sum(axis=0)
+    certain = (count == 0) | (count == of)
+    low, high = wilson(
+        np.where(certain, np.where(count > 0, images, 0), count), np.where(certain, images, of), confidence
+    )
+    if (repeated := ~certain & (trials.max(axis=0, initial=0) > 1)).any():
+        low[repeated], high[repeated] = ends(resampled(successes[:, repeated], trials[:, repeated]), confidence)
+    return low, high

@@ -2,9 +2,9 @@
 
 A row is one attack on one kind of network at one checkpoint. `flipped` and the other outcomes add up to the attempts.
 Attempts without a gradient tell of a dead or saturated network; a large share at the largest epsilon or the last step
-says that the cap, not the network, ended the search. The alignments of nearly all flipped images should have converged.
-Passes are what the attack cost; epsilon (line search: pixel values along the ray, iterative: number of steps) and PASS
-are medians over the flipped attempts.
+says that the cap, not the network, ended the search. Scores that were not finite tell nothing of the image. The
+alignments of nearly all flipped images should have converged. Passes are what the attack cost; epsilon (line search:
+pixel values along the ray, iterative: number of steps) and PASS are medians over the flipped attempts.
 """
 
 import pandas as pd

@@ -1,10 +1,12 @@
 """Every number of the paper beside this run's.
 
-Ours and the difference stand only where the run is comparable for that number: on CelebA with the paper's splits,
-attributes, network, training, attacks, PASS and number of attacked images, as far as the number depends on them.
-Elsewhere the status says what makes the run another experiment. What is marked as a setting was chosen or given and not
-found: ours is what this run was set to, and a difference says that the run is another experiment. A note tells what the
-paper's number rests on, and where the paper contradicts itself.
+Ours stands wherever the run has such a number. Whether it can be compared is judged for each row by what it depends on:
+CelebA with the paper's splits, attributes, the networks that it is about and their training, the attack, PASS, and the
+number of attacked images. Where it cannot be compared the row says why, and there is no difference; where it can, but
+something is to be known, it says what: a few images fewer, or another choice where the paper gives none. What is marked
+as a setting was chosen or given and not found. Where the paper states a bound ("more than half"), there is a verdict:
+it holds in this run, fails, or, where the bound lies in the 95 % interval of ours, cannot be told. A note tells what
+the paper's number rests on, and where the paper contradicts itself.
 """
 
 import math
@@ -14,10 +16,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from faceflip.analysis.comparability import Basis, departures, guesses, verdict
 from faceflip.analysis.frames import Inputs, read_csv
-from faceflip.analysis.pages import Column, Sheet
+from faceflip.analysis.pages import Cell, Column, Sheet
 from faceflip.analysis.run import PAPER_EARLY, PAPER_ROLES, RunDescription
-from faceflip.catalogue import ATTACKS, LINE
+from faceflip.analysis.statistics.verdicts import beyond
+from faceflip.analysis.tables.classification_error import UNCONFIRMED, UNCONFIRMED_NOTE
+from faceflip.catalogue import ATTACKS, ITERATIVE, LINE
 
 TESTED = ("data", "attributes", "network")
 CLASSIFIED = (*TESTED, "sample")
@@ -25,58 +30,101 @@ FLIPPED = (*CLASSIFIED, "attacks")
 SCORED = (*FLIPPED, "similarity")
 ADVERSARIAL = (*SCORED, "threshold")
 ONE_PAIR = tuple(aspect for aspect in ADVERSARIAL if aspect != "attributes")
-PUBLISHED = ("attributes",)
-"""What numbers depend on (`RunDescription.not_of_paper`): test errors, errors on the sample, flips whatever their PASS,
-flips from a stated PASS on, adversarial images, those of single cells, published errors."""
+"""Aspects (`Basis`) that numbers depend on: test errors, errors on the sample, flips whatever their PASS, flips from a
+stated PASS on, adversarial images, those of single cells."""
 
-TABLES_READ = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation")
+TABLES_READ = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation", "trainings")
 
-COMPARABLE, SETTING = "comparable", "setting"
+COMPARABLE, SETTING, NOT_COMPARABLE = "comparable", "setting", "not comparable"
 DOUBLING = "doubling"
 """The paper's line search."""
 PAPER_SIGNS = {"pos": "+", "neg": "-"}
+FGS, FFA, FFA_ITERATIVE = f"fgs-{LINE}", f"ffa-{LINE}", f"ffa-{ITERATIVE}"
+SOFTMAX, MOON, EUCLIDEAN = ("softmax",), ("moon",), ("euclidean",)
 
 
 class Source(NamedTuple):
-    """A statistic that a number of the text is compared with: its id, what it depends on, ``value`` or ``count``."""
+    """Statistics that a number of the text is compared with, the least of several, and what it rests on.
 
-    statistic: str
-    aspects: tuple[str, ...] = ADVERSARIAL
+    `column` is ``value`` or ``count``; `roles` and `attacks` are as in `Basis`.
+    """
+
+    statistics: tuple[str, ...]
+    aspects: tuple[str, ...]
+    roles: tuple[str, ...] = EUCLIDEAN
+    attacks: tuple[str, ...] = ()
     column: str = "value"
 
 
+def _tested(statistic: str, *roles: str) -> Source:
+    return Source((statistic,), TESTED, roles or EUCLIDEAN)
+
+
+def _counted(statistic: str, attack: str, role: tuple[str, ...] = EUCLIDEAN, column: str = "count") -> Source:
+    return Source((statistic,), ADVERSARIAL, role, (attack,), column)
+
+
 TEXT = {
-    "txt_err_separate": Source("error_euclidean", TESTED),
-    "txt_err_softmax": Source("error_softmax", TESTED),
-    "txt_err_2epochs": Source("error_euclidean_epoch2", TESTED),
-    "txt_err_moon": Source("error_moon", TESTED),
-    "txt_err_lnet": Source("error_lnets_anet", PUBLISHED),
-    "txt_err_facetracer": Source("error_facetracer", PUBLISHED),
-    "txt_err_trivial": Source("error_trivial_train", ("data", "attributes")),
-    "txt_rel_lnet": Source("improvement_euclidean_over_lnets_anet", TESTED),
-    "txt_rel_facetracer": Source("improvement_euclidean_over_facetracer", TESTED),
-    "txt_rel_trivial": Source("improvement_euclidean_over_trivial_train", TESTED),
-    "txt_p_softmax": Source("ttest_attributes_euclidean_vs_softmax_p", TESTED),
-    "txt_p_lnet": Source("ttest_attributes_euclidean_vs_lnets_anet_p", TESTED),
-    "txt_p_moon": Source("ttest_attributes_euclidean_vs_moon_p", TESTED),
-    "txt_p_2epochs": Source("ttest_attributes_euclidean_epoch2_vs_euclidean_p", TESTED),
-    "txt_natural_share": Source("natural_euclidean_converged_ffa-line"),
-    "txt_mffa_natural_avg": Source("natural_moon_converged_ffa-line"),
-    "txt_fgs_total_2epochs": Source("adversarial_euclidean_epoch2_fgs-line", column="count"),
-    "txt_fgs_total_converged": Source("adversarial_euclidean_converged_fgs-line", column="count"),
-    "txt_fgs_total_overlap": Source("overlap_euclidean_fgs"),
-    "txt_ffa_natural_lost": Source("natural_lost_euclidean_ffa"),
-    "txt_ffa_natural_lost_correct": Source("natural_lost_correct_euclidean_ffa", column="count"),
-    "txt_half_differ": Source("natural_differ_epoch2_euclidean_ffa"),
-    "txt_ffa_total_euclidean": Source("adversarial_euclidean_converged_ffa-line", column="count"),
-    "txt_ffa_total_softmax": Source("adversarial_softmax_converged_ffa-line", column="count"),
-    "txt_fgs_total_softmax": Source("adversarial_softmax_converged_fgs-line", column="count"),
-    "txt_port_diag": Source("portability_epoch2_diagonal"),
-    "set_lnet_margin": Source("margin_lnets_anet", TESTED),
-    "drv_train_err_euclidean": Source("wrong_euclidean_converged_ffa-line", CLASSIFIED),
-    "drv_train_err_moon": Source("wrong_moon_converged_ffa-line", CLASSIFIED),
-    "drv_train_err_softmax": Source("wrong_softmax_converged_ffa-line", CLASSIFIED),
+    "txt_err_separate": _tested("error_euclidean"),
+    "txt_err_softmax": _tested("error_softmax", "softmax"),
+    "txt_err_2epochs": _tested("error_euclidean_epoch2"),
+    "txt_err_moon": _tested("error_moon", "moon"),
+    "txt_err_lnet": Source(("error_lnets_anet",), ("attributes",)),
+    "txt_err_facetracer": Source(("error_facetracer",), ("attributes",)),
+    "txt_err_trivial": Source(("error_trivial_train",), ("data", "attributes")),
+    "txt_rel_lnet": _tested("improvement_euclidean_over_lnets_anet"),
+    "txt_rel_facetracer": _tested("improvement_euclidean_over_facetracer"),
+    "txt_rel_trivial": _tested("improvement_euclidean_over_trivial_train"),
+    "txt_p_softmax": _tested("ttest_attributes_euclidean_vs_softmax_p", "euclidean", "softmax"),
+    "txt_p_lnet": _tested("ttest_attributes_euclidean_vs_lnets_anet_p"),
+    "txt_p_moon": _tested("ttest_attributes_euclidean_vs_moon_p", "euclidean", "moon"),
+    "txt_p_2epochs": _tested("ttest_attributes_euclidean_epoch2_vs_euclidean_p"),
+    "txt_natural_share": _counted("natural_euclidean_converged_ffa-line", FFA, column="value"),
+    "txt_mffa_natural_avg": Source(
+        ("natural_moon_converged_ffa-line", "natural_moon_converged_ffa-iterative"),
+        ADVERSARIAL,
+        MOON,
+        (FFA, FFA_ITERATIVE),
+    ),
+    "txt_fgs_total_2epochs": _counted("adversarial_euclidean_epoch2_fgs-line", FGS),
+    "txt_fgs_total_converged": _counted("adversarial_euclidean_converged_fgs-line", FGS),
+    "txt_fgs_total_overlap": _counted("overlap_euclidean_fgs", FGS, column="value"),
+    "txt_ffa_natural_lost": _counted("natural_lost_euclidean_ffa", FFA, column="value"),
+    "txt_ffa_natural_lost_correct": _counted("natural_lost_correct_euclidean_ffa", FFA),
+    "txt_half_differ": _counted("natural_differ_epoch2_euclidean_ffa", FFA, column="value"),
+    "txt_ffa_total_euclidean": _counted("adversarial_euclidean_converged_ffa-line", FFA),
+    "txt_ffa_total_softmax": _counted("adversarial_softmax_converged_ffa-line", FFA, SOFTMAX),
+    "txt_fgs_total_softmax": _counted("adversarial_softmax_converged_fgs-line", FGS, SOFTMAX),
+    "txt_port_diag": _counted("portability_epoch2_diagonal", FFA, column="value"),
+    "set_lnet_margin": _tested("margin_lnets_anet"),
+    "drv_train_err_euclidean": Source(("wrong_euclidean_converged",), CLASSIFIED),
+    "drv_train_err_moon": Source(("wrong_moon_converged",), CLASSIFIED, MOON),
+    "drv_train_err_softmax": Source(("wrong_softmax_converged",), CLASSIFIED, SOFTMAX),
 }
+
+PUBLISHED = ("txt_err_lnet", "txt_err_facetracer")
+"""Numbers that the paper took from print, as this run does."""
+
+BESIDE = {"txt_fgs_total_overlap": ("overlap_any_sign_euclidean_fgs", "with changed signs ours is")}
+"""Statistics that a note tells beside ours, and what it calls them."""
+
+EPOCHS = {"set_epochs_min": "min", "set_epochs_max": "max"}
+"""The least and the most epochs that the separate networks took to converge."""
+
+OF_CELEBA = ("set_cela_total", "set_train", "set_valtest")
+"""Settings that are CelebA's own."""
+
+BOUNDS = {
+    "txt_p_lnet": "below",
+    "txt_p_2epochs": "below",
+    "txt_mffa_natural_avg": "above",
+    "txt_half_differ": "above",
+    "txt_port_diag": "above",
+    "txt_corr_nobeard": "above",
+    "txt_corr_attractive": "above",
+    "set_lnet_margin": "below",
+}
+"""Numbers of the paper that are bounds, and on which side ours is to be."""
 
 LIKE_TABLE_1 = {
     "txt_flip_fgs": "t1_euclidean_fgs_pos_linesearch_tau0",
@@ -109,31 +157,46 @@ def paper_reference() -> pd.DataFrame:
         return pd.read_csv(file, dtype="str", keep_default_na=False)
 
 
+class Ours(NamedTuple):
+    """Our number in the paper's unit with its interval, None where the run has none; and what it rests on."""
+
+    value: float | int | str | None
+    basis: Basis
+    low: float = math.nan
+    high: float = math.nan
+
+
 def paper_comparison(tables: Mapping[str, pd.DataFrame], run: RunDescription) -> pd.DataFrame:
     """Put each number of the paper beside ours in `TABLES_READ`.
 
     Returns:
-        Columns id, item, quantity, unit, paper, ours, difference (ours minus the paper's; NaN where either is no
-        number), status (``comparable``, ``setting`` or ``not comparable: why``), note; in the paper's units.
+        Columns id, item, quantity, unit, paper, ours, low, high (95 %), difference (ours minus the paper's where they
+        are comparable numbers), verdict (of bounds: ``holds``, ``fails``, ``cannot tell``), status (``comparable``,
+        ``comparable: what to know``, ``setting`` or ``not comparable: why``), note; in the paper's units.
     """
     lookup = _Lookup(tables, run)
     rows = []
     for row in paper_reference().to_dict("records"):
-        paper, note = row.pop("value"), row.pop("note")
-        ours, reasons = lookup.ours(row["id"], row["unit"])
-        if ours is None and not reasons:
-            reasons = ["this run has no such number"]
-        if reasons:
-            found = {"ours": "", "difference": math.nan, "status": "not comparable: " + ", ".join(reasons)}
-        else:
-            found = {"ours": str(ours), "difference": _number(ours) - _number(paper)}
-            found["status"] = SETTING if _is_setting(row["id"]) else COMPARABLE
-        rows.append({**row, "paper": paper, **found, "note": note})
+        id_, paper, note = row["id"], row.pop("value"), row.pop("note")
+        ours = lookup.ours(id_, row["unit"])
+        status = lookup.status(id_, ours)
+        difference = math.nan if status.startswith(NOT_COMPARABLE) else _number(ours.value) - _number(paper)
+        found = {"ours": "" if ours.value is None else str(ours.value), "low": ours.low, "high": ours.high}
+        found |= {"difference": difference, "verdict": "", "status": status}
+        if id_ in BOUNDS:
+            found["verdict"] = beyond(BOUNDS[id_], float(paper), *_interval(ours))
+        rows.append({**row, "paper": paper, **found, "note": note + lookup.beside(id_)})
     return pd.DataFrame(rows)
 
 
+def _interval(ours: Ours) -> tuple[float, float]:
+    """Return the ends of an interval, the number itself where it has none."""
+    ends = (ours.low, ours.high)
+    return (_number(ours.value),) * 2 if math.isnan(ours.low) else ends
+
+
 def _is_setting(id_: str) -> bool:
-    return id_.startswith("set_") and id_ not in TEXT
+    return id_.startswith("set_") and id_ not in TEXT and id_ not in EPOCHS
 
 
 class _Lookup:
@@ -149,35 +212,79 @@ class _Lookup:
         found = {role: run.paper_network(role) for role in PAPER_ROLES}
         self.names = {role: network and network.name for role, network in found.items()}
 
-    def ours(self, id_: str, unit: str) -> tuple[float | int | str | None, list[str]]:
-        """Return our number in the paper's unit, None where the run does not have it, and why it is not comparable."""
+    def ours(self, id_: str, unit: str) -> Ours:
+        """Return our number in the paper's unit."""
         if id_ in LIKE_TABLE_1:
             return self.ours(LIKE_TABLE_1[id_], unit)
-        if id_ == "txt_err_kalayeh":
-            return None, ["a network of others, not part of this experiment"]
-        if id_ == "set_vgg_input":
-            return None, ["about the network that the paper started from"]
+        if id_ in ("txt_err_kalayeh", "set_vgg_input"):
+            return Ours(None, Basis())
         if _is_setting(id_):
-            return self._setting(id_), self._unlike(id_)
-        value, aspects = self._measured(id_)
-        reasons = list(self.run.not_of_paper(*aspects))
-        if value is None or math.isnan(value):
-            return None, reasons
+            return Ours(self._setting(id_), Basis(("data",) if id_ in OF_CELEBA else ()))
+        found = self._measured(id_)
+        if found.value is None or math.isnan(found.value):
+            return found._replace(value=None)
         scale = 100.0 if unit in ("percent", "percentage point") else 1
-        return (int(value) if unit == "count" else float(value) * scale), reasons
+        value = int(found.value) if unit in ("count", "epochs") else float(found.value) * scale
+        ends = (math.nan, math.nan) if unit == "count" else (scale * found.low, scale * found.high)
+        return Ours(value, found.basis, *ends)
 
-    def _measured(self, id_: str) -> tuple[float | None, tuple[str, ...]]:
+    def status(self, id_: str, ours: Ours) -> str:
+        """Return whether a number is comparable with the paper's, and why not or what to know."""
+        why, know = verdict(departures(self.run, ours.basis))
+        why += self._other_reasons(id_)
+        if ours.value is None and not why:
+            why = ["this run has no such number"]
+        if why:
+            return f"{NOT_COMPARABLE}: {', '.join(why)}"
+        if _is_setting(id_):
+            return SETTING
+        return COMPARABLE + (f": {', '.join(know)}" if know else "")
+
+    def beside(self, id_: str) -> str:
+        """Return what is to be added to a note of the paper's number, or nothing."""
+        statistic, words = BESIDE.get(id_, ("", ""))
+        value = self._statistic(statistic, "value")[0]
+        return "" if math.isnan(value) else f"; {words} {value:,.0f}"
+
+    def _other_reasons(self, id_: str) -> list[str]:
+        if id_ == "txt_err_kalayeh":
+            return ["a network of others, not part of this experiment"]
+        if id_ == "set_vgg_input":
+            return ["about the network that the paper started from"]
+        if id_ in PUBLISHED:
+            return ["ours is the published table, too, and nothing is measured"]
+        if id_ == "set_linesearch_factor":
+            lines = [name for name, entry in ATTACKS.items() if entry.search == DOUBLING]
+            searches = {name: self.run.attacks.get(name, {}).get("search", DOUBLING) for name in lines}
+            return [f"{name} with search {search}" for name, search in searches.items() if search != DOUBLING]
+        return []
+
+    def _measured(self, id_: str) -> Ours:
         if id_.startswith("t1_"):
             return self._table1(id_)
         if id_.startswith("t2_"):
-            return self._table2(id_), ADVERSARIAL
+            return self._table2(id_)
         if id_ in CELLS:
-            return self._cell(*CELLS[id_]), ONE_PAIR
+            return self._cell(*CELLS[id_])
+        if id_ in EPOCHS:
+            kept = self._rows("trainings", "euclidean")["kept"]
+            return Ours(kept.agg(EPOCHS[id_]) if len(kept) else None, Basis(TESTED, EUCLIDEAN))
         source = TEXT[id_]
+        basis = Basis(source.aspects, source.roles, source.attacks)
+        found = [self._statistic(statistic, source.column) for statistic in source.statistics]
+        if any(pd.isna(numbers[0]) for numbers in found):
+            return Ours(None, basis)
+        value, low, high = (min(numbers) for numbers in zip(*found, strict=True))
+        return Ours(value, basis, low, high)
+
+    def _statistic(self, statistic: str, column: str) -> tuple[float, float, float]:
+        """Return a statistic and the ends of its interval, NaN where the run has none."""
         # Ids have the run's names of the paper's networks.
-        words = [self.names.get(word, word) for word in source.statistic.split("_")]
-        found = None if None in words else self.statistics[source.column].get("_".join(words))
-        return (None if found is None or pd.isna(found) else float(found)), source.aspects
+        words = [self.names.get(word, word) for word in statistic.split("_")]
+        name = None if None in words else "_".join(words)
+        columns = (self.statistics.get(each, pd.Series(dtype=float)) for each in (column, "low", "high"))
+        value, low, high = (float(pd.to_numeric(each.get(name, math.nan))) for each in columns)
+        return value, low, high
 
     def _rows(self, table: str, role: str, **keys: str) -> pd.DataFrame:
         """Return the rows of a table of the network that stands for one of the paper's, with these values."""
@@ -187,36 +294,33 @@ class _Lookup:
             chosen &= frame[column] == value
         return frame[chosen]
 
-    def _table1(self, id_: str) -> tuple[float | None, tuple[str, ...]]:
+    def _table1(self, id_: str) -> Ours:
         role, method, sign, *cell = id_.removeprefix("t1_").split("_")
         method = method.removeprefix("m")
         found = self._rows("flippability", role, method=method, sign=PAPER_SIGNS[sign])
         if cell == ["total"]:
-            return _only(found["total"].drop_duplicates()), CLASSIFIED
+            return Ours(_only(found["total"].drop_duplicates()), Basis(CLASSIFIED, (role,)))
         search, tau = cell[0].removesuffix("search"), float(cell[1].removeprefix("tau"))
-        rate = _only(found.loc[(found["search"] == search) & (found["threshold"] == tau), "rate"])
-        return rate, SCORED if tau > 0 else FLIPPED
+        found = found[(found["search"] == search) & (found["threshold"] == tau)]
+        basis = Basis(SCORED if tau > 0 else FLIPPED, (role,), (f"{method}-{search}",))
+        return Ours(_only(found["rate"]), basis, *_ends(found))
 
-    def _table2(self, id_: str) -> float | None:
+    def _table2(self, id_: str) -> Ours:
         role, method, sign, column = id_.removeprefix("t2_").split("_")
         keys = {"checkpoint": PAPER_EARLY, "method": method, "search": LINE, "sign": PAPER_SIGNS[sign]}
-        return _only(self._rows("checkpoint_overlap", role, **keys)[column.replace("2epochs", "early")])
+        value = _only(self._rows("checkpoint_overlap", role, **keys)[column.replace("2epochs", "early")])
+        return Ours(value, Basis(ADVERSARIAL, (role,), (f"{method}-{LINE}",)))
 
-    def _cell(self, table: str, which: str, sources: tuple[str, ...], target: str) -> float | None:
+    def _cell(self, table: str, which: str, sources: tuple[str, ...], target: str) -> Ours:
         key, role = ("checkpoint", "euclidean") if table == "transferability" else ("search", "moon")
+        attack = FFA_ITERATIVE if which == ITERATIVE else FFA
+        basis = Basis(ONE_PAIR, (role,), (attack,))
         found = self._rows(table, role, **{key: which})
         found = found[found["source"].isin(sources) & (found["target"] == target)]
-        return float(found["rate"].min()) if len(found) == len(sources) else None
-
-    def _unlike(self, id_: str) -> list[str]:
-        """Return why a setting has no counterpart in this run."""
-        if id_ in ("set_cela_total", "set_train", "set_valtest"):  # of CelebA, not of other images
-            return list(self.run.not_of_paper("data"))
-        if id_ == "set_linesearch_factor":
-            lines = [name for name, entry in ATTACKS.items() if entry.search == DOUBLING]
-            searches = {name: self.run.attacks.get(name, {}).get("search", DOUBLING) for name in lines}
-            return [f"{name} with search {search}" for name, search in searches.items() if search != DOUBLING]
-        return []
+        if len(found) != len(sources) or found["rate"].isna().any():
+            return Ours(None, basis)
+        ends = (float(found[end].min()) if end in found else math.nan for end in ("low", "high"))
+        return Ours(float(found["rate"].min()), basis, *ends)
 
     def _setting(self, id_: str) -> float | int | str | None:
         run = self.run
@@ -236,10 +340,8 @@ class _Lookup:
             "set_tau": run.threshold,
             "set_tau_list": ";".join(f"{tau:g}" for tau in others),
             "set_batch": training["batch_size"],
-            "set_iters": math.ceil(run.images["train"] / training["batch_size"]),
+            "set_iters": run.images["train"] // training["batch_size"],
             "set_lr": training["learning_rate"],
-            "set_epochs_min": training["min_epochs"],
-            "set_epochs_max": training["max_epochs"],
             "set_epoch_early": int(early.removeprefix("epoch")) if early else None,
             "set_layers": 16 if network.architecture["name"] == "vgg16" else None,
             "set_input_w": run.input_width,
@@ -254,40 +356,54 @@ def _only(values: pd.Series) -> float | None:
     return values.iloc[0] if len(values) == 1 and not pd.isna(values.iloc[0]) else None
 
 
+def _ends(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the ends of the interval of a single row, NaN where it has none."""
+    low, high = (_only(rows[end]) if end in rows else None for end in ("low", "high"))
+    return (math.nan, math.nan) if low is None or high is None else (float(low), float(high))
+
+
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `paper_comparison` of the run's tables."""
     return paper_comparison({name: read_csv(inputs[name]) for name in TABLES_READ}, run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
-    """Lay the comparison out, a sheet for each part of the paper; why rows are not comparable stands below."""
+    """Lay the comparison out, a sheet for each part of the paper; what is to be known of rows stands below."""
     parts = {"t1_": "Table 1", "t2_": "Table 2", "txt": "Text", "set": "Settings", "drv": "Derived from the paper"}
     heads = [Column(name, align="l") for name in ("where", "quantity", "unit")]
     heads += [Column(name) for name in ("paper", "ours", "difference")]
-    heads += [Column(name, align="l") for name in ("comparable", "note")]
+    heads += [Column(name, align="l") for name in ("bound", "comparable", "note")]
     made = []
     for prefix, title in parts.items():
         part = frame[frame["id"].str.startswith(prefix)]
         marks, notes = {COMPARABLE: "yes", SETTING: SETTING}, []
         for status in part["status"].unique():
             if status not in marks:
-                marks[status] = f"no ({len(notes) + 1})"
+                answer = "no" if status.startswith(NOT_COMPARABLE) else "yes"
+                marks[status] = f"{answer} ({len(notes) + 1})"
                 notes.append(f"({len(notes) + 1}) {status[0].upper()}{status[1:]}.")
         rows = []
         for row in part.to_dict("records"):
             difference = "" if math.isnan(row["difference"]) else _short(row["difference"], "+")
-            numbers = [_short(row["paper"]), _short(row["ours"]), difference]
-            rows.append([row["item"], row["quantity"], row["unit"], *numbers, marks[row["status"]], row["note"]])
+            ours: Cell = _short(row["ours"])
+            if not math.isnan(row.get("low", math.nan)):
+                ours = ours, f"[{row['low']:.4g}, {row['high']:.4g}]"
+            mark = marks[row["status"]]
+            words = [row["item"], row["quantity"], row["unit"], _short(row["paper"]), ours, difference]
+            rows.append([*words, row["verdict"], mark, row["note"]])
         if SETTING in part["status"].array:
             notes.append("Setting: chosen or given, not found. Ours is what this run was set to.")
+            notes.append(f"The paper gives no value of what follows; these are this run's own: {guesses(run)}.")
+        if part["note"].str.contains(UNCONFIRMED).any():
+            notes.append(UNCONFIRMED_NOTE)
         made.append(Sheet(f"{title}, beside the paper", heads, rows, notes))
     return made
 
 
-def _number(value: str | float) -> float:
-    """Return a number, NaN where the value is another text."""
+def _number(value: str | float | None) -> float:
+    """Return a number, NaN where the value is another text or nothing."""
     try:
-        return float(value)
+        return math.nan if value is None else float(value)
     except ValueError:
         return math.nan
 

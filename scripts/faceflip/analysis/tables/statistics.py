@@ -1,7 +1,8 @@
 """The numbers of the paper's text: means, relative improvements, t-tests, counts, averages of the matrices.
 
 Each statistic has an id that stays; `paper_comparison` and other programs find it by that. Shares come with their
-count, what they are a share of, and a Wilson interval. The t-tests are two-sided and paired, once over attributes (as
+count, what they are a share of, and a 95 % interval: Wilson's, or, where attempts on one image come together, that of a
+bootstrap that draws images (of means of a matrix, too). The t-tests are two-sided and paired, once over attributes (as
 many pairs as attributes) and once over test images (each image's share of wrong attributes), because the paper does not
 say which it used; with the size of the effect (Cohen's d_z), since over many images any difference is significant. What
 is marked with † rests on published cells of MOON that are unconfirmed: only their mean over all 40 attributes is in
@@ -17,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_csv, read_predictions, with_parts
-from faceflip.analysis.matrices import summary
+from faceflip.analysis.matrices import mean_interval, read_transfers, summary
 from faceflip.analysis.names import checkpoint_name, method_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, marked, number, parts, percent_cell
 from faceflip.analysis.run import CONVERGED, PAPER_EARLY, RunDescription
-from faceflip.analysis.statistics.intervals import wilson
+from faceflip.analysis.statistics.intervals import clustered, wilson
 from faceflip.analysis.statistics.paired import paired_t_test
 from faceflip.analysis.tables.checkpoint_overlap import ATTACK, pair_checkpoints
 from faceflip.analysis.tables.classification_error import (
@@ -83,6 +84,19 @@ def _share(id_: str, group: str, quantity: str, count: int, of: int) -> Statisti
     return Statistic(id_, group, quantity, count / of if of else math.nan, "share", count, of, low, high)
 
 
+def _pooled(id_: str, group: str, quantity: str, image: pd.Series, hit: pd.Series, among: pd.Series | None = None):
+    """Return the share of hits among pairs of image and attribute (all of them), as `clustered` by image sees it."""
+    images, place = np.unique(image.to_numpy(), return_inverse=True)
+    chosen = np.ones(len(place), bool) if among is None else among.to_numpy(bool)
+    successes, trials = (
+        np.bincount(place, weights=which, minlength=len(images))[:, None]
+        for which in (chosen & hit.to_numpy(bool), chosen)
+    )
+    count, of = int(successes.sum()), int(trials.sum())
+    low, high = (float(end[0]) for end in clustered(successes, trials))
+    return Statistic(id_, group, quantity, count / of if of else math.nan, "share", count, of, low, high)
+
+
 def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield mean errors over the attacked attributes, relative improvements, and how many attributes are better.
 
@@ -104,10 +118,11 @@ def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Stat
         yield _share(f"attributes_{network}_beats_trivial_train", ERRORS, quantity, better, pairs)
     first = run.network_names[0]
     if not run.synthetic and {first, "lnets_anet"} <= set(table):
-        advantage = (table[first] - table["lnets_anet"]).max()
+        kept = errors[(errors["method"] == first) & errors["attribute"].isin(run.attacked)].set_index("attribute")
+        low, value, high = ((kept[end] - table["lnets_anet"]).max() for end in ("low", "error", "high"))
         quantity = f"largest advantage of published LNets+ANet over {names[first]} on an attribute"
         name = "margin_lnets_anet" if run.is_of_paper(first, "euclidean") else f"margin_{first}_lnets_anet"
-        yield Statistic(name, ERRORS, quantity, advantage, "share", of=pairs)
+        yield Statistic(name, ERRORS, quantity, value, "share", of=pairs, low=low, high=high)
 
 
 def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
@@ -149,19 +164,25 @@ def t_test_statistics(errors: pd.DataFrame, shares: pd.DataFrame, run: RunDescri
 
 
 def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
-    """Yield, for each network, checkpoint and attack, the adversarial images of both signs and the natural share."""
+    """Yield, for each network, checkpoint and attack, the adversarial images of both signs and the natural share.
+
+    And what each network misclassifies at each checkpoint, of the pairs that are attacked.
+    """
     hits = with_parts(attempts, run).assign(adversarial=adversarial(attempts, run.threshold).to_numpy())
     keys = ["network", "checkpoint", "attack", "method", "search"]
     for (network, checkpoint, attack, method, search), part in hits.groupby(keys, observed=True):
         name = f"{network}_{checkpoint}_{attack}"
         words = f"{run.method_name(network, method)} {search_name(search)}, "
         words += f"{run.network(network).title}, {checkpoint_name(checkpoint)}"
-        natural = part.loc[~part["correct"], "adversarial"]
-        total = int(part["adversarial"].sum())
-        yield _share(f"adversarial_{name}", COUNTS, f"adversarial, both signs: {words}", total, len(part))
+        wrong, hit, image = ~part["correct"], part["adversarial"], part["image"]
+        yield _pooled(f"adversarial_{name}", COUNTS, f"adversarial, both signs: {words}", image, hit)
         quantity = f"misclassified pairs that are natural adversarial: {words}"
-        yield _share(f"natural_{name}", COUNTS, quantity, int(natural.sum()), len(natural))
-        yield _share(f"wrong_{name}", COUNTS, f"misclassified pairs: {words}", len(natural), len(part))
+        yield _pooled(f"natural_{name}", COUNTS, quantity, image, hit, wrong)
+    # What is misclassified before an attack does not depend on it.
+    pairs = hits.drop_duplicates(["network", "checkpoint", "attribute", "image"])
+    for (network, checkpoint), part in pairs.groupby(keys[:2], observed=True):
+        words = f"misclassified pairs: {run.network(network).title}, {checkpoint_name(checkpoint)}"
+        yield _pooled(f"wrong_{network}_{checkpoint}", COUNTS, words, part["image"], ~part["correct"])
     yield from _fgs_within_ffa(hits, run)
 
 
@@ -175,7 +196,8 @@ def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statist
         )
         if len(fgs):
             words = f"FGS adversarial images that FFA finds too: {search_name(search)}, {run.network(network).title}"
-            yield _share(f"fgs_within_ffa_{network}_{search}", COUNTS, words, int(fgs.isin(ffa).sum()), len(fgs))
+            images = fgs.get_level_values("image").to_series()
+            yield _pooled(f"fgs_within_ffa_{network}_{search}", COUNTS, words, images, pd.Series(fgs.isin(ffa)))
 
 
 def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
@@ -186,24 +208,27 @@ def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[St
         name = "_".join([network, method, *apart])
         kind = "" if search == LINE else f" {search_name(search)}"
         words = f"{method_name(method)}{kind}, {run.network(network).title}"
-        early, late = part["adversarial_early"], part["adversarial_converged"]
-        quantity = f"adversarial at {epoch} and when converged, any sign: {words}"
-        yield Statistic(f"overlap_{name}", PROGRESS, quantity, (early & late).sum(), "count")
+        early, late, image = part["adversarial_early"], part["adversarial_converged"], part["image"]
+        same = part["correct_early"] == part["correct_converged"]
+        quantity = f"adversarial at {epoch} and when converged, with the same sign: {words}"
+        yield Statistic(f"overlap_{name}", PROGRESS, quantity, (early & late & same).sum(), "count")
+        quantity = f"adversarial at {epoch} and when converged, also those whose sign changed: {words}"
+        yield Statistic(f"overlap_any_sign_{name}", PROGRESS, quantity, (early & late).sum(), "count")
+        quantity = f"adversarial when converged that were so at {epoch}, with the same sign: {words}"
+        yield _pooled(f"overlap_share_{name}", PROGRESS, quantity, image, early & same, late)
         early = early & ~part["correct_early"]
         late = late & ~part["correct_converged"]
         lost = early & ~late
-        kept = int((early & late).sum())
         quantity = f"natural adversarial at {epoch} only: {words}"
         yield Statistic(f"natural_lost_{name}", PROGRESS, quantity, lost.sum(), "count")
-        correct = int((lost & part["correct_converged"]).sum())
         quantity = f"of the natural adversarial at {epoch} only, classified correctly when converged: {words}"
-        yield _share(f"natural_lost_correct_{name}", PROGRESS, quantity, correct, int(lost.sum()))
-        for side, natural, quantity in (
-            (checkpoint, early, f"of the natural adversarial at {epoch}, no longer so when converged"),
-            (CONVERGED, late, f"of the natural adversarial when converged, not yet so at {epoch}"),
+        yield _pooled(f"natural_lost_correct_{name}", PROGRESS, quantity, image, part["correct_converged"], lost)
+        for side, natural, other, quantity in (
+            (checkpoint, early, late, f"of the natural adversarial at {epoch}, no longer so when converged"),
+            (CONVERGED, late, early, f"of the natural adversarial when converged, not yet so at {epoch}"),
         ):
-            total = int(natural.sum())
-            yield _share(f"natural_differ_{side}_{name}", PROGRESS, f"{quantity}: {words}", total - kept, total)
+            about = (f"natural_differ_{side}_{name}", PROGRESS, f"{quantity}: {words}")
+            yield _pooled(*about, image, ~other, natural)
 
 
 def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series:
@@ -233,7 +258,7 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
     fgs = parts[parts["network"].isin(euclidean) & (parts["method"] == "fgs")]
     for about, part in fgs.groupby(attacks, observed=True):
         away = points_away(part["score_before"], part["label"], run.option(about[-1], "fgs_label"))
-        yield from _with_flips("fgs_away", "FGS points away from the boundary", about, part["flipped"], away, run)
+        yield from _with_flips("fgs_away", "FGS points away from the boundary", about, part, away, run)
     two_logits = logits.loc[logits["logit_absent"].notna(), "network"].unique()
     ffa = parts[parts["network"].isin(two_logits) & (parts["method"] == "ffa")]
     keys = ["network", "checkpoint", "attribute", "image"]
@@ -243,28 +268,32 @@ def direction_statistics(attempts: pd.DataFrame, logits: pd.DataFrame, run: RunD
         if run.option(about[-1], "ffa_objective") == "scores":
             absent, present = part["logit_absent"] < 0, part["logit_present"] < 0
             case = "FFA moves away from the boundary, both logits are negative"
-            yield from _with_flips("ffa_larger_negative", case, about, part["flipped"], absent & present, run)
+            yield from _with_flips("ffa_larger_negative", case, about, part, absent & present, run)
             case = "FFA's target keeps the decision, only the smaller logit is negative"
-            yield from _with_flips("ffa_smaller_negative", case, about, part["flipped"], absent ^ present, run)
+            yield from _with_flips("ffa_smaller_negative", case, about, part, absent ^ present, run)
 
 
 def _with_flips(
-    prefix: str, case: str, about: Sequence[str], flipped: pd.Series, chosen: pd.Series, run: RunDescription
+    prefix: str, case: str, about: Sequence[str], attempts: pd.DataFrame, chosen: pd.Series, run: RunDescription
 ) -> Iterator[Statistic]:
     network, checkpoint, attack = about
     name = "_".join([prefix, *about])
     words = f"{attack}, {run.network(network).title}, {checkpoint_name(checkpoint)}"
-    flipped, chosen = flipped.to_numpy(bool), chosen.to_numpy(bool)
-    yield _share(name, DIRECTIONS, f"attempts in which {case}: {words}", int(chosen.sum()), len(chosen))
+    flipped, image = attempts["flipped"], attempts["image"]
+    yield _pooled(name, DIRECTIONS, f"attempts in which {case}: {words}", image, chosen)
     for suffix, which, those in (("flipped", chosen, "those"), ("others_flipped", ~chosen, "all but those")):
         quantity = f"flipped, of {those} in which {case}: {words}"
-        yield _share(f"{name}_{suffix}", DIRECTIONS, quantity, int((which & flipped).sum()), int(which.sum()))
+        yield _pooled(f"{name}_{suffix}", DIRECTIONS, quantity, image, flipped, which)
 
 
 def matrix_statistics(
-    transferability: pd.DataFrame, correlation: pd.DataFrame, run: RunDescription
+    transferability: pd.DataFrame,
+    correlation: pd.DataFrame,
+    attempts: pd.DataFrame,
+    transfers: pd.DataFrame,
+    run: RunDescription,
 ) -> Iterator[Statistic]:
-    """Yield averages of the matrices of transfers.
+    """Yield averages of the matrices of transfers, with intervals where the tables of rows are there, too.
 
     Ids begin with the paper's words. Of the paper's networks they name the checkpoint that the images were made on
     (``portability_epoch2``) or the search (``correlation_line``), of others also the network.
@@ -275,6 +304,7 @@ def matrix_statistics(
     )
     for prefix, table, column, role in tables:
         for (network, which), rates in table.groupby(["network", column], sort=False):
+            made = tuple(rates[["network", "checkpoint", "attack"]].iloc[0])
             other = [] if run.is_of_paper(network, role) else [network]
             name = "_".join([prefix, *other, which])
             words = ", ".join([prefix, *(run.network(each).title for each in other), which])
@@ -286,8 +316,11 @@ def matrix_statistics(
                 ("diagonal_least", "least of the diagonal", "share"),
                 ("others", "mean off the diagonal", "share"),
             ):
-                of = numbers["columns"] if unit == "share" else math.nan
-                yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], unit, of=of)
+                about = {"of": numbers["columns"]} if unit == "share" else {}
+                if part in ("diagonal", "others"):
+                    ends = mean_interval(attempts, transfers, made, run.threshold, own=part == "diagonal")
+                    about |= dict(zip(("low", "high"), ends, strict=True))
+                yield Statistic(f"{name}_{part}", MATRICES, f"{quantity}: {words}", numbers[part], unit, **about)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -306,7 +339,12 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
         *count_statistics(attempts, run),
         *progress_statistics(pair_checkpoints(attempts, run), run),
         *direction_statistics(attempts, logits, run),
-        *matrix_statistics(read_csv(inputs["transferability"]), read_csv(inputs["correlation"]), run),
+        *matrix_statistics(
+            *(read_csv(inputs[name]) for name in ("transferability", "correlation")),
+            attempts,
+            read_transfers(inputs["transfers"]),
+            run,
+        ),
     ]
     return pd.DataFrame(statistics).astype({"count": "Int64", "of": "Int64"})
 

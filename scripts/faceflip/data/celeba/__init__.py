@@ -51,7 +51,7 @@ SPLITS = ("train", "validation", "test")
 """The splits in the order of the partition file's numbers 0, 1, 2."""
 
 SPLIT_SIZES = {"train": 162_770, "validation": 19_867, "test": 19_962}
-"""Images in each split of the whole CelebA."""
+"""Images in each split of the whole CelebA: those of the training split have the lowest numbers."""
 
 WIDTH, HEIGHT = 178, 218
 """Size in pixels of the aligned and cropped images."""
@@ -59,5 +59,21 @@ WIDTH, HEIGHT = 178, 218
 IMAGES = "img_align_celeba"
 ANNOTATIONS = "list_attr_celeba.txt"
 PARTITION = "list_eval_partition.txt"
+IDENTITIES = "identity_CelebA.txt"
+"""Says who is on an image; needed only where the splits are made anew."""
 PROVENANCE = "synthetic.json"
 """Lies in a folder whose faces were drawn, and says how."""
+MISLABELLED_LABELS = "mislabelled.csv"
+"""Lies there, too: which labels were falsified, a row each."""
+MISLABELLED_HEADER = "file_name,attribute"
+
+
+def official_split(file_name: str) -> str | None:
+    """Return the split in which CelebA has the image of a name such as ``000001.jpg``; None for other names."""
+    stem = file_name.partition(".")[0]
+    number, last = int(stem) if len(stem) == 6 and stem.isascii() and stem.isdigit() else 0, 0
+    for split, size in SPLIT_SIZES.items():
+        last += size
+        if 0 < number <= last:
+            return split
+    return None

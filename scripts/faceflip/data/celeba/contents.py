@@ -18,6 +18,14 @@ Place = Path | zipfile.Path
 """A file or folder, on the disk or inside a zip archive."""
 
 _ENCRYPTED = 0x1  # of a member's general purpose flags (APPNOTE.TXT 4.4.4)
+_OTHER_ARCHIVES = {
+    b"7z\xbc\xaf\x27\x1c": "one of 7-Zip",
+    b"Rar!": "one of RAR",
+    b"\x1f\x8b": "one of gzip",
+    b"BZh": "one of bzip2",
+    b"\xfd7zXZ": "one of xz",
+}
+"""What some other archives begin with."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -37,8 +45,12 @@ def open_zip(path: Path) -> zipfile.Path:
         start = file.read(1024)
     if is_web_page(start):
         raise UserError(f"{path}: {WEB_PAGE}")
-    what = "an incomplete zip archive: the download broke off" if start.startswith(b"PK") else "not a zip archive"
-    raise UserError(f"{path}: {what} ({path.stat().st_size:,} bytes); fetch it again")
+    bytes_ = f"({path.stat().st_size:,} bytes)"
+    if start.startswith(b"PK"):
+        raise UserError(f"{path}: an incomplete zip archive: the download broke off {bytes_}; fetch it again")
+    if other := next((name for magic, name in _OTHER_ARCHIVES.items() if start.startswith(magic)), None):
+        raise UserError(f"{path}: not a zip archive {bytes_}, but {other}: unpack it, and name the folder")
+    raise UserError(f"{path}: not a zip archive {bytes_}; name a folder or zip archive of CelebA, or fetch it again")
 
 
 WEB_PAGE = (

@@ -2,13 +2,14 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from faceflip.data.celeba import ATTRIBUTES, SPLITS
 from faceflip.data.celeba.contents import WEB_PAGE, Place, is_web_page, read_needed
 from faceflip.data.celeba.finding import Layout, find
+from faceflip.data.celeba.splits import by_shares
 from faceflip.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,39 +36,75 @@ class Labels(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_labels(celeba: Layout | Path | str) -> Labels:
+def read_labels(
+    celeba: Layout | Path | str,
+    *,
+    taken: Callable[[str], bool] | None = None,
+    split_shares: Sequence[float] | None = None,
+) -> Labels:
     """Read annotations and partition and join them by file name.
 
-    Images that have a split and no annotation are left out: to make a subset, it is enough to cut the annotation file.
-    Raises UserError where a file is missing or malformed, or images have no split.
+    Images that have a split and no annotation are left out, and so are those of whose names `taken` is false. With
+    `split_shares`, of training, validation and test, the splits are made anew (`faceflip.data.celeba.splits`) and no
+    partition is needed. Raises UserError where a file is missing or malformed, or images have no split.
     """
     import pandas as pd
 
     layout = celeba if isinstance(celeba, Layout) else find(celeba, images=False)
-    layout.require(images=False)
-    parts, faults = [], []
-    for read_part, place in ((_read_annotations, layout.annotations), (_read_partition, layout.partition)):
+    layout.require(images=False, partition=split_shares is None)
+    parts = {"annotations": (_read_annotations, layout.annotations), "partition": (_read_partition, layout.partition)}
+    if split_shares is not None:
+        parts["partition"] = (_read_identities, layout.identities)
+    read, faults = {}, []
+    for part, (read_part, place) in parts.items():
         try:
-            parts.append(read_part(place))
+            read[part] = read_part(place)
         except UserError as error:
             faults.append(str(error))
     if faults:
         raise UserError("\n".join(faults))
-    (names, values), splits = parts
-
-    homeless = [name for name in names if name not in splits]
-    if homeless:
-        told = _absent(homeless, layout.annotations, layout.partition)
-        raise UserError(f"{told}; every annotated image needs a split")
+    names, values = read["annotations"]
+    notes = []
+    if taken:
+        rows = [row for row, name in enumerate(names) if taken(name)]
+        notes += [f"a subset: {len(rows):,} of {len(names):,} annotated images are there"] * (len(rows) < len(names))
+        names, values = [names[row] for row in rows], values[rows]
+    if split_shares is None:
+        splits = read["partition"]
+        _require_splits(layout, names, splits)
+        notes += [] if taken else _without_labels(layout, names, splits)
+    else:
+        splits = by_shares(names, read["partition"], split_shares)
+        notes.append(_told_of_shares(layout, names, read["partition"], split_shares))
     table = pd.DataFrame(values, columns=list(ATTRIBUTES))
     table.insert(0, "file_name", names)
     table.insert(1, "split", [SPLITS[splits[name]] for name in names])
-    notes, known = [], set(names)
-    unlabelled = [name for name in splits if name not in known]
-    if unlabelled:
-        notes.append(f"{_absent(unlabelled, layout.partition, layout.annotations)}: a subset, taken without them")
     notes += [f"there are no {split} images" for split in SPLITS if not (table["split"] == split).any()]
     return Labels(table, tuple(notes))
+
+
+def _require_splits(layout: Layout, names: Sequence[str], splits: Mapping[str, int]) -> None:
+    if homeless := [name for name in names if name not in splits]:
+        raise UserError(
+            f"{_absent(homeless, layout.annotations, layout.partition)}; every annotated image needs a split: mend "
+            "the files, or set dataset.split_shares, such as [0.8, 0.1, 0.1], to make the splits anew"
+        )
+
+
+def _without_labels(layout: Layout, names: Sequence[str], splits: Mapping[str, int]) -> list[str]:
+    known = set(names)
+    unlabelled = [name for name in splits if name not in known]
+    told = _absent(unlabelled, layout.partition, layout.annotations)
+    return [f"{told}: a subset, taken without them"] if unlabelled else []
+
+
+def _told_of_shares(layout: Layout, names: Sequence[str], persons: Mapping[str, str], shares: Sequence[float]) -> str:
+    told = f"the splits were made anew, by the shares {', '.join(f'{share:g}' for share in shares)}"
+    if layout.identities:
+        told += f" and by the persons in {layout.name(layout.identities)}, of whom each is in one split"
+    if unknown := sum(name not in persons for name in names):
+        told += f"; nothing says who is on {unknown:,} images, so a person may be in several splits"
+    return told
 
 
 def count_labels(labels: "np.ndarray", split: "np.ndarray") -> "pd.DataFrame":
@@ -90,11 +127,11 @@ def _read_annotations(place: Place) -> tuple[list[str], "np.ndarray"]:
     """Return file names, and labels (N, 40) int8 in {-1, +1} in the order of `ATTRIBUTES`."""
     import numpy as np
 
-    rows = _rows(place)
+    is_csv, rows = _rows(place)
     number, header = next(rows)
     announced = None
-    if _is_csv(place):
-        header = _without_name_cell(place, header)
+    if is_csv:
+        header, rows = _without_names(place, number, header, rows)
     elif len(header) == 1 and header[0].isascii() and header[0].isdigit():
         announced = int(header[0])
         number, header = next(rows, (number + 1, []))
@@ -114,38 +151,63 @@ def _read_annotations(place: Place) -> tuple[list[str], "np.ndarray"]:
 
 def _read_partition(place: Place) -> dict[str, int]:
     """Return the split of each file name, as index into `SPLITS`."""
-    rows = _rows(place)
-    if _is_csv(place):
-        number, header = next(rows)
-        if _without_name_cell(place, header) != ["partition"]:
-            raise UserError(f"{place}, line {number}: expected image_id,partition, found {','.join(header)[:60]!r}")
+    is_csv, rows = _rows(place)
+    if is_csv:
+        number, whole = next(rows)
+        header, rows = _without_names(place, number, whole, rows)
+        if header != ["partition"]:
+            raise UserError(f"{place}, line {number}: expected image_id,partition, found {','.join(whole)[:60]!r}")
     names, cells = _table(place, rows, 1, ("0", "1", "2"))
     return dict(zip(names, cells, strict=True))
 
 
-def _is_csv(place: Place) -> bool:
-    return place.name.endswith(".csv")
+def _read_identities(place: Place | None) -> dict[str, str]:
+    """Return the person's number of each file name; of none where there is no such file."""
+    if place is None:
+        return {}
+    rows = list(_rows(place)[1])
+    if bad := [number for number, cells in rows if len(cells) != 2]:
+        raise UserError(
+            f"{place}: {len(bad):,} bad row{'s' * (len(bad) > 1)}, such as line {bad[0]}; expected a file name and the "
+            "number of a person"
+        )
+    return {name: person for _, (name, person) in rows}
 
 
-def _without_name_cell(place: Place, header: list[str]) -> list[str]:
-    if header[:1] not in (["image_id"], [""]):
-        raise UserError(f"{place}, line 1: expected image_id or nothing in the first cell, found {header[0][:40]!r}")
-    return header[1:]
+def _without_names(
+    place: Place, number: int, header: list[str], rows: Iterator[Row]
+) -> tuple[list[str], Iterator[Row]]:
+    """Return a CSV file's header behind the names' column, and its rows without the columns before that.
+
+    There may be some: pandas writes its index, without a name, unless it is told not to.
+    """
+    column = header.index("image_id") if "image_id" in header else 0
+    before = [cell for cell in header[:column] if cell not in ("", "index") and not cell.startswith("Unnamed: ")]
+    if before or header[column] not in ("image_id", ""):
+        found = (before or header)[0]
+        raise UserError(f"{place}, line {number}: expected image_id or nothing in the first cell, found {found[:40]!r}")
+    return header[column + 1 :], ((line, cells[column:] or [""]) for line, cells in rows)
 
 
 def _require_attributes(place: Place, number: int, header: Sequence[str]) -> None:
     faults = {
         "missing": [name for name in ATTRIBUTES if name not in header],
-        "unknown": sorted(set(header) - set(ATTRIBUTES)),
-        "more than once": sorted({name for name in header if header.count(name) > 1}),
+        "unknown": sorted(set(header) - {*ATTRIBUTES, ""}),
+        "more than once": sorted({name for name in header if name and header.count(name) > 1}),
+        "without a name": [f"column {column}" for column, name in enumerate(header, 2) if not name],
     }
     if any(faults.values()):
         told = "; ".join(f"{fault}: {', '.join(names) or 'none'}" for fault, names in faults.items())
+        if header and not header[-1]:
+            told += ". The line ends in a comma: take it away, here and from all lines"
         raise UserError(f"{place}, line {number}: expected the names of the {len(ATTRIBUTES)} attributes; {told}")
 
 
-def _rows(place: Place) -> Iterator[Row]:
-    """Yield the lines that are not empty, cut into cells: at commas in a CSV file, else at white space."""
+def _rows(place: Place) -> tuple[bool, Iterator[Row]]:
+    """Return whether a file is of CSV, by its name or the first line, and the lines that are not empty, as cells.
+
+    They are cut at commas in a CSV file, else at white space.
+    """
     data = read_needed(place, TEXT_LIMIT)
     if is_web_page(data):
         raise UserError(f"{place}: {WEB_PAGE}")
@@ -153,10 +215,20 @@ def _rows(place: Place) -> Iterator[Row]:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise UserError(f"{place} is not a text file; expected CelebA's {place.name}") from None
-    if not any(line.strip() for line in lines):
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
         raise UserError(f"{place} is empty; expected CelebA's {place.name}")
-    split = (lambda line: [cell.strip() for cell in next(csv.reader([line]))]) if _is_csv(place) else str.split
-    return ((number, split(line)) for number, line in enumerate(lines, 1) if line.strip())
+    is_csv = place.name.endswith(".csv") or "," in first
+
+    def cells(number: int, line: str) -> list[str]:
+        if not is_csv:
+            return line.split()
+        try:
+            return [cell.strip() for cell in next(csv.reader([line]))]
+        except csv.Error as error:
+            raise UserError(f"{place}, line {number}: cannot be read as CSV ({error})") from None
+
+    return is_csv, ((number, cells(number, line)) for number, line in enumerate(lines, 1) if line.strip())
 
 
 def _table(place: Place, rows: Iterable[Row], columns: int, allowed: Sequence[str]) -> tuple[list[str], bytes]:

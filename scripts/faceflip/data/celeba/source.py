@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceflip.data.celeba import ATTRIBUTES, SPLITS, official
+from faceflip.data.celeba import ATTRIBUTES, MISLABELLED_HEADER, SPLITS, official
 from faceflip.data.celeba.contents import Place, list_names, read_needed, reader
 from faceflip.data.celeba.finding import find, is_image_name
 from faceflip.data.celeba.labels import TEXT_LIMIT, Labels, read_labels
@@ -25,35 +26,77 @@ class CelebA:
     attributes = ATTRIBUTES
     splits = SPLITS
 
-    def __init__(self, root: Path | str) -> None:
-        self._layout = find(root)
-        self._layout.require()
-        self.name = str(self._layout.root)
-        self.read = reader(self._layout.images, FILE_LIMIT)
+    def __init__(self, root: Path | str, *, subset: bool = False, split_shares: Sequence[float] | None = None) -> None:
+        """Look for the parts; with `subset`, annotated images that are not there are passed over.
+
+        With `split_shares`, of training, validation and test, the splits are made anew: see `read_labels`.
+        """
+        self.layout = find(root)
+        self.layout.require(partition=split_shares is None)
+        self._subset, self._split_shares = subset, split_shares
+        self.name = str(self.layout.root)
+        self.read = reader(self.layout.images, FILE_LIMIT)
 
     @cached_property
-    def _labels(self) -> Labels:
-        return read_labels(self._layout)
+    def labels(self) -> Labels:
+        """Annotations and splits of the images, with notes; raises UserError where none is there."""
+        taken = (lambda name: self._file_of(name) is not None) if self._subset else None
+        labels = read_labels(self.layout, taken=taken, split_shares=self._split_shares)
+        if labels.table.empty:
+            raise UserError(
+                f"{self.name}: {self.layout.name(self.layout.images)} has none of the images that "
+                f"{self.layout.name(self.layout.annotations)} names"
+            )
+        return labels
 
     @property
     def table(self) -> "pd.DataFrame":
         """File names, splits and labels; see `faceflip.data.celeba.labels.Labels`."""
-        return self._labels.table
+        return self.labels.table
 
     @cached_property
     def _images(self) -> list[str]:
-        return sorted(filter(is_image_name, list_names(self._layout.images)))
+        return sorted(filter(is_image_name, list_names(self.layout.images)))
 
     @cached_property
     def files(self) -> dict[str, str | None]:
         """The file of each annotated image: 000001.jpg may also be 000001.png, as in the archive of lossless images."""
-        found = {_stem(name): name for name in self._images} | {name: name for name in self._images}
-        return {name: found.get(name) or found.get(_stem(name)) for name in self.table["file_name"]}
+        return {name: self._file_of(name) for name in self.table["file_name"]}
+
+    def _file_of(self, name: str) -> str | None:
+        return self._found.get(name) or self._found.get(_stem(name))
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        """Files by their names, and by what stands before the dot."""
+        return {_stem(name): name for name in self._images} | {name: name for name in self._images}
+
+    @cached_property
+    def mislabelled(self) -> set[tuple[str, str]] | None:
+        """Name and attribute of each label that was falsified when the faces were drawn; None where that is not known.
+
+        Raises UserError where the file is damaged.
+        """
+        place = self.layout.mislabelled
+        if place is None:
+            return None
+        lines = read_needed(place, TEXT_LIMIT).decode(errors="replace").split()
+        rows = [line.split(",") for line in lines[1:]]
+        if lines[:1] != [MISLABELLED_HEADER] or any(len(row) != 2 or row[1] not in ATTRIBUTES for row in rows):
+            raise UserError(
+                f"{place}: expected rows of {MISLABELLED_HEADER}; it comes with drawn faces: draw them "
+                "anew, or remove it"
+            )
+        return {(name, attribute) for name, attribute in rows}
 
     def origin(self) -> dict[str, Any]:
         """Describe where labels and images come from; raises UserError where official files or notes are damaged."""
-        layout, drawn = self._layout, self._layout.provenance is not None
-        texts = {"annotations": layout.annotations, "partition": layout.partition}
+        layout, drawn = self.layout, self.layout.provenance is not None
+        texts = {"annotations": layout.annotations}
+        if self._split_shares is None:
+            texts["partition"] = layout.partition
+        elif layout.identities:
+            texts["identities"] = layout.identities
         places = [*texts.values(), *([] if isinstance(layout.images, Path) else [Path(layout.images.root.filename)])]
         verdicts = official.check(places)
         warnings = [] if drawn else [warning for verdict in verdicts if (warning := verdict.warning())]
@@ -65,7 +108,9 @@ class CelebA:
                 for place, verdict in zip(places, verdicts, strict=True)
             ],
             "images_from": layout.name(layout.images),
-            "notes": [*warnings, *self._labels.notes, *self._unannotated()],
+            "subset": self._subset,
+            "split_shares": self._split_shares and list(self._split_shares),
+            "notes": [*warnings, *self.labels.notes, *self._unannotated()],
         } | {
             f"{name}_sha256": hashlib.sha256(read_needed(place, TEXT_LIMIT)).hexdigest()
             for name, place in texts.items()

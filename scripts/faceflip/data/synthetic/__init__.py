@@ -33,6 +33,8 @@ def write_celeba(
 ) -> None:
     """Write a drawn CelebA: `img_align_celeba/`, `list_attr_celeba.txt`, `list_eval_partition.txt`, `synthetic.json`.
 
+    `mislabelled.csv` has a row, `file_name,attribute`, for each label that was falsified on purpose.
+
     The folder appears whole or not at all; it may exist when it is empty or holds an earlier look-alike, which is
     replaced. Images are numbered from 000001: `train` (1 or more), then `validation` and `test` (0 or more). An image
     and its annotation depend on `seed` (0 or more), on its number, on its split and on `mislabelled` (between 0 and

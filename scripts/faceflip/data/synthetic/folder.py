@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from faceflip.data.celeba import ATTRIBUTES, PROVENANCE, SPLITS
+from faceflip.data.celeba import ATTRIBUTES, MISLABELLED_HEADER, MISLABELLED_LABELS, PROVENANCE, SPLITS, texts
 from faceflip.data.synthetic.draw import draw
 from faceflip.data.synthetic.face import Face, Identity, amounts
 from faceflip.data.synthetic.label_model import Annotations, annotations
@@ -16,7 +16,7 @@ from faceflip.io.files import telling_disk_errors, write_text
 
 FORMAT = "faceflip-synthetic"
 VERSION = 1
-"""Version of the drawn data; it is raised whenever the same arguments give other files."""
+"""Version of the drawn data; it is raised whenever the same arguments give other images or labels."""
 JPEG_QUALITY = 92
 AT_A_TIME = 1000
 """Images that wait to be drawn."""
@@ -54,16 +54,20 @@ def file_name(index: int) -> str:
 
 
 def attribute_text(labels: np.ndarray) -> str:
-    """Return `list_attr_celeba.txt` for labels (n, 40): as the official file, with its CRLF and trailing space."""
-    lines = [str(len(labels)), " ".join(ATTRIBUTES) + " "]
-    lines += [file_name(row) + "".join(f" {label:2d}" for label in line) for row, line in enumerate(labels.tolist(), 1)]
-    return "".join(line + "\r\n" for line in lines)
+    """Return `list_attr_celeba.txt` for labels (n, 40) of the first n images."""
+    return texts.annotations_text([file_name(index) for index in range(1, len(labels) + 1)], labels)
 
 
 def partition_text(sizes: dict[str, int]) -> str:
-    """Return `list_eval_partition.txt` for splits that follow each other: as the official file, with its CRLF."""
+    """Return `list_eval_partition.txt` for splits that follow each other."""
     numbers = [number for number, split in enumerate(SPLITS) for _ in range(sizes[split])]
-    return "".join(f"{file_name(index)} {number}\r\n" for index, number in enumerate(numbers, 1))
+    return texts.partition_text([file_name(index) for index in range(1, len(numbers) + 1)], numbers)
+
+
+def mislabelled_text(mislabelled: np.ndarray) -> str:
+    """Return the CSV table of the labels (n, 40) that were falsified, which are true: a row each, by image."""
+    rows = (f"{file_name(image + 1)},{ATTRIBUTES[attribute]}" for image, attribute in np.argwhere(mislabelled).tolist())
+    return "".join(f"{line}\n" for line in (MISLABELLED_HEADER, *rows))
 
 
 def fill(
@@ -103,6 +107,7 @@ def fill(
         cv2.setNumThreads(threads)
     (folder / "list_attr_celeba.txt").write_bytes(attribute_text(annotated.labels).encode("ascii"))
     (folder / "list_eval_partition.txt").write_bytes(partition_text(sizes).encode("ascii"))
+    (folder / MISLABELLED_LABELS).write_bytes(mislabelled_text(annotated.mislabelled).encode("ascii"))
     provenance = {
         "format": FORMAT,
         "version": VERSION,

@@ -29,7 +29,7 @@ COARSE = 0.05
 
 
 @dataclass(frozen=True)
-class Findings:
+class SanityFindings:
     """What was found of a network.
 
     Attributes:
@@ -41,7 +41,7 @@ class Findings:
     warnings: tuple[str, ...]
 
 
-def examine(passes: Passes, sample: Sample) -> Findings:
+def examine(passes: Passes, sample: Sample) -> SanityFindings:
     """Try a network on a run's first images.
 
     Decision values are compared between this run's shape, the images between others, one by one, and by seven in
@@ -68,7 +68,7 @@ def examine(passes: Passes, sample: Sample) -> Findings:
     if difference > NO_FUNCTION * _largest(evaluated):
         _refuse(passes, rows[:, 0], difference)
     margin = HEADROOM * difference
-    return Findings(margin, tuple(_suspicions(passes, sample, scores, margin, evaluated)))
+    return SanityFindings(margin, tuple(_suspicions(passes, sample, scores, margin, evaluated)))
 
 
 def _elsewhere(passes: Passes, images: Tensor) -> Iterator[Tensor]:
@@ -121,7 +121,8 @@ def _like_probabilities(scores: Tensor) -> str | None:
     """Return what scores (N, M) look like that are no scores, None where they look like scores."""
     if scores.shape[1] > 1 and _near(scores.exp().sum(dim=1)):
         return "log-probabilities"
-    if (scores >= 0).all() and (scores <= 1).all() and scores.any():
+    # Scores of a few images may lie there by chance; those of many places hardly do.
+    if len(scores) >= 3 * LOOKED_AT and (scores >= 0).all() and (scores <= 1).all() and scores.any():
         return "probabilities"
     return None
 
