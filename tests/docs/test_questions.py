@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import answers
 from specimen import specimen
 
 PAGE = Path(__file__).parents[2] / "docs/questions.md"
@@ -32,3 +33,17 @@ def test_every_question_gets_an_answer(tmp_path, monkeypatch, capsys):
         answer = capsys.readouterr().out
         assert len(answer) > 3, snippet
         assert "Empty DataFrame" not in answer
+
+
+def test_the_answers_and_the_figure_are_of_today_s_stages():
+    (stages,) = answers.STAGES.findall(PAGE.read_text(encoding="utf-8"))
+    assert stages == answers.stages(), "run make demo, then python tools/answers.py"
+
+
+def test_answers_are_written_behind_their_snippets():
+    silent, asking = "```python\nx = 1\n```\n", "```python\nprint(x + 1)\n```\n"
+    page = f"<!-- stages: none -->\n\n{silent}\n## 1\n\n{asking}\n```text\nold\n```\n\nend\n"
+    written = answers.page_text(page)
+    assert written.endswith(f"{asking}\n```text\n2\n```\n\nend\n")
+    assert f"{silent}\n## 1" in written
+    assert answers.page_text(written) == written

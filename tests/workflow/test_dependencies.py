@@ -347,6 +347,7 @@ def test_jobs_take_the_library_beside_their_snakefile(tmp_path):
     copied = Workflow(folder).with_copied_project(project)
     (project / "scripts/faceflip/workflow/preflight.py").write_text(
         "from faceflip.errors import UserError\n\n\n"
+        "def require_images(settings):\n    pass\n\n\n"
         "def require_networks(config):\n"
         '    raise UserError("I am the copy")\n'
     )
