@@ -19,6 +19,7 @@ from faceflip.pixels import magnified
 from faceflip.store import open_store
 from faceflip.store.panels import _caption, best_rows
 from faceflip.store.terminal import picture_escape
+from faceflip.wording import similarity
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_inspect_prints_paths_and_numbers_whole(call, view, build, monkeypatch):
         assert lines[0] == str(moved)
         words = set(" ".join(lines).split())
         for row in summary["outcomes"].values():
-            assert {f"{row['median_epsilon']:.4g}", f"{row['median_pass']:.4g}", str(row["flipped"])} <= words
+            assert {f"{row['median_epsilon']:.4g}", similarity(row["median_pass"]), str(row["flipped"])} <= words
 
 
 def test_inspect_json(call, view, build):
@@ -89,7 +90,7 @@ def test_inspect_tells_quantiles_of_pass_when_scores_are_found(call, view, build
     line = re.search(r"^ +PASS +(.*)$", call("inspect", view)[1], re.MULTILINE)[1]
     passes = np.flatnonzero(build.content(0, 72).flipped) / 100
     shares = (0, 5, 25, 50, 75, 95, 100)
-    assert line == "  ".join(f"{share}% {np.percentile(passes, share):.4g}" for share in shares)
+    assert line == "  ".join(f"{share}% {similarity(np.percentile(passes, share))}" for share in shares)
 
 
 def test_inspect_refuses_scores_of_other_attempts(call, view, build):

@@ -12,7 +12,7 @@ import typer
 from faceflip.cli.printing import console, print_table
 from faceflip.errors import UserError
 from faceflip.io.paths import DATASET, RESULTS, RUN
-from faceflip.wording import printable, quantity
+from faceflip.wording import printable, quantity, similarity
 
 if TYPE_CHECKING:
     from faceflip.data.packed import Dataset
@@ -309,8 +309,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
         ),
         "software": ", ".join(f"{name} {version}" for name, version in summary["software"].items()),
         "size": size,
-        epsilon: _quantile_line(summary["epsilon"]),
-        "PASS": _quantile_line(summary["pass"]) + (part if 0 < scored < flipped else ""),
+        epsilon: _quantile_line("epsilon", summary["epsilon"]),
+        "PASS": _quantile_line("pass", summary["pass"]) + (part if 0 < scored < flipped else ""),
     }
     console().print(printable(summary["file"]), style="bold")
     if not header["warnings"]:
@@ -322,19 +322,21 @@ def _print_summary(summary: dict[str, Any]) -> None:
     headings = [name.replace("epsilon", epsilon).replace("_", "\n") for name in names]
     print_table(
         {"attribute": "word", **dict.fromkeys(headings, "number")},
-        [(attribute, *(_cell(row[name]) for name in names)) for attribute, row in outcomes.items()],
+        [(attribute, *(_cell(name, row[name]) for name in names)) for attribute, row in outcomes.items()],
     )
 
 
-def _quantile_line(quantiles: dict[str, float] | None) -> str:
+def _quantile_line(name: str, quantiles: dict[str, float] | None) -> str:
     if quantiles is None:
         return "none"
-    return "  ".join(f"{float(probability):.0%} {value:.4g}" for probability, value in quantiles.items())
+    return "  ".join(f"{float(probability):.0%} {_cell(name, value)}" for probability, value in quantiles.items())
 
 
-def _cell(value: float | None) -> str:
+def _cell(name: str, value: float | None) -> str:
     if value is None:
         return ""
+    if name in ("pass", "median_pass"):
+        return similarity(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
