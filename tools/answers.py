@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import textwrap
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from faceflip.workflow.versions import VERSIONS
 PAGE = Path("docs/questions.md")
 FIGURES = {Path("results/figures/examples.png"): Path("docs/images/figure1.png")}
 
-STAGES = re.compile(r"<!-- stages: (.*) -->")
+STAGES = re.compile(r"<!-- stages: (.*?) -->", re.DOTALL)
 _ANSWERED = re.compile(r"^```python\n(?P<snippet>.*?)^```\n(?:\n```text\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
 
 
 def stages() -> str:
     """Return the numbers of all stages, as the page has them."""
-    return ", ".join(f"{name} {number}" for name, number in VERSIONS.items())
+    return textwrap.fill(", ".join(f"{name} {number}" for name, number in VERSIONS.items()), 100)
 
 
 def page_text(page: str) -> str:
