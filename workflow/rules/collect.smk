@@ -42,10 +42,10 @@ rule collect_predictions:
     message:
         "Collecting the predictions of all networks into one table"
     script:
-        "../../scripts/concatenate_tables.py"
+        "../../scripts/collect_predictions.py"
 
 
-use rule collect_predictions as collect_transfers with:
+rule collect_transfers:
     input:
         tables=RULES["transfer_shard"].files,
     output:
@@ -54,8 +54,16 @@ use rule collect_predictions as collect_transfers with:
         RULES["collect_transfers"].log,
     benchmark:
         RULES["collect_transfers"].benchmark
+    conda:
+        ENVIRONMENT
+    resources:
+        **by_attempt(mem_mb=2000, runtime=30),
+    params:
+        version=VERSIONS["collect"],
     message:
         "Collecting what adversarial images do to other decisions into one table"
+    script:
+        "../../scripts/collect_transfers.py"
 
 
 rule describe_run:

@@ -1,4 +1,4 @@
-"""Put the tables of one kind that several jobs wrote under each other."""
+"""Put what adversarial images do to other decisions under each other."""
 
 from faceflip.stages.job import job
 
