@@ -282,8 +282,8 @@ def own(tmp_path_factory):
         ("direction.py", ("attacks", "scores", "transfers"), "leave", None),
         ("search.py", ("attacks", "scores", "transfers"), "triple", None),
         ("metric.py", ("scores", "transfers"), "", None),
-        ("table.py", (), "", {"tables/moved", "figures/nothing"}),
-        ("figure.py", (), "", {"figures/nothing"}),
+        ("table.py", (), "", {"tables/moved", "figures/nothing", "figures/dark/nothing"}),
+        ("figure.py", (), "", {"figures/nothing", "figures/dark/nothing"}),
     ],
 )
 def test_a_changed_file_of_ones_own(own, file, folders, part, products):
