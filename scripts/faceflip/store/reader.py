@@ -237,6 +237,7 @@ class Shard(Store):
         super().__init__(path, seal, file, attributes)
         self.compression: str = attributes["compression"]
         self._columns = read_columns(path, seal, file, attributes)
+        self._perturbations = file[schema.PERTURBATION]
 
     def column(self, name: str) -> np.ndarray:
         """Return one column; see `Store.column`."""
@@ -247,7 +248,7 @@ class Shard(Store):
         yield self
 
     def _read(self, start: int, stop: int, out: np.ndarray) -> None:
-        dataset = self._file[schema.PERTURBATION].id
+        dataset = self._perturbations.id
         space = dataset.get_space()
         space.select_hyperslab((start, 0, 0, 0), out.shape)
         try:
