@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What no name holds: control characters, with which text can steer a terminal, and halves of characters."""
@@ -10,6 +11,11 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 def quantity(number: int, noun: str) -> str:
     """Return a number with its noun, such as ``no faults``, ``1 fault``, ``2,000 faults``."""
     return f"{f'{number:,}' if number else 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Return the first names of a list and how many more there are, such as ``a, b and 2 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def similarity(value: float) -> str:

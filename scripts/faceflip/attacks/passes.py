@@ -260,11 +260,12 @@ def _as_scores(output: object, count: int) -> Tensor:
             f"network: expected scores of torch.float32, not {output.dtype}; turn off the autocast within it, because "
             "verdicts in another type may not hold in float32"
         )
+    scores = output
     if output.ndim < 2 and output.numel() % count == 0:
-        return output.reshape(count, -1)
-    if output.ndim > 2 and output.shape[2:].numel() == 1:
-        return output.flatten(1)
-    if output.ndim != 2 or len(output) != count:
+        scores = output.reshape(count, -1)
+    elif output.ndim > 2 and output.shape[2:].numel() == 1:
+        scores = output.flatten(1)
+    if scores.ndim != 2 or len(scores) != count:
         found = " x ".join(map(str, output.shape))
         raise UserError(f"network: expected scores {count} x M for {count} images, not {found}")
-    return output
+    return scores

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from faceflip.attacks.passes import Passes, Sample
+from faceflip.attacks.passes import Passes
 from faceflip.errors import UserError
 
 LOOKED_AT = 8
@@ -41,8 +41,8 @@ class SanityFindings:
     warnings: tuple[str, ...]
 
 
-def examine(passes: Passes, sample: Sample) -> SanityFindings:
-    """Try a network on a run's first images.
+def examine(passes: Passes) -> SanityFindings:
+    """Try a network on a run's first images, after its first gradient pass.
 
     Decision values are compared between this run's shape, the images between others, one by one, and by seven in
     PyTorch's default memory layout: where the images are, near the decision, which the gradient foretells, and at the
@@ -51,6 +51,7 @@ def examine(passes: Passes, sample: Sample) -> SanityFindings:
     Raises:
         UserError: The network is no function of the image: it gives other scores a second time, or in other company.
     """
+    sample = passes.sample
     images, gradients = sample.images[:LOOKED_AT], sample.gradients[:LOOKED_AT]
     values = passes.objective.decision_values
     before = values(sample.scores[:LOOKED_AT])
@@ -68,7 +69,7 @@ def examine(passes: Passes, sample: Sample) -> SanityFindings:
     if difference > NO_FUNCTION * _largest(evaluated):
         _refuse(passes, rows[:, 0], difference)
     margin = HEADROOM * difference
-    return SanityFindings(margin, tuple(_suspicions(passes, sample, scores, margin, evaluated)))
+    return SanityFindings(margin, tuple(_suspicions(passes, scores, margin, evaluated)))
 
 
 def _elsewhere(passes: Passes, images: Tensor) -> Iterator[Tensor]:
@@ -95,14 +96,16 @@ def _refuse(passes: Passes, images: Tensor, difference: float) -> None:
     )
 
 
-def _suspicions(passes: Passes, sample: Sample, scores: Tensor, margin: float, values: Tensor) -> Iterator[str]:
+def _suspicions(passes: Passes, scores: Tensor, margin: float, values: Tensor) -> Iterator[str]:
     """Yield what is suspicious of gradients and scores (N, M), decision values (N, attributes) and the margin."""
-    if len(sample.gradients) >= LOOKED_AT // 2 and not sample.gradients.any():
+    gradients = passes.sample.gradients
+    if len(gradients) >= LOOKED_AT // 2 and not gradients.any():
         yield (
-            f"the gradient is zero on all {len(sample.gradients)} images looked at: saturated or rounded scores make a "
+            f"the gradient is zero on all {len(gradients)} images looked at: saturated or rounded scores make a "
             "network look robust against attacks by gradients"
         )
-    typical = values.abs()[values.isfinite()].median().item() if values.isfinite().any() else 0.0
+    finite = values[values.isfinite()]
+    typical = finite.abs().median().item() if len(finite) else 0.0
     if margin > COARSE * typical:
         yield (
             f"decision values must pass zero by {margin:.3g} because the network rounds so coarsely, and have a median "
@@ -133,4 +136,5 @@ def _near(sums: Tensor) -> bool:
 
 def _largest(values: Tensor) -> float:
     """Return the largest absolute value of those that are finite, 0 where none is."""
-    return values[values.isfinite()].abs().amax().item() if values.isfinite().any() else 0.0
+    finite = values[values.isfinite()]
+    return finite.abs().amax().item() if len(finite) else 0.0

@@ -134,7 +134,7 @@ class Slots:
         self._check_finite(rows[fresh], slope[fresh], "gradient")
         self.unsure[rows] |= ~np.isfinite(values + slope)
         if self.findings is None:
-            self.findings = examine(self.passes, self.passes.sample)
+            self.findings = examine(self.passes)
             for sentence in self.findings.warnings:
                 warnings.warn(sentence, NetworkWarning, stacklevel=2)
         self.before[rows[fresh]] = values[fresh]
@@ -182,7 +182,7 @@ class Slots:
     def _check_outputs(self, scores: Tensor) -> None:
         """Raise `UserError` where the network's scores do not go with objective, attributes or direction."""
         objective = self.passes.objective
-        if scores.ndim != 2 or scores.shape[1] == 0 or scores.shape[1] % objective.scores_an_attribute:
+        if scores.shape[1] == 0 or scores.shape[1] % objective.scores_an_attribute:
             expected = "N x 2 for each attribute" if objective.two_logits else "N x 1 for each attribute"
             shape = " x ".join(map(str, scores.shape))
             raise UserError(f"objective {objective.name}: expected scores {expected} of the network, not {shape}")

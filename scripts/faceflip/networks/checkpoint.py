@@ -13,6 +13,7 @@ from faceflip.errors import UserError
 from faceflip.io.files import replacing
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build, shapes_of
 from faceflip.registry import require_allowed
+from faceflip.wording import first_of
 
 FORMAT, VERSION = "faceflip-checkpoint", 3
 OLDER = 2
@@ -155,8 +156,5 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 def _require(path: Path | str, what: str, found: Sequence[str], expected: Sequence[str] | None) -> None:
     if expected is not None and tuple(found) != tuple(expected):
-        found, expected = (
-            ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-            for names in (found, expected)
-        )
+        found, expected = (first_of(names, 3) for names in (found, expected))
         raise UserError(f"{path}: {what} {found}, expected {expected}; is it under another network's name?")

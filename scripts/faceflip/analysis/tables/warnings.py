@@ -21,7 +21,7 @@ from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.analysis.tables.trainings import CAP
 from faceflip.outcomes import Outcome
 from faceflip.store.reader import open_store
-from faceflip.wording import quantity
+from faceflip.wording import first_of, quantity
 
 MANY = 0.05
 """From this share of an attack's attempts on, a cap that ended them is told."""
@@ -115,10 +115,8 @@ def of_stores(stores: Iterable[Path], run: RunDescription) -> Iterator[Warned]:
         yield Warned("suspicious", network, checkpoint, " ".join(attacks), len(members), len(members), text)
 
 
-def _few(members: Sequence[str]) -> str:
-    return ", ".join(map(display_name, members[:SHOWN])) + (
-        f" and {len(members) - SHOWN} more" * (len(members) > SHOWN)
-    )
+def _few(names: Sequence[str]) -> str:
+    return first_of([display_name(name) for name in names], SHOWN)
 
 
 def _title(run: RunDescription, network: str) -> str:

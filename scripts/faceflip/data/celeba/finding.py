@@ -16,6 +16,7 @@ from faceflip.data.celeba.contents import Place, list_names, names_leading_out, 
 from faceflip.data.celeba.official import FETCH
 from faceflip.errors import UserError
 from faceflip.io.files import is_folder
+from faceflip.wording import first_of
 
 IMAGE_FOLDERS = (IMAGES, f"{IMAGES}_png")
 IMAGE_ARCHIVE = f"{IMAGES}.zip"
@@ -192,8 +193,7 @@ def _opened_images(bases: list[Place]) -> Place | None:
 def _told_of_contents(root: Path) -> str:
     """Return what to say of what lies in a folder or archive that is no complete CelebA."""
     names = sorted(list_names(root if root.is_dir() else open_zip(root)))
-    told = f"There lie{'s' * (len(names) < 2)} {', '.join(names[:LISTED]) or 'nothing'}"
-    told += f" and {len(names) - LISTED:,} more.\n" if len(names) > LISTED else ".\n"
+    told = f"There lie{'s' * (len(names) < 2)} {first_of(names, LISTED) or 'nothing'}.\n"
     if root.is_dir():
         archives = [name for name in names if name.endswith(".zip")]
         return told + (f"If {archives[0]} has it all, name that.\n" if len(archives) == 1 else "")

@@ -11,6 +11,7 @@ from faceflip.data.celeba.contents import WEB_PAGE, Place, is_web_page, read_nee
 from faceflip.data.celeba.finding import Layout, find
 from faceflip.data.celeba.splits import by_shares
 from faceflip.errors import UserError
+from faceflip.wording import quantity
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,7 +169,7 @@ def _read_identities(place: Place | None) -> dict[str, str]:
     rows = list(_rows(place)[1])
     if bad := [number for number, cells in rows if len(cells) != 2]:
         raise UserError(
-            f"{place}: {len(bad):,} bad row{'s' * (len(bad) > 1)}, such as line {bad[0]}; expected a file name and the "
+            f"{place}: {quantity(len(bad), 'bad row')}, such as line {bad[0]}; expected a file name and the "
             "number of a person"
         )
     return {name: person for _, (name, person) in rows}
