@@ -33,6 +33,7 @@ from faceflip.workflow.migration import require_results_of_today
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.preflight import require_images
 from faceflip.workflow.settings import CONVERGED, Settings
+from faceflip.workflow.source import record_source
 from faceflip.workflow.versions import VERSIONS
 
 # What is imported stays to the end. The garbage collector need not look through it, which a short run feels.
@@ -51,6 +52,10 @@ try:
     require_unique_keys(workflow.configfiles)
     PLAN = Plan(Settings.of(config))
     require_results_of_today()
+    CELEBA = PLAN.settings.dataset.celeba
+    SOURCE_FILES = [] if CELEBA is None else input_files(CELEBA, identities=bool(PLAN.settings.dataset.split_shares))
+    if workflow.is_main_process:
+        record_source(SOURCE_FILES)
     if workflow.is_main_process and (note := note_on_code()):
         print(f"Note: {note}", file=sys.stderr)
     # Snakemake itself ends in a traceback where it cannot keep its records.

@@ -10,6 +10,7 @@ with job(snakemake) as run:
     from faceflip.data.celeba.labels import count_labels
     from faceflip.data.packed import open_dataset
     from faceflip.data.packing import pack_dataset, write_manifest
+    from faceflip.io import paths
     from faceflip.io.files import replacing
     from faceflip.registry import load
     from faceflip.workflow.preflight import require_networks
@@ -18,7 +19,7 @@ with job(snakemake) as run:
     require_networks(snakemake.config)
     size = snakemake.params.image_size
     faces = load(READERS["celeba"])(
-        Path(snakemake.params.folder),
+        Path(snakemake.config["dataset"].get("celeba") or paths.SYNTHETIC),
         subset=snakemake.params.get("subset", False),
         split_shares=snakemake.params.get("split_shares"),
     )

@@ -69,17 +69,21 @@ class DirectionEntry:
 
     Attributes:
         takes: The options of attacks that it heeds.
+        later: Those of them that change only steps after the first, and so no search along a line.
         whole_loss: Whether it raises the loss of all attributes of a network at once, unless `fgs_scope` limits it.
     """
 
     target: str
     takes: tuple[str, ...] = ("fgs_label", "fgs_scope", "ffa_target", "ffa_crossed", "ffa_objective")
+    later: tuple[str, ...] = ()
     whole_loss: bool = False
 
 
 DIRECTIONS = {
     "fgs": DirectionEntry("faceflip.attacks.directions:FGS", ("fgs_label", "fgs_scope"), whole_loss=True),
-    "ffa": DirectionEntry("faceflip.attacks.directions:FFA", ("ffa_target", "ffa_crossed", "ffa_objective")),
+    "ffa": DirectionEntry(
+        "faceflip.attacks.directions:FFA", ("ffa_target", "ffa_crossed", "ffa_objective"), ("ffa_target", "ffa_crossed")
+    ),
 }
 
 

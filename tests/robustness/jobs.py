@@ -42,8 +42,8 @@ def pack(folder, leave_out=False, architecture="vgg16"):
     return _job(
         "pack_dataset",
         output={"dataset": DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS},
-        params={"folder": folder, "image_size": [44, 54], "leave_out_bad_images": leave_out},
-        config=_of_architecture(architecture),
+        params={"image_size": [44, 54], "leave_out_bad_images": leave_out},
+        config=merged(_of_architecture(architecture), {"dataset": {"celeba": folder}}),
     )
 
 

@@ -24,7 +24,7 @@ from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.report.gallery import read_gallery
 from faceflip.report.index import sheets_in
 from faceflip.report.readme import read_manifest
-from faceflip.workflow.code import PACKAGE, code_digest, note_on_code
+from faceflip.workflow.code import code_digest, note_on_code
 
 EXPERIMENT = "paper/euclidean/converged/ffa-line"
 
@@ -237,9 +237,10 @@ def test_files_that_pages_read_are_named(tmp_path, content):
 
 
 def test_other_code_than_that_of_the_results(tmp_path):
-    """The digest is over names and bytes of the package's files, computed here a second way."""
-    files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    lines = [f"{path.relative_to(PACKAGE)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
+    """The digest is over names and bytes of the files of package and scripts, computed here a second way."""
+    top = ROOT / "scripts"
+    files = [path for path in top.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    lines = [f"{path.relative_to(top)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in files]
     lines.sort(key=lambda line: Path(line.partition("\0")[0]))
     assert code_digest() == hashlib.sha256("".join(lines).encode()).hexdigest()
     run = tmp_path / "run.json"

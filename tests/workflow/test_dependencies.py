@@ -1,6 +1,10 @@
 """What Snakemake remakes after a change: what hangs on it, and nothing else. Asked by dry runs of a finished run."""
 
+import io
+import os
 import re
+import shutil
+import zipfile
 
 import pytest
 import yaml
@@ -167,6 +171,105 @@ def test_nothing(tiny, overlay):
     assert tiny.with_overlay(**overlay).planned() == {}
 
 
+@pytest.mark.parametrize(
+    "touched",
+    ["dataset/celeba.h5", "dataset/manifest.json", "networks/moon/all/converged.pt", "attempts.parquet", "synthetic"],
+)
+def test_what_was_copied_or_touched(tiny, touched):
+    """Dates alone change nothing, though Snakemake reads no file of more than one byte as large as a dataset may be."""
+    path = tiny.directory / "results" / touched
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    dates = {each: each.stat() for each in files}
+    try:
+        for each in files:
+            each.touch()
+        assert tiny.planned() == {}
+        if path.name == "celeba.h5":
+            assert tiny.planned("--max-checksum-file-size", path.stat().st_size - 1) == {}
+    finally:
+        for each, before in dates.items():
+            os.utime(each, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+class TestTheSameCelebA:
+    """Moved, linked, renamed or copied: what it holds counts, not where it is, nor its dates."""
+
+    TARGET = "results/samples/paper.csv"
+
+    @pytest.fixture(params=["folder", "archive"])
+    def packed(self, tiny, tmp_path, request):
+        """A CelebA whose images are in a folder, or zipped, and a run that has packed it."""
+        celeba = tmp_path / "first/celeba"
+        shutil.copytree(tiny.directory / "results/synthetic", celeba)
+        if request.param == "archive":
+            shutil.make_archive(celeba / "img_align_celeba", "zip", celeba, "img_align_celeba")
+            shutil.rmtree(celeba / "img_align_celeba")
+        run = Workflow(tmp_path / "run", tiny.configfiles)
+        run.directory.mkdir()
+        self.of(run, celeba)(self.TARGET, "--cores", 1)
+        assert self.of(run, celeba).planned(self.TARGET) == {}
+        return run, celeba
+
+    @staticmethod
+    def of(run, celeba):
+        return run.with_overlay(dataset={"celeba": str(celeba)})
+
+    def test_elsewhere(self, packed, tmp_path):
+        run, celeba = packed
+        (tmp_path / "link").symlink_to(celeba)
+        assert self.of(run, tmp_path / "link").planned(self.TARGET) == {}
+        shutil.copytree(celeba, tmp_path / "copy", copy_function=shutil.copyfile)
+        assert self.of(run, tmp_path / "copy").planned(self.TARGET) == {}
+        celeba.rename(tmp_path / "moved")
+        moved = self.of(run, tmp_path / "moved")
+        assert moved.planned(self.TARGET) == {}
+        shutil.rmtree(run.directory / ".snakemake/faceflip")
+        assert moved.planned(self.TARGET) == {}
+
+    def test_touched_through_and_through(self, packed):
+        run, celeba = packed
+        for path in [celeba, *celeba.rglob("*")]:
+            path.touch()
+        assert self.of(run, celeba).planned(self.TARGET) == {}
+
+    @pytest.mark.parametrize("part", ["labels", "images"])
+    def test_other_contents(self, packed, part):
+        """Packed anew, also where their dates are old ones; and then no more."""
+        run, celeba = packed
+        images = celeba / "img_align_celeba"
+        if part == "labels":
+            path = celeba / "list_attr_celeba.txt"
+            text = path.read_text()
+            assert text.endswith((" 1\n", " -1\n"))
+            changed = f"{text[:-3]}-1\n" if text.endswith("  1\n") else f"{text[:-4]}  1\n"
+            self.write_with_old_date(path, changed.encode())
+        elif images.is_dir():
+            first, second = sorted(images.iterdir())[:2]
+            second.replace(first)
+            shutil.copy2(first, second)
+        else:
+            path = images.with_suffix(".zip")
+            with zipfile.ZipFile(path) as before:
+                contents = {name: before.read(name) for name in before.namelist()}
+            first, second = [name for name in sorted(contents) if name.endswith(".jpg")][:2]
+            contents[first] = contents[second]
+            with io.BytesIO() as memory:
+                with zipfile.ZipFile(memory, "w") as after:
+                    for name, content in contents.items():
+                        after.writestr(name, content)
+                self.write_with_old_date(path, memory.getvalue())
+        changed = self.of(run, celeba)
+        assert changed.planned(self.TARGET) == {"pack_dataset": 1, "draw_sample": 1}
+        changed(self.TARGET, "--cores", 1)
+        assert changed.planned(self.TARGET) == {}
+
+    @staticmethod
+    def write_with_old_date(path, content):
+        dates = path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**9
+        path.write_bytes(content)
+        os.utime(path, ns=dates)
+
+
 PAGE = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").partition("## What is made again")[2]
 REMADE = re.findall(r"^\| `(\{.*?\})` \| (.*) \|$", PAGE.partition("\n## ")[0], re.MULTILINE)
 COMPUTING = MODEL_FREE | TRAINING | {"predict_network", "attack_shard", "score_shard", "transfer_shard", "scan_lines"}
@@ -324,15 +427,20 @@ def test_a_raised_stage_version(tiny, tmp_path, stage, rules, untouched):
 
 
 def test_a_copy_of_the_code_changes_nothing(tiny, tmp_path):
-    said = tiny.with_copied_project(tmp_path).said("--cores", 1)
+    """A clone's files have the date of the clone."""
+    copy = tiny.with_copied_project(tmp_path)
+    for path in tmp_path.rglob("*"):
+        path.touch()
+    said = copy.said("--cores", 1)
     assert "Nothing to be done" in said
     assert "the code of faceflip has changed" not in said
 
 
-def test_an_edited_module_is_told(tiny, tmp_path):
+@pytest.mark.parametrize("name", ["faceflip/attacks/line.py", "attack_shard.py"])
+def test_an_edited_module_or_script_is_told(tiny, tmp_path, name):
     """It makes nothing anew by itself."""
     changed = tiny.with_copied_project(tmp_path)
-    with (tmp_path / "scripts/faceflip/attacks/line.py").open("a") as file:
+    with (tmp_path / "scripts" / name).open("a") as file:
         file.write("# edited\n")
     said = changed.said("--cores", 1)
     assert "Note: results/run.json: the code of faceflip has changed since" in said

@@ -8,7 +8,7 @@ FIGURES = {name: asdict(product) for name, product in PLAN.figures.items()}
 
 rule make_table:
     input:
-        unpack(lambda wildcards: inputs_of(PLAN.tables[wildcards.table], RULES)),
+        unpack(lambda wildcards: of_product(PLAN.tables[wildcards.table])),
         run=paths.RUN,
     output:
         csv=RULES["make_table"].outputs["csv"],
@@ -45,7 +45,7 @@ rule make_table:
 
 rule make_figure:
     input:
-        unpack(lambda wildcards: inputs_of(PLAN.figures[wildcards.figure], RULES)),
+        unpack(lambda wildcards: of_product(PLAN.figures[wildcards.figure])),
         run=paths.RUN,
     output:
         pdf=RULES["make_figure"].outputs["pdf"],
@@ -81,8 +81,8 @@ rule make_figure:
 
 rule draw_gallery:
     input:
+        **PACKED,
         attempts=paths.ATTEMPTS,
-        dataset=paths.DATASET,
         run=paths.RUN,
         stores=RULES["join_shards"].files,
     output:

@@ -3,7 +3,7 @@
 
 rule attack_shard:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
         sample=paths.SAMPLE,
         checkpoints=lambda wildcards: checkpoints_of(
             wildcards.network,
@@ -64,7 +64,7 @@ rule join_shards:
 
 rule score_shard:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
         store=paths.STORE,
         code=own_files(SETTINGS.similarity.metrics.values()),
     output:
@@ -93,7 +93,7 @@ rule score_shard:
 
 rule transfer_shard:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
         store=paths.STORE,
         scores=paths.SCORES,
         targets=lambda wildcards: checkpoints_of(wildcards.network, CONVERGED, network_of(wildcards).members),
@@ -124,7 +124,7 @@ rule transfer_shard:
 
 rule scan_lines:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
         sample=paths.SAMPLE.of(sample=PLAN.sample),
         stores=[
             paths.STORE.of(**vars(experiment), shard=shard)

@@ -9,9 +9,10 @@ COMPUTE = SETTINGS.compute
 GPU = {"cpu": 0, "cuda": 1, "auto": int(NVIDIA_DRIVER.exists())}[COMPUTE.device]
 
 # Whether the faces are drawn, as the captions of the report say; pages and pictures take it from the dataset itself.
-SYNTHETIC = SETTINGS.dataset.celeba is None or PROVENANCE in (
-    os.path.basename(file) for file in input_files(SETTINGS.dataset.celeba)
-)
+SYNTHETIC = SETTINGS.dataset.celeba is None or PROVENANCE in (file.name for file in SOURCE_FILES)
+
+# The dataset is too large to be compared by its bytes. Its manifest is not, and is another one where the dataset is.
+PACKED = {"dataset": ancient(paths.DATASET), "manifest": paths.MANIFEST}
 
 ATTACK_OPTIONS = {name: attack.options for name, attack in PLAN.attacks.items()}
 
@@ -38,6 +39,12 @@ def experiment_of(wildcards):
 def checkpoints_of(network, checkpoint, members):
     """The files of a network's checkpoints."""
     return [paths.CHECKPOINT.of(network=network, member=member, checkpoint=checkpoint) for member in members]
+
+
+def of_product(product):
+    """The files that a table or figure is made from."""
+    inputs = inputs_of(product, RULES)
+    return inputs | PACKED if "dataset" in inputs else inputs
 
 
 def more_of(product):

@@ -29,8 +29,7 @@ rule synthesize_faces:
 
 rule pack_dataset:
     input:
-        RULES["synthesize_faces"].files
-        or input_files(SETTINGS.dataset.celeba, identities=SETTINGS.dataset.split_shares is not None),
+        RULES["synthesize_faces"].files or ([paths.SOURCE] if SOURCE_FILES else []),
     output:
         **RULES["pack_dataset"].outputs,
     log:
@@ -43,21 +42,20 @@ rule pack_dataset:
     resources:
         **by_attempt(mem_mb=2000, runtime=120),
     params:
+        # Only where they are set, so that a dataset that was packed before there were such keys is not made anew.
         **SETTINGS.dataset.choice,
         version=VERSIONS["pack_dataset"],
-        folder=lambda wildcards: SETTINGS.dataset.celeba or paths.SYNTHETIC,
         image_size=SETTINGS.dataset.image_size,
         leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
-        # Only where they are set, so that a dataset that was packed before there were such keys is not made anew.
     message:
-        "Decoding images and labels of {params.folder}"
+        f"Decoding images and labels of {SETTINGS.dataset.celeba or paths.SYNTHETIC}"
     script:
         "../../scripts/pack_dataset.py"
 
 
 rule draw_sample:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
     output:
         **RULES["draw_sample"].outputs,
     log:

@@ -3,7 +3,7 @@
 
 rule train_network:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
         code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["train_network"].outputs,
@@ -36,7 +36,7 @@ rule train_network:
 
 rule predict_network:
     input:
-        dataset=paths.DATASET,
+        **PACKED,
         samples=lambda wildcards: [paths.SAMPLE.of(sample=name) for name in PLAN.samples_of(wildcards.network)],
         checkpoints=lambda wildcards: [
             paths.CHECKPOINT.of(**wildcards, checkpoint=name) for name in network_of(wildcards).checkpoints

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from faceflip.catalogue import AttackEntry, find_attack, find_direction, find_search
+from faceflip.catalogue import LINE, AttackEntry, find_attack, find_direction, find_search
 from faceflip.errors import UserError, did_you_mean
 from faceflip.typed import Declared, faults_of
 
@@ -109,4 +109,6 @@ class AttackOptions(AttackSettings):
 
 def options_of(entry: AttackEntry) -> set[str]:
     """Return the names of the options that an attack heeds, of those that the configuration sets."""
-    return {"direction", "search", *find_direction(entry.direction).takes, *find_search(entry.search).takes}
+    direction, search = find_direction(entry.direction), find_search(entry.search)
+    later = direction.later if search.kind == LINE else ()
+    return {"direction", "search", *direction.takes, *search.takes} - set(later)

@@ -1,4 +1,4 @@
-"""Which code made results: Snakemake sees no change of the library's modules, so people are told of it."""
+"""Which code made results: edits of modules and scripts make nothing anew by themselves, so people are told of them."""
 
 import hashlib
 import json
@@ -15,10 +15,11 @@ GENERATED = {"__pycache__"}
 
 @cache
 def code_digest() -> str:
-    """Return the SHA-256 of all files of the package, by their names and bytes."""
+    """Return the SHA-256 of all files of the package and the workflow's scripts, by their names and bytes."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*")):
-        name = path.relative_to(PACKAGE)
+    scripts = PACKAGE.parent.glob("*.py") if PACKAGE.parent.name == "scripts" else ()  # not so where it is installed
+    for path in sorted([*PACKAGE.rglob("*"), *scripts]):
+        name = path.relative_to(PACKAGE.parent)
         if path.is_file() and not GENERATED & {*name.parts}:
             digest.update(f"{name.as_posix()}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
