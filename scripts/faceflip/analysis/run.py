@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
 from faceflip.catalogue import LINE
-from faceflip.data.celeba import HEIGHT, SPLITS, WIDTH
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
@@ -112,7 +112,8 @@ class RunDescription:
     """A run in the terms that decide what its numbers mean.
 
     Attributes:
-        dataset: ``celeba`` or ``synthetic`` (drawn faces).
+        dataset: ``celeba``, ``synthetic`` (drawn faces) or ``table`` (labels of one's own).
+        dataset_attributes: All that the dataset has labels of, in its order.
         images: Number of images of each split (``train``, ``validation``, ``test``).
         official: How many of these CelebA has in the same split; None where that was not recorded.
         sample: Name, split and number of images of the sample that tables are about.
@@ -148,6 +149,7 @@ class RunDescription:
     order: str = "official"
     official: Mapping[str, int] | None = None
     code: str | None = None
+    dataset_attributes: tuple[str, ...] = ATTRIBUTES
 
     @property
     def synthetic(self) -> bool:

@@ -19,6 +19,7 @@ from faceflip.analysis.names import ordered
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.attempt import Experiment
 from faceflip.io.files import read_json
+from faceflip.io.paths import folder_of
 from faceflip.pixels import enlargement, triptych
 from faceflip.store.panels import LEAST_PANEL_WIDTH
 
@@ -71,7 +72,7 @@ def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
         kind = "flipped" if correct else "corrected"
         pictures.append(
             Picture(
-                file=f"{network}~{attack}~{attribute}~{kind}.png",  # names have no tilde
+                file=f"{network}~{attack}~{folder_of(attribute)}~{kind}.png",  # names have no tilde
                 network=str(network),
                 attack=str(attack),
                 attribute=str(attribute),
