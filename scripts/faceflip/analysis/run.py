@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
 from faceflip.catalogue import LINE
-from faceflip.data.celeba import HEIGHT, SPLITS, WIDTH
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
@@ -112,7 +112,7 @@ class RunDescription:
     """A run in the terms that decide what its numbers mean.
 
     Attributes:
-        dataset: ``celeba`` or ``synthetic`` (drawn faces).
+        dataset: ``celeba``, ``synthetic`` (drawn faces), or another word where faces and labels are the user's own.
         images: Number of images of each split (``train``, ``validation``, ``test``).
         official: How many of these CelebA has in the same split; None where that was not recorded.
         sample: Name, split and number of images of the sample that tables are about.
@@ -126,6 +126,7 @@ class RunDescription:
         attacks: Options of each attack by its name, where they matter.
         code: Digest of the package that described the run; None where that was not recorded.
         order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
+        dataset_attributes: All attributes of the dataset, in its order, which is that of all pages.
     """
 
     dataset: str
@@ -148,11 +149,22 @@ class RunDescription:
     order: str = "official"
     official: Mapping[str, int] | None = None
     code: str | None = None
+    dataset_attributes: tuple[str, ...] = ATTRIBUTES
 
     @property
     def synthetic(self) -> bool:
         """Whether the faces were drawn."""
         return self.dataset == "synthetic"
+
+    @property
+    def like_paper(self) -> bool:
+        """Whether the attributes are CelebA's, on drawn faces or its own: of others nothing is in print."""
+        return self.dataset in ("celeba", "synthetic")
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """All attributes of the dataset, in its order."""
+        return self.dataset_attributes
 
     @cached_property
     def _by_name(self) -> dict[str, RunNetwork]:
@@ -188,8 +200,8 @@ class RunDescription:
 
     @property
     def learned(self) -> list[str]:
-        """The attributes that some network decides on, in the official order."""
-        return ordered(name for network in self.networks for name in network.attributes)
+        """The attributes that some network decides on, in the order of the dataset."""
+        return ordered((name for network in self.networks for name in network.attributes), self.attributes)
 
     def paper_network(self, role: str) -> RunNetwork | None:
         """Return the network that stands for one of the paper's: ``euclidean``, ``softmax`` or ``moon``."""
@@ -221,9 +233,11 @@ class RunDescription:
         architectures = ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
         grey = " of grey images" if self.color == "gray" else ""
         attacked = quantity(self.sample["images"], f"{self.sample['split']}ing image".replace("testing", "test"))
+        faces = {"synthetic": "Synthetic faces, drawn by this project: the numbers say nothing about CelebA. "}
+        faces["celeba"] = "CelebA, "
         return (
-            ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
-            + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
+            faces.get(self.dataset, "Faces and labels of one's own, ")
+            + f"{images} images to train, validate and test; "
             + f"{architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
             + f"{attacked} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
@@ -286,5 +300,6 @@ def describe(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> RunDescrip
         input_height=manifest["height"],
         definition=parameters(),
         code=code_digest(),
+        dataset_attributes=tuple(manifest.get("attributes", ATTRIBUTES)),
         **{name: value for name, value in plan.items() if name != "attacks"},
     )

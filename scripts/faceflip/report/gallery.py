@@ -86,7 +86,7 @@ def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
                 adversarial=bool(row["adversarial"]),
             )
         )
-    attributes, networks = ordered({picture.attribute for picture in pictures}), run.network_names
+    attributes, networks = ordered({picture.attribute for picture in pictures}, run.attributes), run.network_names
     return sorted(
         pictures,
         key=lambda one: (attributes.index(one.attribute), networks.index(one.network), one.attack, not one.correct),

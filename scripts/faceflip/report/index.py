@@ -109,7 +109,7 @@ def index_page(
 
 def _filters(pictures: Sequence[Picture], run: RunDescription) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Return what the gallery can be filtered by: key, name, and values with their names."""
-    attributes = ordered(picture.attribute for picture in pictures)
+    attributes = ordered((picture.attribute for picture in pictures), run.attributes)
     networks = ordered((picture.network for picture in pictures), run.network_names)
     attacks = sorted({picture.attack for picture in pictures})
     return [
