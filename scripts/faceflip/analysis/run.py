@@ -112,7 +112,8 @@ class RunDescription:
     """A run in the terms that decide what its numbers mean.
 
     Attributes:
-        dataset: ``celeba``, ``synthetic`` (drawn faces), or another word where faces and labels are the user's own.
+        dataset: ``celeba``, ``synthetic`` (drawn faces) or ``table`` (labels of one's own).
+        dataset_attributes: All that the dataset has labels of, in its order.
         images: Number of images of each split (``train``, ``validation``, ``test``).
         official: How many of these CelebA has in the same split; None where that was not recorded.
         sample: Name, split and number of images of the sample that tables are about.
@@ -126,7 +127,6 @@ class RunDescription:
         attacks: Options of each attack by its name, where they matter.
         code: Digest of the package that described the run; None where that was not recorded.
         order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
-        dataset_attributes: All attributes of the dataset, in its order, which is that of all pages.
     """
 
     dataset: str
@@ -300,6 +300,5 @@ def describe(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> RunDescrip
         input_height=manifest["height"],
         definition=parameters(),
         code=code_digest(),
-        dataset_attributes=tuple(manifest.get("attributes", ATTRIBUTES)),
         **{name: value for name, value in plan.items() if name != "attacks"},
     )

@@ -3,6 +3,8 @@
 All paths are seen from the folder in which the workflow runs.
 """
 
+import hashlib
+import unicodedata
 from pathlib import Path
 
 
@@ -60,8 +62,23 @@ RUNTIME = f"{RESULTS}/runtime.html"
 INVENTORY = Pattern(f"{RESULTS}/inventory/{{part}}.json")
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
+FOLDER_BYTES = 100
+"""The most bytes of the folder of a member of a network."""
 UNFINISHED = "unfinished"
 """Folder beside the results of a training that has not ended."""
+
+
+def folder_of(member: str) -> str:
+    """Return what stands for a member of a network in paths: its name, with what no folder should have replaced by _.
+
+    Letters and digits of all alphabets stay. Long names are cut and told apart by a digest.
+    """
+    safe = "".join(each if each.isalnum() or each in "_+-." else "_" for each in unicodedata.normalize("NFC", member))
+    safe = f"_{safe[1:]}" if safe.startswith((".", "-")) else safe
+    if len(safe.encode()) <= FOLDER_BYTES:
+        return safe
+    digest = hashlib.sha256(member.encode()).hexdigest()[:8]
+    return f"{safe.encode()[: FOLDER_BYTES - 9].decode(errors='ignore')}_{digest}"
 
 
 def shard_name(number: int) -> str:

@@ -108,17 +108,17 @@ def _told_of_shares(layout: Layout, names: Sequence[str], persons: Mapping[str, 
     return told
 
 
-def count_labels(labels: "np.ndarray", split: "np.ndarray") -> "pd.DataFrame":
-    """Count images and positive labels per attribute and split: columns attribute, split, images, positives.
+def count_labels(labels: "np.ndarray", split: "np.ndarray", attributes: Sequence[str] = ATTRIBUTES) -> "pd.DataFrame":
+    """Count labelled images and positive labels per attribute and split: columns attribute, split, images, positives.
 
-    `labels` (N, 40) are -1 or +1, in the order of `ATTRIBUTES`; `split` (N,) counts in `SPLITS`.
+    `labels` (N, attributes) are -1, +1, or 0 where they are unknown; `split` (N,) counts in `SPLITS`.
     """
     import pandas as pd
 
-    parts = {name: labels[split == number] > 0 for number, name in enumerate(SPLITS)}
+    parts = {name: labels[split == number] for number, name in enumerate(SPLITS)}
     counts = [
-        (attribute, name, len(part), part[:, column].sum())
-        for column, attribute in enumerate(ATTRIBUTES)
+        (attribute, name, (part[:, column] != 0).sum(), (part[:, column] > 0).sum())
+        for column, attribute in enumerate(attributes)
         for name, part in parts.items()
     ]
     return pd.DataFrame(counts, columns=["attribute", "split", "images", "positives"])
