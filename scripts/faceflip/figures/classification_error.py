@@ -47,8 +47,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     table = 100 * errors.loc[[*attributes, *means]]
 
     over = means_over(attributes, run)
-    names = short_names(attributes) | {name: f"mean of {over[name]}" for name in means}
-    figure = page(run, PAGE, 82 * MM + more_room(names.values(), SMALL))
+    names = short_names(run.attributes) | {name: f"mean of {over[name]}" for name in means}
+    figure = page(run, PAGE, 82 * MM + more_room([names[name] for name in attributes], SMALL))
     axes = figure.subplots()
     if "trivial_train" in table:
         label = "Trivial (majority of the training split)"

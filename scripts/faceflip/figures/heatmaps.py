@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,36 +111,43 @@ def _best_layout(panels: Mapping[str, pd.DataFrame], run: RunDescription) -> _La
 
     Where none is legible at all, matrices are laid out in which not every row and column has its name.
     """
-    layouts = [_layout(panels, run, count) for count in range(min(USUAL, len(panels)), len(panels) + 1)]
+    names = short_names(run.attributes)
+    shown = {name for rates in panels.values() for name in (*rates["source"].unique(), *rates["target"].unique())}
+    extents = {name: extent(names[name]) for name in shown}
+    make = partial(_layout, panels, run.order, names, extents, note_height(run) / MM)
+    layouts = [make(count) for count in range(min(USUAL, len(panels)), len(panels) + 1)]
     best = max(filter(None, layouts), key=lambda layout: layout.letters, default=None)
-    higher = [best, *(_layout(panels, run, count, higher=True) for count in (USUAL, 1))]
-    legible = (layout for layout in higher if layout and layout.letters >= SMALLEST_TYPE)
-    return next(legible, None) or _layout(panels, run, USUAL, higher=True, all_named=False)
+    for layout in chain([best], (make(count, higher=True) for count in (USUAL, 1))):
+        if layout and layout.letters >= SMALLEST_TYPE:
+            return layout
+    return make(USUAL, higher=True, all_named=False)
 
 
 def _layout(
     panels: Mapping[str, pd.DataFrame],
-    run: RunDescription,
+    order: str,
+    names: Mapping[str, str],
+    extents: Mapping[str, float],
+    note: float,
     side_by_side: int,
     higher: bool = False,
     all_named: bool = True,
 ) -> _Layout | None:
     """Return the layout with so many matrices side by side, or None if their titles have no room.
 
-    `higher` says that the figure may be higher than a page, `all_named` that names are as small as cells.
+    `extents` are those of the names that are shown, `note` is the height that the note takes. `higher` says that the
+    figure may be higher than a page, `all_named` that names are as small as cells.
     """
-    rows = _rows(panels, run.order, side_by_side)
+    rows = _rows(panels, order, side_by_side)
     shown = [each for row in rows for each in row]
     count, columns = max(map(len, rows)), max(len(each.rates.columns) for each in shown)
     targets = [len(row[0].rates) for row in rows]
-    names = short_names(dict.fromkeys(name for each in shown for name in (*each.rates.index, *each.rates.columns)))
-    widths = {name: extent(text) for name, text in names.items()}
-    longest = max(widths[name] for each in shown for name in each.rates.index)
-    longest_below = max(widths[name] for each in shown for name in each.rates.columns)
+    longest = max(extents[name] for each in shown for name in each.rates.index)
+    longest_below = max(extents[name] for each in shown for name in each.rates.columns)
     least = (PAGE / MM - LARGEST_TYPE * longest - 2.5 - AXIS - GAP * (count - 1) - RIGHT) / count
     room = min(least, WIDEST_CELL * columns) + GAP
     two_lines = side_by_side > USUAL or max(NORMAL * extent(title) for title in panels) > room
-    above, note = TOP + LINE * two_lines, note_height(run) / MM
+    above = TOP + LINE * two_lines
     letters = LARGEST_TYPE if all_named else SMALLEST_TYPE
     while letters > 0:
         left, below = letters * longest + 2.5 + AXIS, letters * longest_below + 3.0 + AXIS

@@ -17,7 +17,7 @@ ROOM = 24.0
 """Millimetres that figures leave for upright names, which is enough for CelebA's."""
 POINTS = 72 / 25.4
 """Points of a millimetre."""
-PITCH = 1.75
+PITCH = 2.1
 """Millimetres between upright names side by side at least."""
 
 
@@ -43,9 +43,10 @@ def of_all(shown: Sequence[str], of: Sequence[str]) -> str:
     return f"{len(shown)} of {len(of):,} attributes, evenly spread over their order; the table has all"
 
 
-def in_lines(label: str, width: int) -> str:
-    """Return a label in lines of so many characters."""
-    return "\n".join(wrap(label, width))
+def in_lines(label: str, width: float, size: float) -> str:
+    """Return a label in lines that are about so many millimetres wide in some type size."""
+    wide = size * extent(label)
+    return label if wide <= width else "\n".join(wrap(label, int(len(label) * width / wide)))
 
 
 def _shortened(text: str, longest: int) -> str:

@@ -96,7 +96,11 @@ def _fonts_beside(signs: set[str]) -> list[str]:
     missing = {ord(sign) for sign in signs} - set(get_font(findfont(TYPE)).get_charmap())
     found = []
     for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)) if missing else ():
-        if (entry.style, entry.weight) == ("normal", 400) and missing & set(get_font(entry.fname).get_charmap()):
+        if (
+            (entry.style, entry.weight) == ("normal", 400)
+            and "Last Resort" not in entry.name
+            and missing & set(get_font(entry.fname).get_charmap())
+        ):
             missing -= set(get_font(entry.fname).get_charmap())
             found.append(entry.name)
     return found

@@ -31,7 +31,7 @@ from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, SMAL
 OTHERS = (ORANGE, YELLOW, BLACK, PURPLE, SKY, GREEN, VERMILION, BLUE)
 """Of methods beside FFA, which has the networks' own colours: FGS is orange where no network is."""
 PAPER_LOSSES = {"euclidean", "softmax"}
-MOST = 80
+MOST = 72
 """Attributes that have room side by side."""
 MOST_KEYS = 4
 """Keys side by side."""
@@ -60,7 +60,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     }
     order, colors = _order(success, run), _colors(success, run)
     attributes = spread(order, MOST)
-    names = [short_names(order)[name] for name in attributes]
+    short = short_names(run.attributes)
+    names = [short[name] for name in attributes]
     height = min(PANEL, (PAGE_HEIGHT / MM - BELOW) / len(panels))
     figure = page(run, PAGE, (BELOW + height * len(panels)) * MM + more_room(names, SMALL))
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]

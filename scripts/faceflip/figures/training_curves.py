@@ -20,8 +20,8 @@ from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.figures.labels import in_lines, of_all, short_names
 from faceflip.figures.style import COLUMN, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
-MOST, WIDE = 48, 20
-"""Panels of separate networks that have room on a page, and characters of a line of their titles."""
+MOST, WIDE = 48, 21.0
+"""Panels of separate networks that have room on a page, and millimetres of their titles."""
 FEW = 12
 """Panels that have room in a column."""
 SHORT = 8
@@ -36,8 +36,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     joint = [network.name for network in run.joint]
     separate = histories[~histories["network"].isin(joint)]
     members = ordered(separate["member"], run.attributes)
-    shown, names = spread(members, MOST), short_names(members)
-    panels = [(in_lines(names[name], WIDE), separate[separate["member"] == name]) for name in shown]
+    shown, names = spread(members, MOST), short_names(run.attributes)
+    panels = [(in_lines(names[name], WIDE, SMALL), separate[separate["member"] == name]) for name in shown]
     for network in run.joint:
         between = ", " if len(network.short) <= SHORT else "\n"
         title = f"{network.short}{between}mean of {len(network.attributes)}"

@@ -1,14 +1,14 @@
 """Classification error (Fig. 2): how often each attribute is wrong on the test split.
 
-Trivial gives every image the majority class, once the training split's (what the paper's text says) and once the test
-split's (what the paper's 19.96 % is). A network that does not beat Trivial has learned nothing about its attribute.
-Images whose label is unknown do not count. The first mean is over the attributes that are attacked; a second one, where
-there are more, is over all that are learned, for the methods that have them all. (The CSV calls the rows of means
-`mean` and `mean_all`, and the methods by short names.)
+Trivial gives every image the majority class, once the training split's and once the test split's. A network that does
+not beat Trivial has learned nothing about its attribute. Images whose label is unknown do not count. The first mean is
+over the attributes that are attacked; a second one, where there are more, is over all that are learned, for the methods
+that have them all. (The CSV calls the rows of means `mean` and `mean_all`, and the methods by short names.)
 
-Of CelebA alone: FaceTracer and LNets+ANet are published errors (Liu et al. 2015). So are those of the column MOON,
-published (Rudd et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes,
-9.06 %, is in print. Published errors are no measure of a run on other images.
+Of CelebA alone: Trivial of the training split is what the paper's text says, that of the test split what its 19.96 %
+is. FaceTracer and LNets+ANet are published errors (Liu et al. 2015). So are those of the column MOON, published (Rudd
+et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes, 9.06 %, is in
+print. Published errors are no measure of a run on other images.
 """
 
 from collections.abc import Iterable, Sequence
