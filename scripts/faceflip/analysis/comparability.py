@@ -80,8 +80,8 @@ def verdict(found: Sequence[Departure]) -> tuple[list[str], list[str]]:
 
 
 def _data(run: RunDescription) -> Iterator[Departure]:
-    if run.synthetic:
-        yield Departure("synthetic faces")
+    if run.dataset != "celeba":
+        yield Departure("synthetic faces" if run.synthetic else "other faces than CelebA's")
         return
     images, whole = sum(run.images.values()), sum(SPLIT_SIZES.values())
     placed = run.images if run.official is None else run.official
@@ -100,7 +100,9 @@ def _data(run: RunDescription) -> Iterator[Departure]:
 
 
 def _attributes(run: RunDescription) -> Iterator[Departure]:
-    if len(run.attacked) != len(ATTRIBUTES):
+    if not run.like_paper:
+        yield Departure("other attributes than CelebA's")
+    elif len(run.attacked) != len(ATTRIBUTES):
         yield Departure(f"{len(run.attacked)} of {len(ATTRIBUTES)} attributes")
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
-from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
 
@@ -21,6 +20,8 @@ FigureInputs = Mapping[str, Path | Sequence[Path]]
 
 FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
 """Columns of truth values."""
+TEXTS = ("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id")
+"""Columns of names, which may look like numbers: an attribute can be called 2020."""
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -82,7 +83,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         UserError: The file is missing or no such table.
     """
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, "str"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a table ({error}); delete it and run again") from error
 
@@ -179,6 +180,6 @@ def arranged(frame: pd.DataFrame, run: RunDescription, by: Sequence[str]) -> pd.
         "method": METHODS,
         "search": SEARCHES,
         "sign": SIGNS,
-        "attribute": ATTRIBUTES,
+        "attribute": run.attributes,
     }
     return in_order(frame, {name: ordered(frame[name], orders.get(name, ())) for name in by})

@@ -156,6 +156,16 @@ class RunDescription:
         """Whether the faces were drawn."""
         return self.dataset == "synthetic"
 
+    @property
+    def like_paper(self) -> bool:
+        """Whether the attributes are CelebA's, on drawn faces or its own: of others nothing is in print."""
+        return self.dataset in ("celeba", "synthetic")
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """All attributes of the dataset, in its order."""
+        return self.dataset_attributes
+
     @cached_property
     def _by_name(self) -> dict[str, RunNetwork]:
         return {network.name: network for network in self.networks}
@@ -190,8 +200,8 @@ class RunDescription:
 
     @property
     def learned(self) -> list[str]:
-        """The attributes that some network decides on, in the official order."""
-        return ordered(name for network in self.networks for name in network.attributes)
+        """The attributes that some network decides on, in the order of the dataset."""
+        return ordered((name for network in self.networks for name in network.attributes), self.attributes)
 
     def paper_network(self, role: str) -> RunNetwork | None:
         """Return the network that stands for one of the paper's: ``euclidean``, ``softmax`` or ``moon``."""
@@ -223,9 +233,11 @@ class RunDescription:
         architectures = ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
         grey = " of grey images" if self.color == "gray" else ""
         attacked = quantity(self.sample["images"], f"{self.sample['split']}ing image".replace("testing", "test"))
+        faces = {"synthetic": "Synthetic faces, drawn by this project: the numbers say nothing about CelebA. "}
+        faces["celeba"] = "CelebA, "
         return (
-            ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
-            + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
+            faces.get(self.dataset, "Faces and labels of one's own, ")
+            + f"{images} images to train, validate and test; "
             + f"{architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
             + f"{attacked} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )

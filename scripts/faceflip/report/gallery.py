@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.names import ordered
+from faceflip.analysis.names import ordered, spread
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.attempt import Experiment
 from faceflip.io.files import read_json
@@ -24,6 +24,8 @@ from faceflip.pixels import enlargement, triptych
 from faceflip.store.panels import LEAST_PANEL_WIDTH
 
 INDEX = "gallery.json"
+MOST = 60
+"""Attributes that the gallery has; of more it shows some, evenly spread over their order."""
 GAP = 3
 """Pixels between the panels of a picture, before small ones are enlarged."""
 
@@ -59,8 +61,9 @@ class Picture:
 
 
 def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
-    """Choose from the attempts table what the gallery shows of the converged networks."""
+    """Choose from the attempts table what the gallery shows of the converged networks, of `MOST` attributes at most."""
     flipped = attempts[attempts["flipped"] & (attempts["checkpoint"] == CONVERGED)]
+    flipped = flipped[flipped["attribute"].isin(spread(run.attacked, MOST))]
     flipped = flipped.assign(adversarial=flipped["pass"] >= run.threshold)
     # The adversarial ones come first and by their PASS, the others from the highest PASS down.
     rank = flipped["pass"].where(flipped["adversarial"], -flipped["pass"])
@@ -87,7 +90,7 @@ def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
                 adversarial=bool(row["adversarial"]),
             )
         )
-    attributes, networks = ordered({picture.attribute for picture in pictures}), run.network_names
+    attributes, networks = ordered({picture.attribute for picture in pictures}, run.attributes), run.network_names
     return sorted(
         pictures,
         key=lambda one: (attributes.index(one.attribute), networks.index(one.network), one.attack, not one.correct),

@@ -2,9 +2,11 @@
 
 The overlap counts pairs of image and attribute that are adversarial with the same sign at both checkpoints; the column
 beside it counts those whose sign changed, and no others (an image misclassified at the early epoch and classified
-correctly when converged, say, adversarial both times). The paper's text says that its 5,884 includes such, but it is
-the sum of the overlaps of its rows. If training taught the networks their adversarial images, the converged column
-would be the smaller one and the overlap small. The overlap can never be larger than either count.
+correctly when converged, say, adversarial both times). If training taught the networks their adversarial images, the
+converged column would be the smaller one and the overlap small. The overlap can never be larger than either count.
+
+Of CelebA alone: the paper's text says that its 5,884 includes pairs whose sign changed, but it is the sum of the
+overlaps of its rows.
 """
 
 import pandas as pd

@@ -4,7 +4,8 @@ Read a row as: of all pairs of image and attribute that the converged networks c
 (-), so many percent flip with a perturbation whose PASS is at least tau. At tau 0 nearly every flip counts, so this
 column also depends on how far an attack goes before it gives up. Rates fall from left to right by construction. It
 would be surprising if the iterative search flipped less than the line search from 0.95 on, or if misclassified pairs
-were harder to flip than correct ones. The totals of a network's two signs add up to attributes times images.
+were harder to flip than correct ones. The totals of a network's two signs add up to the pairs of attribute and image
+whose label is known: attributes times images, unless labels are missing.
 """
 
 from itertools import product

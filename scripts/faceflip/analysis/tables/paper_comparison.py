@@ -18,7 +18,7 @@ import pandas as pd
 
 from faceflip.analysis.comparability import Basis, departures, guesses, verdict
 from faceflip.analysis.frames import Inputs, read_csv
-from faceflip.analysis.pages import Cell, Column, Sheet
+from faceflip.analysis.pages import Cell, Column, Sheet, nothing
 from faceflip.analysis.run import PAPER_EARLY, PAPER_ROLES, RunDescription
 from faceflip.analysis.statistics.verdicts import beyond
 from faceflip.analysis.tables.classification_error import UNCONFIRMED, UNCONFIRMED_NOTE
@@ -32,6 +32,11 @@ ADVERSARIAL = (*SCORED, "threshold")
 ONE_PAIR = tuple(aspect for aspect in ADVERSARIAL if aspect != "attributes")
 """Aspects (`Basis`) that numbers depend on: test errors, errors on the sample, flips whatever their PASS, flips from a
 stated PASS on, adversarial images, those of single cells."""
+
+COLUMNS = ["id", "item", "quantity", "unit", "paper", "ours", "low", "high", "difference", "verdict", "status", "note"]
+NOT_LIKE_PAPER = (
+    "The paper's numbers are of CelebA's 40 attributes. This run has others, so nothing stands beside them."
+)
 
 TABLES_READ = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation", "trainings")
 
@@ -363,12 +368,16 @@ def _ends(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `paper_comparison` of the run's tables."""
+    """Return `paper_comparison` of the run's tables; of a run that is not `like_paper` no rows."""
+    if not run.like_paper:
+        return pd.DataFrame(columns=COLUMNS)
     return paper_comparison({name: read_csv(inputs[name]) for name in TABLES_READ}, run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the comparison out, a sheet for each part of the paper; what is to be known of rows stands below."""
+    if not run.like_paper:
+        return [nothing("Every number of the paper", NOT_LIKE_PAPER)]
     parts = {"t1_": "Table 1", "t2_": "Table 2", "txt": "Text", "set": "Settings", "drv": "Derived from the paper"}
     heads = [Column(name, align="l") for name in ("where", "quantity", "unit")]
     heads += [Column(name) for name in ("paper", "ours", "difference")]

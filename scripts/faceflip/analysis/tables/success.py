@@ -45,7 +45,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
             columns += [Column("percent", name), Column("images", name)]
         cells = {(row["attribute"], row["method"], row["sign"]): row for row in part.to_dict("records")}
         rows = []
-        for attribute in ordered(part["attribute"]):
+        for attribute in ordered(part["attribute"], run.attributes):
             found = [cells.get((attribute, *head)) for head in heads]
             pairs = [(percent_cell(row), f"{row['total']:,}") if row else (MISSING, MISSING) for row in found]
             rows.append([display_name(attribute), *chain.from_iterable(pairs)])

@@ -68,7 +68,7 @@ def of_answers(predictions: pd.DataFrame, run: RunDescription) -> Iterator[Warne
     constant = ((counted["sum"] == 0) | (counted["sum"] == counted["size"])) & (counted["size"] > 1)
     for network in run.network_names:
         chosen = counted["network"] == network
-        names = ordered(counted.loc[chosen & constant, "attribute"])
+        names = ordered(counted.loc[chosen & constant, "attribute"], run.attributes)
         if names:
             of = int(chosen.sum())
             text = f"{_title(run, network)}: one answer for every test image on {len(names)} of "
