@@ -63,12 +63,12 @@ def crop(
     photo: np.ndarray,
     size: tuple[int, int],
     choice: Selection | None = None,
-    find: Callable[[np.ndarray], list[FoundFace]] = find_faces,
+    find: Callable[[np.ndarray], list[FoundFace]] | None = None,
 ) -> Crop:
     """Cut the face of a photograph, (H, W, 3) uint8 RGB and upright, out of it, as a network of `size` sees it.
 
     An image of the size of the network (width, height) or of CelebA's aligned ones, 178 x 218, is taken as it is,
-    unless a face or eyes are named. In any other the one face is looked for by `find`.
+    unless a face or eyes are named. In any other the one face is looked for, by `find` or `find_faces`.
 
     Raises:
         UserError: There is no face, or there are several and none is named; the face is cut by the border, or too
@@ -82,7 +82,7 @@ def crop(
     if choice.eyes is not None:
         _require_eyes(photo, choice.eyes)
         return _aligned(photo, size, choice.eyes, "by the eyes given")
-    faces = find(photo)
+    faces = (find or find_faces)(photo)
     number = _chosen(photo, faces, choice.face)
     what = f"face {number} of {len(faces)} found"
     return _aligned(photo, size, faces[number - 1].eyes, what)
