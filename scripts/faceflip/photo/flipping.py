@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class PastedBack:
     Attributes:
         strength: By what the perturbation was multiplied.
         score: The network's decision value on the attacked attribute.
-        flips: Whether it decides otherwise than on the photograph.
+        flips: Whether it decides otherwise than on the photograph, by more than its numerical margin.
     """
 
     strength: float
@@ -153,9 +153,11 @@ def flip(
     if len(rows):
         before, after = originals[rows], perturbed(originals[rows], result.perturbation[rows])
         similarity = pass_scores(before, after).pass_
+        strengths = STRENGTHS if attack.strengthen else STRENGTHS[:1]
         for row, score in zip(rows, similarity, strict=True):
-            flips[row] = replace(flips[row], similarity=float(score))
-            flips[row] = replace(flips[row], pasted=_pasted(network, flips[row], photos, crops, attack.strengthen))
+            each = flips[row]
+            pasted = _pasted(network, each, photos[each.image], crops[each.image], strengths, result.margin)
+            flips[row] = replace(each, similarity=float(score), pasted=pasted)
     return flips, list(result.warnings)
 
 
@@ -194,25 +196,19 @@ def decision_values(network: "AttributeNetwork", images: np.ndarray) -> np.ndarr
 
 
 def _pasted(
-    network: "AttributeNetwork", flip: Flip, photos: Sequence[np.ndarray], crops: Sequence[Crop], strengthen: bool
+    network: "AttributeNetwork", flip: Flip, photo: np.ndarray, crop: Crop, strengths: Iterable[float], margin: float
 ) -> PastedBack | None:
-    """Put the perturbation into the photograph, stronger and stronger if it is to be; if nothing helps, as it is."""
-    photo, crop = photos[flip.image], crops[flip.image]
+    """Put the perturbation into the photograph at the first strength that flips it; if none does, at the first."""
     if crop.alignment is None:
         return None
-    tried = list(_tries(network, flip, photo, crop, STRENGTHS if strengthen else STRENGTHS[:1]))
-    return tried[-1] if tried[-1].flips else tried[0]
-
-
-def _tries(
-    network: "AttributeNetwork", flip: Flip, photo: np.ndarray, crop: Crop, strengths: Sequence[float]
-) -> Iterator[PastedBack]:
     column = network.spec.attributes.index(flip.attribute)
     patch = Patch.of(flip.perturbation, crop.alignment, photo)
+    tried = []
     for strength in strengths:
         again = crop.alignment.crop(patch.on(photo, strength), crop.pixels.shape[1::-1])
         score = float(decision_values(network, again[None])[0, column])
-        flips = (score > 0) != (flip.score_before > 0)
-        yield PastedBack(strength, score, flips)
+        flips = (score > 0) != (flip.score_before > 0) and abs(score) > margin
+        tried.append(PastedBack(strength, score, flips))
         if flips:
-            return
+            return tried[-1]
+    return tried[0]
