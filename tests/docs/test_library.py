@@ -1,16 +1,17 @@
 """The page on the library is run as it stands: every block, in order, in a folder with a store and a photograph."""
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from store_builder import Builder
 
-TESTS = Path(__file__).parents[1]
-PAGE = TESTS.parent / "docs/library.md"
+from photographs import drawn, photograph
+
+PAGE = Path(__file__).parents[2] / "docs/library.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
@@ -23,11 +24,6 @@ def test_all_code_of_the_page_is_run():
 @pytest.fixture
 def variables(tmp_path, monkeypatch):
     """The folder in which the page is read: a run's store, and a photograph of a drawn face."""
-    sys.path.insert(0, str(TESTS / "photo"))
-    from photographs import drawn, photograph
-    from store_builder import Builder
-
-    sys.path.remove(str(TESTS / "photo"))
     monkeypatch.chdir(tmp_path)
     Builder(tmp_path).view()
     photo, eyes = photograph((drawn(6), (312.4, 212.4), 2.015, 7), size=(640, 520))

@@ -1,9 +1,15 @@
-"""Photographs of drawn faces: where the eyes are is known, because the face was put there."""
+"""Photographs of drawn faces: where the eyes are is known, because the face was put there.
 
+Run in the folder of a finished run of the default, `python tools/photographs.py` makes the picture of docs/photos.md.
+"""
+
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from faceflip.data.synthetic.folder import annotation_numbers, draw_image
 from faceflip.data.synthetic.label_model import annotations
@@ -41,3 +47,21 @@ def photograph(*faces, size=(640, 480), background=90):
 def as_option(eyes) -> str:
     """Return eyes (2, 2) as --eyes takes them."""
     return ",".join(f"{value:.3f}" for value in np.ravel(eyes))
+
+
+def main() -> None:
+    """Flip the smile of a drawn face by the run's network for all attributes, as the page does."""
+    from faceflip.cli.app import app
+
+    photo, eyes = photograph((drawn(11), (300, 280), 1.7, -9), (drawn(13), (700, 300), 1.4, 12), size=(960, 600))
+    with tempfile.TemporaryDirectory() as folder:
+        Image.fromarray(photo).save(Path(folder) / "us.png")
+        arguments = ["flip", f"{folder}/us.png", "--network", "moon", "--attribute", "Smiling", "-o", folder]
+        app([*arguments, "--eyes", as_option(eyes[0])], standalone_mode=False)
+        (picture,) = Path(folder).glob("*-picture.png")
+        page = Path(__file__).parents[1] / "docs/images/photo.png"
+        page.write_bytes(picture.read_bytes())
+
+
+if __name__ == "__main__":
+    main()
