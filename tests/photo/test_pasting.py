@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from photographs import drawn, photograph
 
 from faceflip.photo.alignment import FaceAlignment
 from faceflip.photo.pasting import Patch, pasted
+from photographs import drawn, photograph
 
 SIZE = (44, 54)
 
 
 def scene(scale=1.5, degrees=-14, size=(700, 640)):
-    photo, eyes = photograph((drawn(6), (340.2, 290.9), scale, degrees), size=size)
+    photo, eyes = photograph((drawn(6), (0.486 * size[0], 0.4545 * size[1]), scale, degrees), size=size)
     return photo, FaceAlignment(tuple(map(tuple, eyes[0].tolist())))
 
 
@@ -29,6 +29,14 @@ def test_cropped_again_it_is_the_perturbed_crop_nearly(scale):
     assert np.abs(again - wanted).mean() < 0.5
     once = Patch.of(perturbation, alignment, photo, rounds=0).on(photo)
     assert np.abs(alignment.crop(once, SIZE).astype(int) - wanted).mean() > 1, "resampling alone blurs it"
+
+
+def test_a_large_photograph_is_solved_coarsely_first_and_comes_to_the_same():
+    photo, alignment = scene(7.5, size=(1900, 2300))
+    photo, perturbation = photo // 2 + 60, noise()
+    wanted = alignment.crop(photo, SIZE).astype(int) + perturbation
+    again = alignment.crop(pasted(photo, perturbation, alignment), SIZE).astype(int)
+    assert np.abs(again - wanted).mean() < 0.3
 
 
 def test_nothing_outside_the_crop_changes():

@@ -24,7 +24,7 @@ ALL = "all"
 def flip(
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="[CHECKPOINT.pt] IMAGE...", help="Photographs, or crops of the network's own size."),
+        typer.Argument(metavar="IMAGE", help="Photographs, or crops of the network's own size."),
     ],
     network: Annotated[
         str | None,

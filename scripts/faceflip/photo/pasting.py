@@ -10,6 +10,9 @@ from faceflip.photo.alignment import FaceAlignment, refined
 
 ROUNDS = 16
 """So often what the crop still lacks is added."""
+COARSE, LAST_ROUNDS = 3, 3
+"""Where the photograph has more than so many pixels to one of CelebA's, that is done on a coarser one, and so often
+again on the photograph itself."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,8 @@ class Patch:
         (iterative back-projection, Irani and Peleg 1991). Pixels whose centres lie outside the crop do not change.
         """
         window = rows, columns = alignment.window(photo)
-        shape, size = photo[window].shape[:2], perturbation.shape[1::-1]
         local = alignment.moved(columns.start, rows.start)
-        inside = _inside(shape, local.of_crop(size), size)[:, :, None]
-        wanted = perturbation.astype(np.float32)
-        change = np.zeros((*shape, 3), np.float32)
-        for _ in range(1 + rounds):
-            change += _spread(wanted - local.crop(change, size), local, shape) * inside
-        return cls(window, change)
+        return cls(window, _solved(perturbation.astype(np.float32), local, photo[window].shape[:2], rounds))
 
     def on(self, photo: np.ndarray, strength: float = 1.0) -> np.ndarray:
         """Return the photograph, (H, W, 3) uint8, with the patch, so many times as strong; sums are rounded, clipped.
@@ -55,6 +52,25 @@ class Patch:
 def pasted(photo: np.ndarray, perturbation: np.ndarray, alignment: FaceAlignment, strength: float = 1.0) -> np.ndarray:
     """Return a photograph, (H, W, 3) uint8, with a perturbation (h, w, 3) of its aligned crop put back: see `Patch`."""
     return Patch.of(perturbation, alignment, photo).on(photo, strength)
+
+
+def _solved(wanted: np.ndarray, alignment: FaceAlignment, shape: tuple[int, int], rounds: int) -> np.ndarray:
+    """Return the change of a photograph of `shape` (rows, columns) whose crop is as wanted (h, w, 3), nearly."""
+    import cv2
+
+    size = wanted.shape[1::-1]
+    inside = _inside(shape, alignment.of_crop(size), size)[:, :, None]
+    if (factor := int(alignment.scale // COARSE)) > 1:
+        coarse = tuple(-(-length // factor) for length in shape)
+        change = _solved(wanted, alignment.shrunk(factor), coarse, rounds)
+        whole = tuple(length * factor for length in coarse[::-1])
+        change = cv2.resize(change, whole, interpolation=cv2.INTER_LINEAR)[: shape[0], : shape[1]] * inside
+        rounds = min(rounds, LAST_ROUNDS)
+    else:
+        change = _spread(wanted, alignment, shape) * inside
+    for _ in range(rounds):
+        change += _spread(wanted - alignment.crop(change, size), alignment, shape) * inside
+    return change
 
 
 def _spread(values: np.ndarray, alignment: FaceAlignment, shape: tuple[int, int]) -> np.ndarray:
