@@ -11,7 +11,7 @@ import typer
 from faceflip.cli import flipped
 from faceflip.cli.photos import read_photos, selections
 from faceflip.errors import UserError
-from faceflip.registry import is_reference
+from faceflip.registry import is_reference, label_of
 from faceflip.wording import printable
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def flip(
     where = None
     if output:  # before the attack, lest it be for nothing
         whole = [crop.alignment is not None for crop in crops]
-        where = flipped.files_of(output, images, whole, attributes, attack, keep=images)
+        where = flipped.files_of(output, images, whole, attributes, label_of(attack), keep=images)
     plan = Attack(attack, options, labels, strengthen, progress=sys.stderr.isatty())
     flips, warnings = flip_all(members, attributes, photos, crops, plan)
     records = []
     for k, each in enumerate(flips):
         path, photo, crop = images[each.image], photos[each.image], crops[each.image]
-        title = flipped.title_of(each, path, attack) if each.flipped else []
+        title = flipped.title_of(each, path, label_of(attack)) if each.flipped else []
         written = flipped.write(where[k], each, photo, crop, title) if where and each.flipped else {}
         records.append(flipped.record(each, path, crop, written))
     for path, crop in zip(images, crops, strict=True):
