@@ -72,10 +72,17 @@ def _faces_at(photo: np.ndarray, size: tuple[int, int]) -> Iterator[FoundFace]:
     detector = YuNetDetector(score_threshold=LEAST_SCORE, nms_threshold=MOST_OVERLAP)
     stretch = np.divide(photo.shape[1::-1], size)
     for row in detector.detect(np.ascontiguousarray(seen[:, :, ::-1]), details=True):
+        # In strips a few pixels wide OpenCV 4 sees ghosts, empty, of infinite size, or far away.
+        if not np.isfinite(row).all() or row[2:4].min() < 1 or not _within(row[:2] + row[2:4] / 2, size):
+            continue
         left, top, *extent = (row[:4].reshape(2, 2) * stretch).ravel().tolist()
         # Pixels' centres are whole numbers, here and there, so edges lie half a pixel before them.
         one, other = ((row[4:8].reshape(2, 2) + 0.5) * stretch - 0.5).tolist()
         yield FoundFace((left, top, *extent), (tuple(one), tuple(other)), float(row[14]))
+
+
+def _within(point: np.ndarray, size: tuple[int, int]) -> bool:
+    return bool(((point >= 0) & (point <= size)).all())
 
 
 @contextmanager
