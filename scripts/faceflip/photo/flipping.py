@@ -16,6 +16,7 @@ from faceflip.photo.cropping import Crop
 from faceflip.photo.pasting import Patch
 from faceflip.pixels import perturbed
 from faceflip.similarity import pass_scores
+from faceflip.similarity.definition import WINDOW
 
 if TYPE_CHECKING:
     from faceflip.networks.members import Members
@@ -48,7 +49,7 @@ class Flip:
         image: Which photograph, from 0.
         outcome: Why the attempt ended; unless it is `FLIPPED`, numbers of the flip are NaN and nothing is perturbed.
         perturbation: Of the crop, (height, width, 3) int16.
-        similarity: PASS of the perturbed crop.
+        similarity: PASS of the perturbed crop; NaN where that is too small for it.
         changed: The other attributes on which the decision changed, and whether they are present now; None where
             nothing but the attacked attribute was looked at.
         pasted: What became of the photograph, None where the image was a crop already, or did not flip.
@@ -152,7 +153,8 @@ def flip(
     rows = np.flatnonzero(result.flipped)
     if len(rows):
         before, after = originals[rows], perturbed(originals[rows], result.perturbation[rows])
-        similarity = pass_scores(before, after).pass_
+        small = min(images.shape[1:3]) < WINDOW
+        similarity = np.full(len(rows), np.nan) if small else pass_scores(before, after).pass_
         strengths = STRENGTHS if attack.strengthen else STRENGTHS[:1]
         for row, score in zip(rows, similarity, strict=True):
             each = flips[row]
