@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from photographs import CROP_EYES, drawn, photograph
 
 from faceflip.photo.alignment import FaceAlignment
+from photographs import CROP_EYES, drawn, photograph
 
 SIZES = [(178, 218), (44, 54), (64, 64), (89, 109)]
 numbers = st.floats(-500, 500).map(lambda value: round(value, 3))
