@@ -96,7 +96,7 @@ rule transfer_shard:
         **PACKED,
         store=paths.STORE,
         scores=paths.SCORES,
-        targets=lambda wildcards: checkpoints_of(wildcards.network, CONVERGED, network_of(wildcards).members),
+        targets=lambda wildcards: final_checkpoints_of(network_of(wildcards)),
         code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["transfer_shard"].outputs,
@@ -134,7 +134,7 @@ rule scan_lines:
         checkpoints=[
             file
             for network in dict.fromkeys(experiment.network for experiment in PLAN.scanned)
-            for file in checkpoints_of(network, CONVERGED, PLAN.networks[network].members)
+            for file in final_checkpoints_of(PLAN.networks[network])
         ],
         code=own_files(PLAN.scanned_code),
     output:

@@ -41,6 +41,11 @@ def checkpoints_of(network, checkpoint, members):
     return [paths.CHECKPOINT.of(network=network, member=member, checkpoint=checkpoint) for member in members]
 
 
+def final_checkpoints_of(network):
+    """The files of the last checkpoints of a network's members."""
+    return checkpoints_of(network.name, network.final, network.members)
+
+
 def of_product(product):
     """The files that a table or figure is made from."""
     inputs = inputs_of(product, RULES)

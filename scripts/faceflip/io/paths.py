@@ -33,6 +33,8 @@ SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")
 NETWORKS = f"{RESULTS}/networks"
 CHECKPOINT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/{{checkpoint}}.pt")
 HISTORY = Pattern(f"{NETWORKS}/{{network}}/{{member}}/history.csv")
+PREFLIGHT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/preflight.csv")
+"""What is suspicious of a network that was brought."""
 MEMBER_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{member}}.parquet")
 
 _EXPERIMENT = "{sample}/{network}/{checkpoint}/{attack}"

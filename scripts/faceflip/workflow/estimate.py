@@ -52,7 +52,8 @@ def cost_of(spec: NetworkSpec) -> Cost:
     def counted(training: bool, gradient: bool) -> int:
         network.requires_grad_(training)
         width, height = spec.image_size
-        image = torch.empty(1, 3, height, width, device="meta", requires_grad=gradient)
+        device = "cpu" if spec.brought else "meta"
+        image = torch.zeros(1, 3, height, width, device=device, requires_grad=gradient)
         with FlopCounterMode(display=False) as counter:
             scores = network(image)
             if training or gradient:
@@ -63,7 +64,7 @@ def cost_of(spec: NetworkSpec) -> Cost:
     return Cost(
         forward=counted(training=False, gradient=False),
         gradient=counted(training=False, gradient=True),
-        training=counted(training=True, gradient=False),
+        training=0 if spec.brought else counted(training=True, gradient=False),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
@@ -104,7 +105,8 @@ class Estimate:
         """Return the specification of the first member of a network; the others cost the same."""
         planned = self.plan.networks[network]
         attributes, settings = planned.attributes_of(planned.members[0]), planned.settings
-        return NetworkSpec(settings.loss, attributes, self.settings.dataset.size, settings.architecture)
+        size = self.settings.dataset.size
+        return NetworkSpec(settings.loss, attributes, size, settings.architecture, settings.brought)
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
@@ -144,14 +146,16 @@ class Estimate:
 
         A state is weights and mean squares of gradients; the checkpoints are those kept, and one better than the best.
         """
-        networks = self.plan.networks.items()
-        return max((2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[name].parameters for name, each in networks)
+        sizes = (
+            (2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[each.name].parameters for each in self.plan.trained
+        )
+        return max(sizes, default=0)
 
     def multiply_adds(self) -> dict[str, int]:
         """Return multiply-adds by stage."""
         plan = self.plan
         return {
-            **{f"training of {each.title}": self._training(each) for each in plan.networks.values()},
+            **{f"training of {each.title}": self._training(each) for each in plan.trained},
             "predictions": sum(
                 len(each.members) * self._predictions(each) * self.costs[name].forward
                 for name, each in plan.networks.items()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from faceflip.attacks.options import AttackSettings, options_of
@@ -15,9 +16,9 @@ from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.io.paths import shard_name
-from faceflip.registry import is_reference
+from faceflip.registry import is_reference, label_of
 from faceflip.workflow.products import FIGURES, TABLES, Product
-from faceflip.workflow.settings import CONVERGED, PRIMARY_SAMPLE, NetworkSettings, Settings, checkpoint_names
+from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
 
 ALL = "all"
 """The member of a network that decides on all attributes."""
@@ -35,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PlannedNetwork:
-    """A network of the configuration: one for each of its attributes, or one for all.
+    """A network of the configuration: one for each of its attributes, or one for all; trained here, or brought.
 
     `attacked` are those of its attributes that are attacked, in the order in which their attempts are numbered. It is
     called `title` on pages, and `short` in figures.
@@ -56,7 +57,7 @@ class PlannedNetwork:
 
     @cached_property
     def members(self) -> tuple[str, ...]:
-        """The networks that are trained: one an attribute, or `ALL`."""
+        """The networks that it consists of: one an attribute, or `ALL`."""
         return (ALL,) if self.joint else self.attributes
 
     def member_of(self, attribute: str) -> str:
@@ -70,12 +71,27 @@ class PlannedNetwork:
     @cached_property
     def checkpoints(self) -> list[str]:
         """The names of its checkpoints, the earliest first."""
-        return checkpoint_names(self.settings.training)
+        return self.settings.checkpoints
 
-    @cached_property
+    @property
+    def final(self) -> str:
+        """The name of its last checkpoint: ``converged``, or ``given`` where it was brought."""
+        return self.checkpoints[-1]
+
+    @property
+    def brought(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.settings.file is not None
+
+    @property
     def own_code(self) -> list[str]:
-        """References to the user's code that its networks are built from."""
-        return [name for name in (self.settings.loss, self.settings.architecture.name) if is_reference(name)]
+        """The names of the user's code that its networks are built from: references, and programs."""
+        return self.settings.own_code
+
+    @property
+    def files(self) -> list[str]:
+        """The files of its weights, or of its program, where it was brought."""
+        return [file for _, file in self.settings.files]
 
     def description(self) -> dict[str, Any]:
         """Return what tables and figures need to know of it, as plain values."""
@@ -89,9 +105,17 @@ class PlannedNetwork:
             "attributes": list(self.attributes),
             "attacked": list(self.attacked),
             "checkpoints": self.checkpoints,
-            # Its seed stands among the run's: another one is the same training, drawn again.
-            **self.settings.model_dump(include={"architecture", "training"}, exclude={"training": {"seed"}}),
+            **self._made,
         }
+
+    @property
+    def _made(self) -> dict[str, Any]:
+        """Return how it is built and trained, as plain values; a brought one has no training."""
+        if (brought := self.settings.brought) is not None:
+            options = brought.model_dump(include={"options", "columns", "input"})
+            return {"architecture": {"name": brought.file, **options}, "training": {}}
+        # Its seed stands among the run's: another one is the same training, drawn again.
+        return self.settings.model_dump(include={"architecture", "training"}, exclude={"training": {"seed"}})
 
 
 @dataclass(frozen=True)
@@ -143,14 +167,14 @@ class Plan:
 
     @cached_property
     def networks(self) -> dict[str, PlannedNetwork]:
-        """The networks by name: those for one attribute first, then by loss; overlays shuffle a configuration."""
+        """The networks by name: those for one attribute first, brought ones last, by loss; overlays shuffle them."""
 
-        def place(item: tuple[str, NetworkSettings]) -> tuple[bool, int]:
+        def place(item: tuple[str, NetworkSettings]) -> tuple[bool, bool, int]:
             network = item[1]
-            return network.per == ALL, [*LOSSES, network.loss].index(network.loss)
+            return network.per == ALL, network.file is not None, [*LOSSES, network.loss].index(network.loss)
 
         networks = dict(sorted(self.settings.networks.items(), key=place))
-        titles = {name: _titles(each) for name, each in networks.items()}
+        titles = {name: _titles(name, each) for name, each in networks.items()}
         shorts = [short for _, short in titles.values()]
         colors = _colors(networks)
         made = {}
@@ -164,6 +188,11 @@ class Plan:
             made[name] = PlannedNetwork(name, each, attributes, shared, title, short, colors[name])
         return made
 
+    @property
+    def trained(self) -> list[PlannedNetwork]:
+        """The networks that are trained here."""
+        return [network for network in self.networks.values() if not network.brought]
+
     @cached_property
     def attacks(self) -> dict[str, PlannedAttack]:
         """The attacks by name, those of the paper first."""
@@ -173,13 +202,13 @@ class Plan:
 
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:
-        """All attacks to be run: those on the primary sample first, on each network those on `CONVERGED` first."""
+        """All attacks to be run: those on the primary sample first, on each network those on its last checkpoint."""
         made = self.settings.experiments
         return tuple(
             Experiment(sample, network.name, checkpoint, attack)
             for sample in sorted(made, key=lambda name: name != self.sample)
             for network in self.networks.values()
-            for checkpoint in [CONVERGED, *network.checkpoints[:-1]]
+            for checkpoint in [network.final, *network.checkpoints[:-1]]
             for attack in made[sample].get(network.name, {}).get(checkpoint, [])
             if network.attacked
         )
@@ -240,21 +269,21 @@ class Plan:
         def chosen(experiment: Experiment) -> bool:
             network, (method, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
             lead = "ffa" if "ffa" in methods[network.name] else methods[network.name][0]
-            fits = experiment.checkpoint == CONVERGED if network.joint else kind == LINE
+            fits = experiment.checkpoint == network.final if network.joint else kind == LINE
             return experiment.sample == self.sample and network.name in names and method == lead and fits
 
         return tuple(filter(chosen, self.experiments))
 
     @cached_property
     def scanned(self) -> tuple[Experiment, ...]:
-        """Line searches on converged networks, of which some attempts are repeated by trying every whole epsilon."""
+        """Line searches on last checkpoints, of which some attempts are repeated by trying every whole epsilon."""
         if not self.settings.analysis.scan_images:
             return ()
         line = SEARCHES["doubling"].target
         return tuple(
             experiment
             for experiment in self.experiments
-            if (experiment.sample, experiment.checkpoint) == (self.sample, CONVERGED)
+            if (experiment.sample, experiment.checkpoint) == (self.sample, self.networks[experiment.network].final)
             and (search := self.attacks[experiment.attack].entry.search) != "scan"
             and find_search(search).target == line
         )
@@ -297,7 +326,7 @@ class Plan:
         settings = self.settings
         groups = {"synthetic": settings.synthetic} if settings.dataset.celeba is None else {}
         groups |= {f"samples.{name}": each for name, each in settings.samples.items()}
-        groups |= {f"networks.{name}.training": each.training for name, each in settings.networks.items()}
+        groups |= {f"networks.{each.name}.training": each.settings.training for each in self.trained}
         seeds = {f"{key}.seed": settings.seed_of(group) for key, group in groups.items()}
         return {key: seed for key, seed in seeds.items() if seed != settings.seed}
 
@@ -319,11 +348,13 @@ class Plan:
         }
 
 
-def _titles(network: NetworkSettings) -> tuple[str, str]:
+def _titles(name: str, network: NetworkSettings) -> tuple[str, str]:
     """Return the name of a network on pages and in figures."""
     if network.title:
         return network.title, network.title
     loss = find_loss(network.loss).title
+    if network.file:
+        return f"{name} ({label_of(Path(network.file).name)}, {loss} loss)", name
     if network.per == ALL:
         return f"one network, {loss} loss", f"{loss}, joint"
     return f"separate networks, {loss} loss", loss

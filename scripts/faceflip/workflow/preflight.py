@@ -1,6 +1,6 @@
 """What of a configuration can be tried out only where networks and faces are, before anything is spent on them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from faceflip.catalogue import find_architecture
@@ -25,14 +25,28 @@ def require_images(settings: Settings) -> None:
         raise UserError("\n".join(faults))
 
 
-def require_networks(config: Mapping[str, Any]) -> None:
+def require_networks(config: Mapping[str, Any], names: Collection[str] | None = None) -> None:
     """Raise UserError, naming all, unless each network can be built and takes images of the configured size.
 
-    For our own architecture and losses this does not import PyTorch (seconds).
+    Of those that were trained elsewhere the weights must fit, too. Of all networks, or of those of some `names`. For
+    our own architecture and losses this does not import PyTorch (seconds).
     """
     plan = Plan(Settings.of(config))
     faults = {}
     for network in plan.networks.values():
+        if names is not None and network.name not in names:
+            continue
+        if network.brought:
+            from faceflip.networks.bringing import bring
+            from faceflip.networks.network import NetworkSpec
+
+            settings, size = network.settings, plan.settings.dataset.size
+            spec = NetworkSpec(settings.loss, network.attributes, size, brought=settings.brought)
+            try:
+                bring(spec, settings.weights, settings.entry)
+            except UserError as error:
+                faults.setdefault(str(error), []).append(network.name)
+            continue
         architecture, loss = network.settings.architecture, network.settings.loss
         if find_architecture(architecture.name).any_size and not is_reference(loss):
             continue

@@ -16,7 +16,7 @@ from typing import Any
 PARTS = ("Warnings", "Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
 """The parts of the report, in the order of its pages."""
 
-INPUTS = ("attempts", "predictions", "transfers", "scans", "labels", "dataset", "stores", "histories")
+INPUTS = ("attempts", "predictions", "transfers", "scans", "labels", "dataset", "stores", "histories", "preflights")
 """Roles of what products are made from; the others are tables by name."""
 
 
@@ -118,7 +118,7 @@ TABLES = _products(
         ),
         "warnings": (
             "What to know before the numbers",
-            ("attempts", "predictions", "trainings", "stores"),
+            ("attempts", "predictions", "trainings", "stores", "preflights"),
             "Warnings",
             {"experiment": "all", "attribute": "all learned"},
         ),

@@ -10,6 +10,7 @@ VERSIONS = {
     "pack_dataset": 1,
     "draw_sample": 1,
     "train": 2,
+    "bring": 1,
     "predict": 1,
     "join": 1,
     "attack": 3,
