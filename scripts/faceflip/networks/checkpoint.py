@@ -117,6 +117,18 @@ def load_checkpoint(
     return network.eval().to(device), info
 
 
+def load_network(
+    path: Path | str, device: torch.device | str = "cpu", own_code: Collection[str] | None = ()
+) -> AttributeNetwork:
+    """Return the network of a checkpoint as a `torch.nn.Module`, in evaluation mode on `device`.
+
+    It gives scores (N, outputs) of float RGB images (N, 3, height, width) on 0-255. Its `spec` says what it decides on
+    (`spec.attributes`) and which images it takes (`spec.image_size`); `own_code` is as of `load_checkpoint`, which
+    raises what this does.
+    """
+    return load_checkpoint(path, device, own_code=own_code)[0]
+
+
 def read_torch_file(path: Path) -> Any:
     """Return what `torch.save` wrote, on the CPU; every byte is checked against the sums in the file.
 

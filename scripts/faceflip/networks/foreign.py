@@ -5,6 +5,7 @@ gradients flow through them.
 """
 
 import io
+import shlex
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -201,7 +202,7 @@ def _opened(file: str, program: bytes) -> nn.Module:
     if not is_script and not any("/models/" in name or "exported_program.json" in name for name in names):
         raise UserError(
             f"{file}: holds no program but what torch.save writes, such as weights; name the code that builds the "
-            "network in `file`, FILE.py:NAME, and this file in `weights`" + _ours(program)
+            "network in `file`, FILE.py:NAME, and this file in `weights`" + _ours(file, program)
         )
     try:
         with warnings.catch_warnings():
@@ -216,14 +217,14 @@ def _opened(file: str, program: bytes) -> nn.Module:
         raise UserError(f"{file}: the program cannot be opened ({fault}); export it anew") from error
 
 
-def _ours(program: bytes) -> str:
+def _ours(file: str, program: bytes) -> str:
     """Say what to do with a checkpoint of our own."""
     try:
         content = torch.load(io.BytesIO(program), map_location="cpu", weights_only=True)
     except Exception:
         return ""
     ours = isinstance(content, dict) and content.get("format") == "faceflip-checkpoint"
-    return "; this one is faceflip's own: faceflip export-network FILE FOLDER writes both" if ours else ""
+    return f"; this one is faceflip's own: faceflip export-network {shlex.quote(file)} FOLDER" if ours else ""
 
 
 def tried_out(layers: ForeignLayers, image_size: tuple[int, int]) -> None:

@@ -549,7 +549,8 @@ class Settings(Declared):
                 whole = find_direction(attack.attack(name).direction).whole_loss
             except UserError:  # told of the attack itself
                 continue
-            if network.per == "all" and whole and attack.fgs_scope == "network":
+            several = network.per == "all" and len(network.attributes or ()) != 1
+            if several and whole and attack.fgs_scope == "network":
                 yield (
                     f"{key}: {name} raises the loss of all attributes of the network and cannot pick one; use another "
                     f"attack, or attacks.{name}: {{fgs_scope: attribute}}"
