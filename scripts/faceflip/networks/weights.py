@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -85,19 +86,15 @@ def _of_safetensors(path: Path) -> State:
 
 
 class _Inert:
-    """Stands for an object whose code is not run: takes anything, does nothing."""
+    """Stands for a class or function whose code is not run: whatever it is called with, it gives an empty mapping.
 
-    def __new__(cls, *_: Any, **__: Any) -> "_Inert":
-        return object.__new__(cls)
+    That is of the one type that the unpickler lets have entries as well as attributes.
+    """
 
-    def __init__(self, *_: Any, **__: Any) -> None: ...
-
-    def __setstate__(self, _: Any) -> None: ...
-
-    def __setitem__(self, _: Any, __: Any) -> None: ...
-
-    def __hash__(self) -> int:
-        return id(self)
+    def __new__(cls, *_: Any, **__: Any) -> OrderedDict:
+        made = OrderedDict()
+        made.inert = True
+        return made
 
 
 def _unpickled(path: Path) -> Any:
@@ -127,11 +124,13 @@ def _loaded(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except Exception as error:  # an unpickler raises whatever the bytes lead it to
-        if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL (\S+)", str(error))):
+        blocked = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
+        if blocked or foreign:
+            code = blocked[1] if blocked else first_of([name for _, name in foreign], SHOWN)
             raise UserError(
-                f"{path}: needs code to be run to be read ({found[1]}), which is not done to files of weights; {REMEDY}"
+                f"{path}: needs code to be run to be read ({code}), which is not done to files of weights; {REMEDY}"
             ) from error
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(". ")[0]
         raise UserError(
             f"{path}: neither safetensors nor what torch.save writes ({reason}); name the file of the network's weights"
         ) from error
@@ -160,7 +159,7 @@ def _entry(path: Path, content: Any, entry: str) -> Any:
 
 def _told(content: Any) -> str:
     """Say what something is that is no state dict."""
-    if isinstance(content, _Inert):
+    if hasattr(content, "inert"):
         return "but an object of code that is not run, such as a whole network"
     if isinstance(content, Mapping):
         return f"but entries {first_of([str(name) for name in content], 6)}" if content else "but nothing at all"
