@@ -21,8 +21,8 @@ SURE = 0.01
 """A suspicion of labels is told where chance would raise it in so small a share of networks, over all attributes."""
 INVERTED = 0.4
 """Below this balanced accuracy a sign looks inverted."""
-FOLLOWS = 0.75
-"""From this balanced accuracy on, scores follow the labels of another attribute."""
+LEARNED, FOLLOWS = 0.6, 0.75
+"""Below this balanced accuracy nothing is learned; from this one on, scores follow the labels of another attribute."""
 SHOWN = 5
 
 SEEN = "does it see images as it was trained (`input`: scale, mean, std, order, size)?"
@@ -110,9 +110,8 @@ def of_labels(
             inverted.append(f"{name} ({balanced:.0%} balanced accuracy)")
         elif accuracy < trivial and worse * len(attributes) < SURE:
             below.append(f"{name} ({accuracy:.0%}, Trivial {trivial:.0%})")
-        else:
-            continue
-        follow += _followed(attributes, place, given, labels)
+        if balanced < LEARNED:
+            follow += _followed(attributes, place, given, labels)
     if inverted:
         yield (
             f"the sign of {_few(inverted)} looks inverted against the labels: above zero must mean present. Let the "
