@@ -18,7 +18,8 @@ from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES, SPLITS
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
 from faceflip.data.celeba.source import CelebA
-from faceflip.networks.network import NetworkSpec, outline
+from faceflip.networks.bringing import bring
+from faceflip.networks.network import AttributeNetwork, NetworkSpec, outline
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -43,8 +44,10 @@ class Cost:
     parameters: int
 
 
-def cost_of(spec: NetworkSpec) -> Cost:
-    """Count what PyTorch would compute, without computing it: convolutions and matrix products.
+def cost_of(spec: NetworkSpec, network: AttributeNetwork | None = None) -> Cost:
+    """Count what PyTorch would compute: convolutions and matrix products.
+
+    It is not computed, but for a `network` that was brought: code that others wrote need not know tensors of no values.
 
     Raises UserError where there is no such network, or it takes no images of that size.
     """
@@ -60,7 +63,7 @@ def cost_of(spec: NetworkSpec) -> Cost:
                 scores.sum().backward()
         return counter.get_total_flops() // 2
 
-    network = outline(spec).eval()
+    network = network or outline(spec).eval()
     return Cost(
         forward=counted(training=False, gradient=False),
         gradient=counted(training=False, gradient=True),
@@ -111,7 +114,12 @@ class Estimate:
     @cached_property
     def costs(self) -> dict[str, Cost]:
         """Of a member of each network."""
-        return {network: cost_of(self.spec(network)) for network in self.plan.networks}
+        return {name: cost_of(self.spec(name), self._brought(name)) for name in self.plan.networks}
+
+    def _brought(self, name: str) -> AttributeNetwork | None:
+        """Return a network that was trained elsewhere, after seeing that its weights fit, or None."""
+        settings = self.plan.networks[name].settings
+        return bring(self.spec(name), settings.weights, settings.entry)[0] if settings.brought else None
 
     def jobs(self) -> dict[str, int]:
         """Return the number of jobs of each rule, as Snakemake counts them, of a run from the beginning."""
