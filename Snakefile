@@ -31,7 +31,7 @@ from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.migration import require_results_of_today
 from faceflip.workflow.plan import ALL, Plan
-from faceflip.workflow.preflight import require_images, require_networks
+from faceflip.workflow.preflight import require_brought, require_images
 from faceflip.workflow.settings import Settings
 from faceflip.workflow.source import record_source
 from faceflip.workflow.versions import VERSIONS
@@ -105,7 +105,7 @@ onstart:
             require_images(SETTINGS)
         # The job that makes a dataset tries all networks itself, and before that there is nothing to be lost.
         if brought := {job.wildcards["network"] for job in jobs if job.rule.name == "bring_network"}:
-            require_networks(config, brought)
+            require_brought(config, sorted(brought))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # A job that outlived its run, on another node, may still be writing.

@@ -46,6 +46,11 @@ def final_checkpoints_of(network):
     return checkpoints_of(network.name, network.final, network.members)
 
 
+def code_of_others(wildcards):
+    """The user's code that the other networks are built from which a network's adversarial images are shown to."""
+    return list(dict.fromkeys(name for other in PLAN.others(wildcards.network) for name in other.own_code))
+
+
 def of_product(product):
     """The files that a table or figure is made from."""
     inputs = inputs_of(product, RULES)

@@ -42,10 +42,12 @@ STORE = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}/{{shard}}.h5")
 VIEW = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}.h5")
 SCORES = Pattern(f"{RESULTS}/scores/{_EXPERIMENT}/{{shard}}.parquet")
 SHARD_TRANSFERS = Pattern(f"{RESULTS}/transfers/{_EXPERIMENT}/{{shard}}.parquet")
+SHARD_BETWEEN = Pattern(f"{RESULTS}/between/{_EXPERIMENT}/{{shard}}.parquet")
 
 ATTEMPTS = f"{RESULTS}/attempts.parquet"
 PREDICTIONS = f"{RESULTS}/predictions.parquet"
 TRANSFERS = f"{RESULTS}/transfers.parquet"
+BETWEEN = f"{RESULTS}/between.parquet"
 SCANS = f"{RESULTS}/scans.parquet"
 RUN = f"{RESULTS}/run.json"
 

@@ -170,7 +170,7 @@ class Estimate:
             ),
             "attacks": sum(map(self.attack, plan.experiments)),
             "scans": sum(map(self._scan, plan.scanned)),
-            "transfer": sum(map(self._transfer, plan.transfers)),
+            "transfer": sum(map(self._transfer, plan.transfers)) + sum(map(self._between, plan.between)),
         }
 
     def attack(self, experiment: Experiment) -> int:
@@ -205,6 +205,14 @@ class Estimate:
             attempts = sum(part.stop - part.start for part in self.plan.parts(experiment, shard))
             shown += attempts + min(attempts, images)  # attempts that follow each other are on different images
         return len(self.plan.networks[experiment.network].members) * shown * self.costs[experiment.network].forward
+
+    def _between(self, experiment: Experiment) -> int:
+        """Each other network that decides on an attribute sees its adversarial images, and the unperturbed ones."""
+        images, source = self.settings.samples[experiment.sample].images, self.plan.networks[experiment.network]
+        return sum(
+            2 * images * len({*source.attacked} & {*other.attributes}) * self.costs[other.name].forward
+            for other in self.plan.others(experiment.network)
+        )
 
 
 def as_json(estimate: Estimate, rate: float | None) -> dict[str, Any]:

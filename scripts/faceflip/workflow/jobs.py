@@ -75,6 +75,12 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         [{**vars(each), "shard": shard} for each in attacked for shard in plan.shards(each)]
         for attacked in (plan.experiments, plan.transfers)
     )
+    between = [
+        {**vars(each), "shard": shard}
+        for each in plan.between
+        for shard in plan.shards(each)
+        if plan.targets_between(each, shard)
+    ]
     annotated = {"annotations": ANNOTATIONS, "images": IMAGES, "partition": PARTITION, "provenance": PROVENANCE}
     annotated |= {"mislabelled": MISLABELLED_LABELS}
     faces = {name: f"{paths.SYNTHETIC}/{file}" for name, file in annotated.items()}
@@ -98,10 +104,12 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
         Rule("score_shard", {"scores": paths.SCORES}, shards, "scores"),
         Rule("transfer_shard", {"transfers": paths.SHARD_TRANSFERS}, transfers, "transfers"),
+        Rule("transfer_between", {"transfers": paths.SHARD_BETWEEN}, between, "transfers"),
         Rule("scan_lines", {"scans": paths.SCANS}, part="transfers"),
         Rule("collect_attempts", {"attempts": paths.ATTEMPTS}, part="scores"),
         Rule("collect_predictions", {"table": paths.PREDICTIONS}, part="predictions"),
         Rule("collect_transfers", {"table": paths.TRANSFERS}, part="transfers"),
+        Rule("collect_between", {"table": paths.BETWEEN}, ONCE if between else (), "transfers"),
         Rule("describe_run", {"run": paths.RUN}, part="pages"),
         Rule("make_table", tables, [{"table": name} for name in plan.tables], "pages"),
         Rule("make_figure", figures, [{"figure": name} for name in plan.figures], "pages"),
@@ -129,6 +137,7 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
         "predictions": paths.PREDICTIONS,
         "transfers": paths.TRANSFERS,
         "scans": paths.SCANS,
+        "between": paths.BETWEEN,
         "labels": paths.LABELS,
         "dataset": paths.DATASET,
         "stores": rules["join_shards"].files,

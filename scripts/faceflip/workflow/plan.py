@@ -17,7 +17,7 @@ from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEn
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.io.paths import shard_name
 from faceflip.registry import is_reference, label_of
-from faceflip.workflow.products import FIGURES, TABLES, Product
+from faceflip.workflow.products import FIGURES, TABLES, TABLES_BETWEEN, Product
 from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
 
 ALL = "all"
@@ -260,19 +260,68 @@ class Plan:
         Of networks for one attribute those of line searches (Fig. 4), of networks for all those on the converged ones
         (Fig. 5), both by FFA where it was run.
         """
-        methods: dict[str, list[str]] = {}
-        for each in self.experiments:
-            methods.setdefault(each.network, []).append(self.attacks[each.attack].parts[0])
+        methods = self._methods
         shown = {self.networks[name].joint: name for name in reversed(self.networks) if name in methods}
         names = methods if self.settings.analysis.transfer == "all" else shown.values()
 
         def chosen(experiment: Experiment) -> bool:
-            network, (method, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
-            lead = "ffa" if "ffa" in methods[network.name] else methods[network.name][0]
+            network, (_, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
             fits = experiment.checkpoint == network.final if network.joint else kind == LINE
-            return experiment.sample == self.sample and network.name in names and method == lead and fits
+            return experiment.sample == self.sample and network.name in names and self._leads(experiment) and fits
 
         return tuple(filter(chosen, self.experiments))
+
+    @cached_property
+    def _methods(self) -> dict[str, list[str]]:
+        """The methods that each network is attacked by."""
+        methods: dict[str, list[str]] = {}
+        for each in self.experiments:
+            methods.setdefault(each.network, []).append(self.attacks[each.attack].parts[0])
+        return methods
+
+    def _leads(self, experiment: Experiment) -> bool:
+        """Return whether an experiment is by FFA, or by its network's first method where FFA was not run."""
+        methods = self._methods[experiment.network]
+        return self.attacks[experiment.attack].parts[0] == ("ffa" if "ffa" in methods else methods[0])
+
+    @cached_property
+    def between(self) -> tuple[Experiment, ...]:
+        """Experiments whose adversarial images are shown to other networks that decide on the attacked attribute.
+
+        They are on last checkpoints, by FFA where it was run, and by line search where that was run.
+        """
+        found = [
+            each
+            for each in self.experiments
+            if each.sample == self.sample
+            and each.checkpoint == self.networks[each.network].final
+            and self._leads(each)
+            and self.others(each.network)
+        ]
+        by_line = {each.network for each in found if self.attacks[each.attack].parts[1] == LINE}
+        return tuple(
+            each for each in found if each.network not in by_line or self.attacks[each.attack].parts[1] == LINE
+        )
+
+    def others(self, network: str) -> tuple[PlannedNetwork, ...]:
+        """Return the other networks that its adversarial images are shown to."""
+        source, which = self.networks[network], self.settings.analysis.between
+        return tuple(
+            target
+            for target in self.networks.values()
+            if target.name != network
+            and {*source.attacked} & {*target.attributes}
+            and (which == "all" or (which == "brought" and (source.brought or target.brought)))
+        )
+
+    def targets_between(self, experiment: Experiment, shard: str) -> list[tuple[PlannedNetwork, list[str]]]:
+        """Return the other networks that a shard's adversarial images are shown to, with the members that decide."""
+        attributes = dict.fromkeys(part.attribute for part in self.parts(experiment, shard))
+        found = [
+            (other, [*dict.fromkeys(other.member_of(name) for name in attributes if name in other.attributes)])
+            for other in self.others(experiment.network)
+        ]
+        return [(other, members) for other, members in found if members]
 
     @cached_property
     def scanned(self) -> tuple[Experiment, ...]:
@@ -297,7 +346,8 @@ class Plan:
     @cached_property
     def tables(self) -> dict[str, Product]:
         """All tables by name, those of one's own last."""
-        return {**TABLES, **{name: each.product for name, each in self.settings.tables.items()}}
+        between = TABLES_BETWEEN if self.between else {}
+        return {**TABLES, **between, **{name: each.product for name, each in self.settings.tables.items()}}
 
     @cached_property
     def figures(self) -> dict[str, Product]:

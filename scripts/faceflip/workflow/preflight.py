@@ -1,5 +1,8 @@
 """What of a configuration can be tried out only where networks and faces are, before anything is spent on them."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,6 +12,9 @@ from faceflip.errors import UserError
 from faceflip.registry import is_reference
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings
+
+MARK = "\x1efaceflip: "
+"""Stands before what was found, behind whatever else a process of its own has said."""
 
 
 def require_images(settings: Settings) -> None:
@@ -23,6 +29,28 @@ def require_images(settings: Settings) -> None:
     splits = CelebA(settings.dataset.celeba, **settings.dataset.choice).table["split"].tolist()
     if faults := list(settings.faults_of_sizes({split: splits.count(split) for split in SPLITS})):
         raise UserError("\n".join(faults))
+
+
+def require_brought(config: Mapping[str, Any], names: Collection[str]) -> None:
+    """Do what `require_networks` does of some networks, in a process of its own: they are code of the user's.
+
+    What it imports, prints or leaves behind is not the caller's, which has the whole run before it.
+    """
+    program = (
+        "import json, sys; from faceflip.errors import UserError; "
+        "from faceflip.workflow.preflight import require_networks\n"
+        "try: require_networks(*json.load(sys.stdin))\n"
+        f"except UserError as error: sys.stderr.write({MARK!r} + str(error))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], input=json.dumps([config, list(names)]), capture_output=True, text=True
+    )
+    before, found, fault = said.stderr.partition(MARK)
+    if found or said.returncode:
+        last = before.strip().rpartition("\n")[2]
+        raise UserError(
+            fault or f"network {', '.join(names)}: trying it out ended with status {said.returncode}: {last}"
+        )
 
 
 def require_networks(config: Mapping[str, Any], names: Collection[str] | None = None) -> None:

@@ -27,7 +27,7 @@ from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
 from faceflip.typed import Declared, faults_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
-from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, Product
+from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, TABLES_BETWEEN, Product
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
@@ -333,6 +333,11 @@ class AnalysisSettings(Declared):
     transfer: Literal["first", "all"] = Field(
         "first", description="networks whose adversarial images are shown to others: the first of each `per`, or all"
     )
+    between: Literal["brought", "all", "none"] = Field(
+        "brought",
+        description="adversarial images are shown to other networks that decide on the same attribute, where one of "
+        "the two was trained elsewhere (`brought`), or `all`, or `none`",
+    )
 
 
 class ProductSettings(Declared):
@@ -461,7 +466,10 @@ class Settings(Declared):
             yield f"analysis.threshold: {self.analysis.threshold:g} must be one of analysis.thresholds"
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
             yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
-        for kind, products, known in (("tables", self.tables, TABLES), ("figures", self.figures, FIGURES)):
+        for kind, products, known in (
+            ("tables", self.tables, TABLES | TABLES_BETWEEN),
+            ("figures", self.figures, FIGURES),
+        ):
             for name, product in products.items():
                 if name in known:
                     yield f"{kind}.{name}: there is one of this name already; call it otherwise"

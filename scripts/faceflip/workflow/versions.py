@@ -16,6 +16,7 @@ VERSIONS = {
     "attack": 3,
     "score": 3,
     "transfer": 2,
+    "between": 1,
     "collect": 4,
     "analyse": 5,
 }
