@@ -140,6 +140,38 @@ def test_what_was_planned_without_it_stays_as_it_was():
 
 
 @pytest.mark.usefixtures("folder")
+def test_adversarial_images_are_shown_to_networks_that_share_an_attribute():
+    config = merged(mine({"given": ["ffa-line", "ffa-iterative"]}, attributes=["Male", "Smiling"]),
+                    {"attributes": ["Smiling", "Male", "Young"]})  # fmt: skip
+    plan = Plan(Settings.of(config))
+
+    def pairs(plan):
+        return {(each.network, other.name) for each in plan.between for other in plan.others(each.network)}
+
+    assert pairs(plan) == {(name, "mine") for name in ("euclidean", "softmax", "moon")} | {
+        ("mine", name) for name in ("euclidean", "softmax", "moon")
+    }
+    assert {(each.network, each.attack) for each in plan.between} == {
+        ("euclidean", "ffa-line"), ("softmax", "fgs-line"), ("moon", "ffa-line"), ("mine", "ffa-line")
+    }  # fmt: skip
+    assert {each.checkpoint for each in plan.between} == {"converged", "given"}
+    of_mine = Experiment("paper", "mine", "given", "ffa-line")
+    images = plan.settings.samples["paper"].images
+    of_male = next(shard for shard in plan.shards(of_mine) if plan.first_attempt(shard) >= images)
+    assert plan.networks["mine"].attacked == ("Smiling", "Male")
+    shown = {other.name: members for other, members in plan.targets_between(of_mine, of_male)}
+    assert shown == {"euclidean": ["Male"], "softmax": ["Male"], "moon": ["all"]}
+    assert "transferability_between" in plan.tables
+    everybody = Plan(Settings.of(merged(config, {"analysis": {"between": "all"}})))
+    assert ("euclidean", "moon") in pairs(everybody)
+    for nobody in (merged(config, {"analysis": {"between": "none"}}), DEFAULT):
+        plan = Plan(Settings.of(nobody))
+        assert plan.between == ()
+        assert "transferability_between" not in plan.tables
+        assert not rules_of(plan)["collect_between"].jobs
+
+
+@pytest.mark.usefixtures("folder")
 def test_networks_that_cannot_be_brought_are_told_together():
     config = merged(mine(weights="w.pt"), {"networks": {"other": {"file": "net.py:build", "loss": "softmax",
                                                                   "attributes": ["Smiling", "Male"]}}})  # fmt: skip
