@@ -19,6 +19,7 @@ from faceflip.networks.bringing import bring
 from faceflip.networks.brought import BroughtOptions, InputOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.foreign import ForeignLayers, resizing
+from faceflip.networks.inference import scores
 from faceflip.networks.network import NetworkSpec
 
 INFO = CheckpointInfo("mine", "all", 0, {}, {"weights": None}, "abc")
@@ -191,6 +192,18 @@ def test_a_program_is_kept_whole_in_its_checkpoint(code, tmp_path, name):
     np.testing.assert_array_equal(found.epsilon.round(2), expected.epsilon.round(2))
     with pytest.raises(UserError, match=rf"given\.pt: it names code of one's own, .*{name}, which would be run"):
         load_checkpoint(tmp_path / "given.pt")
+
+
+def test_a_frozen_program_whose_weights_are_constants(code, tmp_path):
+    original = programs(code, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.freeze(torch.jit.script(original)), tmp_path / "frozen.ts")
+    network, _ = bring(spec_of(tmp_path / "frozen.ts"))
+    assert list(network.parameters()) == []
+    pixels = images(3).permute(0, 2, 3, 1).byte().numpy()
+    expected = original(torch.from_numpy(pixels).permute(0, 3, 1, 2).float()).detach()
+    np.testing.assert_allclose(scores(network, pixels), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_a_zoo_s_network_needs_no_code_of_one_s_own(tmp_path):

@@ -11,7 +11,10 @@ def export_network(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write.")],
     own_code: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE.py:NAME", help="Loss or architecture of one's own that the checkpoint may name."),
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
+        ),
     ] = None,
 ) -> None:
     """Write a network's weights as safetensors, and a Python file that builds it with PyTorch alone.

@@ -43,7 +43,10 @@ def flip(
     ] = None,
     own_code: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE.py:NAME", help="Loss or architecture of one's own that the checkpoint may name."),
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
+        ),
     ] = None,
     resize: Annotated[bool, typer.Option(help="Resize images to the network's size instead of refusing them.")] = False,
     output: Annotated[

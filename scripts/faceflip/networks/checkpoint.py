@@ -101,7 +101,7 @@ def load_checkpoint(
         spec = NetworkSpec.from_dict(content["spec"])
         require_allowed(spec.own_code, own_code, path, programs=filter(is_program, spec.own_code))
         program = content["program"].numpy().tobytes() if "program" in content else None
-        network = _built(path, spec, content["state"], program)
+        network = _built(path, spec, content["state"], program, device)
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except UserError:
         raise
@@ -150,12 +150,16 @@ def write_torch_file(path: Path | str, content: dict[str, Any]) -> None:
 
 
 def _built(
-    path: Path | str, spec: NetworkSpec, state: dict[str, torch.Tensor], program: bytes | None
+    path: Path | str,
+    spec: NetworkSpec,
+    state: dict[str, torch.Tensor],
+    program: bytes | None,
+    device: torch.device | str,
 ) -> AttributeNetwork:
     """Return the network with these weights; their shapes are compared before memory is taken for them."""
     try:
         if program is not None:
-            return build_brought(spec, program)
+            return build_brought(spec, program, device)
         if spec.brought is not None and is_program(spec.brought.file):
             raise ValueError("the program is not in the file")
         if spec.brought is not None and not is_of_zoo(spec.brought.file):  # code that may build nothing but the whole

@@ -138,16 +138,18 @@ def foreign_layers(
     scores: int,
     image_size: tuple[int, int],
     program: bytes | None = None,
+    device: torch.device | str = "cpu",
 ) -> ForeignLayers:
     """Build a network as its options say, with whatever weights its code gives it, in float32 and evaluation mode.
 
-    `program` is the content of the program that `options.file` names, read from there where it is None.
+    `program` is the content of the program that `options.file` names, read from there where it is None. It is made for
+    `device`, because constants in it cannot be moved later.
 
     Raises:
         UserError: The code is missing, fails, or gives no network.
     """
     if is_program(options.file):
-        network = _opened(options.file, program_of(options.file) if program is None else program)
+        network = _opened(options.file, program_of(options.file) if program is None else program, device)
     else:
         network = _built(options, scores)
     about = options.file, attributes, scores, options.columns, image_size
@@ -191,7 +193,7 @@ def _kind(value: Any) -> str:
     return "a network that was built already" if isinstance(value, nn.Module) else type(value).__name__
 
 
-def _opened(file: str, program: bytes) -> nn.Module:
+def _opened(file: str, program: bytes, device: torch.device | str) -> nn.Module:
     """Return the network of a TorchScript or exported program."""
     try:
         with zipfile.ZipFile(io.BytesIO(program)) as archive:
@@ -210,8 +212,11 @@ def _opened(file: str, program: bytes) -> nn.Module:
             if is_script:
                 # Fused kernels come after a few passes, with other last bits than before.
                 torch.jit.set_fusion_strategy([("STATIC", 0), ("DYNAMIC", 0)])
-                return torch.jit.load(io.BytesIO(program), map_location="cpu")
-            return torch.export.load(io.BytesIO(program)).module()
+                return torch.jit.load(io.BytesIO(program), map_location=device)
+            exported = torch.export.load(io.BytesIO(program))
+            if torch.device(device).type != "cpu":
+                exported = torch.export.passes.move_to_device_pass(exported, device)
+            return exported.module()
     except Exception as error:  # whatever damaged bytes, or another version of PyTorch, lead to
         fault = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         raise UserError(f"{file}: the program cannot be opened ({fault}); export it anew") from error

@@ -78,10 +78,10 @@ class NetworkSpec:
 class AttributeNetwork(nn.Module):
     """Scores of face images, as `objective` reads them. Normalisation is a part, so everybody else works on pixels.
 
-    One that is a program, in place of code and weights, has its bytes as `program`.
+    One that is a program, in place of code and weights, has its bytes as `program`, and is made for `device`.
     """
 
-    def __init__(self, spec: NetworkSpec, program: bytes | None = None) -> None:
+    def __init__(self, spec: NetworkSpec, program: bytes | None = None, device: torch.device | str = "cpu") -> None:
         super().__init__()
         self.spec = spec
         self.objective = objective_of(spec.loss)
@@ -90,7 +90,7 @@ class AttributeNetwork(nn.Module):
         if spec.brought is not None:
             if is_program(spec.brought.file) and program is None:
                 self.program = program_of(spec.brought.file)
-            self.layers = foreign_layers(spec.brought, spec.attributes, outputs, spec.image_size, self.program)
+            self.layers = foreign_layers(spec.brought, spec.attributes, outputs, spec.image_size, self.program, device)
             return
         self.layers = _layers(spec.architecture, outputs, spec.image_size)
         mean = torch.tensor(spec.architecture.input_mean).view(1, 3, 1, 1)
@@ -125,13 +125,15 @@ def build(spec: NetworkSpec, seed: int | None = None) -> AttributeNetwork:
         return network.to(memory_format=torch.channels_last)
 
 
-def build_brought(spec: NetworkSpec, program: bytes | None = None) -> AttributeNetwork:
+def build_brought(
+    spec: NetworkSpec, program: bytes | None = None, device: torch.device | str = "cpu"
+) -> AttributeNetwork:
     """Build a network that was trained elsewhere, with the weights that its code or program gives it.
 
     It lies in memory as `build` says, but for a program and for code that can work on no other layout than PyTorch's.
-    Raises `UserError` where it cannot be built.
+    A program is made for `device`, where its caller will move it. Raises `UserError` where it cannot be built.
     """
-    network = AttributeNetwork(spec, program)
+    network = AttributeNetwork(spec, program, device)
     if network.program is None and not spec.brought.contiguous:
         network = network.to(memory_format=torch.channels_last)
     return network.eval()

@@ -13,7 +13,7 @@ from faceflip.errors import UserError
 from faceflip.io.files import sha256
 from faceflip.networks.bringing import bring
 from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
-from faceflip.networks.network import NetworkSpec
+from faceflip.networks.network import NetworkSpec, build_brought
 from faceflip.workflow.plan import ALL
 
 IMAGES = 256
@@ -51,12 +51,13 @@ def bring_network(
     """
     try:
         network, notes = bring(spec, files.weights, files.entry)
+        tried = network if network.program is None else build_brought(network.spec, network.program, device).to(device)
         labels = dataset.labels_of(spec.attributes)
         rows = dataset.rows("validation")
         rows = rows[np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).round().astype(int)]
         majority = np.where(labels[dataset.rows("train")].sum(axis=0, dtype=np.int64) > 0, 1, -1)
         images = np.take(dataset.images, rows, axis=0)
-        found = suspicions(network, images, labels[rows], majority, device, batch_size)
+        found = suspicions(tried, images, labels[rows], majority, device, batch_size)
     except UserError as error:
         raise UserError(f"networks.{name}: {error}") from error
     read = [file for file in (spec.brought.file, files.weights, *files.code) if file and Path(file).is_file()]
