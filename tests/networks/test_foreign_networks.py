@@ -206,6 +206,23 @@ def test_a_frozen_program_whose_weights_are_constants(code, tmp_path):
     np.testing.assert_allclose(scores(network, pixels), expected, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["net.ts", "net.pt2", "frozen.ts"])
+def test_a_program_runs_on_the_device_that_it_is_loaded_for(code, tmp_path, device, name):
+    original = programs(code, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.freeze(torch.jit.script(original)), tmp_path / "frozen.ts")
+    file = str(tmp_path / name)
+    # A program that was exported for images of one size takes no others.
+    network, _ = bring(spec_of(file) if name == "net.pt2" else spec_of(file, size=[30, 40], scale="1/255"))
+    save_checkpoint(tmp_path / "given.pt", network, INFO)
+    loaded, _ = load_checkpoint(tmp_path / "given.pt", device, own_code=[file])
+    pixels = images(6).permute(0, 2, 3, 1).byte().numpy()
+    np.testing.assert_allclose(scores(loaded, pixels), scores(network, pixels), rtol=1e-3, atol=1e-2)
+    found = attack(loaded, pixels, "ffa-line", 1, objective="bce", device=device)
+    assert found.flipped.shape == (6,)
+
+
 def test_a_zoo_s_network_needs_no_code_of_one_s_own(tmp_path):
     pytest.importorskip("timm")
     spec = spec_of("timm/resnet10t", columns=[2, 0], options={"num_classes": 3}, size=[40, 40], scale="1/255")

@@ -15,7 +15,7 @@ from faceflip.errors import UserError
 from faceflip.workflow.estimate import Estimate
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan
-from faceflip.workflow.preflight import require_networks
+from faceflip.workflow.preflight import require_brought, require_networks
 from faceflip.workflow.settings import Settings, merged, read_config
 
 DEFAULT = read_config(ROOT, [ROOT / "tests/robustness/micro.yaml"])
@@ -181,6 +181,28 @@ def test_networks_that_cannot_be_brought_are_told_together():
     assert first.startswith("network mine: w.pt: neither safetensors nor what torch.save writes")
     assert second.startswith("network other: net.py:build: gives 2 outputs an image, expected 4 for 2 attributes")
     require_networks(config, ["moon"])
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "print('noise'); import sys; sys.stderr.write('more')",
+            r"^network mine: net\.py:build: gives NoneType, expected",
+        ),
+        (
+            "import os; os.write(2, b'lost its way\\n'); os._exit(7)",
+            "network mine: trying it out ended with status 7: lost",
+        ),
+    ],
+)
+def test_a_network_is_tried_out_in_a_process_of_its_own(folder, code, message):
+    """What its code prints, and how it ends, is not the run's."""
+    (folder / "net.py").write_text(f"def build():\n    {code}\n")
+    with pytest.raises(UserError, match=message):
+        require_brought(mine(), ["mine"])
+    (folder / "net.py").write_text(CODE)
+    require_brought(mine(), ["mine"])
 
 
 def test_its_cost_is_estimated(folder):

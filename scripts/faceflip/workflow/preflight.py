@@ -1,6 +1,7 @@
 """What of a configuration can be tried out only where networks and faces are, before anything is spent on them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -10,6 +11,7 @@ from faceflip.catalogue import find_architecture
 from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
 from faceflip.registry import is_reference
+from faceflip.workflow.code import PACKAGE
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings
 
@@ -42,8 +44,14 @@ def require_brought(config: Mapping[str, Any], names: Collection[str]) -> None:
         "try: require_networks(*json.load(sys.stdin))\n"
         f"except UserError as error: sys.stderr.write({MARK!r} + str(error))"
     )
+    # This very library, whichever is installed.
+    places = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.getenv("PYTHONPATH"))))
     said = subprocess.run(
-        [sys.executable, "-c", program], input=json.dumps([config, list(names)]), capture_output=True, text=True
+        [sys.executable, "-c", program],
+        input=json.dumps([config, list(names)]),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": places},
     )
     before, found, fault = said.stderr.partition(MARK)
     if found or said.returncode:
