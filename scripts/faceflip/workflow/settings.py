@@ -207,7 +207,7 @@ class NetworkSettings(Declared):
     @classmethod
     def _complete(cls, values: Any) -> Any:
         """Let a brought network decide on all its attributes, which its outputs may name."""
-        if not isinstance(values, Mapping) or "file" not in values:
+        if not isinstance(values, Mapping) or values.get("file") is None:
             return values
         outputs = values.get("outputs")
         named = {"attributes": list(outputs)} if isinstance(outputs, Mapping) else {}
