@@ -12,7 +12,7 @@ from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
 from faceflip.registry import is_reference
 from faceflip.workflow.code import PACKAGE
-from faceflip.workflow.plan import Plan
+from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
 
 MARK = "\x1efaceflip: "
@@ -48,7 +48,7 @@ def require_brought(config: Mapping[str, Any], names: Collection[str]) -> None:
     places = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.getenv("PYTHONPATH"))))
     said = subprocess.run(
         [sys.executable, "-c", program],
-        input=json.dumps([config, list(names)]),
+        input=json.dumps([config, list(names)], default=str),
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": places},
@@ -68,31 +68,29 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
     our own architecture and losses this does not import PyTorch (seconds).
     """
     plan = Plan(Settings.of(config))
-    faults = {}
+    faults: dict[str, list[str]] = {}
     for network in plan.networks.values():
-        if names is not None and network.name not in names:
-            continue
-        if network.brought:
-            from faceflip.networks.bringing import bring
-            from faceflip.networks.network import NetworkSpec
-
-            settings, size = network.settings, plan.settings.dataset.size
-            spec = NetworkSpec(settings.loss, network.attributes, size, brought=settings.brought)
+        if names is None or network.name in names:
             try:
-                bring(spec, settings.weights, settings.entry)
+                _try_out(network, plan.settings.dataset.size)
             except UserError as error:
                 faults.setdefault(str(error), []).append(network.name)
-            continue
-        architecture, loss = network.settings.architecture, network.settings.loss
-        if find_architecture(architecture.name).any_size and not is_reference(loss):
-            continue
-        from faceflip.networks.network import NetworkSpec, outline
-
-        try:
-            outline(
-                NetworkSpec(loss, network.attributes_of(network.members[0]), plan.settings.dataset.size, architecture)
-            )
-        except UserError as error:
-            faults.setdefault(str(error), []).append(network.name)
     if faults:
-        raise UserError("\n".join(f"network {', '.join(names)}: {fault}" for fault, names in faults.items()))
+        raise UserError("\n".join(f"network {', '.join(each)}: {fault}" for fault, each in faults.items()))
+
+
+def _try_out(network: PlannedNetwork, size: tuple[int, int]) -> None:
+    """Raise UserError unless a network can be built, with its weights if it has any, and takes images of a size."""
+    settings = network.settings
+    known = not network.brought and find_architecture(settings.architecture.name).any_size
+    if known and not is_reference(settings.loss):
+        return
+    from faceflip.networks.bringing import bring
+    from faceflip.networks.network import NetworkSpec, outline
+
+    attributes = network.attributes_of(network.members[0])
+    spec = NetworkSpec(settings.loss, attributes, size, settings.architecture, settings.brought)
+    if network.brought:
+        bring(spec, settings.weights, settings.entry)
+    else:
+        outline(spec)
