@@ -16,7 +16,7 @@ from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.io.paths import shard_name
-from faceflip.registry import is_reference, label_of
+from faceflip.registry import is_reference
 from faceflip.workflow.products import FIGURES, TABLES, TABLES_BETWEEN, Product
 from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
 
@@ -404,7 +404,7 @@ def _titles(name: str, network: NetworkSettings) -> tuple[str, str]:
         return network.title, network.title
     loss = find_loss(network.loss).title
     if network.file:
-        return f"{name} ({label_of(Path(network.file).name)}, {loss} loss)", name
+        return f"{name} ({Path(network.file.partition(':')[0]).name}, {loss} loss)", name
     if network.per == ALL:
         return f"one network, {loss} loss", f"{loss}, joint"
     return f"separate networks, {loss} loss", loss
