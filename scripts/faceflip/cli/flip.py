@@ -55,7 +55,10 @@ def flip(
     ] = None,
     own_code: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE.py:NAME", help="Loss or architecture of one's own that the checkpoint may name."),
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
+        ),
     ] = None,
     eyes: Annotated[
         list[str] | None,

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import torch
 
+from faceflip.attempt import FINAL
 from faceflip.errors import UserError, did_you_mean
 from faceflip.io.paths import NETWORKS
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.network import AttributeNetwork
-
-LATEST = ("converged", "given")
-"""Checkpoints by their names, the one that is taken first; without them, it is that of the highest epoch."""
 
 
 class Members:
@@ -83,4 +81,4 @@ def checkpoints_of(network: str) -> dict[str, Path]:
 def _latest(member: Path) -> Path | None:
     by_name = {path.stem: path for path in member.glob("*.pt")}
     epochs = sorted((name for name in by_name if re.fullmatch(r"epoch\d+", name)), key=lambda name: -int(name[5:]))
-    return next((by_name[name] for name in (*LATEST, *epochs) if name in by_name), None)
+    return next((by_name[name] for name in (*FINAL, *epochs) if name in by_name), None)
