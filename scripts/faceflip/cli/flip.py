@@ -13,7 +13,7 @@ import typer
 from faceflip import wording
 from faceflip.cli.images import read_image
 from faceflip.errors import NetworkWarning, UserError
-from faceflip.registry import is_reference
+from faceflip.registry import is_reference, label_of
 from faceflip.wording import printable
 
 if TYPE_CHECKING:
@@ -35,7 +35,11 @@ def flip(
         ),
     ] = None,
     attack: Annotated[
-        str, typer.Option(help="One of those below; or any name, with the options direction and search.")
+        str,
+        typer.Option(
+            help="One of those below; any name, with the options direction and search; or MODULE:NAME of a library, "
+            "FILE.py:FUNCTION of one's own."
+        ),
     ] = "ffa-line",
     option: Annotated[
         list[str] | None,
@@ -60,13 +64,14 @@ def flip(
 
     from faceflip.attacks import AttackOptions
     from faceflip.attacks import attack as run
+    from faceflip.attacks.options import for_attack
     from faceflip.catalogue import find_search
     from faceflip.networks.checkpoint import load_checkpoint
     from faceflip.pixels import perturbed
     from faceflip.runtime.device import prepare
     from faceflip.similarity import pass_scores
 
-    options = _options(option or [])
+    options = for_attack(attack, _options(option or []))
     # Tells wrong names and values before anything is read, also names of other arguments of the library's `attack`.
     entry = AttackOptions.of(options).attack(attack)
     place = prepare(device, threads=1)
@@ -198,7 +203,7 @@ def _files(folder: Path, paths: list[Path], attribute: str, attack: str) -> list
         if known[stem.casefold()] > 1:
             stem = next(name for k in count(number) if (name := f"{path.stem}-{k}").casefold() not in known)
             known[stem.casefold()] = 1
-        file = folder / f"{stem}-{attribute}-{attack}.png".replace("/", "-")
+        file = folder / f"{stem}-{attribute}-{label_of(attack)}.png".replace("/", "-")
         with telling_disk_errors(file):
             name_beside(file).exists()  # an error where the name is too long
         files.append(file)

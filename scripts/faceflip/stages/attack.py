@@ -1,5 +1,6 @@
 """One attack job: the attempts of one shard, from the checkpoints to the perturbation store."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,8 +17,12 @@ from faceflip.errors import UserError
 from faceflip.io.files import sha256
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.runtime.progress import NotedProgress
+from faceflip.seeds import derive
 from faceflip.store import StoreHeader, StoreWriter
 from faceflip.workflow.plan import Part
+
+EXAMINED = 16
+"""Images of the sample that networks are tried on before attacks by `file`, whichever shard is attacked."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +30,8 @@ class ShardOfAttempts:
     """What a shard holds, and by which attack.
 
     `first_attempt` is counted among all of the experiment. `parts` are ranges of positions in the sample, one an
-    attribute. `options` of the attack, see `faceflip.attacks.AttackOptions`, include `batch_size`. Checkpoints may name
-    `own_code`, see `load_checkpoint`. The run's seed is recorded.
+    attribute. `options` of the attack, see `faceflip.attacks.AttackOptions`, include `batch_size`, and `library` where
+    it is of one. Checkpoints may name `own_code`, see `load_checkpoint`. The run's seed is recorded.
     """
 
     experiment: Experiment
@@ -71,11 +76,12 @@ def attack_shard(
     Raises UserError where a checkpoint cannot be read, or does not decide on an attribute that it is attacked for.
     """
     attempts = sum(part.stop - part.start for part in shard.parts)
+    options = {key: value for key, value in shard.options.items() if key != "library"}
     # The attempts against one member can share passes.
     members = {member: list(parts) for member, parts in groupby(shard.parts, key=lambda part: part.member)}
     header = StoreHeader(
         **vars(shard.experiment),
-        parameters=dict(shard.options),
+        parameters=_recordable(shard.options),
         checkpoint_sha256={member: sha256(checkpoints[member]) for member in members},
         dataset_fingerprint=dataset.fingerprint,
         seed=shard.seed,
@@ -100,6 +106,11 @@ def attack_shard(
         def report(done: int, _: int, note: str) -> None:
             progress(first + done, attempts, lambda: f"{member}: {note}")
 
+        if "file" in options:  # what it draws is its own, and its images are the same however the sample is cut
+            options["seed"] = derive(shard.seed, str(shard.experiment), member)
+            examined = dataset.images[sample[:EXAMINED]]
+        else:
+            examined = None
         results = iterate(
             network,
             _Gathered(dataset.images, rows),
@@ -109,7 +120,8 @@ def attack_shard(
             labels=labels,
             device=device,
             progress=report if progress else False,
-            **shard.options,
+            examined=examined,
+            **options,
         )
         for block in results:
             writer.write(
@@ -129,3 +141,13 @@ def attack_shard(
         done = 0
         for member, parts in members.items():
             done += attack(member, parts, done)
+
+
+def _recordable(value: Any) -> Any:
+    """Return options as a store can hold them: what JSON has no word for, such as infinity, as text."""
+    if isinstance(value, Mapping):
+        return {name: _recordable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_recordable(each) for each in value]
+    finite = isinstance(value, float) and math.isfinite(value)
+    return value if value is None or finite or isinstance(value, str | int) else str(value)
