@@ -24,7 +24,7 @@ FAR = 1.0
 """Pixel values may leave 0-1 by so much; what leaves it further is on another scale."""
 
 ForeignAttack = Callable[[TwoLogits, Tensor, Tensor, int], Tensor]
-"""From network, image (1, 3, height, width) on 0-1, class (1,) int64 and a seed to images (k, P) float64 on 0-255.
+"""From network, image (1, 3, height, width) on 0-1, class (1,) int64 and a seed to images (k, P) float32 on 0-255.
 
 Their pixel values lie in that range, or are no numbers. It raises `UserError` where it gives no such images.
 """
@@ -88,9 +88,8 @@ def _require_fitting(file: str, found: Any, adapt: Callable[..., Any], options: 
     except TypeError as error:
         unknown = [name for name in options if name not in own]
         hint = did_you_mean(unknown[0], own, otherwise="; it takes ") if unknown else ""
-        raise UserError(
-            f"{file}: does not go with the options {', '.join(options) or 'given'}: {error}{hint}"
-        ) from None
+        given = f"with the options {', '.join(options)}" if options else "without options"
+        raise UserError(f"{file}: cannot be called {given}: {error}{hint}") from None
 
 
 def _parameters(found: Any) -> Mapping[str, inspect.Parameter]:
@@ -174,7 +173,8 @@ def _checked(file: str, returned: Any, image: Tensor) -> Tensor:
     if returned.ndim != 4 or not len(returned) or returned.shape[1:] != image.shape[1:]:
         shapes = [" x ".join(map(str, each.shape)) for each in (returned, image)]
         raise UserError(f"{file}: returned images of the shape {shapes[0]}; expected {shapes[1]}, as given")
-    pixels = returned.detach().to(image.device, torch.float64)
+    # In single precision what is unchanged comes back to whole numbers exactly.
+    pixels = returned.detach().to(image.device, torch.float32)
     finite = pixels[pixels.isfinite()]
     if len(finite) and (finite.min() < -FAR or finite.max() > 1 + FAR):
         raise UserError(

@@ -17,6 +17,9 @@ from faceflip.networks.objectives import Objective
 from faceflip.outcomes import Outcome
 from faceflip.seeds import derive
 
+NOISE = 1e-3
+"""Changes of pixel values up to this are rounding, and no direction."""
+
 
 class DecisionValue(Direction):
     """The gradient of the decision value itself, in its own length."""
@@ -53,7 +56,7 @@ class ForeignSearch:
         self._asked: list[Tensor | None] = [None] * count
         """Images (n, P) float32 that a slot waits for a pass with."""
         self._returned: list[Tensor | None] = [None] * count
-        """Images (k, P) float64 that its attack returned and that are being judged."""
+        """Images (k, P) float32 that its attack returned and that are being judged."""
         self._gradient = torch.zeros(slots.image.shape, dtype=torch.float32, device=slots.image.device)
         self._image = torch.zeros_like(slots.image)
         """The attack's own rounded images, valid where `own` is, with their decision values."""
@@ -176,7 +179,7 @@ class ForeignSearch:
         finite = returned.isfinite().all(dim=1)
         slots.unsure[row] |= not finite.all()
         returned = returned[finite]
-        rounded = returned.round().float()
+        rounded = returned.round()
         changed = (rounded != slots.image[row]).any(dim=1)
         if changed.any():
             self._returned[row], self._asked[row] = returned[changed], rounded[changed]
@@ -201,14 +204,14 @@ class ForeignSearch:
 
     def _end_unflipped(self, row: int, returned: Tensor) -> None:
         """End an attempt none of whose images is flipped, or look further along what was added to the last of them."""
-        if self.line and len(returned) and (returned[-1] != self.slots.image[row]).any():
+        if self.line and len(returned) and (returned[-1] - self.slots.image[row]).abs().max() > NOISE:
             self._search(row, returned[-1])
         else:
             self.slots.finish(np.array([row]), np.array([Outcome.MAX_STEPS]))
 
     def _search(self, row: int, image: Tensor) -> None:
         """Search the ray from the unperturbed image through another one, unrounded."""
-        change = image - self.slots.image[row]
+        change = image.double() - self.slots.image[row]
         length = float(change.abs().max())
         self.line.limit[row] = length if self.own[row] else self.slots.options.max_epsilon
         self.line.begin(np.array([row]), (change / length).float()[None])
