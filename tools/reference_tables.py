@@ -137,7 +137,7 @@ def _heeded_by() -> dict[str, str]:
         option: "all" if len(names) == len(catalogue.ATTACKS) else _codes(names) for option, names in takers.items()
     }
     foreign = dict.fromkeys(option for search in catalogue.FOREIGN_SEARCHES.values() for option in search.takes)
-    return {option: "those by `file`" for option in foreign} | heeded
+    return dict.fromkeys(foreign, "those by `file`") | heeded
 
 
 def _table_of_keys(

@@ -167,19 +167,19 @@ class LibraryEntry:
 
     Attributes:
         distribution: What package registries call it.
-        install: What to type where it is missing.
+        pip: What to say to ``pip install`` where it is missing.
     """
 
     distribution: str
-    install: str = "pip install 'faceflip[reference]'"
+    pip: str
 
 
 ATTACK_LIBRARIES = {
     # Its dependency visdom, a server of charts that attacks do without, cannot be built by today's setuptools.
-    "adv_lib": LibraryEntry("adv-lib", "pip install --no-deps adv-lib tqdm"),
-    "art": LibraryEntry("adversarial-robustness-toolbox"),
-    "foolbox": LibraryEntry("foolbox"),
-    "torchattacks": LibraryEntry("torchattacks"),
+    "adv_lib": LibraryEntry("adv-lib", "--no-deps adv-lib tqdm"),
+    "art": LibraryEntry("adversarial-robustness-toolbox", "adversarial-robustness-toolbox"),
+    "foolbox": LibraryEntry("foolbox", "foolbox"),
+    "torchattacks": LibraryEntry("torchattacks", "torchattacks"),
 }
 """By the module that is imported. Others are taken as well where they call their attacks as one of these does."""
 

@@ -197,6 +197,13 @@ class TestWhatAnAttackSees:
         assert (found.forward_passes == 0).all()
 
 
+def of_the_page(name: str, folder: Path) -> Path:
+    """Write a file that docs/reference-attacks.md writes out, and return where."""
+    page = (Path(__file__).parents[2] / "docs/reference-attacks.md").read_text(encoding="utf-8")
+    (folder / name).write_text(page.partition(f"`{name}`:\n\n```python\n")[2].partition("```")[0])
+    return folder / name
+
+
 def two_logits_of(network: nn.Module, size):
     """Return the two logits of a network's only score."""
 
@@ -357,6 +364,15 @@ class TestTheSignatureOfAdvLib:
         # Of two logits the target is the other one, and the sign of the gradient the same.
         targeted = attack(network, images, own("steps"), 1, options={"steps": 12, "targeted": True})
         np.testing.assert_array_equal(found.perturbation, targeted.perturbation)
+
+
+def test_the_attack_of_the_page(case, tmp_path):
+    network, images = case
+    file = of_the_page("my_attack.py", tmp_path)
+    found = attack(network, images, f"{file}:attack", 1, then="line")
+    assert found.flipped.mean() > 0.8
+    assert (found.gradient_passes <= 20).all()
+    assert_verdicts_hold(network, images, 1, found)
 
 
 class TestThenLine:

@@ -28,7 +28,7 @@ def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> A
         raise UserError(f"option file: {file!r} names no attack; expected MODULE:NAME of a library or FILE.py:NAME")
     if not own_file(file) and not is_installed(module := place.partition(".")[0]):
         known = ATTACK_LIBRARIES.get(module)
-        remedy = f"install it by\n  {known.install}" if known else "is its name right?"
+        remedy = f"install it by\n  pip install {known.pip}" if known else "is its name right?"
         raise UserError(f"option file: {file}: the package {module} is not installed; {remedy}")
     kind = LINE if then else REFERENCE
     search = next(search for search, entry in FOREIGN_SEARCHES.items() if entry.kind == kind)
