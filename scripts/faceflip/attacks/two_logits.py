@@ -168,7 +168,7 @@ class Turns:
 
     def _run(self, threads: int) -> None:
         torch.set_num_threads(threads)  # a new thread has its own number
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and self._device.index is not None:
             torch.cuda.set_device(self._device)
         try:
             self._said.put(self._attack(self._ask))
