@@ -468,6 +468,7 @@ class TestWhatIsReturned:
                 "miscalling",
                 r"the network is called with torch.float32 \(1, 12, 10, 3\); expected floats \(n, \(3",
             ),
+            ("threaded", "the network is called from another thread than the attack's own"),
             ("twice", ":twice: fails on image 0: RuntimeError: "),
             ("NOT_CALLABLE", ":NOT_CALLABLE: expected a function of network, images and decisions, or an attack class"),
             ("Unknown", ":Unknown: expected a function of network, images and decisions, or an attack class"),
@@ -567,6 +568,17 @@ class TestRuns:
         one, other = (attack(network, images, own("steps"), 1, then="line", batch_size=size) for size in (1, 32))
         np.testing.assert_array_equal(one.flipped, other.flipped)
         np.testing.assert_allclose(one.epsilon, other.epsilon, rtol=0.01)
+
+    @pytest.mark.parametrize("name", ["drawn", "many", "steps", "art.attacks.evasion:FastGradientMethod"])
+    def test_it_runs_where_it_is_told(self, case, device, name):
+        file = name if ":" in name else own(name)
+        require_library(file)
+        network, images = case
+        for then in (None, "line"):
+            found, again = (attack(network, images, file, 1, then=then, device=device) for _ in range(2))
+            assert found.flipped.any()
+            assert_verdicts_hold(network, images, 1, found)
+            np.testing.assert_array_equal(found.perturbation, again.perturbation)
 
     def test_a_mixture_of_attributes(self, case):
         network, images = case

@@ -178,6 +178,8 @@ class Turns:
             self._said.put(error)
 
     def _ask(self, asked: Asked) -> Answer:
+        if threading.current_thread() is not self._thread:
+            raise UserError("the network is called from another thread than the attack's own, which waits for nobody")
         self._said.put(asked)
         answer = self._answers.get()
         if answer is None:
