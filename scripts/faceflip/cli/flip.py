@@ -47,7 +47,11 @@ def flip(
         ),
     ] = None,
     attack: Annotated[
-        str, typer.Option(help="One of those below; or any name, with the options direction and search.")
+        str,
+        typer.Option(
+            help="One of those below; any name, with the options direction and search; or MODULE:NAME of a library, "
+            "FILE.py:FUNCTION of one's own."
+        ),
     ] = "ffa-line",
     option: Annotated[
         list[str] | None,
@@ -92,12 +96,13 @@ def flip(
     Example: faceflip flip me.jpg --network moon --attribute Smiling -o flipped
     """
     from faceflip.attacks import AttackOptions
+    from faceflip.attacks.options import for_attack
     from faceflip.catalogue import find_search
     from faceflip.networks.members import Members
     from faceflip.photo.flipping import Attack, flip_all
     from faceflip.runtime.device import prepare
 
-    options = _options(option or [])
+    options = for_attack(attack, _options(option or []))
     # Tells wrong names and values before anything is read, also names of other arguments of the library's `attack`.
     entry = AttackOptions.of(options).attack(attack)
     checkpoints, images = _checkpoints(network, images)

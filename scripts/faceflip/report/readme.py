@@ -98,6 +98,7 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
             f"{options['min_epochs']} to {options['max_epochs']} epochs"
         )
     for name, options in run.attacks.items():
+        options = {key: each for key, each in options.items() if key != "options"} | dict(options.get("options", {}))
         shown = (f"{key} {f'{value:g}' if isinstance(value, float) else value}" for key, value in options.items())
         lines.append(f"Attack {name}: {', '.join(shown)}")
     return lines

@@ -11,6 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from faceflip.attacks.libraries import version_of
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
@@ -141,24 +142,37 @@ class PlannedAttack:
     @cached_property
     def own_code(self) -> list[str]:
         """References to the user's code that it is made of."""
-        return [name for name in (self.entry.direction, self.entry.search) if is_reference(name)]
+        return [name for name in (self.settings.file, self.entry.direction, self.entry.search) if is_reference(name)]
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that were set or have defaults, without those that the attack does not heed."""
+        """The options that were set or have defaults, without those that the attack does not heed.
+
+        Of an attack of a library also its `library`, with the version: results of another one are made anew.
+        """
         known = options_of(self.entry)
-        return {key: value for key, value in self.settings.model_dump(exclude_none=True).items() if key in known}
+        library = version_of(self.settings.file) if self.settings.file else None
+        options = {key: value for key, value in self.settings.model_dump(exclude_none=True).items() if key in known}
+        return options | ({"library": library} if library else {})
 
     def description(self) -> dict[str, str]:
         """Return what tables and figures need to know of it, as plain values."""
         method, kind = self.parts
-        note = "raises the loss of the attacked attribute alone (fgs_scope: attribute), not that of the whole network"
+        note = ""
+        if self.settings.fgs_scope == "attribute":
+            note = (
+                "raises the loss of the attacked attribute alone (fgs_scope: attribute), not that of the whole network"
+            )
+        elif file := self.settings.file:
+            library = version_of(file)
+            note = f"{file}{f' of {library}' if library else ''}, rounded to whole pixel values"
+            note += ", and a line search along what it adds" if self.settings.then else ""
         return {
             "name": self.name,
             "method": method,
             "search": kind,
             "epsilon": find_search(self.entry.search).epsilon,
-            "note": note if self.settings.fgs_scope == "attribute" else "",
+            "note": note,
         }
 
 

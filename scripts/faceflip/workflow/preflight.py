@@ -1,4 +1,4 @@
-"""What of a configuration can be tried out only where networks and faces are, before anything is spent on them."""
+"""What of a configuration can be tried out only where networks, faces and attacks are, before anything is spent."""
 
 import json
 import os
@@ -76,6 +76,22 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
                 faults.setdefault(str(error), []).append(network.name)
     if faults:
         raise UserError("\n".join(f"network {', '.join(each)}: {fault}" for fault, each in faults.items()))
+
+
+def require_attacks(config: Mapping[str, Any]) -> None:
+    """Raise UserError, naming all, unless each attack by `file` can be imported and takes its options."""
+    faults = []
+    for name, attack in Settings.of(config).attacks.items():
+        if not attack.file:
+            continue
+        from faceflip.attacks.conventions import foreign_attack
+
+        try:
+            foreign_attack(attack.file, attack.options)
+        except UserError as error:
+            faults.append(f"attacks.{name}: {error}")
+    if faults:
+        raise UserError("\n".join(faults))
 
 
 def _try_out(network: PlannedNetwork, size: tuple[int, int]) -> None:

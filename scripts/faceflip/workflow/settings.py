@@ -509,7 +509,7 @@ class Settings(Declared):
             references |= {f"networks.{name}.file": network.file}
             yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
         for name, attack in self.attacks.items():
-            references |= {f"attacks.{name}.direction": attack.direction, f"attacks.{name}.search": attack.search}
+            references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
         for key, reference in references.items():
             if reference and (file := own_file(reference)):
                 yield key, str(file)

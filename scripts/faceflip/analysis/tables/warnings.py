@@ -20,6 +20,7 @@ from faceflip.analysis.pages import Column, Sheet
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.trainings import CAP
 from faceflip.attempt import CONVERGED, FINAL, GIVEN
+from faceflip.catalogue import LINE, REFERENCE
 from faceflip.outcomes import Outcome
 from faceflip.store.reader import open_store
 from faceflip.wording import first_of, quantity
@@ -90,6 +91,9 @@ def of_attempts(attempts: pd.DataFrame, run: RunDescription) -> Iterator[Warned]
             most, share = part.loc[stopped, "steps"].max(), stopped.mean()
             text = f"{where}: the cap of {most} steps ended {share:.1%} of {attack}'s attempts, which may flip with "
             text += f"more; raise attacks.{attack}.max_steps"
+            if run.attack(attack).search in (LINE, REFERENCE):  # an attack by file
+                text = f"{where}: {share:.1%} of {attack}'s attempts ended without a flipped image, after {most} steps "
+                text += f"at most; see attacks.{attack}.options for more of them"
             yield Warned("steps", *about, int(stopped.sum()), len(part), text)
         unknown = part["outcome"] == Outcome.NOT_FINITE.label
         if unknown.any():
