@@ -21,6 +21,7 @@ pytestmark = pytest.mark.workflow
 CONFIG = """
 dataset: {table: labels.csv, images: faces, image_size: null}
 samples: {paper: {images: 12}}
+attributes: all
 architecture: {width: 0.0625}
 training: {max_epochs: 3}
 networks:

@@ -29,6 +29,7 @@ from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of
 from faceflip.registry import from_home, is_reference, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
 from faceflip.typed import Declared, faults_of
+from faceflip.wording import first_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
 from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, TABLES_BETWEEN, Product
@@ -581,6 +582,9 @@ class Settings(Declared):
         lists |= {f"networks.{name}.attributes": each.attributes or () for name, each in self.networks.items()}
         known, whose = self.dataset.attributes, self.dataset.table or "CelebA"
         for key, names in lists.items():
+            if self.dataset.table and names and not {*names} & {*known}:  # those of config.yaml, say
+                yield f"{key}: none is a column of {whose}, which has {first_of(known, 8)}; set attributes: all"
+                continue
             for position, name in enumerate(names):
                 if name not in known:
                     yield f"{key}[{position}]: {name!r} is not an attribute of {whose}{did_you_mean(name, known)}"
