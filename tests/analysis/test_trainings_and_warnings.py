@@ -124,6 +124,15 @@ def test_what_the_stores_say_is_told_once(made, tmp_path):
     (found,) = warnings.of_stores(stores, made.run)
     assert found.text.endswith(f"converged (Smiling, Young): {sentence} (found by ffa-line, fgs-line)")
     assert (found.kind, found.network, found.count) == ("suspicious", "euclidean", 2)
+    assert not list(warnings.of_stores(stores, made.run, {("euclidean", sentence)})), "told before the attacks already"
+    assert list(warnings.of_stores(stores, made.run, {("moon", sentence)})), "of another network"
+
+
+def test_what_was_found_when_a_network_was_brought_is_told(made):
+    found = pd.DataFrame({"network": ["moon"], "text": ["the sign of Male looks inverted"]})
+    (told,) = warnings.of_preflights(found, made.run)
+    assert told.text == "MOON: the sign of Male looks inverted (found when it was brought)"
+    assert (told.kind, told.network, told.checkpoint) == ("suspicious", "moon", "given")
 
 
 def test_a_run_without_warnings_says_so(made):

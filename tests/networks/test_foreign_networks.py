@@ -103,6 +103,24 @@ def test_without_options_pixels_stay_what_they_are():
     assert as_seen()(batch) is batch
 
 
+@pytest.mark.parametrize(
+    ("scale", "mean", "odd"),
+    [
+        ("1/255", 0.5, False),
+        (1, 127.5, False),
+        ("1/127.5", 1.0, False),
+        (1, 0.0, False),
+        (1, 0.485, True),
+        ("1/255", 127.5, True),
+        (1, 300.0, True),
+    ],
+)
+def test_a_mean_that_does_not_go_with_the_scale_is_odd(scale, mean, odd):
+    text = InputOptions(scale=scale, mean=[mean] * 3).suspicion
+    assert (text is not None) == odd
+    assert not odd or f"a mean of {mean:g} is odd where pixel values go from 0 to " in text
+
+
 @given(st.integers(8, 60), st.integers(8, 60))
 def test_images_are_resized_as_torch_and_pillow_do(width, height):
     seen = as_seen(size=[width, height])(images(2))

@@ -78,6 +78,17 @@ class InputOptions(Declared):
     )
     order: Literal["rgb", "bgr"] = Field("rgb", description="of the channels (OpenCV and Caffe: `bgr`)")
 
+    @property
+    def suspicion(self) -> str | None:
+        """What is odd about a mean that does not go with the scale; None where nothing is."""
+        top, means = 255 * self.scale, [each for each in self.mean if each]
+        if means and not top / 25 < max(means) <= top:
+            return (
+                f"a mean of {max(means):g} is odd where pixel values go from 0 to {top:g}: `input` is (pixel x scale - "
+                "mean) / std, so that what timm and torchvision call mean and std goes with scale: 1/255"
+            )
+        return None
+
 
 class BroughtOptions(Declared):
     """All that is needed to build a brought network again, beside its weights; it stands in its checkpoint.

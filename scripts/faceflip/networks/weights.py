@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,7 +24,18 @@ from faceflip.wording import first_of
 State = dict[str, Tensor]
 
 EMA = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema", "params_ema")
-PLAIN = ("state_dict", "model_state_dict", "model_state", "model", "network", "net", "weights", "params", "module")
+PLAIN = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "network",
+    "net",
+    "weights",
+    "params",
+    "module",
+    "state",
+)
 ENTRIES = (*EMA, *PLAIN)
 """Entries of a training's files that hold a state dict, those of an exponential moving average first, as timm does."""
 
@@ -104,7 +116,7 @@ def _unpickled(path: Path) -> Any:
         with zipfile.ZipFile(path) as archive:
             if any("/code/" in name for name in archive.namelist()):
                 raise UserError(f"{path}: is a TorchScript program; name it in `file`, without `weights`")
-            with suppress(zipfile.BadZipFile, zipfile.zlib.error, EOFError):
+            with suppress(zipfile.BadZipFile, zlib.error, EOFError):
                 damaged = archive.testzip()
                 if damaged is None:
                     return _loaded(path)

@@ -57,7 +57,8 @@ def bring_network(
         rows = rows[np.linspace(0, len(rows) - 1, min(IMAGES, len(rows))).round().astype(int)]
         majority = np.where(labels[dataset.rows("train")].sum(axis=0, dtype=np.int64) > 0, 1, -1)
         images = np.take(dataset.images, rows, axis=0)
-        found = suspicions(tried, images, labels[rows], majority, device, batch_size)
+        found = [text for text in [spec.brought.input.suspicion] if text]
+        found += suspicions(tried, images, labels[rows], majority, device, batch_size)
     except UserError as error:
         raise UserError(f"networks.{name}: {error}") from error
     read = [file for file in (spec.brought.file, files.weights, *files.code) if file and Path(file).is_file()]
