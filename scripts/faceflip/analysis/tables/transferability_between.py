@@ -33,7 +33,7 @@ def transferability_between(transfers: pd.DataFrame, run: RunDescription) -> pd.
     parts = [shares_by_image(hits, KEYS), shares_by_image(hits, KEYS[:-1]).assign(attribute=ALL)]
     frame = pd.concat(parts, ignore_index=True).rename(columns={"successes": "changed", "trials": "images"})
     orders = {"network": run.network_names, "attack": [each.name for each in run.attack_list]}
-    orders |= {"target": run.network_names, "attribute": [*ordered(hits["attribute"]), ALL]}
+    orders |= {"target": run.network_names, "attribute": [*ordered(hits["attribute"], run.attributes), ALL]}
     return in_order(frame, orders)[COLUMNS]
 
 
@@ -49,7 +49,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         targets = list(dict.fromkeys(part["target"]))
         cells = {(row["attribute"], row["target"]): row for row in part.to_dict("records")}
         rows = []
-        for attribute in ordered(part["attribute"].unique(), [*ordered({*part["attribute"]} - {ALL}), ALL]):
+        for attribute in ordered(part["attribute"].unique(), [*run.attributes, ALL]):
             found = [cells.get((attribute, target)) for target in targets]
             images = max(row["images"] for row in found if row)
             shown = "all together" if attribute == ALL else display_name(attribute)
