@@ -26,7 +26,7 @@ from faceflip.analysis.names import display_name, spread
 from faceflip.analysis.pages import Column, Sheet, escape, latex, markdown
 from faceflip.analysis.statistics.intervals import wilson
 from faceflip.figures.examples import draw_examples
-from faceflip.figures.labels import LONGEST, short_names
+from faceflip.figures.lettering import LONGEST, short_names
 from faceflip.figures.make import caption
 from faceflip.figures.style import drawing
 from faceflip.registry import load
