@@ -19,6 +19,9 @@ class Outcome(IntEnum):
     NOT_FINITE = 5
     """No flip, and a score on the way was infinite or no number, so that nothing is known of the image it was for."""
 
+    UNKNOWN_LABEL = 6
+    """The image has no label for the attribute, and was not attacked for it."""
+
     @property
     def label(self) -> str:
         """The name as tables and stores spell it, such as ``zero_gradient``."""

@@ -173,7 +173,7 @@ def test_nothing(tiny, overlay):
 
 @pytest.mark.parametrize(
     "touched",
-    ["dataset/celeba.h5", "dataset/manifest.json", "networks/moon/all/converged.pt", "attempts.parquet", "synthetic"],
+    ["dataset/faces.h5", "dataset/manifest.json", "networks/moon/all/converged.pt", "attempts.parquet", "synthetic"],
 )
 def test_what_was_copied_or_touched(tiny, touched):
     """Dates alone change nothing, though Snakemake reads no file of more than one byte as large as a dataset may be."""
@@ -184,7 +184,7 @@ def test_what_was_copied_or_touched(tiny, touched):
         for each in files:
             each.touch()
         assert tiny.planned() == {}
-        if path.name == "celeba.h5":
+        if path.name == "faces.h5":
             assert tiny.planned("--max-checksum-file-size", path.stat().st_size - 1) == {}
     finally:
         for each, before in dates.items():

@@ -42,13 +42,13 @@ rule pack_dataset:
     resources:
         **by_attempt(mem_mb=2000, runtime=120),
     params:
-        # Only where they are set, so that a dataset that was packed before there were such keys is not made anew.
         **SETTINGS.dataset.choice,
+        columns=SETTINGS.dataset.columns,
         version=VERSIONS["pack_dataset"],
         image_size=SETTINGS.dataset.image_size,
         leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
     message:
-        f"Decoding images and labels of {SETTINGS.dataset.celeba or paths.SYNTHETIC}"
+        f"Decoding images and labels of {SETTINGS.dataset.source}"
     script:
         "../../scripts/pack_dataset.py"
 

@@ -23,7 +23,8 @@ rule train_network:
         version=VERSIONS["train"],
         seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
         loss=lambda wildcards: network_of(wildcards).settings.loss,
-        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        member=lambda wildcards: member_of(wildcards),
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
         architecture=lambda wildcards: network_of(wildcards).settings.architecture.model_dump(),
         # Without its seed, which stands above: trainings from before it had one are not made anew.
         training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed"}),
@@ -58,7 +59,7 @@ rule predict_network:
         version=VERSIONS["predict"],
         samples=lambda wildcards: list(PLAN.samples_of(wildcards.network)),
         checkpoints=lambda wildcards: network_of(wildcards).checkpoints,
-        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
         own_code=lambda wildcards: network_of(wildcards).own_code,
         batch_size=COMPUTE.batch_size,
         device=COMPUTE.device,

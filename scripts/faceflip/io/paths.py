@@ -25,9 +25,9 @@ LOGS = "logs"
 SYNTHETIC = f"{RESULTS}/synthetic"
 """Where drawn faces are written, in CelebA's layout."""
 
-SOURCE = f"{RESULTS}/dataset/source.json"
-"""What the dataset is packed from, by contents (`faceflip.workflow.source`)."""
-DATASET = f"{RESULTS}/dataset/celeba.h5"
+SOURCE = ".snakemake/faceflip/source.json"
+"""What the dataset is packed from, by contents (`faceflip.workflow.packed_from`)."""
+DATASET = f"{RESULTS}/dataset/faces.h5"
 MANIFEST = f"{RESULTS}/dataset/manifest.json"
 LABELS = f"{RESULTS}/dataset/labels.csv"
 SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")

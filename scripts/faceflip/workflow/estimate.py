@@ -14,11 +14,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from faceflip.attempt import Experiment
-from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES, SPLITS
+from faceflip.catalogue import READERS
+from faceflip.data.celeba import SPLIT_SIZES, SPLITS
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
 from faceflip.data.celeba.source import CelebA
 from faceflip.networks.network import NetworkSpec, outline
+from faceflip.registry import load
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -83,8 +85,12 @@ class Estimate:
     def of(cls, settings: Settings) -> "Estimate":
         """Count the images: those to be drawn, those annotated, or CelebA's where its text files are not there yet."""
         plan, dataset = Plan(settings), settings.dataset
-        if dataset.celeba is None:
+        if dataset.drawn:
             return cls(plan, {split: getattr(settings.synthetic, split) for split in SPLITS})
+        if dataset.table:
+            name, arguments = dataset.reader
+            splits = load(READERS[name])(**arguments).table["split"].tolist()
+            return cls(plan, {split: splits.count(split) for split in SPLITS})
         whole = f"counted is the whole CelebA, {sum(SPLIT_SIZES.values()):,} images; see dataset.celeba"
         if not Path(dataset.celeba).exists():
             return cls(plan, SPLIT_SIZES, f"{dataset.celeba} does not exist: {whole}")
@@ -127,10 +133,10 @@ class Estimate:
         }
         raw = 3 * width * height
         stored = (count * raw * plan.attacks[each.attack].entry.share_of_raw for each, count in attempts.items())
-        drawn = {"drawn faces": FACE_BYTES * total} if self.settings.dataset.celeba is None else {}
+        drawn = {"drawn faces": FACE_BYTES * total} if self.settings.dataset.drawn else {}
         return {
             **drawn,
-            "packed dataset": total * (raw + len(ATTRIBUTES) + 16),
+            "packed dataset": total * (raw + len(self.settings.dataset.attributes) + 16),
             "checkpoints": sum(
                 len(each.members) * len(each.checkpoints) * 4 * self.costs[name].parameters
                 for name, each in plan.networks.items()

@@ -11,7 +11,7 @@ from string import Formatter
 
 from faceflip.data.celeba import ANNOTATIONS, IMAGES, MISLABELLED_LABELS, PARTITION, PROVENANCE
 from faceflip.io import paths
-from faceflip.io.paths import Pattern
+from faceflip.io.paths import Pattern, folder_of
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.products import Product
 from faceflip.workflow.settings import CONVERGED, epoch_name
@@ -63,9 +63,11 @@ class Rule:
 
 def rules_of(plan: Plan) -> dict[str, Rule]:
     """Return the rules of a run by name, in the order of its stages."""
-    drawn = plan.settings.dataset.celeba is None
+    drawn = plan.settings.dataset.drawn
     members = [
-        {"network": network.name, "member": member} for network in plan.networks.values() for member in network.members
+        {"network": network.name, "member": folder_of(member)}
+        for network in plan.networks.values()
+        for member in network.members
     ]
     experiments = [vars(experiment) for experiment in plan.experiments]
     shards, transfers = (

@@ -13,8 +13,7 @@ from typing import Any
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
-from faceflip.data.celeba import ATTRIBUTES
-from faceflip.io.paths import shard_name
+from faceflip.io.paths import folder_of, shard_name
 from faceflip.registry import is_reference
 from faceflip.workflow.products import FIGURES, TABLES, Product
 from faceflip.workflow.settings import CONVERGED, PRIMARY_SAMPLE, NetworkSettings, Settings, checkpoint_names
@@ -62,6 +61,10 @@ class PlannedNetwork:
     def member_of(self, attribute: str) -> str:
         """Return the member that decides on an attribute."""
         return ALL if self.joint else attribute
+
+    def member_in(self, folder: str) -> str:
+        """Return the member whose files are in a folder."""
+        return next(member for member in self.members if folder_of(member) == folder)
 
     def attributes_of(self, member: str) -> tuple[str, ...]:
         """Return the attributes that a member decides on."""
@@ -156,7 +159,7 @@ class Plan:
         made = {}
         for name, each in networks.items():
             attacked = self.settings.attacked
-            attributes = tuple(each.attributes or (ATTRIBUTES if each.per == ALL else attacked))
+            attributes = tuple(each.attributes or (self.settings.dataset.attributes if each.per == ALL else attacked))
             title, short = titles[name]
             if each.title is None and shorts.count(short) > 1:  # several of one loss: their names tell them apart
                 title, short = f"{title} ({name})", name
@@ -279,8 +282,8 @@ class Plan:
     def line(self) -> str:
         """One sentence on the run for the captions of Snakemake's report, before the images are counted."""
         settings, synthetic = self.settings, self.settings.synthetic
-        images = f"the images of {settings.dataset.celeba}"
-        if settings.dataset.celeba is None:
+        images = f"the images of {settings.dataset.source}"
+        if settings.dataset.drawn:
             images = f"{synthetic.train:,} / {synthetic.validation:,} / {synthetic.test:,} drawn faces"
         width, height = settings.dataset.size
         sample = settings.samples[self.sample]
@@ -295,7 +298,7 @@ class Plan:
     def own_seeds(self) -> dict[str, int]:
         """The seeds that differ from the run's, by their keys."""
         settings = self.settings
-        groups = {"synthetic": settings.synthetic} if settings.dataset.celeba is None else {}
+        groups = {"synthetic": settings.synthetic} if settings.dataset.drawn else {}
         groups |= {f"samples.{name}": each for name, each in settings.samples.items()}
         groups |= {f"networks.{name}.training": each.training for name, each in settings.networks.items()}
         seeds = {f"{key}.seed": settings.seed_of(group) for key, group in groups.items()}
@@ -308,6 +311,7 @@ class Plan:
             "seed": settings.seed,
             "seeds": self.own_seeds,
             "sample": {"name": self.sample, **settings.samples[self.sample].model_dump(exclude={"seed"})},
+            "dataset_attributes": list(settings.dataset.attributes),
             "attacked": list(settings.attacked),
             "networks": [network.description() for network in self.networks.values()],
             "attacks": [attack.description() for attack in self.attacks.values()],

@@ -3,24 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from faceflip.catalogue import find_architecture
+from faceflip.catalogue import READERS, find_architecture
 from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
-from faceflip.registry import is_reference
+from faceflip.registry import is_reference, load
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings
 
 
 def require_images(settings: Settings) -> None:
-    """Raise UserError, naming all, where samples or batches ask for more images of CelebA than their split has.
+    """Raise UserError, naming all, where samples or batches ask for more images than their split has.
 
     Raises it, too, where the labels cannot be read. Drawn faces are counted when the configuration is checked.
     """
-    if settings.dataset.celeba is None:
+    if settings.dataset.drawn:
         return
-    from faceflip.data.celeba.source import CelebA
-
-    splits = CelebA(settings.dataset.celeba, **settings.dataset.choice).table["split"].tolist()
+    name, arguments = settings.dataset.reader
+    splits = load(READERS[name])(**arguments).table["split"].tolist()
     if faults := list(settings.faults_of_sizes({split: splits.count(split) for split in SPLITS})):
         raise UserError("\n".join(faults))
 

@@ -6,6 +6,7 @@ The defaults are the paper's, or this project's reading of it. config.yaml sets 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -17,9 +18,12 @@ from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import FIELDS, Experiment
 from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
+from faceflip.data.celeba.finding import input_files
 from faceflip.data.celeba.splits import fault_of_shares
 from faceflip.data.synthetic import MISLABELLED
+from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
+from faceflip.io.paths import SYNTHETIC
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.registry import from_home, is_reference, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
@@ -39,6 +43,10 @@ COLUMNS = {"row", "correct", *(field.name for field in (*fields(Experiment), *FI
 OTHER_METHODS = {"trivial_train", "trivial_test", "facetracer", "lnets_anet", "moon_published"}
 """What stands beside networks in the table of classification errors."""
 PRIMARY_SAMPLE = "paper"
+OF_TABLE = ("images", "columns", "splits")
+"""Keys of `dataset` that are about a table of one's own."""
+CHOICES = ("subset", "split_shares", "split_seed")
+"""Keys of `dataset` that say which images are taken, and how they are split."""
 INHERITED = ("architecture", "training")
 """The groups of options that a network takes from the whole, key by key."""
 
@@ -55,12 +63,26 @@ def _group(kind: type, description: str) -> Any:
 
 
 class DatasetSettings(Declared):
-    """Faces and labels."""
+    """Faces and labels: drawn ones, CelebA, or a table of one's own."""
 
     celeba: Annotated[str, AfterValidator(from_home)] | None = Field(
         None,
         min_length=1,
         description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
+    )
+    table: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None,
+        min_length=1,
+        description="labels of one's own: a CSV, TSV or Parquet file with a row an image and a column an attribute",
+    )
+    images: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description="folder or zip archive of the table's images; null: the folder of the table"
+    )
+    columns: list[str] | None = Field(
+        None, min_length=1, description="of the table, those that are attributes; null: all but file, split and group"
+    )
+    splits: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description="another file that says the split of each image; null: the table's column split"
     )
     subset: bool = Field(False, description="use those of the annotated images that are there, and say how many")
     split_shares: list[float] | None = Field(
@@ -68,30 +90,76 @@ class DatasetSettings(Declared):
         min_length=3,
         max_length=3,
         description="make the splits anew, by shares of training, validation and test, such as [0.8, 0.1, 0.1]; null: "
-        "the partition file's",
+        "those of CelebA's partition file, or the table's",
     )
+    split_seed: OwnSeed | None = Field(None, description="another one makes other splits of the same shares")
     leave_out_bad_images: bool = Field(
         False, description="do without images that are missing or damaged, and name them in the manifest"
     )
     image_size: list[Side] | None = Field(
-        None, min_length=2, max_length=2, description="width and height to resize to; null keeps CelebA's 178 x 218"
+        None,
+        min_length=2,
+        max_length=2,
+        description="width and height to resize to; null keeps CelebA's 178 x 218, or the table's own",
     )
 
     @property
+    def drawn(self) -> bool:
+        """Whether the faces are drawn."""
+        return self.celeba is None and self.table is None
+
+    @property
+    def source(self) -> str:
+        """Where labels and images come from, as messages call it."""
+        return self.table or self.celeba or SYNTHETIC
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes: CelebA's, or those of the table, whose header is read."""
+        if self.table is None:
+            return ATTRIBUTES
+        return read_columns(self.table, None if self.columns is None else tuple(self.columns)).attributes
+
+    @cached_property
     def size(self) -> tuple[int, int]:
-        """Width and height of the images in pixels."""
-        return tuple(self.image_size or (WIDTH, HEIGHT))
+        """Width and height of the images in pixels; of a table whose images cannot be read, CelebA's."""
+        own = first_size(self.table, self.images) if self.table and not self.image_size else None
+        return tuple(self.image_size or own or (WIDTH, HEIGHT))
 
     @property
     def choice(self) -> dict[str, Any]:
-        """What is taken of CelebA, as far as it is not all of it as its partition file splits it."""
-        return {name: value for name in ("subset", "split_shares") if (value := getattr(self, name))}
+        """What is taken of the faces, as far as it is not all of them as their files split them."""
+        return {name: value for name in CHOICES if (value := getattr(self, name)) not in (None, False)}
+
+    @property
+    def reader(self) -> tuple[str, dict[str, Any]]:
+        """The name of what reads the faces (`faceflip.catalogue.READERS`), and its arguments."""
+        if self.table is None:
+            return "celeba", {"root": self.celeba or SYNTHETIC, **self.choice}
+        return "table", {"table": self.table, **{name: getattr(self, name) for name in OF_TABLE}, **self.choice}
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files and folders that faces are packed from, as far as they are there; drawn ones are made."""
+        if self.celeba:
+            return input_files(self.celeba, identities=bool(self.split_shares))
+        places = (self.table, self.splits, self.images or (self.table and Path(self.table).parent))
+        return [path for place in places if place and (path := Path(place)).exists()]
 
     @model_validator(mode="after")
     def _require_sense(self) -> "DatasetSettings":
         if self.split_shares and (fault := fault_of_shares(self.split_shares)):
             raise ValueError(f"split_shares: {fault}")
-        if self.choice and self.celeba is None:
+        if self.celeba and self.table:
+            raise ValueError("table: there is dataset.celeba, too; set one of them to null")
+        for name in OF_TABLE:
+            if getattr(self, name) is not None and self.table is None:
+                raise ValueError(f"{name}: is about a table of your own; name it in dataset.table")
+        if self.splits and self.split_shares:
+            raise ValueError("splits: there is dataset.split_shares, too; set one of them to null")
+        if self.split_seed is not None and not self.split_shares:
+            raise ValueError("split_seed: is about dataset.split_shares, such as [0.8, 0.1, 0.1]")
+        if self.choice and self.drawn:
             raise ValueError(f"{next(iter(self.choice))}: is about CelebA; name its folder in dataset.celeba")
         return self
 
@@ -295,7 +363,7 @@ class Settings(Declared):
     @property
     def attacked(self) -> tuple[str, ...]:
         """The attributes that are attacked, in the order in which their attempts are numbered."""
-        return ATTRIBUTES if self.attributes == "all" else tuple(self.attributes)
+        return self.dataset.attributes if self.attributes == "all" else tuple(self.attributes)
 
     def files_of_own(self) -> Iterator[tuple[str, str]]:
         """Yield the key and the path of each file of the user's that the configuration names."""
@@ -313,6 +381,11 @@ class Settings(Declared):
 
     def _contradictions(self) -> Iterator[str]:
         """Yield faults that lie in several keys, in names, or in what there is."""
+        try:
+            self.dataset.attributes, self.dataset.size  # noqa: B018
+        except UserError as error:
+            yield from (f"dataset: {line}" for line in str(error).splitlines())
+            return  # most others are about what it has
         yield from self._faults_of_names()
         yield from self._faults_of_attributes()
         for name, network in self.networks.items():
@@ -323,7 +396,7 @@ class Settings(Declared):
         for key, file in self.files_of_own():
             if not Path(file).is_file():
                 yield f"{key}: {file}: no such file; paths are seen from {Path.cwd()}"
-        if self.dataset.celeba is None:
+        if self.dataset.drawn:
             yield from self.faults_of_sizes({split: getattr(self.synthetic, split) for split in SPLITS})
         if self.analysis.threshold not in self.analysis.thresholds:
             yield f"analysis.threshold: {self.analysis.threshold:g} must be one of analysis.thresholds"
@@ -366,10 +439,11 @@ class Settings(Declared):
     def _faults_of_attributes(self) -> Iterator[str]:
         lists = {"attributes": self.attacked}
         lists |= {f"networks.{name}.attributes": each.attributes or () for name, each in self.networks.items()}
+        known, whose = self.dataset.attributes, self.dataset.table or "CelebA"
         for key, names in lists.items():
             for position, name in enumerate(names):
-                if name not in ATTRIBUTES:
-                    yield f"{key}[{position}]: {name!r} is not an attribute of CelebA{did_you_mean(name, ATTRIBUTES)}"
+                if name not in known:
+                    yield f"{key}[{position}]: {name!r} is not an attribute of {whose}{did_you_mean(name, known)}"
             if len(set(names)) != len(names):
                 yield f"{key}: {list(names)} names one twice"
         if not self.attacked:
@@ -426,17 +500,17 @@ class Settings(Declared):
 
     def faults_of_sizes(self, images: Mapping[str, int]) -> Iterator[str]:
         """Yield what asks for more images than there are of its split; `images` are those of each split."""
-        celeba = self.dataset.celeba
+        drawn, source = self.dataset.drawn, self.dataset.source
         asked = [(f"samples.{name}.images", each.images, each.split) for name, each in self.samples.items()]
         for name, network in self.networks.items():
             asked.append((f"networks.{name}.training.batch_size", network.training.batch_size, "train"))
         for key, count, split in asked:
             if count > images[split]:
-                there = f"synthetic.{split}" if celeba is None else f"the images of the {split} split in {celeba}"
+                there = f"synthetic.{split}" if drawn else f"the images of the {split} split in {source}"
                 yield f"{key}: {count} is more than {there}, {images[split]}"
         for split in ("validation", "test"):
             if not images[split]:
-                needed = f"{celeba} has no images of the {split} split, which every run needs"
+                needed = f"{source} has no images of the {split} split, which every run needs"
                 yield f"dataset: {needed}; dataset.split_shares makes the splits anew"
 
 

@@ -42,12 +42,14 @@ def read_labels(
     *,
     taken: Callable[[str], bool] | None = None,
     split_shares: Sequence[float] | None = None,
+    split_seed: int | None = None,
 ) -> Labels:
     """Read annotations and partition and join them by file name.
 
     Images that have a split and no annotation are left out, and so are those of whose names `taken` is false. With
-    `split_shares`, of training, validation and test, the splits are made anew (`faceflip.data.celeba.splits`) and no
-    partition is needed. Raises UserError where a file is missing or malformed, or images have no split.
+    `split_shares`, of training, validation and test, the splits are made anew (`faceflip.data.celeba.splits` has the
+    meaning of `split_seed`) and no partition is needed. Raises UserError where a file is missing or malformed, or
+    images have no split.
     """
     import pandas as pd
 
@@ -75,7 +77,7 @@ def read_labels(
         _require_splits(layout, names, splits)
         notes += [] if taken else _without_labels(layout, names, splits)
     else:
-        splits = by_shares(names, read["partition"], split_shares)
+        splits = by_shares(names, read["partition"], split_shares, split_seed)
         notes.append(_told_of_shares(layout, names, read["partition"], split_shares))
     table = pd.DataFrame(values, columns=list(ATTRIBUTES))
     table.insert(0, "file_name", names)
