@@ -15,7 +15,7 @@ from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
 from faceflip.io.paths import folder_of, shard_name
 from faceflip.registry import is_reference
-from faceflip.workflow.products import FIGURES, TABLES, Product
+from faceflip.workflow.products import FIGURES, Product
 from faceflip.workflow.settings import CONVERGED, PRIMARY_SAMPLE, NetworkSettings, Settings, checkpoint_names
 
 ALL = "all"
@@ -271,7 +271,7 @@ class Plan:
     @cached_property
     def tables(self) -> dict[str, Product]:
         """All tables by name, those of one's own last."""
-        return {**TABLES, **{name: each.product for name, each in self.settings.tables.items()}}
+        return {**self.settings.known_tables, **{name: each.product for name, each in self.settings.tables.items()}}
 
     @cached_property
     def figures(self) -> dict[str, Product]:
