@@ -12,10 +12,11 @@ with job(snakemake) as run:
     from faceflip.data.packing import pack_dataset, write_manifest
     from faceflip.io.files import replacing
     from faceflip.registry import load
-    from faceflip.workflow.preflight import require_networks
+    from faceflip.workflow.preflight import require_attacks, require_networks
 
     # An unusable network is rejected before the images are decoded.
     require_networks(snakemake.config)
+    require_attacks(snakemake.config)
     size = snakemake.params.image_size
     name, arguments = run.settings.dataset.reader
     faces = load(READERS[name])(**arguments)

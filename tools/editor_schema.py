@@ -35,6 +35,7 @@ def config_schema() -> Schema:
         ("AttackSettings", "search", SEARCHES, ()),
     ):
         groups[group]["properties"][key] |= _one_of(registry, collections)
+    groups["AttackSettings"]["properties"]["file"] |= {"pattern": ":"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Configuration of faceflip", **schema}
 
 
@@ -62,6 +63,8 @@ def _for_files(schema: Schema) -> Schema:
                 made[word] = _or_null(_for_files(value))
             case "$defs":
                 made[word] = {name: _or_null(_for_files(each)) for name, each in value.items()}
+            case "const":
+                made["enum"] = [value]
             case "items":
                 made[word] = _for_files(value)
             case "anyOf":

@@ -133,9 +133,11 @@ def _heeded_by() -> dict[str, str]:
     for name, attack in catalogue.ATTACKS.items():
         for option in options_of(attack):
             takers.setdefault(option, []).append(name)
-    return {
+    heeded = {
         option: "all" if len(names) == len(catalogue.ATTACKS) else _codes(names) for option, names in takers.items()
     }
+    foreign = dict.fromkeys(option for search in catalogue.FOREIGN_SEARCHES.values() for option in search.takes)
+    return dict.fromkeys(foreign, "those by `file`") | heeded
 
 
 def _table_of_keys(
@@ -160,6 +162,8 @@ def _kind(schema: Schema, anchors: Mapping[str, str]) -> str:
         return f"[keys]({anchors[group]})"
     if "anyOf" in schema:
         return " or ".join(_kind(each, anchors) for each in schema["anyOf"] if each.get("type") != "null")
+    if "const" in schema:
+        return _code(schema["const"])
     if "enum" in schema:
         return " or ".join(map(_code, schema["enum"]))
     match schema.get("type"):

@@ -95,22 +95,33 @@ class SearchEntry:
         kind: What tables group it under.
         takes: The options of attacks that it heeds.
         epsilon: What the column epsilon of its attempts counts.
+        whole_attack: Whether it is an attack of somebody else's, which goes its own way, so that it has no direction.
     """
 
     target: str
     kind: str
     takes: tuple[str, ...] = ("max_epsilon", "epsilon_tolerance", "max_steps")
     epsilon: str = "pixel values"
+    whole_attack: bool = False
 
 
-LINE, ITERATIVE = "line", "iterative"
-"""Kinds of searches: along one ray, and step by step."""
+LINE, ITERATIVE, REFERENCE = "line", "iterative", "reference"
+"""Kinds of searches: along one ray, step by step, and by an attack of a library or of one's own."""
 
 SEARCHES = {
     "doubling": SearchEntry("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
     "scan": SearchEntry("faceflip.attacks.line:Scan", LINE, ("max_epsilon", "epsilon_tolerance")),
     "iterative": SearchEntry("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
 }
+
+FOREIGN = "faceflip.attacks.foreign:ForeignSearch"
+FOREIGN_SEARCHES = {
+    "reference": SearchEntry(FOREIGN, REFERENCE, ("file", "options"), whole_attack=True),
+    "reference-line": SearchEntry(
+        FOREIGN, LINE, ("file", "options", "then", "max_epsilon", "epsilon_tolerance"), whole_attack=True
+    ),
+}
+"""What attacks by `file` are carried out by, with and without `then`; no configuration names these."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +159,29 @@ ATTACKS = {
     ),
 }
 """In the order of the paper's tables."""
+
+
+@dataclass(frozen=True)
+class LibraryEntry:
+    """A library of attacks, of which `file` names one.
+
+    Attributes:
+        distribution: What package registries call it.
+        pip: What to say to ``pip install`` where it is missing.
+    """
+
+    distribution: str
+    pip: str
+
+
+ATTACK_LIBRARIES = {
+    # Its dependency visdom, a server of charts that attacks do without, cannot be built by today's setuptools.
+    "adv_lib": LibraryEntry("adv-lib", "--no-deps adv-lib tqdm"),
+    "art": LibraryEntry("adversarial-robustness-toolbox", "adversarial-robustness-toolbox"),
+    "foolbox": LibraryEntry("foolbox", "foolbox"),
+    "torchattacks": LibraryEntry("torchattacks", "torchattacks"),
+}
+"""By the module that is imported. Others are taken as well where they call their attacks as one of these does."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +231,8 @@ def find_direction(name: str) -> DirectionEntry:
 
 def find_search(name: str) -> SearchEntry:
     """Return the entry of a search; one's own is a kind of its own."""
+    if name in FOREIGN_SEARCHES:
+        return FOREIGN_SEARCHES[name]
     return SearchEntry(name, label_of(name)) if is_reference(name) else look_up(SEARCHES, name, "search")
 
 

@@ -15,9 +15,12 @@ class Outcome(IntEnum):
     SATURATED = 3
     """Growing epsilon, or one more step, changes no pixel any more."""
     MAX_STEPS = 4
-    """Iterative: no flip within `max_steps`."""
+    """Iterative: no flip within `max_steps`. An attack by `file`: what it returned is not flipped."""
     NOT_FINITE = 5
-    """No flip, and a score on the way was infinite or no number, so that nothing is known of the image it was for."""
+    """No flip, and a score on the way was infinite or no number, so that nothing is known of the image it was for.
+
+    So it is, too, where the pixel values of an image that an attack by `file` returned were.
+    """
 
     UNKNOWN_LABEL = 6
     """The image has no label for the attribute, and was not attacked for it."""

@@ -36,9 +36,13 @@ def test_options_are_frozen_and_documented_defaults():
         "ffa_target": "current",
         "ffa_crossed": "literal",
         "ffa_objective": "scores",
+        "file": None,
+        "options": {},
+        "then": None,
         "batch_size": 32,
         "block_size": 256,
         "margin": None,
+        "seed": 0,
     }
     assert all(field.description for field in AttackOptions.model_fields.values())
 
@@ -97,10 +101,14 @@ def test_an_attack_is_put_together_of_a_direction_and_a_search():
 def test_an_attack_heeds_the_options_of_its_direction_and_its_search():
     heeded = {name: options_of(entry) - {"direction", "search"} for name, entry in ATTACKS.items()}
     assert heeded["fgs-iterative"] == {"fgs_label", "fgs_scope", "max_steps"}
-    assert heeded["ffa-line"] == {"ffa_target", "ffa_crossed", "ffa_objective", "max_epsilon", "epsilon_tolerance"}
-    assert set().union(*heeded.values()) | {"direction", "search"} == set(AttackSettings.model_fields)
+    assert heeded["ffa-line"] == {"ffa_objective", "max_epsilon", "epsilon_tolerance"}, "the others change later steps"
+    ours = set(AttackSettings.model_fields) - {"file", "options", "then"}
+    assert set().union(*heeded.values()) | {"direction", "search"} == ours
     own = find_attack("mine", "mine.py:Mine", "mine.py:Search")
-    assert options_of(own) == set(AttackSettings.model_fields), "an own direction may heed any"
+    assert options_of(own) == ours, "an own direction may heed any"
+    assert options_of(AttackSettings(file="mine.py:f").attack("mine")) == {"file", "options"}
+    along = AttackSettings(file="mine.py:f", then="line").attack("mine")
+    assert options_of(along) == {"file", "options", "then", "max_epsilon", "epsilon_tolerance"}
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -12,7 +12,7 @@ from faceflip.data.synthetic.label_model import annotations
 NAMES = {"Smiling": "lächelt & <lacht>", "Male": "50 % male/männlich", "Eyeglasses": "eyeglasses"}
 """Attributes of drawn faces, and what the stranger calls them."""
 SPLITS = {"train": 200, "validation": 60, "test": 80}
-SIZE = 80, 96
+SIZE = 96, 80
 UNKNOWN = 0.2
 """Share of the labels that are not there."""
 

@@ -47,6 +47,16 @@ def checkpoints_of(network, checkpoint, members):
     return [paths.CHECKPOINT.of(network=network, member=folder, checkpoint=checkpoint) for folder in folders]
 
 
+def final_checkpoints_of(network):
+    """The files of the last checkpoints of a network's members."""
+    return checkpoints_of(network.name, network.final, network.members)
+
+
+def code_of_others(wildcards):
+    """The user's code that the other networks are built from which a network's adversarial images are shown to."""
+    return list(dict.fromkeys(name for other in PLAN.others(wildcards.network) for name in other.own_code))
+
+
 def of_product(product):
     """The files that a table or figure is made from."""
     inputs = inputs_of(product, RULES)

@@ -1,6 +1,11 @@
 # From a CelebA folder to the packed dataset and the samples that are attacked.
 
 
+# Folders are compared by dates alone. The images are other ones where the texts beside them are.
+FACES = RULES["synthesize_faces"]
+DRAWN = [ancient(file) if file in FACES.output("images") else file for file in FACES.files]
+
+
 rule synthesize_faces:
     output:
         images=directory(RULES["synthesize_faces"].outputs["images"]),
@@ -29,7 +34,7 @@ rule synthesize_faces:
 
 rule pack_dataset:
     input:
-        RULES["synthesize_faces"].files or ([paths.SOURCE] if SOURCE_FILES else []),
+        DRAWN or ([paths.SOURCE] if SOURCE_FILES else []),
     output:
         **RULES["pack_dataset"].outputs,
     log:

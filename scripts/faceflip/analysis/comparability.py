@@ -108,7 +108,10 @@ def _attributes(run: RunDescription) -> Iterator[Departure]:
 
 def _networks(run: RunDescription, roles: Sequence[str]) -> Iterator[Departure]:
     """Yield what differs in the networks that stand for the paper's, and in their training."""
-    networks = [each for each in map(run.paper_network, roles) if each] or list(run.networks)
+    networks = [each for each in map(run.paper_network, roles) if each]
+    networks = networks or [each for each in run.networks if not each.brought]
+    if not networks:
+        yield Departure("networks that were trained elsewhere")
     for word, group, paper in (
         ("network", "architecture", ArchitectureOptions()),
         ("training", "training", TrainingOptions()),
@@ -176,7 +179,7 @@ def guesses(run: RunDescription) -> str:
     network = run.paper_network("euclidean") or run.networks[0]
     found: Mapping[str, Any] = {
         **{name: network.architecture[name] for name in GUESSES["architecture"] if name in network.architecture},
-        **{name: network.training[name] for name in GUESSES["training"]},
+        **{name: network.training[name] for name in GUESSES["training"] if name in network.training},
         **{name: _values(run, name) for name in GUESSES["attacks"]},
     }
     return ", ".join(f"{name} {_told(value)}" for name, value in found.items())

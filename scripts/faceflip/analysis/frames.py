@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
+from faceflip.attempt import FINAL
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
 
@@ -142,9 +143,9 @@ def shares_by_image(hits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return frame.assign(successes=count, trials=of, rate=count / of, low=low, high=high)
 
 
-def only_converged(attempts: pd.DataFrame) -> pd.DataFrame:
-    """Return the attempts on networks whose training had converged."""
-    return attempts[attempts["checkpoint"] == CONVERGED]
+def only_final(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return the attempts on the last checkpoints of networks: trainings that had converged, and those brought."""
+    return attempts[attempts["checkpoint"].isin(FINAL)]
 
 
 def with_rate(frame: pd.DataFrame, successes: str, trials: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
+from faceflip.attempt import CONVERGED, FINAL, GIVEN
 from faceflip.catalogue import LINE
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.errors import UserError
@@ -19,8 +20,6 @@ from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import faults_of
 from faceflip.wording import quantity
-
-CONVERGED = "converged"
 
 PAPER_SAMPLE = {"split": "train", "images": 1_000}
 PAPER_COLOR = "rgb"
@@ -61,8 +60,9 @@ class RunNetwork:
         name: In the configuration and in the column `network` of every table.
         title: On pages; `short` and `color` are for figures.
         attributes: It decides on these; those of `attacked` are attacked.
-        checkpoints: The earliest first, ``converged`` last.
-        architecture: As `ArchitectureOptions` has it; `training` as `TrainingOptions`.
+        checkpoints: The earliest first, ``converged`` last; of a network that was trained elsewhere, ``given`` alone.
+        architecture: As `ArchitectureOptions` has it; `training` as `TrainingOptions`. Of a network that was trained
+            elsewhere the `name` is that of its code, and there is no training.
     """
 
     name: str
@@ -79,8 +79,18 @@ class RunNetwork:
 
     @property
     def early(self) -> list[str]:
-        """Its checkpoints but the converged one."""
-        return [name for name in self.checkpoints if name != CONVERGED]
+        """Its checkpoints but the last one."""
+        return [name for name in self.checkpoints if name not in FINAL]
+
+    @property
+    def final(self) -> str:
+        """Its last checkpoint."""
+        return self.checkpoints[-1]
+
+    @property
+    def brought(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.final == GIVEN
 
     @property
     def mark(self) -> str:
@@ -195,8 +205,9 @@ class RunDescription:
 
     @property
     def checkpoints(self) -> list[str]:
-        """Names of all checkpoints, ``converged`` first, then the earliest first."""
-        return [CONVERGED, *dict.fromkeys(name for network in self.networks for name in network.early)]
+        """Names of all checkpoints, ``converged`` first, then ``given`` if there is one, then the earliest first."""
+        given = [GIVEN] * any(network.brought for network in self.networks)
+        return [CONVERGED, *given, *dict.fromkeys(name for network in self.networks for name in network.early)]
 
     @property
     def learned(self) -> list[str]:
@@ -206,7 +217,8 @@ class RunDescription:
     def paper_network(self, role: str) -> RunNetwork | None:
         """Return the network that stands for one of the paper's: ``euclidean``, ``softmax`` or ``moon``."""
         loss, joint = PAPER_ROLES[role]
-        return next((each for each in self.networks if (each.loss, each.joint) == (loss, joint)), None)
+        trained = (each for each in self.networks if not each.brought)
+        return next((each for each in trained if (each.loss, each.joint) == (loss, joint)), None)
 
     def is_of_paper(self, network: str, role: str) -> bool:
         """Return whether a network is the one that stands for one of the paper's."""

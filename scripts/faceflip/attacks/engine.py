@@ -8,6 +8,7 @@ does not depend on what else is under way (see `passes`).
 import inspect
 import textwrap
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +51,7 @@ def iterate(
     *,
     device: str | torch.device | None = None,
     progress: bool | ReportedProgress = False,
+    examined: np.ndarray | None = None,
     **options: Any,
 ) -> Iterator[AttackResult]:
     """Attack each image and yield blocks of finished attempts, in the order in which they finish.
@@ -64,13 +66,17 @@ def iterate(
         network: any module or function from float32 RGB images N x 3 x H x W on 0-255 to scores N x M; it is run in
             evaluation mode and left as it was.
         images: uint8, N x H x W x 3: an array, a tensor, or anything with a shape that gives slices of such.
-        attack: a name of `faceflip.catalogue.ATTACKS`, or any with the options direction and search.
+        attack: a name of `faceflip.catalogue.ATTACKS`, or any with the options direction and search, or with the
+            option file; or what that option would be, such as ``adv_lib.attacks:ddn``.
         attribute: the attacked column of the decision values, one for all images or one each.
         objective: the loss that the network was trained for: ``euclidean`` or ``bce`` (a score for each attribute),
             ``softmax`` (two logits for each), or a reference to one's own.
         labels: annotated labels, N values of -1 or +1; only needed where an option says so.
         device: where to run; the network's own device by default, else the network is copied there.
         progress: True shows progress on standard error; a function is called with attempts done, their total, a note.
+        examined: images to try the network on before the attack, uint8, n x H x W x 3; None takes the first that are
+            attacked. With them all passes have the shape of a full batch at first. So runs with the same ones give an
+            image the same bytes, however many other images they have and whichever.
         **options: fields of `faceflip.attacks.AttackOptions`.
 
     Raises:
@@ -79,6 +85,8 @@ def iterate(
     """
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
+    if file := checked.file_of(attack):
+        checked = checked.model_copy(update={"file": file})
     direction = load_class(find_direction(entry.direction).target, Direction)()
     search = load_class(find_search(entry.search).target, Search)
     trained_for = objective_of(objective)
@@ -86,7 +94,8 @@ def iterate(
     columns, signs = _columns(attribute, count), _signs(labels, count)
     direction.check(trained_for, checked, labels is not None)
     report = Progress(f"attack {attack}", "attempts") if progress is True else progress or None
-    return _Run(images, columns, signs, direction, search, trained_for, checked).blocks(network, device, report)
+    run = _Run(images, columns, signs, direction, search, trained_for, checked, examined)
+    return run.blocks(network, device, report)
 
 
 def attack(
@@ -111,7 +120,7 @@ attack.__signature__ = inspect.signature(iterate).replace(return_annotation=Atta
 class _Run:
     """Attempts entering slots, passes over slots, and attempts leaving them.
 
-    The arguments of `iterate`, checked: attacked columns (N,) int64, labels (N,) int8 or zeros.
+    The arguments of `iterate`, checked: attacked columns (N,) int64, labels (N,) int8 or zeros, examined images.
     """
 
     images: ImageRows
@@ -121,6 +130,7 @@ class _Run:
     search_class: type[Search]
     objective: Objective
     options: AttackOptions
+    examined: np.ndarray | None
 
     def blocks(
         self, network: nn.Module, device: str | torch.device | None, report: ReportedProgress | None
@@ -129,8 +139,10 @@ class _Run:
         self.total, *size = self.images.shape[:3]
         if not self.total:
             return
-        with prepared(network, device) as (module, place):
+        with prepared(network, device) as (module, place), ExitStack() as ending:
             self._begin(module, place, tuple(size))
+            if hasattr(self.search, "close"):
+                ending.callback(self.search.close)
             done = flipped = filled = 0
             block = None
             while done < self.total:
@@ -155,9 +167,13 @@ class _Run:
     @torch.inference_mode(False)  # whatever mode the caller is in, gradients flow through what is made here
     def _begin(self, network: nn.Module, device: torch.device, size: tuple[int, int]) -> None:
         # No more rows than images, up to the finest shape that a pass may have.
-        self.rows = min(self.options.batch_size, -(-self.total // SMALL[-1]) * SMALL[-1])
+        self.rows = self.options.batch_size
+        if self.examined is None:
+            self.rows = min(self.rows, -(-self.total // SMALL[-1]) * SMALL[-1])
         self.passes = Passes(network, self.objective, device, size, self.rows)
         self.slots = Slots(2 * self.rows, self.passes, self.direction, self.options, int(self.column.max()) + 1)
+        if self.examined is not None:
+            self.slots.examine(torch.from_numpy(np.array(self.examined[: SMALL[0]])))
         self.search = self.search_class(self.slots)
         self.entered = 0
 

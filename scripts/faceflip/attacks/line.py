@@ -22,7 +22,7 @@ class LineSearch:
         self.slots = slots
         self.whole = slots.direction.whole
         limit = slots.options.max_epsilon
-        self.limit = float(np.floor(limit)) if self.whole else float(limit)
+        self.limit = np.full(len(slots.state), float(np.floor(limit)) if self.whole else float(limit))
         self.low, self.high, self.probe = np.zeros((3, len(slots.state)))
         self.change_low, self.change_high, self.change_probe = np.zeros((3, len(slots.state)))
         self._rays = Rays(slots.image)
@@ -33,13 +33,17 @@ class LineSearch:
         slots = self.slots
         index = slots.on_device(rows)
         passed = slots.gradient(rows, slots.image.index_select(0, index))
-        self._rays.directions.index_copy_(0, index, passed.directions)
         slots.steps[rows] = 1
+        self.begin(rows, passed.directions)
+        slots.finish(rows[~passed.moving], Outcome.ZERO_GRADIENT)
+        self._advance()
+
+    def begin(self, rows: np.ndarray, directions: Tensor) -> None:
+        """Let these slots look along directions (N, P) next; each up to its `limit`."""
+        self._rays.directions.index_copy_(0, self.slots.on_device(rows), directions)
         self.low[rows] = self.change_low[rows] = 0
         self.high[rows] = self.change_high[rows] = np.inf
-        slots.finish(rows[~passed.moving], Outcome.ZERO_GRADIENT)
-        slots.state[rows[passed.moving]] = SlotState.PROBE
-        self._advance()
+        self.slots.state[rows] = SlotState.PROBE
 
     def forward(self, rows: np.ndarray) -> None:
         """Take the verdicts on the probes of these slots; in what would be padding, on later probes as well."""
@@ -103,7 +107,7 @@ class LineSearch:
         rows = slots.oldest(SlotState.PROBE)
         low, high = self.low[rows], self.high[rows]
         growing = np.isinf(high)
-        probe = np.where(growing, np.minimum(self.grown(low), self.limit), self._middle(low, high))
+        probe = np.where(growing, np.minimum(self.grown(low), self.limit[rows]), self._middle(low, high))
         found = (probe <= low) | (probe >= high)
         if not self.whole:
             found |= high - low <= slots.options.epsilon_tolerance
@@ -111,7 +115,7 @@ class LineSearch:
         found &= ~growing
         slots.epsilon[rows[found]] = high[found]
         slots.finish(rows[found], Outcome.FLIPPED)
-        at_limit = growing & (low >= self.limit)
+        at_limit = growing & (low >= self.limit[rows])
         slots.finish(rows[at_limit], Outcome.MAX_EPSILON)
 
         going = ~(found | at_limit)
@@ -148,8 +152,8 @@ class LineSearch:
         probes: list[float] = []
         if np.isinf(self.high[row]):
             epsilon = self.probe[row]
-            while len(probes) < count and epsilon < self.limit:
-                epsilon = min(float(self.grown(epsilon)), self.limit)
+            while len(probes) < count and epsilon < self.limit[row]:
+                epsilon = min(float(self.grown(epsilon)), self.limit[row])
                 probes.append(epsilon)
             return probes
         halves = deque([(self.low[row], self.probe[row]), (self.probe[row], self.high[row])])

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from faceflip.catalogue import LINE, AttackEntry, find_attack, find_direction, find_search
+from faceflip.attacks.libraries import attack_of_file
+from faceflip.catalogue import ATTACKS, LINE, SEARCHES, AttackEntry, find_attack, find_direction, find_search
 from faceflip.errors import UserError, did_you_mean
+from faceflip.registry import is_reference, look_up
 from faceflip.typed import Declared, faults_of
 
 
@@ -62,11 +64,36 @@ class AttackSettings(Declared):
         "two logits is their `margin`",
     )
 
+    file: str | None = Field(
+        None,
+        description="an attack that is not ours: `MODULE:NAME` of a library, such as `adv_lib.attacks:ddn`, or "
+        "`FILE.py:FUNCTION` of one's own",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="attacks by `file`: what the attack is called with beside network and images"
+    )
+    then: Literal["line"] | None = Field(
+        None, description="attacks by `file`: `line` searches along the perturbation that the attack returns"
+    )
+
+    def file_of(self, name: str) -> str | None:
+        """Return the reference to an attack that is not ours: the option `file`, or the attack's name; else None."""
+        return self.file or (name if is_reference(name) else None)
+
     def attack(self, name: str) -> AttackEntry:
         """Return the entry of an attack with these options.
 
         Raises `UserError` where it is unknown, or has a search of another kind than its name says.
         """
+        if file := self.file_of(name):
+            if name in ATTACKS:
+                raise UserError(f"option file: {name} is an attack of faceflip's own; give {file} another name")
+            for option in ("direction", "search"):
+                if getattr(self, option):
+                    raise UserError(f"option {option}: an attack by file goes its own way; leave {option} or file out")
+            return attack_of_file(file, self.options, self.then)
+        if self.search and not is_reference(self.search):
+            look_up(SEARCHES, self.search, "search")
         entry = find_attack(name, self.direction, self.search)
         find_direction(entry.direction)
         kind = find_search(entry.search).kind
@@ -89,6 +116,12 @@ class AttackOptions(AttackSettings):
         description="how far past zero a decision value must be to count as flipped; by default the network's own "
         "rounding, measured",
     )
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**63 - 1,
+        description="attacks by `file`: decides, with an image and its attribute, what is random in an attempt",
+    )
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "AttackOptions":
@@ -107,8 +140,20 @@ class AttackOptions(AttackSettings):
         raise UserError("\n".join(faults))
 
 
+def for_attack(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as `AttackOptions` has them; of an attack by file those that are not ours go to its `options`."""
+    if not is_reference(name) and "file" not in values:
+        return dict(values)
+    known = {key: value for key, value in values.items() if key in AttackOptions.model_fields}
+    theirs = {key: value for key, value in values.items() if key not in known}
+    return {**known, "options": {**known.get("options", {}), **theirs}}
+
+
 def options_of(entry: AttackEntry) -> set[str]:
     """Return the names of the options that an attack heeds, of those that the configuration sets."""
-    direction, search = find_direction(entry.direction), find_search(entry.search)
+    search = find_search(entry.search)
+    if search.whole_attack:
+        return set(search.takes)
+    direction = find_direction(entry.direction)
     later = direction.later if search.kind == LINE else ()
     return {"direction", "search", *direction.takes, *search.takes} - set(later)

@@ -13,7 +13,8 @@ class Search(Protocol):
     """How the engine drives a search: it calls for passes over slots in the states GRADIENT and FORWARD.
 
     A search leaves each of these slots in the state of the pass that it needs next, in COLLECTION with its results set
-    (`Slots.finish`), or in a state of its own that `settle` ends.
+    (`Slots.finish`), or in a state of its own that `settle` ends. If it has a method `close`, that is called in the
+    end, also where the run is broken off.
     """
 
     def __init__(self, slots: Slots) -> None: ...

@@ -111,6 +111,19 @@ class Slots:
         self.unsure[rows] = False
         self.state[rows] = SlotState.GRADIENT
 
+    def examine(self, images: Tensor) -> None:
+        """Try the network on uint8 images (n, height, width, 3), by their first attribute, before any attempt."""
+        rows = np.arange(min(len(images), len(self.state)))
+        zeros = torch.zeros(len(rows), dtype=torch.int64)
+        pixels = images[: len(rows)].flatten(1)
+        self.load(rows, rows, pixels, zeros, zeros.to(torch.int8))
+        self.gradient(rows, pixels.to(self.passes.device, torch.float32))
+        self.state[rows] = SlotState.IMAGE
+
+    def attribute_of(self, row: int) -> int:
+        """Return the attacked attribute's column of a slot."""
+        return int(self._attribute[row])
+
     def gradient(self, rows: np.ndarray, images: Tensor) -> GradientPass:
         """Make a gradient pass at images (N, P) of these slots."""
         index = self.on_device(rows)

@@ -35,6 +35,7 @@ def plan(
     """
     from faceflip.workflow.estimate import Estimate
     from faceflip.workflow.estimate import as_json as to_json
+    from faceflip.workflow.preflight import require_attacks
     from faceflip.workflow.settings import Settings, read_config
 
     for option, speed in {"--tflops": tflops, "--images-per-second": images_per_second}.items():
@@ -42,10 +43,14 @@ def plan(
             raise UserError(f"{option} {speed:g}: expected a number above 0")
     if sum((tflops is not None, images_per_second is not None, probe)) > 1:
         raise UserError("give one of --tflops, --images-per-second and --probe")
-    estimate = Estimate.of(Settings.of(read_config(_project(project), configfile or [])))
+    config = read_config(_project(project), configfile or [])
+    estimate = Estimate.of(Settings.of(config))
+    require_attacks(config)
     for fault in () if estimate.assumed else estimate.settings.faults_of_sizes(estimate.images):
         typer.echo(f"Note: a run would be refused: {fault}", err=True)
-    first = next(iter(estimate.plan.networks))
+    first = next((network.name for network in estimate.plan.trained), "")
+    if not first and (probe or images_per_second is not None):
+        raise UserError("no network is trained here, whose speed could be that of the run; give --tflops")
     if probe:
         images_per_second = _probed(estimate, first)
     rate = tflops and tflops * 1e12 / 2

@@ -20,7 +20,7 @@ from faceflip.analysis.examples import Choice, Example, choose_examples
 from faceflip.analysis.frames import FigureInputs, read_attempts, read_parquet
 from faceflip.analysis.matrices import TRANSFERS
 from faceflip.analysis.names import method_name, search_name
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
 from faceflip.attempt import Experiment
 from faceflip.figures.lettering import short_names
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
@@ -44,7 +44,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     images = open_dataset(inputs["dataset"]).images
     pictures = {}
     for example in filter(None, chain.from_iterable(choice.examples for choice in choices)):
-        wanted = Experiment(run.sample["name"], example.network, CONVERGED, example.attack)
+        wanted = Experiment(run.sample["name"], example.network, run.network(example.network).final, example.attack)
         with find_store(inputs["stores"], wanted) as store:
             of_image = store.column("image") == example.image
             of_attribute = store.column("attribute") == example.attribute.encode()

@@ -35,6 +35,8 @@ SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")
 NETWORKS = f"{RESULTS}/networks"
 CHECKPOINT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/{{checkpoint}}.pt")
 HISTORY = Pattern(f"{NETWORKS}/{{network}}/{{member}}/history.csv")
+PREFLIGHT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/preflight.csv")
+"""What is suspicious of a network that was brought."""
 MEMBER_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{member}}.parquet")
 
 _EXPERIMENT = "{sample}/{network}/{checkpoint}/{attack}"
@@ -42,10 +44,12 @@ STORE = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}/{{shard}}.h5")
 VIEW = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}.h5")
 SCORES = Pattern(f"{RESULTS}/scores/{_EXPERIMENT}/{{shard}}.parquet")
 SHARD_TRANSFERS = Pattern(f"{RESULTS}/transfers/{_EXPERIMENT}/{{shard}}.parquet")
+SHARD_BETWEEN = Pattern(f"{RESULTS}/between/{_EXPERIMENT}/{{shard}}.parquet")
 
 ATTEMPTS = f"{RESULTS}/attempts.parquet"
 PREDICTIONS = f"{RESULTS}/predictions.parquet"
 TRANSFERS = f"{RESULTS}/transfers.parquet"
+BETWEEN = f"{RESULTS}/between.parquet"
 SCANS = f"{RESULTS}/scans.parquet"
 RUN = f"{RESULTS}/run.json"
 

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.names import ordered, spread
-from faceflip.analysis.run import CONVERGED, RunDescription
-from faceflip.attempt import Experiment
+from faceflip.analysis.run import RunDescription
+from faceflip.attempt import FINAL, Experiment
 from faceflip.io.files import read_json
 from faceflip.io.paths import folder_of
 from faceflip.pixels import enlargement, triptych
@@ -61,8 +61,8 @@ class Picture:
 
 
 def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
-    """Choose from the attempts table what the gallery shows of the converged networks, of `MOST` attributes at most."""
-    flipped = attempts[attempts["flipped"] & (attempts["checkpoint"] == CONVERGED)]
+    """Choose from the attempts table what the gallery shows of networks' last checkpoints, of `MOST` attributes."""
+    flipped = attempts[attempts["flipped"] & attempts["checkpoint"].isin(FINAL)]
     flipped = flipped[flipped["attribute"].isin(spread(run.attacked, MOST))]
     flipped = flipped.assign(adversarial=flipped["pass"] >= run.threshold)
     # The adversarial ones come first and by their PASS, the others from the highest PASS down.
@@ -113,7 +113,7 @@ def draw_gallery(
     images = open_dataset(dataset).images
     experiment = attrgetter("network", "attack")
     for (network, attack), shown in groupby(sorted(pictures, key=experiment), experiment):
-        with find_store(stores, Experiment(run.sample["name"], network, CONVERGED, attack)) as store:
+        with find_store(stores, Experiment(run.sample["name"], network, run.network(network).final, attack)) as store:
             attempts = zip(store.column("attribute"), store.column("image"), strict=True)
             rows = {(attribute.decode(), int(image)): row for row, (attribute, image) in enumerate(attempts)}
             for picture in shown:

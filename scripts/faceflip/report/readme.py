@@ -88,13 +88,17 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
         f"Attacked attributes: {first_of([name.replace('_', ' ') for name in run.attacked], MOST_NAMED)}",
     ]
     for network in run.networks:
-        options = network.training
+        options, count = network.training, quantity(len(network.attributes), "attribute")
+        what = f"Network {network.name}: {network.title}, {count}"
+        if network.brought:
+            lines.append(f"{what}; trained elsewhere, {network.architecture['name']}")
+            continue
         lines.append(
-            f"Network {network.name}: {network.title}, {quantity(len(network.attributes), 'attribute')}; "
-            f"{options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
+            f"{what}; {options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
             f"{options['min_epochs']} to {options['max_epochs']} epochs"
         )
     for name, options in run.attacks.items():
+        options = {key: each for key, each in options.items() if key != "options"} | dict(options.get("options", {}))
         shown = (f"{key} {f'{value:g}' if isinstance(value, float) else value}" for key, value in options.items())
         lines.append(f"Attack {name}: {', '.join(shown)}")
     return lines

@@ -1,5 +1,6 @@
 """One attack job: the attempts of one shard, from the checkpoints to the perturbation store."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,6 +18,7 @@ from faceflip.io.files import sha256
 from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.outcomes import Outcome
 from faceflip.runtime.progress import NotedProgress
+from faceflip.seeds import derive
 from faceflip.store import StoreHeader, StoreWriter
 from faceflip.wording import quantity
 from faceflip.workflow.plan import Part
@@ -30,6 +32,8 @@ UNATTACKED = {
     "outcome": Outcome.UNKNOWN_LABEL,
 }
 """What is found out of an attempt that is none, as its image has no label for the attribute."""
+EXAMINED = 16
+"""Images of the sample that networks are tried on before attacks by `file`, whichever shard is attacked."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class ShardOfAttempts:
     """What a shard holds, and by which attack.
 
     `first_attempt` is counted among all of the experiment. `parts` are ranges of positions in the sample, one an
-    attribute. `options` of the attack, see `faceflip.attacks.AttackOptions`, include `batch_size`. Checkpoints may name
-    `own_code`, see `load_checkpoint`. The run's seed is recorded.
+    attribute. `options` of the attack, see `faceflip.attacks.AttackOptions`, include `batch_size`, and `library` where
+    it is of one. Checkpoints may name `own_code`, see `load_checkpoint`. The run's seed is recorded.
     """
 
     experiment: Experiment
@@ -83,11 +87,12 @@ def attack_shard(
     Raises UserError where a checkpoint cannot be read, or does not decide on an attribute that it is attacked for.
     """
     attempts = sum(part.stop - part.start for part in shard.parts)
+    options = {key: value for key, value in shard.options.items() if key != "library"}
     # The attempts against one member can share passes.
     members = {member: list(parts) for member, parts in groupby(shard.parts, key=lambda part: part.member)}
     header = StoreHeader(
         **vars(shard.experiment),
-        parameters=dict(shard.options),
+        parameters=_recordable(shard.options),
         checkpoint_sha256={member: sha256(checkpoints[member]) for member in members},
         dataset_fingerprint=dataset.fingerprint,
         seed=shard.seed,
@@ -130,6 +135,11 @@ def attack_shard(
                 write(positions, np.zeros((len(positions), height, width, 3), "int16"), UNATTACKED)
         if not len(attacked):
             return len(rows)
+        if "file" in options:  # what it draws is its own, and its images are the same however the sample is cut
+            options["seed"] = derive(shard.seed, str(shard.experiment), member)
+            examined = dataset.images[sample[:EXAMINED]]
+        else:
+            examined = None
         results = iterate(
             network,
             _Gathered(dataset.images, rows[attacked]),
@@ -139,7 +149,8 @@ def attack_shard(
             labels=labels[attacked],
             device=device,
             progress=report if progress else False,
-            **shard.options,
+            examined=examined,
+            **options,
         )
         for block in results:
             write(attacked[block.index], block.perturbation, block.found())
@@ -151,3 +162,13 @@ def attack_shard(
         done = 0
         for member, parts in members.items():
             done += attack(member, parts, done)
+
+
+def _recordable(value: Any) -> Any:
+    """Return options as a store can hold them: what JSON has no word for, such as infinity, as text."""
+    if isinstance(value, Mapping):
+        return {name: _recordable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_recordable(each) for each in value]
+    finite = isinstance(value, float) and math.isfinite(value)
+    return value if value is None or finite or isinstance(value, str | int) else str(value)

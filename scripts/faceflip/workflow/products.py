@@ -16,7 +16,18 @@ from typing import Any
 PARTS = ("Warnings", "Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
 """The parts of the report, in the order of its pages."""
 
-INPUTS = ("attempts", "predictions", "transfers", "scans", "labels", "dataset", "stores", "histories")
+INPUTS = (
+    "attempts",
+    "predictions",
+    "transfers",
+    "scans",
+    "labels",
+    "dataset",
+    "stores",
+    "histories",
+    "preflights",
+    "between",
+)
 """Roles of what products are made from; the others are tables by name."""
 
 
@@ -120,7 +131,7 @@ TABLES = _products(
         ),
         "warnings": (
             "What to know before the numbers",
-            ("attempts", "predictions", "trainings", "stores"),
+            ("attempts", "predictions", "trainings", "stores", "preflights"),
             "Warnings",
             {"experiment": "all", "attribute": "all learned"},
         ),
@@ -154,6 +165,19 @@ TABLES = _products(
 )
 """A table's module has `compute(inputs, run)`, which returns the tidy data frame, and `sheets(frame, run)`, which lays
 it out for people; its docstring says how to read it. Tables that others are made from come first."""
+
+TABLES_BETWEEN = _products(
+    "faceflip.analysis.tables",
+    {
+        "transferability_between": (
+            "Transfer to other networks",
+            ("between",),
+            "Transfer",
+            {"experiment": "last", "network": "those that share attributes"},
+        )
+    },
+)
+"""Tables of runs in which adversarial images are shown to other networks."""
 
 FIGURES = _products(
     "faceflip.figures",

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
-from faceflip.attempt import FIELDS, Experiment
+from faceflip.attempt import CONVERGED, FIELDS, FINAL, GIVEN, Experiment
 from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.data.celeba.finding import input_files
@@ -25,15 +25,15 @@ from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
 from faceflip.io.paths import SYNTHETIC
 from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
 from faceflip.registry import from_home, is_reference, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
 from faceflip.typed import Declared, faults_of
+from faceflip.wording import first_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
-from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, Product
+from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, TABLES_BETWEEN, Product
 
-CONVERGED = "converged"
-"""The checkpoint with the lowest validation error."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
 COLUMNS = {"row", "correct", *(field.name for field in (*fields(Experiment), *FIELDS))}.union(
@@ -189,8 +189,25 @@ class SampleSettings(Declared):
     )
 
 
+Column = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _columns(value: Any) -> Any:
+    def are(columns: Any) -> bool:
+        return isinstance(columns, list) and all(type(each) is int and 0 <= each <= 1_000_000 for each in columns)
+
+    named = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if are(value) or (named and all(are(each if isinstance(each, list) else [each]) for each in value.values())):
+        return value
+    form = "columns from 0 on: a list, or a mapping of attributes to COLUMN or [ABSENT, PRESENT]"
+    raise PydanticCustomError("outputs", f"expected {form}")
+
+
 class NetworkSettings(Declared):
-    """A network, or one for each attribute; what it does not say of architecture and training stands above."""
+    """A network, or one for each attribute; what it does not say of architecture and training stands above.
+
+    With `file` it is one that was trained elsewhere (docs/networks.md), and its one checkpoint is called `given`.
+    """
 
     loss: str = Field(description="`euclidean`, `softmax`, `bce`, or `FILE.py:CLASS` of one's own")
     per: Literal["attribute", "all"] = Field(
@@ -204,6 +221,119 @@ class NetworkSettings(Declared):
         ArchitectureOptions, "keys of `architecture` that differ for this network"
     )
     training: TrainingOptions = _group(TrainingOptions, "keys of `training` that differ for this network")
+    file: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description=f"a network that was trained elsewhere: {FORMS}"
+    )
+    weights: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description="file of its weights: safetensors, or what `torch.save` wrote of a state dict"
+    )
+    entry: str | None = Field(
+        None,
+        min_length=1,
+        description="the entry of that file that has them, such as `state_dict`; null: of an EMA, else the network's",
+    )
+    options: dict[str, Any] = _group(dict, "keyword arguments of what `file` names, such as `num_classes`")
+    outputs: Annotated[list[Column] | dict[str, Column | list[Column]], BeforeValidator(_columns)] | None = Field(
+        None,
+        description="columns of its outputs, from 0, if not all in order: `{ATTRIBUTE: COLUMN}` or a list; of losses "
+        "with two logits `[ABSENT, PRESENT]`",
+    )
+    input: InputOptions = _group(InputOptions, "how it sees images")
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The names of its checkpoints, the earliest first."""
+        return [GIVEN] if self.file else checkpoint_names(self.training)
+
+    @property
+    def columns(self) -> list[int] | None:
+        """The columns of its outputs that are its scores, in the order of `attributes`; None for all."""
+        if not isinstance(self.outputs, dict):
+            return self.outputs
+        found = [self.outputs[name] for name in self.attributes]
+        return [column for each in found for column in (each if isinstance(each, list) else [each])]
+
+    @property
+    def brought(self) -> BroughtOptions | None:
+        """How to build it where it was trained elsewhere, else None."""
+        if self.file is None:
+            return None
+        return BroughtOptions(file=self.file, options=self.options, columns=self.columns, input=self.input)
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """The files that hold its weights, each with its key, where it was trained elsewhere."""
+        program = self.file if self.file and is_program(self.file) else None
+        return [(key, file) for key, file in (("file", program), ("weights", self.weights)) if file]
+
+    @property
+    def own_code(self) -> list[str]:
+        """The names of the user's code that it is built from: references, and programs."""
+        names = (self.loss, self.architecture.name, self.file)
+        return [name for name in names if name and (is_reference(name) or is_program(name))]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        """Let a brought network decide on all its attributes, which its outputs may name."""
+        if not isinstance(values, Mapping) or values.get("file") is None:
+            return values
+        outputs = values.get("outputs")
+        named = {"attributes": list(outputs)} if isinstance(outputs, Mapping) else {}
+        return {"per": "all", **named, **values}
+
+    @model_validator(mode="after")
+    def _require_sense(self) -> "NetworkSettings":
+        given, brought = self.model_fields_set, ("weights", "entry", "options", "outputs", "input")
+        if self.file is None:
+            fields = type(self).model_fields
+            defaults = {key: fields[key].get_default(call_default_factory=True) for key in brought}
+            if misplaced := [key for key, default in defaults.items() if getattr(self, key) != default]:
+                raise ValueError(f"{misplaced[0]}: is of a network that was trained elsewhere; name its code in `file`")
+            return self
+        try:
+            require_form(self.file)
+        except UserError as error:
+            raise ValueError(f"file: {error}") from None
+        if self.per != "all":
+            raise ValueError("per: a network with a `file` is one network of all its attributes; remove this key")
+        for key in INHERITED:
+            if key in given:
+                raise ValueError(f"{key}: a network with a `file` is built by it and is not trained; remove this key")
+        if is_program(self.file):
+            for key in ("weights", "entry", "options"):
+                if key in given:
+                    raise ValueError(f"{key}: the program {self.file} has its weights in it; remove this key")
+        if is_of_zoo(self.file):
+            if self.weights is None:
+                raise ValueError(f"weights: missing; {self.file} names layers alone, and nothing is downloaded")
+            if "input" not in given:
+                raise ValueError(
+                    "input: missing; say how it saw images when it was trained, such as {size: [224, 224], scale: "
+                    "1/255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
+                )
+        if self.entry and (self.weights or "").endswith(".safetensors"):
+            raise ValueError("entry: a safetensors file has no entries but the weights; remove this key")
+        if fault := self._fault_of_outputs():
+            raise ValueError(f"outputs: {fault}")
+        return self
+
+    def _fault_of_outputs(self) -> str | None:
+        outputs, attributes = self.outputs, self.attributes or []
+        if outputs is None:
+            return None
+        if isinstance(outputs, dict):
+            if odd := {*attributes} ^ {*outputs}:
+                said = ", ".join(sorted(odd))
+                return f"{said}: stands in only one of `outputs` and `attributes`; leave `attributes` out"
+            if {len(each) if isinstance(each, list) else 1 for each in outputs.values()} not in ({1}, {2}):
+                return "expected a column for each attribute, or [ABSENT, PRESENT] for each"
+        columns, count = self.columns, len(attributes)
+        if len(set(columns)) < len(columns):
+            return f"{columns} names a column twice"
+        if not columns or (count and len(columns) not in (count, 2 * count)):
+            return f"{len(columns)} columns for {count} attributes; expected one for each, or two logits for each"
+        return None
 
 
 class ThreadSettings(Declared):
@@ -272,6 +402,11 @@ class AnalysisSettings(Declared):
     transfer: Literal["first", "all"] = Field(
         "first", description="networks whose adversarial images are shown to others: the first of each `per`, or all"
     )
+    between: Literal["brought", "all", "none"] = Field(
+        "brought",
+        description="adversarial images are shown to other networks that decide on the same attribute, where one of "
+        "the two was trained elsewhere (`brought`), or `all`, or `none`",
+    )
 
 
 class ProductSettings(Declared):
@@ -315,7 +450,7 @@ class Settings(Declared):
     networks: dict[str, NetworkSettings] = _group(dict, "named networks")
     attacks: dict[str, AttackSettings] = _group(dict, "named attacks with their options")
     experiments: dict[str, dict[str, dict[str, list[str]]]] = _group(
-        dict, "sample -> network -> checkpoint (`converged`, `epochN`) -> attacks"
+        dict, "sample -> network -> checkpoint (`converged`, `epochN`, `given`) -> attacks"
     )
     compute: ComputeSettings = _group(ComputeSettings, "where and how jobs compute")
     store: StoreSettings = _group(StoreSettings, "perturbation stores")
@@ -338,6 +473,7 @@ class Settings(Declared):
         inheriting = {
             name: {**each, **{group: merged(cleaned.get(group, {}), each.get(group, {})) for group in INHERITED}}
             for name, each in overrides.items()
+            if "file" not in each
         }
         faults = [
             f"networks.{name}.training.checkpoints: all networks keep the same; set training.checkpoints"
@@ -376,8 +512,10 @@ class Settings(Declared):
         for name, network in self.networks.items():
             references |= {f"networks.{name}.loss": network.loss}
             references |= {f"networks.{name}.architecture.name": network.architecture.name}
+            references |= {f"networks.{name}.file": network.file}
+            yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
         for name, attack in self.attacks.items():
-            references |= {f"attacks.{name}.direction": attack.direction, f"attacks.{name}.search": attack.search}
+            references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
         for key, reference in references.items():
             if reference and (file := own_file(reference)):
                 yield key, str(file)
@@ -407,7 +545,10 @@ class Settings(Declared):
             yield f"analysis.threshold: {self.analysis.threshold:g} must be one of analysis.thresholds"
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
             yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
-        for kind, products, known in (("tables", self.tables, TABLES), ("figures", self.figures, FIGURES)):
+        for kind, products, known in (
+            ("tables", self.tables, TABLES | TABLES_BETWEEN),
+            ("figures", self.figures, FIGURES),
+        ):
             for name, product in products.items():
                 if name in known:
                     yield f"{kind}.{name}: there is one of this name already; call it otherwise"
@@ -435,8 +576,8 @@ class Settings(Declared):
         methods: dict[str, str] = {}
         titled: dict[str, str] = {}
         for name, network in self.networks.items():
-            for checkpoint in checkpoint_names(network.training):
-                method = name if checkpoint == CONVERGED else f"{name}_{checkpoint}"
+            for checkpoint in network.checkpoints:
+                method = name if checkpoint in FINAL else f"{name}_{checkpoint}"
                 if method in OTHER_METHODS or methods.setdefault(method, name) != name:
                     yield f"networks.{name}: tables have another method {method}; call it otherwise"
             if network.title and titled.setdefault(network.title, name) != name:
@@ -447,6 +588,9 @@ class Settings(Declared):
         lists |= {f"networks.{name}.attributes": each.attributes or () for name, each in self.networks.items()}
         known, whose = self.dataset.attributes, self.dataset.table or "CelebA"
         for key, names in lists.items():
+            if self.dataset.table and names and not {*names} & {*known}:  # those of config.yaml, say
+                yield f"{key}: none is a column of {whose}, which has {first_of(known, 8)}; set attributes: all"
+                continue
             for position, name in enumerate(names):
                 if name not in known:
                     yield f"{key}[{position}]: {name!r} is not an attribute of {whose}{did_you_mean(name, known)}"
@@ -477,11 +621,12 @@ class Settings(Declared):
                 yield from _unless_found(f"experiments.{sample}.{network}", look_up, self.networks, network, "network")
                 if network not in self.networks:
                     continue
-                known = checkpoint_names(self.networks[network].training)
+                known = self.networks[network].checkpoints
                 for checkpoint, attacks in checkpoints.items():
                     key = f"experiments.{sample}.{network}.{checkpoint}"
                     if checkpoint not in known:
-                        listed = "see training.checkpoints"
+                        given = self.networks[network].file
+                        listed = "it was trained elsewhere" if given else "see training.checkpoints"
                         yield f"{key}: {network} keeps no such checkpoint, it has {', '.join(known)} ({listed})"
                     yield from self._faults_of_experiment(key, self.networks[network], attacks)
 
@@ -496,7 +641,8 @@ class Settings(Declared):
                 whole = find_direction(attack.attack(name).direction).whole_loss
             except UserError:  # told of the attack itself
                 continue
-            if network.per == "all" and whole and attack.fgs_scope == "network":
+            several = network.per == "all" and len(network.attributes or ()) != 1
+            if several and whole and attack.fgs_scope == "network":
                 yield (
                     f"{key}: {name} raises the loss of all attributes of the network and cannot pick one; use another "
                     f"attack, or attacks.{name}: {{fgs_scope: attribute}}"
@@ -509,6 +655,8 @@ class Settings(Declared):
         drawn, source = self.dataset.drawn, self.dataset.source
         asked = [(f"samples.{name}.images", each.images, each.split) for name, each in self.samples.items()]
         for name, network in self.networks.items():
+            if network.file:
+                continue
             asked.append((f"networks.{name}.training.batch_size", network.training.batch_size, "train"))
         for key, count, split in asked:
             if count > images[split]:

@@ -14,7 +14,8 @@ import pandas as pd
 from faceflip.analysis.frames import Inputs, adversarial, arranged, read_attempts, with_parts
 from faceflip.analysis.names import SIGNS, checkpoint_name, search_name
 from faceflip.analysis.pages import Column, Sheet, nothing, number
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
+from faceflip.attempt import CONVERGED, FINAL
 from faceflip.errors import UserError
 
 ATTACK = ["network", "checkpoint", "method", "search"]
@@ -39,7 +40,7 @@ def pair_checkpoints(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFram
     parts = parts[[*keys, "checkpoint", "correct"]].assign(adversarial=adversarial(parts, run.threshold))
     late = parts[parts["checkpoint"] == CONVERGED].drop(columns="checkpoint")
     tables = []
-    for checkpoint in run.checkpoints[1:]:
+    for checkpoint in [name for name in run.checkpoints if name not in FINAL]:
         early = parts[parts["checkpoint"] == checkpoint].drop(columns="checkpoint")
         pairs = early.merge(late, on=keys, suffixes=("_early", "_converged"), validate="one_to_one")
         _require_the_same(checkpoint, early, late, pairs)

@@ -20,7 +20,8 @@ import pandas as pd
 from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
 from faceflip.analysis.names import checkpoint_name, display_name, ordered
 from faceflip.analysis.pages import MISSING, Column, Sheet, marked, percent_cell
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
+from faceflip.attempt import FINAL
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
 from faceflip.wording import first_of
@@ -59,7 +60,7 @@ def methods_of(run: RunDescription) -> dict[str, str]:
 
 def method_id(network: str, checkpoint: str) -> str:
     """Return the name of a network at a checkpoint in the column `method`."""
-    return network if checkpoint == CONVERGED else f"{network}_{checkpoint}"
+    return network if checkpoint in FINAL else f"{network}_{checkpoint}"
 
 
 def unconfirmed(method: str, attributes: int = 1) -> str:

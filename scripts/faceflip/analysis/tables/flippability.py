@@ -12,7 +12,7 @@ from itertools import product
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, arranged, count_flips, only_converged, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
 from faceflip.analysis.run import RunDescription
@@ -24,7 +24,7 @@ def flippability(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, method, sign, search, threshold (each of the run's), total, flipped, rate, low, high.
     """
-    counted = count_flips(with_parts(only_converged(attempts), run), ["network", "method", "search"], run.thresholds)
+    counted = count_flips(with_parts(only_final(attempts), run), ["network", "method", "search"], run.thresholds)
     columns = ["network", "method", "sign", "search", "threshold", "total", "flipped", "rate", "low", "high"]
     return arranged(counted[columns], run, ["network", "sign", "method", "search"])
 

@@ -10,6 +10,7 @@ the paper's number rests on, and where the paper contradicts itself.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
@@ -330,7 +331,8 @@ class _Lookup:
     def _setting(self, id_: str) -> float | int | str | None:
         run = self.run
         network = run.paper_network("euclidean") or run.networks[0]
-        training = network.training
+        training = defaultdict(lambda: None, network.training)  # one that was trained elsewhere has none
+        batch = training["batch_size"]
         early = PAPER_EARLY if PAPER_EARLY in network.early else next(iter(network.early), None)
         others = [tau for tau in run.thresholds if tau != run.threshold]
         return {
@@ -344,8 +346,8 @@ class _Lookup:
             "set_attributes": len(run.attacked),
             "set_tau": run.threshold,
             "set_tau_list": ";".join(f"{tau:g}" for tau in others),
-            "set_batch": training["batch_size"],
-            "set_iters": run.images["train"] // training["batch_size"],
+            "set_batch": batch,
+            "set_iters": run.images["train"] // batch if batch else None,
             "set_lr": training["learning_rate"],
             "set_epoch_early": int(early.removeprefix("epoch")) if early else None,
             "set_layers": 16 if network.architecture["name"] == "vgg16" else None,

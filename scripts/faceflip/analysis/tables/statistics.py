@@ -23,7 +23,7 @@ from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_cs
 from faceflip.analysis.matrices import mean_interval, read_transfers, summary
 from faceflip.analysis.names import checkpoint_name, method_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, marked, number, parts, percent_cell
-from faceflip.analysis.run import CONVERGED, PAPER_EARLY, RunDescription
+from faceflip.analysis.run import PAPER_EARLY, RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
 from faceflip.analysis.statistics.paired import paired_t_test
 from faceflip.analysis.tables.checkpoint_overlap import ATTACK, pair_checkpoints
@@ -37,6 +37,7 @@ from faceflip.analysis.tables.classification_error import (
     methods_of,
     unconfirmed,
 )
+from faceflip.attempt import CONVERGED, FINAL
 from faceflip.catalogue import LINE
 
 ERRORS, IMPROVEMENTS, TESTS = "errors", "relative improvements", "paired t-tests"
@@ -191,7 +192,7 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
 
 def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield how many of the pairs that are adversarial by FGS are so by FFA too."""
-    chosen = hits[(hits["checkpoint"] == CONVERGED) & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
+    chosen = hits[hits["checkpoint"].isin(FINAL) & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
     for (network, search), part in chosen.groupby(["network", "search"], observed=True):
         fgs, ffa = (
             pd.MultiIndex.from_frame(part.loc[part["method"] == method, ["attribute", "image"]])

@@ -10,7 +10,7 @@ from itertools import chain, product
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, arranged, count_flips, only_converged, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SIGNS, display_name, ordered, search_name
 from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
 from faceflip.analysis.run import RunDescription
@@ -22,7 +22,7 @@ def success(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, method, search, sign, attribute, threshold, total, adversarial, rate, low, high.
     """
-    parts = with_parts(only_converged(attempts), run)
+    parts = with_parts(only_final(attempts), run)
     counted = count_flips(parts, ["network", "method", "search", "attribute"], [run.threshold])
     counted = counted.rename(columns={"flipped": "adversarial"})
     keys = ["network", "method", "search", "sign", "attribute"]

@@ -1,0 +1,66 @@
+"""What is known of attacks by `file` without importing them; the configuration is checked by it, so this is light."""
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from faceflip.catalogue import ATTACK_LIBRARIES, FOREIGN_SEARCHES, LINE, REFERENCE, AttackEntry
+from faceflip.errors import UserError
+from faceflip.registry import is_reference, own_file
+
+STEPS = ("steps", "num_steps", "max_iter", "max_iterations")
+"""What libraries call the number of gradient steps."""
+ASSUMED_STEPS = 100
+"""Where none is given."""
+LINE_PASSES = 16
+"""Forward passes of a search along a line."""
+
+
+def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> AttackEntry:
+    """Return the entry of an attack that is not ours, with the passes that its options let expect.
+
+    Raises `UserError` where `file` is no reference, or names a library that is not installed.
+    """
+    place, _, name = file.rpartition(":")
+    if not is_reference(file) or not place or not name:
+        raise UserError(f"option file: {file!r} names no attack; expected MODULE:NAME of a library or FILE.py:NAME")
+    if not own_file(file) and not is_installed(module := place.partition(".")[0]):
+        known = ATTACK_LIBRARIES.get(module)
+        remedy = f"install it by\n  pip install {known.pip}" if known else "is its name right?"
+        raise UserError(f"option file: {file}: the package {module} is not installed; {remedy}")
+    kind = LINE if then else REFERENCE
+    search = next(search for search, entry in FOREIGN_SEARCHES.items() if entry.kind == kind)
+    steps = next((options[key] for key in STEPS if isinstance(options.get(key), int)), ASSUMED_STEPS)
+    return AttackEntry(
+        "faceflip.attacks.foreign:DecisionValue",
+        search,
+        title=f"{file}, as it is" if then is None else f"along what {file} returns",
+        gradients=1 + steps,
+        forwards=1 + (LINE_PASSES if then else 0),
+    )
+
+
+def is_installed(module: str) -> bool:
+    """Return whether there is such a module, by its name without dots."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+@cache
+def version_of(file: str) -> str | None:
+    """Return the library and version that a reference is of, such as ``foolbox 3.3.4``; None of a file of one's own."""
+    if own_file(file):
+        return None
+    module = file.partition(":")[0].partition(".")[0]
+    if module in ATTACK_LIBRARIES:
+        names = [ATTACK_LIBRARIES[module].distribution]
+    else:
+        names = importlib.metadata.packages_distributions().get(module, [])
+    try:
+        return f"{names[0]} {importlib.metadata.version(names[0])}" if names else module
+    except importlib.metadata.PackageNotFoundError:  # a folder on the search path
+        return module
