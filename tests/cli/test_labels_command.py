@@ -56,3 +56,20 @@ def test_a_folder_without_labels_says_what_to_fetch(tmp_path):
     assert isinstance(result.exception, UserError)
     assert "the images" not in str(result.exception)
     assert "list_attr_celeba.txt" in str(result.exception)
+
+
+def test_labels_of_a_table_of_ones_own(tmp_path):
+    """Images whose label is unknown count nowhere; by hand: 3 of 4 known in the training split have the first."""
+    rows = ["a,train,1,0", "b,train,1,", "c,train,1,1", "d,train,0,1", "e,train,,0", "f,validation,1,0", "g,test,0,1"]
+    path = tmp_path / "labels.csv"
+    path.write_text("\n".join(["file,split,<b> & 100 %,眼鏡", *rows, "h,test,1,0"]), encoding="utf-8")
+    result = CliRunner().invoke(app, ["labels", str(path), "--csv", str(tmp_path / "out.csv")])
+    assert result.exit_code == 0, result.output
+    assert "8 images: 5 train, 1 validation, 2 test" in result.output
+    assert "2 of 16 labels are unknown" in result.output
+    assert "CelebA" not in result.output
+    table = pd.read_csv(tmp_path / "out.csv").set_index("attribute")
+    assert list(table.index) == ["<b> & 100 %", "眼鏡", "mean"]
+    assert table.loc["<b> & 100 %", ["images_train", "positives_train"]].tolist() == [4, 3]
+    assert table.loc["眼鏡", "prevalence_train"] == 0.5
+    assert "75.00" in result.output

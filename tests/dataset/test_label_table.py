@@ -113,6 +113,7 @@ BAD = {
     "names that collide": ("file,split,a/b,a?b\n", {}, "has columns 'a/b', 'a?b', whose folders would all be a_b"),
     "names that differ in case": ("file,split,male,Male\n", {}, "has columns 'male', 'Male'"),
     "a reserved name": ("file,split,all\n", {}, "has a column 'all', which no attribute may be called"),
+    "the name of a row": ("file,split,Mean\n", {}, "has a column 'Mean', which no attribute may be called"),
     "a name with a tab": ('file,split,"a\tb"\n', {}, "the name of an attribute is printable text"),
     "a long name": (f"file,split,{'x' * 300}\n", {}, "at most 200 bytes"),
     "too many": ("file,split," + ",".join(f"a{k}" for k in range(1001)) + "\n", {}, "1,001 columns of attributes"),

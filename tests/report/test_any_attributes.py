@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,8 +25,9 @@ from faceflip.analysis.label_statistics import label_correlations, label_statist
 from faceflip.analysis.names import display_name, spread
 from faceflip.analysis.pages import Column, Sheet, escape, latex, markdown
 from faceflip.analysis.statistics.intervals import wilson
+from faceflip.errors import UserError
 from faceflip.figures.examples import draw_examples
-from faceflip.figures.labels import LONGEST, short_names
+from faceflip.figures.lettering import LONGEST, short_names
 from faceflip.figures.make import caption
 from faceflip.figures.style import drawing
 from faceflip.registry import load
@@ -34,7 +35,10 @@ from faceflip.report.gallery import MOST, choose
 from faceflip.report.index import Item, index_page
 from faceflip.report.readme import facts, headlines, write_readme
 from faceflip.report.runtime import runtime, sheet
+from faceflip.workflow.jobs import rules_of
+from faceflip.workflow.plan import Plan
 from faceflip.workflow.products import FIGURES, TABLES
+from faceflip.workflow.settings import Settings
 from specimen import NETWORKS, make_tables, specimen
 
 BOLD, SIGNS, FAR, LONG = "<b>bold</b> & 100 %", 'a/b $x$ _y_ \\ "q" {z} #1', "眼鏡 naïve", "x" * 80
@@ -340,6 +344,9 @@ def test_intervals_of_matrices_do_not_depend_on_how_they_are_cut(runs, monkeypat
 
 
 @given(name=NAMES)
+@example(name="__0__")
+@example(name="https://a.b/c?d=e&amp;f")
+@settings(max_examples=400)
 def test_any_name_comes_through_every_page(name):
     """Read back from Markdown by another program, and from LaTeX by taking the escapes away."""
     made = Sheet("Names", [Column("attribute", align="l"), Column("value")], [[name, "1"]])
@@ -420,3 +427,18 @@ def test_other_orders_of_the_attributes(runs):
     assert list(dict.fromkeys(odd.table("trainings")["member"])) == [*odd.run.attributes, "all"]
     turned = replace(odd.run, dataset_attributes=odd.run.attributes[::-1])
     assert turned.learned == [SIGNS, LONG, FAR, BOLD]
+
+
+def test_what_is_in_print_is_no_part_of_a_run_on_a_table(tmp_path):
+    (tmp_path / "labels.csv").write_text("file,split,one\na.png,train,1\n", encoding="utf-8")
+    dataset = {"table": str(tmp_path / "labels.csv"), "images": str(tmp_path), "image_size": [64, 64]}
+    small = {"samples": {"paper": {"images": 1}}, "networks": {"moon": {"loss": "euclidean", "per": "all"}}}
+    own = {**small, "dataset": dataset, "attributes": "all"}
+    planned = Plan(Settings.of(own))
+    assert set(TABLES) - set(planned.tables) == {"paper_comparison", "paper_claims"}
+    assert not any("paper_c" in file for rule in rules_of(planned).values() for file in rule.files)
+    assert set(Plan(Settings.of(small)).tables) == set(TABLES)
+    (tmp_path / "mine.py").write_text('"""Mine."""\n', encoding="utf-8")
+    mine = {"file": str(tmp_path / "mine.py"), "title": "Mine", "inputs": ["paper_claims"]}
+    with pytest.raises(UserError, match=r"tables\.mine\.inputs\[0\]: 'paper_claims' is none of"):
+        Settings.of({**own, "tables": {"mine": mine}})

@@ -133,7 +133,7 @@ def test_matrices_can_be_rearranged(tiny, opened):
     assert sorted(cells()) == sorted(official)
     first = matrix.locator("tbody tr").nth(1)
     assert first.locator(".heat, .empty").first.get_attribute("title").split(":")[0].endswith(names()[1])
-    matrix.get_by_role("button", name="official").press("Enter")
+    matrix.get_by_role("button", name="as in the dataset").press("Enter")
     assert cells() == official
 
 

@@ -105,7 +105,9 @@ def number(value: float, digits: int = 3) -> str:
     return f"{int(value):,}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.{digits}g}"
 
 
-_MARKDOWN = re.compile(r"[|*`$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\\(?=[!-/:-@\[-`{-~])|(?<!\w)_|_(?!\w)|\](?=[(\[])")
+_MARKDOWN = re.compile(
+    r"[|*`$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\\(?=[!-/:-@\[-`{-~])|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])"
+)
 
 
 def markdown_text(text: str) -> str:

@@ -1,49 +1,48 @@
-"""`faceflip labels`: what CelebA's annotation and partition files say."""
+"""`faceflip labels`: what CelebA's annotation and partition files say, or a table of one's own."""
 
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceflip.cli.printing import print_table
+from faceflip.data.table import is_table
 from faceflip.wording import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def labels(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder or zip archive of CelebA.")],
+    place: Annotated[
+        Path, typer.Argument(metavar="FOLDER|TABLE", help="Folder or zip archive of CelebA, or a table of one's own.")
+    ],
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write the table of attributes, unrounded.")
     ] = None,
     correlations: Annotated[int, typer.Option(min=0, help="So many of the strongest correlations are shown.")] = 10,
 ) -> None:
-    """Tell what CelebA's labels alone say, without images or networks.
+    """Tell what the labels of CelebA or of a table alone say, without images or networks.
 
     Images per split, prevalence of each attribute, the errors on the test split of always answering with the majority
-    class, and the strongest correlations of attributes on the training split.
+    class, and the strongest correlations of attributes on the training split. Unknown labels count nowhere.
 
     Example: faceflip labels data/celeba --csv labels.csv
     """
     from faceflip.analysis.label_statistics import MEAN, label_correlations, label_statistics
-    from faceflip.data.celeba import SPLITS, official
-    from faceflip.data.celeba.finding import find
-    from faceflip.data.celeba.labels import read_labels
+    from faceflip.data.celeba import SPLITS
     from faceflip.io.files import replacing
 
-    layout = find(folder, images=False)
-    layout.require(images=False)
-    verdicts = official.check([layout.annotations, layout.partition])
-    read = read_labels(layout)
-    statistics = label_statistics(read.table)
+    notes, table, attributes = _table(place) if is_table(place) else _celeba(place)
+    statistics = label_statistics(table, attributes)
     if csv:
         with replacing(csv) as beside:
             statistics.to_csv(beside, index=False, lineterminator="\n")
 
-    for verdict in verdicts:
-        typer.echo(printable(verdict.warning() or f"{verdict.name} is the official file"))
-    for note in read.notes:
-        typer.echo(printable(f"Note: {note}"))
-    counts = read.table["split"].value_counts().reindex(list(SPLITS), fill_value=0)
+    for note in notes:
+        typer.echo(printable(note))
+    counts = table["split"].value_counts().reindex(list(SPLITS), fill_value=0)
     typer.echo(f"{counts.sum():,} images: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
     typer.echo(
         "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
@@ -60,10 +59,34 @@ def labels(
     )
     if correlations:
         typer.echo("\nStrongest correlations (phi) on the training split:")
-        strongest = label_correlations(read.table).head(correlations).itertuples(index=False)
+        strongest = label_correlations(table, attributes=attributes).head(correlations).itertuples(index=False)
         print_table(
             {"attribute": "word", "with": "word", "phi": "number"},
             [(first, second, f"{phi:+.3f}") for first, second, phi in strongest],
         )
     if csv:
         typer.echo(printable(f"wrote {csv}"))
+
+
+Read = tuple[list[str], "pd.DataFrame", tuple[str, ...]]
+"""What to say of the files, the table of splits and labels, and its attributes."""
+
+
+def _celeba(folder: Path) -> Read:
+    from faceflip.data.celeba import ATTRIBUTES, official
+    from faceflip.data.celeba.finding import find
+    from faceflip.data.celeba.labels import read_labels
+
+    layout = find(folder, images=False)
+    layout.require(images=False)
+    verdicts = official.check([layout.annotations, layout.partition])
+    read = read_labels(layout)
+    told = [verdict.warning() or f"{verdict.name} is the official file" for verdict in verdicts]
+    return [*told, *(f"Note: {note}" for note in read.notes)], read.table, ATTRIBUTES
+
+
+def _table(path: Path) -> Read:
+    from faceflip.data.table import LabelTable
+
+    read = LabelTable(path)
+    return [f"Note: {note}" for note in read.origin()["notes"]], read.table, read.attributes

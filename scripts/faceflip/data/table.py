@@ -39,6 +39,8 @@ SPLIT_WORDS = {
     **{"training": "train", "val": "validation", "valid": "validation", "dev": "validation", "testing": "test"},
 }
 """What a split may be called, in any case of letters."""
+RESERVED = ("all", "file_name", "mean", "mean_all")
+"""What the member of a joint network is called, a column, and rows of tables that are over several attributes."""
 MOST_ATTRIBUTES = 1000
 NAME_BYTES = 200
 """The most bytes of an attribute's name."""
@@ -102,7 +104,7 @@ def faults_of_names(names: Sequence[str]) -> list[str]:
                 f"has a column {name[:60]!r}: the name of an attribute is printable text of at most {NAME_BYTES} "
                 "bytes, without spaces around it"
             )
-        elif name.lower() in ("all", "file_name"):
+        elif name.lower() in RESERVED:
             faults.append(f"has a column {name!r}, which no attribute may be called; rename it")
     places: dict[str, list[str]] = {}
     for name in dict.fromkeys(names):
@@ -113,6 +115,11 @@ def faults_of_names(names: Sequence[str]) -> list[str]:
     return faults
 
 
+def is_table(path: Path) -> bool:
+    """Return whether a path has the suffix of a table of labels."""
+    return path.suffix.lower() in (*SEPARATORS, PARQUET)
+
+
 def _is_index(name: str) -> bool:
     """Return whether a column is the index that pandas writes unless it is told not to."""
     return name == "" or name.startswith("Unnamed: ") or name == "__index_level_0__"
@@ -121,7 +128,7 @@ def _is_index(name: str) -> bool:
 def _header(path: Path) -> list[str]:
     """Return the names of a table's columns."""
     kind = path.suffix.lower()
-    if kind not in (*SEPARATORS, PARQUET):
+    if not is_table(path):
         raise UserError(f"{path}: expected a table, {', '.join([*SEPARATORS, PARQUET])}")
     if not path.is_file():
         raise UserError(f"{path}: no such file; paths are seen from {Path.cwd()}")

@@ -19,7 +19,7 @@ from faceflip.analysis.frames import FigureInputs, read_csv, wide
 from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL, means_over
 from faceflip.catalogue import GREEN, ORANGE, PURPLE
-from faceflip.figures.labels import every, more_room, short_names
+from faceflip.figures.lettering import every, more_room, short_names
 from faceflip.figures.style import GREY, LIGHT, MM, PAGE, SMALL, page
 
 PUBLISHED = {

@@ -22,7 +22,7 @@ from faceflip.analysis.matrices import TRANSFERS
 from faceflip.analysis.names import method_name, search_name
 from faceflip.analysis.run import RunDescription
 from faceflip.attempt import Experiment
-from faceflip.figures.labels import short_names
+from faceflip.figures.lettering import short_names
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
 from faceflip.pixels import GAIN, triptych
 from faceflip.wording import similarity

@@ -18,7 +18,7 @@ from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrices, matrix
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.ordering import clustered
-from faceflip.figures.labels import POINTS, extent, short_names
+from faceflip.figures.lettering import POINTS, extent, short_names
 from faceflip.figures.style import (
     AS_IT_IS,
     DPI,

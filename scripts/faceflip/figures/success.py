@@ -25,7 +25,7 @@ from faceflip.analysis.frames import FigureInputs, read_csv
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import BLACK, BLUE, GREEN, LINE, ORANGE, PURPLE, SKY, VERMILION, YELLOW, find_loss
-from faceflip.figures.labels import more_room, of_all, short_names
+from faceflip.figures.lettering import more_room, of_all, short_names
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
 OTHERS = (ORANGE, YELLOW, BLACK, PURPLE, SKY, GREEN, VERMILION, BLUE)

@@ -13,7 +13,7 @@ from faceflip.analysis.frames import FigureInputs, read_csv
 from faceflip.analysis.names import SIGN_NAMES, SIGNS, lead_method, method_name, ordered, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import LINE
-from faceflip.figures.labels import IN_COLUMN, of_all, short_names
+from faceflip.figures.lettering import IN_COLUMN, of_all, short_names
 from faceflip.figures.style import COLUMN, MM, PAGE_HEIGHT, SMALL, nothing, page
 
 MOST = 80

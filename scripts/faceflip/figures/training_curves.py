@@ -17,10 +17,10 @@ from matplotlib.lines import Line2D
 from faceflip.analysis.frames import FigureInputs, read_csv
 from faceflip.analysis.names import ordered, spread
 from faceflip.analysis.run import RunDescription, RunNetwork
-from faceflip.figures.labels import in_lines, of_all, short_names
+from faceflip.figures.lettering import in_lines, of_all, short_names
 from faceflip.figures.style import COLUMN, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
-MOST, WIDE = 48, 21.0
+MOST, WIDE = 48, 21.5
 """Panels of separate networks that have room on a page, and millimetres of their titles."""
 FEW = 12
 """Panels that have room in a column."""

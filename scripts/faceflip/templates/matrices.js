@@ -21,7 +21,7 @@ for (const table of document.querySelectorAll(".matrix")) {
     event.preventDefault();
   });
 }
-// Matrices in either order: official, or related attributes side by side.
+// Matrices in either order: the dataset's, or related attributes side by side.
 document.documentElement.classList.add("scripted");
 for (const control of document.querySelectorAll(".order")) {
   const table = control.parentElement.querySelector("table");

@@ -17,7 +17,7 @@ from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
 from faceflip.io.paths import folder_of, shard_name
 from faceflip.registry import is_reference
-from faceflip.workflow.products import FIGURES, TABLES, TABLES_BETWEEN, Product
+from faceflip.workflow.products import FIGURES, TABLES_BETWEEN, Product
 from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
 
 ALL = "all"
@@ -364,7 +364,8 @@ class Plan:
     def tables(self) -> dict[str, Product]:
         """All tables by name, those of one's own last."""
         between = TABLES_BETWEEN if self.between else {}
-        return {**TABLES, **between, **{name: each.product for name, each in self.settings.tables.items()}}
+        own = {name: each.product for name, each in self.settings.tables.items()}
+        return {**self.settings.known_tables, **between, **own}
 
     @cached_property
     def figures(self) -> dict[str, Product]:

@@ -497,6 +497,11 @@ class Settings(Declared):
         return self.seed if group.seed is None else group.seed
 
     @property
+    def known_tables(self) -> Mapping[str, Product]:
+        """The package's tables that the run has: of other attributes than CelebA's nothing is in print."""
+        return {name: each for name, each in TABLES.items() if self.dataset.table is None or not each.in_print}
+
+    @property
     def attacked(self) -> tuple[str, ...]:
         """The attributes that are attacked, in the order in which their attempts are numbered."""
         return self.dataset.attributes if self.attributes == "all" else tuple(self.attributes)
@@ -547,7 +552,8 @@ class Settings(Declared):
             for name, product in products.items():
                 if name in known:
                     yield f"{kind}.{name}: there is one of this name already; call it otherwise"
-                roles = [*INPUTS, *(table for table in (*TABLES, *self.tables) if (kind, table) != ("tables", name))]
+                tables = (*self.known_tables, *self.tables)
+                roles = [*INPUTS, *(table for table in tables if (kind, table) != ("tables", name))]
                 for position, role in enumerate(product.inputs):
                     if role not in roles:
                         found = f"{role!r} is none of {', '.join(roles)}"

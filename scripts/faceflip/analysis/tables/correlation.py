@@ -1,10 +1,10 @@
 """Correlation of attributes within a network: what adversarial images of one attribute do to its other outputs.
 
 Column A, row B: the share of A's adversarial images on a network of all attributes (MOON in the paper; FFA, both signs)
-that also change its decision on B. The diagonal is 100 % by construction. The matrix is not symmetric: flipping Goatee
-may flip No Beard without the converse. Large shares among related attributes are what the paper found (Fig. 5); among
-unrelated ones they would be surprising. The iterative search changes less of the image, and yet the paper found it to
-flip related attributes more often.
+that also change its decision on B. The diagonal is 100 % by construction. The matrix is not symmetric: flipping one
+attribute may flip another without the converse, as Goatee and No Beard do in the paper. Large shares among related
+attributes are what the paper found (Fig. 5); among unrelated ones they would be surprising. The iterative search
+changes less of the image, and yet the paper found it to flip related attributes more often.
 """
 
 import pandas as pd

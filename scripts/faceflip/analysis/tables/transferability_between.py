@@ -33,7 +33,7 @@ def transferability_between(transfers: pd.DataFrame, run: RunDescription) -> pd.
     parts = [shares_by_image(hits, KEYS), shares_by_image(hits, KEYS[:-1]).assign(attribute=ALL)]
     frame = pd.concat(parts, ignore_index=True).rename(columns={"successes": "changed", "trials": "images"})
     orders = {"network": run.network_names, "attack": [each.name for each in run.attack_list]}
-    orders |= {"target": run.network_names, "attribute": [*ordered(hits["attribute"], run.attributes), ALL]}
+    orders |= {"target": run.network_names, "attribute": [*run.attributes, ALL]}
     return in_order(frame, orders)[COLUMNS]
 
 
