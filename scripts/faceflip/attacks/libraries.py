@@ -10,7 +10,7 @@ from faceflip.catalogue import ATTACK_LIBRARIES, FOREIGN_SEARCHES, LINE, REFEREN
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, own_file
 
-STEPS = ("steps", "num_steps", "max_iter", "max_iterations")
+STEPS = ("steps", "num_steps", "max_iter", "n_iter")
 """What libraries call the number of gradient steps."""
 ASSUMED_STEPS = 100
 """Where none is given."""
