@@ -15,9 +15,8 @@ min_version("9.20")
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, (sys.path[0], os.getenv("PYTHONPATH")))))
 
-from faceflip.attempt import Experiment
-from faceflip.data.celeba import ATTRIBUTES, PROVENANCE
-from faceflip.data.celeba.finding import input_files
+from faceflip.attempt import FINAL, Experiment
+from faceflip.data.celeba import PROVENANCE
 from faceflip.errors import UserError
 from faceflip.io import paths
 from faceflip.io.clock import require_past
@@ -30,10 +29,10 @@ from faceflip.workflow.code import note_on_code
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.migration import require_results_of_today
+from faceflip.workflow.packed_from import record_source
 from faceflip.workflow.plan import ALL, Plan
-from faceflip.workflow.preflight import require_images
-from faceflip.workflow.settings import CONVERGED, Settings
-from faceflip.workflow.source import record_source
+from faceflip.workflow.preflight import require_brought, require_images
+from faceflip.workflow.settings import Settings
 from faceflip.workflow.versions import VERSIONS
 
 # What is imported stays to the end. The garbage collector need not look through it, which a short run feels.
@@ -52,8 +51,7 @@ try:
     require_unique_keys(workflow.configfiles)
     PLAN = Plan(Settings.of(config))
     require_results_of_today()
-    CELEBA = PLAN.settings.dataset.celeba
-    SOURCE_FILES = [] if CELEBA is None else input_files(CELEBA, identities=bool(PLAN.settings.dataset.split_shares))
+    SOURCE_FILES = PLAN.settings.dataset.inputs
     if workflow.is_main_process:
         record_source(SOURCE_FILES)
     if workflow.is_main_process and (note := note_on_code()):
@@ -70,8 +68,8 @@ RULES = rules_of(PLAN)
 wildcard_constraints:
     sample="|".join(map(re.escape, SETTINGS.samples)),
     network="|".join(map(re.escape, PLAN.networks)),
-    member="|".join([ALL, *ATTRIBUTES]),
-    checkpoint=rf"{CONVERGED}|epoch\d+",
+    member="|".join(map(re.escape, [ALL, *map(paths.folder_of, SETTINGS.dataset.attributes)])),
+    checkpoint="|".join([*FINAL, r"epoch\d+"]),
     attack="|".join(map(re.escape, PLAN.attacks)) or "none",
     shard=r"\d\d\d+",
     table="|".join(map(re.escape, PLAN.tables)),
@@ -103,6 +101,9 @@ onstart:
         require_past({file for job in jobs for file in job.input} - made)
         if {"pack_dataset", "draw_sample"} <= {job.rule.name for job in jobs}:
             require_images(SETTINGS)
+        # The job that makes a dataset tries all networks itself, and before that there is nothing to be lost.
+        if brought := {job.wildcards["network"] for job in jobs if job.rule.name == "bring_network"}:
+            require_brought(config, sorted(brought))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # A job that outlived its run, on another node, may still be writing.

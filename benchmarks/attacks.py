@@ -7,7 +7,7 @@ One core, the embedded network, the same images for everybody. All contenders of
 and so do the bare passes that efficiency is measured by; figures are medians over the rounds, with the fastest and
 slowest round beside them. Ratios are formed within a round, never between runs.
 
-The networks are those of a finished default run (`--run`, the folder of its results: dataset/celeba.h5 and
+The networks are those of a finished default run (`--run`, the folder of its results: dataset/faces.h5 and
 networks/*/*/converged.pt), or else are trained first on drawn faces, about three minutes, and kept in `--prepared` for
 the next time.
 
@@ -395,8 +395,8 @@ def drawn_faces(count: int) -> np.ndarray:
     """Return faces of CelebA's size, uint8 (count, 218, 178, 3)."""
     with tempfile.TemporaryDirectory() as folder:
         write_celeba(Path(folder) / "celeba", train=count, validation=1, test=1, seed=2018)
-        pack_dataset(Path(folder) / "celeba", Path(folder) / "celeba.h5")
-        return np.array(open_dataset(Path(folder) / "celeba.h5").images[:count])
+        pack_dataset(Path(folder) / "celeba", Path(folder) / "faces.h5")
+        return np.array(open_dataset(Path(folder) / "faces.h5").images[:count])
 
 
 def undecided(spec: NetworkSpec, images: np.ndarray, device: torch.device) -> nn.Module:

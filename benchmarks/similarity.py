@@ -115,7 +115,7 @@ def pairs_of_run(results: Path, each: int) -> tuple[np.ndarray, np.ndarray, np.n
     from faceflip.data.packed import open_dataset
     from faceflip.store import open_store
 
-    images = open_dataset(results / "dataset" / "celeba.h5").images
+    images = open_dataset(results / "dataset" / "faces.h5").images
     rows, perturbed = [], []
     for path in sorted(results.glob("attacks/*/*/*/*.h5")):
         with open_store(path) as store:

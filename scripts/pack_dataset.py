@@ -1,4 +1,4 @@
-"""Decode the images of a CelebA into one file, with labels, splits and a manifest."""
+"""Decode images into one file, with labels, splits and a manifest."""
 
 from faceflip.stages.job import job
 
@@ -10,7 +10,6 @@ with job(snakemake) as run:
     from faceflip.data.celeba.labels import count_labels
     from faceflip.data.packed import open_dataset
     from faceflip.data.packing import pack_dataset, write_manifest
-    from faceflip.io import paths
     from faceflip.io.files import replacing
     from faceflip.registry import load
     from faceflip.workflow.preflight import require_attacks, require_networks
@@ -19,11 +18,8 @@ with job(snakemake) as run:
     require_networks(snakemake.config)
     require_attacks(snakemake.config)
     size = snakemake.params.image_size
-    faces = load(READERS["celeba"])(
-        Path(snakemake.config["dataset"].get("celeba") or paths.SYNTHETIC),
-        subset=snakemake.params.get("subset", False),
-        split_shares=snakemake.params.get("split_shares"),
-    )
+    name, arguments = run.settings.dataset.reader
+    faces = load(READERS[name])(**arguments)
     manifest = pack_dataset(
         faces,
         Path(snakemake.output.dataset),
@@ -37,4 +33,4 @@ with job(snakemake) as run:
     write_manifest(Path(snakemake.output.manifest), manifest)
     dataset = open_dataset(snakemake.output.dataset)
     with replacing(snakemake.output.labels) as path:
-        count_labels(dataset.labels, dataset.split).to_csv(path, index=False, lineterminator="\n")
+        count_labels(dataset.labels, dataset.split, dataset.attributes).to_csv(path, index=False, lineterminator="\n")

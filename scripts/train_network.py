@@ -18,7 +18,7 @@ with job(snakemake) as run:
         train_and_save(
             run.dataset,
             names.network,
-            names.member,
+            params.member,
             NetworkSpec(params.loss, tuple(params.attributes), run.dataset.image_size, architecture),
             options,
             params.seed,

@@ -5,7 +5,7 @@ start from that score, transfers exist for exactly the adversarial images, and t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -129,6 +129,8 @@ def specimen(
     attacks: Attacks | None = None,
     networks: Mapping[str, Mapping[str, Any]] = NETWORKS,
     more: Mapping[str, Any] = MappingProxyType({}),
+    unknown: Mapping[str, float] = MappingProxyType({}),
+    size: tuple[int, int] = (WIDTH, HEIGHT),
 ) -> Specimen:
     """Make up a run.
 
@@ -138,18 +140,20 @@ def specimen(
         moon_attributes: Of networks of all attributes.
         sample: Attacked images.
         test: Images of the test split.
-        dataset: ``celeba`` or ``synthetic``.
+        dataset: ``celeba``, ``synthetic`` or ``table``.
         attacks: By network and checkpoint, by default `every_attack`; networks that have no entry are left out. An
             attack that is none of the package's counts as one of the user's, along FFA.
         networks: As the configuration has them.
         more: Other keys of a configuration, laid over what follows from the rest.
+        unknown: Share of the images whose label of an attribute is unknown, by attribute; 0 where it is not named.
+        size: Width and height of the images.
     """
     random = np.random.default_rng(seed)
     images = {"train": 8 * max(sample, test), "validation": test, "test": test}
     attacks = every_attack(networks) if attacks is None else attacks
     networks = {name: each for name, each in networks.items() if name in {network for network, _ in attacks}}
     joint = {name: {"attributes": list(moon_attributes)} for name, each in networks.items() if each.get("per") == ALL}
-    run = _run(dataset, images, sample, attributes, attacks, merged({"networks": merged(networks, joint)}, more))
+    run = _run(dataset, images, sample, attributes, attacks, merged({"networks": merged(networks, joint)}, more), size)
     traits = {name: _Traits(random) for name in moon_attributes}
     rows = {"sample": random.permutation(images["train"])[:sample], "test": images["train"] + test + np.arange(test)}
     truth = {
@@ -157,18 +161,28 @@ def specimen(
         for name in moon_attributes
         for split in rows
     }
+    known = {
+        (name, split): np.sort(random.permutation(len(rows[split]))[: round((1 - share) * len(rows[split]))])
+        for name, share in unknown.items()
+        for split in rows
+    }
     predictions, attempts = [], []
     unattacked = {(network.name, checkpoint): () for network in run.networks for checkpoint in network.checkpoints}
     for (network, checkpoint), names in {**attacks, **{key: attacks.get(key, ()) for key in unattacked}}.items():
         for name in run.network(network).attributes:
             for split in rows:
-                guess = _predict(random, run.network(network), checkpoint, traits[name], truth[name, split])
-                frame = pd.DataFrame({"image": rows[split], "label": truth[name, split], **guess})
+                label, image = truth[name, split], rows[split]
+                if name in unknown:
+                    label, image = (each[known[name, split]] for each in (label, image))
+                guess = _predict(random, run.network(network), checkpoint, traits[name], label)
+                frame = pd.DataFrame({"image": image, "label": label, **guess})
                 about = {"network": network, "checkpoint": checkpoint, "attribute": name, "split": split}
                 about["sample"] = run.sample["name"] if split == "sample" else ""
                 predictions.append(frame.assign(**about))
             # The last guess is that on the test split; the attacks are on the sample.
             guess = predictions[-2]
+            if guess.empty:
+                continue
             attempts += [_attack(random, guess, run, attack, traits[name]) for attack in names if name in attributes]
     attempts = pd.concat(attempts, ignore_index=True) if attempts else pd.DataFrame(columns=[*COLUMNS, *run.metrics])
     predictions = pd.concat(predictions, ignore_index=True)
@@ -176,13 +190,15 @@ def specimen(
         [
             (name, split, count, round(count * np.clip(traits[name].prevalence + random.normal(0, 0.01), 0, 1)))
             for name in moon_attributes
-            for split, count in images.items()
+            for split, count in ((each, round(images[each] * (1 - unknown.get(name, 0)))) for each in images)
         ],
         columns=["attribute", "split", "images", "positives"],
     )
     true = predictions[predictions["split"] == "test"].drop_duplicates(["attribute", "image"])
     counted = true.assign(split="test", images=1, positives=true["label"] > 0)
     counted = counted.groupby(["attribute", "split"], as_index=False)[["images", "positives"]].sum()
+    none = [name for name in moon_attributes if name not in set(counted["attribute"])]
+    counted = pd.concat([counted, pd.DataFrame({"attribute": none, "split": "test", "images": 0, "positives": 0})])
     labels = pd.concat([labels[labels["split"] != "test"], counted], ignore_index=True)
     return Specimen(
         run,
@@ -202,6 +218,7 @@ def _run(
     attacked: Sequence[str],
     attacks: Attacks,
     more: Mapping[str, Any],
+    size: tuple[int, int],
 ) -> RunDescription:
     """Describe the run that never was, as the workflow would."""
     experiments: dict[str, dict[str, list[str]]] = {}
@@ -217,8 +234,23 @@ def _run(
         "attacks": {name: {} if name in KNOWN_ATTACKS else _of_ones_own(name) for name in named},
         "experiments": {PRIMARY_SAMPLE: experiments},
     }
-    manifest = {"source": dataset, "images": images, "official": images, "width": WIDTH, "height": HEIGHT}
-    return describe(manifest, Plan(Settings.of(merged(config, more))).description())
+    manifest = {"source": dataset, "images": images, "official": images, "width": size[0], "height": size[1]}
+    if dataset != "table":
+        return describe(manifest, Plan(Settings.of(merged(config, more))).description())
+    # The configuration knows attributes of a table that is there; those of one that never was are put in afterwards.
+    learned = {name: each.pop("attributes", attacked) for name, each in more["networks"].items()}
+    config["attributes"] = ["Male"]
+    run = describe(manifest, Plan(Settings.of(merged(config, more))).description())
+    networks = tuple(
+        replace(
+            network,
+            attributes=tuple(learned[network.name]),
+            attacked=tuple(name for name in attacked if name in learned[network.name]),
+        )
+        for network in run.networks
+    )
+    every = dict.fromkeys(name for each in networks for name in each.attributes)
+    return replace(run, networks=networks, attacked=tuple(attacked), dataset_attributes=tuple(every), official=None)
 
 
 def _of_ones_own(name: str) -> dict[str, str]:

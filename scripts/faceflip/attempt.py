@@ -7,6 +7,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+CONVERGED = "converged"
+"""The checkpoint of a training with the lowest validation error."""
+GIVEN = "given"
+"""The one checkpoint of a network that was brought, trained elsewhere."""
+FINAL = (CONVERGED, GIVEN)
+"""The last checkpoints of networks, which most tables and figures are about; others are of epochs before."""
+
 
 @dataclass(frozen=True)
 class Field:

@@ -204,7 +204,7 @@ SIMILARITIES = {
 """The definition of PASS comes with three more similarities that it computes on the way."""
 
 
-READERS = {"celeba": "faceflip.data.celeba.source:CelebA"}
+READERS = {"celeba": "faceflip.data.celeba.source:CelebA", "table": "faceflip.data.table:LabelTable"}
 """Classes that read faces and labels; drawn faces are written as a CelebA and read as one."""
 
 

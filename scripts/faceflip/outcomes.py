@@ -22,6 +22,9 @@ class Outcome(IntEnum):
     So it is, too, where the pixel values of an image that an attack by `file` returned were.
     """
 
+    UNKNOWN_LABEL = 6
+    """The image has no label for the attribute, and was not attacked for it."""
+
     @property
     def label(self) -> str:
         """The name as tables and stores spell it, such as ``zero_gradient``."""

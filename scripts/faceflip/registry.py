@@ -44,13 +44,16 @@ def own_files(references: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(str(file) for file in files if file))
 
 
-def require_allowed(references: Iterable[str | None], allowed: Collection[str] | None, path: Path | str) -> None:
+def require_allowed(
+    references: Iterable[str | None], allowed: Collection[str] | None, path: Path | str, programs: Iterable[str] = ()
+) -> None:
     """Refuse one's own code that a file names, because to use it is to run it: a file may come from anywhere.
 
     Of the names in the file at `path`, which may be references, `allowed` has those that its reader names too; None
-    allows any. Raises `UserError` for others.
+    allows any. So it is with `programs` in it. Raises `UserError` for others.
     """
-    foreign = [name for name in references if is_reference(name) and allowed is not None and name not in allowed]
+    named = dict.fromkeys([*filter(is_reference, references), *programs])
+    foreign = [name for name in named if allowed is not None and name not in allowed]
     if foreign:
         raise UserError(
             f"{path}: it names code of one's own, {', '.join(foreign)}, which would be run; if you trust the file, "

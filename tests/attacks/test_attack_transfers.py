@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from faceflip.data.packed import Dataset
-from faceflip.io.tables import write_table
+from faceflip.io.tables import concatenate, write_table
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.networks.network import NetworkSpec, build
 from faceflip.outcomes import Outcome
-from faceflip.stages.transfer import transfer_shard
+from faceflip.stages.transfer import transfer_between, transfer_shard
 from faceflip.store import StoreHeader, StoreWriter, open_store
 
 ATTEMPTS, IMAGES = 5000, 20
@@ -122,3 +122,47 @@ def test_bit_for_bit_as_on_all_images_at_once_with_the_memory_of_a_block(shard):
 
 def test_no_image_is_adversarial(shard):
     assert transferred(shard, threshold=0.99).empty
+
+
+def others(folder):
+    """Three other networks: of another attribute, of the attacked one, and of both with the attacked one second."""
+    architecture = ArchitectureOptions(width=0.02, initialisation="msra", input_scale=1 / 64)
+    files = []
+    for number, (name, attributes) in enumerate(
+        {"a": ("Smiling",), "b": ("Male",), "c": ("Smiling", "Male")}.items(), start=5
+    ):
+        spec = NetworkSpec("softmax" if name == "c" else "bce", attributes, SIZE, architecture)
+        files.append(folder / f"{name}.pt")
+        save_checkpoint(files[-1], build(spec, number), CheckpointInfo(name, "all", 1, {}, {}, "5e" * 32))
+    return files
+
+
+def shown(shard, files, threshold=0.95):
+    scores_path = shard / "000.parquet"
+    return transfer_between(shard / "000.h5", scores_path, files, dataset(), threshold, torch.device("cpu"), 32)
+
+
+def test_other_networks_are_asked_about_the_attacked_attribute_alone(shard, tmp_path):
+    table = shown(shard, others(tmp_path))
+    rows = np.array([row for row in range(ATTEMPTS) if row % 3 and row % 7])
+    assert table.groupby("target").size().to_dict() == {"b": len(rows), "c": len(rows)}
+    assert set(table["attribute"]) == {"Male"}
+    data = dataset()
+    perturbed = (data.images[rows % IMAGES] + changes(rows)).astype(np.uint8)
+    for name in ("b", "c"):
+        network, _ = load_checkpoint(tmp_path / f"{name}.pt")
+        part = table[table["target"] == name]
+        raw = [scores(network, images, batch_size=32) for images in (data.images, perturbed)]
+        before, after = ([each[:, 0] if name == "b" else each[:, 3] - each[:, 2]][0] for each in raw)
+        np.testing.assert_array_equal(part["score_before"], before[rows % IMAGES])
+        np.testing.assert_array_equal(part["score_after"], after)
+        np.testing.assert_array_equal(part["changed"], (before[rows % IMAGES] > 0) != (after > 0))
+    assert table.attrs == {"similarity": {"color": "rgb"}, "threshold": 0.95}
+
+
+def test_nothing_to_show_to_other_networks(shard, tmp_path):
+    empty = shown(shard, others(tmp_path), threshold=0.99)
+    assert len(empty) == 0
+    assert list(empty.columns) == list(shown(shard, others(tmp_path)).columns)
+    write_table(tmp_path / "empty.parquet", empty)
+    assert len(concatenate([tmp_path / "empty.parquet"])) == 0

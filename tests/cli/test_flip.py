@@ -74,7 +74,9 @@ def test_written_images_are_flipped_and_scored(flip, folder, tmp_path, attack):
         assert (before > 0) != (after > 0)
         assert record["score_before"] == pytest.approx(before, rel=1e-4)
         assert record["pass"] == pytest.approx(pass_score(original, adversarial), abs=1e-9)
-        assert record["linf"] == np.abs(adversarial.astype(int) - original).max()
+        change = adversarial.astype(int) - original
+        assert record["linf"] == np.abs(change).max()
+        assert record["l2"] == pytest.approx(np.sqrt((change**2).sum()))
         assert record["file"] == str(tmp_path / f"{record['image'][-5]}-Smiling-{attack}.png")
 
 
@@ -175,14 +177,14 @@ def test_small_numbers_reach_the_attack(flip, folder):
 
 def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
     with pytest.raises(UserError, match=r"large.png: 64 x 72 pixels, the network sees 32 x 36; .*--resize"):
-        flip(folder / "euclidean.pt", folder / "large.png")
+        flip(folder / "euclidean.pt", folder / "large.png", "--as-is")
     assert len(flip(folder / "euclidean.pt", folder / "large.png", "--resize")["images"]) == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["moon.pt", "a.png"], "no attribute is given; name one with --attribute: Male, Smiling, Young"),
+        (["moon.pt", "a.png"], "no attribute is given; name one with --attribute, or all: Male, Smiling, Young"),
         (["moon.pt", "a.png", "--attribute", "Bald"], "'Bald' is not one of its attributes"),
         (
             ["moon.pt", "a.png", "--attribute", "Male", "--attack", "ffa"],
@@ -214,7 +216,9 @@ def test_images_of_another_size_are_resized_on_demand_only(flip, folder):
         (["euclidean.pt", "a.png", "-o", "b.png"], "b.png: file exists, nothing was written.*name another one"),
         (["moon.pt", "a.png", "--attribute", "Male", "--device", "gpu"], "no device 'gpu'; there are auto, cpu, cuda"),
         (["none.pt", "a.png", "--attribute", "Male"], "none.pt does not exist"),
-        (["a.png", "a.png", "--attribute", "Male"], "not a readable checkpoint"),
+        (["a.png", "a.png", "--attribute", "Male"], "a.png: no network is given; name a checkpoint.*by --network"),
+        (["a.png", "--network", "a.png/x.pt", "--attribute", "Male"], "a.png/x.pt: not a readable checkpoint"),
+        (["moon.pt", "--attribute", "Male"], "moon.pt: no image is given; name photographs"),
         (["moon.pt", "none.png", "moon.pt", "--attribute", "Male"], "none.png: no such file\n.*moon.pt: not an image"),
     ],
 )
@@ -256,8 +260,11 @@ def test_no_result_overwrites_another_or_an_image(flip, folder, tmp_path, monkey
         (tmp_path / name).write_bytes((folder / "a.png").read_bytes())
     faces = [tmp_path / name for name in ("1/a.png", "2/a.png", "1/a-1.png", "2/A.png", "1/a-2.png")]
     call = partial(flip, folder / "moon.pt", "--attribute", "Smiling", "--attack", "ffa-line", "-o", tmp_path / "out")
-    files = [record["file"].casefold() for record in call(*faces)["images"]]
-    assert len(set(files)) == len(files) == len(list((tmp_path / "out").iterdir()))
+    records = call(*faces)["images"]
+    files = [record["file"].casefold() for record in records]
+    pictures = {record["picture"].casefold() for record in records}
+    assert len(set(files)) == len(files) == len(pictures)
+    assert len(list((tmp_path / "out").iterdir())) == 2 * len(files)
     assert [file for file in files if "a-1-smiling" in file or "a-2-smiling" in file] == [files[2], files[4]]
     given = tmp_path / "out" / "a-1-Smiling-ffa-line.png"
     before = given.read_bytes()
@@ -309,7 +316,7 @@ def test_a_terminal_that_lacks_characters_ends_nothing(folder, tmp_path, encodin
     assert done.stderr == b""
     for shown in ("\\xfc" if encoding == "ascii" else "ü", "\\u0416", "\\udcff"):
         assert shown.encode("latin-1", "backslashreplace") in done.stdout
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert len(list((tmp_path / "out").iterdir())) == 4  # crops and pictures
 
 
 def test_the_epsilon_of_iterative_attacks_is_called_steps(folder):

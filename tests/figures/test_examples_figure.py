@@ -29,7 +29,7 @@ def inputs(eight, tmp_path_factory):
     made, paths = eight
     folder = tmp_path_factory.mktemp("examples")
     count = sum(made.run.images.values())
-    dataset = folder / "celeba.h5"
+    dataset = folder / "faces.h5"
     with h5py.File(dataset, "w") as file:
         pixels = np.random.default_rng(0).integers(60, 200, (count, HEIGHT, WIDTH, 3), dtype=np.uint8)
         file["images"] = pixels

@@ -32,7 +32,7 @@ KINDS = {
     "annotations": "results/synthetic/list_attr_celeba.txt",
     "image": "results/synthetic/img_align_celeba/000007.jpg",
     "provenance": "results/synthetic/synthetic.json",
-    "dataset": "results/dataset/celeba.h5",
+    "dataset": "results/dataset/faces.h5",
     "manifest": "results/dataset/manifest.json",
     "labels": "results/dataset/labels.csv",
     "sample": "results/samples/paper.csv",

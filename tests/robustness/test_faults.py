@@ -193,7 +193,7 @@ class TestClock:
 def test_a_dataset_that_cannot_be_mapped(tmp_path, monkeypatch):
     """Nobody is told to delete what is sound."""
     write_celeba(tmp_path / "celeba", train=2, validation=1, test=1, seed=1)
-    pack_dataset(tmp_path / "celeba", tmp_path / "celeba.h5")
+    pack_dataset(tmp_path / "celeba", tmp_path / "faces.h5")
 
     def refuse(*_, **__):
         raise OSError(12, "Cannot allocate memory")
@@ -202,7 +202,7 @@ def test_a_dataset_that_cannot_be_mapped(tmp_path, monkeypatch):
     with pytest.raises(
         UserError, match=r"celeba\.h5: cannot be mapped into memory \(Cannot allocate memory\)"
     ) as error:
-        open_dataset(tmp_path / "celeba.h5")
+        open_dataset(tmp_path / "faces.h5")
     assert "delete" not in str(error.value)
 
 
@@ -229,7 +229,7 @@ def test_a_clock_that_jumps(micro, tmp_path, days):
     """Small files of another time are compared by content, or made again with the same bytes; --touch ends it."""
     run = copy_of(micro, tmp_path)
     moment = time.time() + days * 86400
-    for path in ("networks/euclidean/Smiling/converged.pt", "dataset/celeba.h5", "predictions.parquet"):
+    for path in ("networks/euclidean/Smiling/converged.pt", "dataset/faces.h5", "predictions.parquet"):
         os.utime(tmp_path / "results" / path, (moment, moment))
     run("--cores", 2)
     assert_same_results(run, micro)

@@ -126,7 +126,7 @@ def test_a_failed_jobs_log_is_named(tmp_path):
     celeba.mkdir()
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"dataset: {{celeba: {celeba}}}\n")
-    run = Running(Workflow(tmp_path, [MICRO, overlay]), "--cores", 1, "results/dataset/celeba.h5")
+    run = Running(Workflow(tmp_path, [MICRO, overlay]), "--cores", 1, "results/dataset/faces.h5")
     assert run.wait() == 1
     assert "Error: " in run.said
     assert "logs/pack_dataset.log" in run.said

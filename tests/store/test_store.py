@@ -310,7 +310,7 @@ class TestWriterRefuses:
             ({"label": 0}, "label must be"),
             ({"outcome": Outcome.FLIPPED}, "/flipped and /outcome must agree, but row 3"),
             ({"image": -1}, "/image must be at least 0, but row 0"),
-            ({"attribute": "../x"}, "/attribute must be printable text, but row 0"),
+            ({"attribute": "\x1b]0;x"}, "/attribute must be printable text, but row 0"),
             ({"file_name": "\x1b]0;x"}, "/file_name must be printable text"),
             ({"epsilon": np.inf}, "/epsilon must be"),
             ({"perturbation": np.zeros((4, 10, 12, 3), np.int16)}, r"integers of shape \(4, 12, 10, 3\)"),

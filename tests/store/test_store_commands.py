@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import store_builder
 from PIL import Image
-from store_builder import FINGERPRINT, STEM
+from store_builder import FINGERPRINT, STEM, Builder
 
 from faceflip.cli import store as commands
 from faceflip.errors import UserError
@@ -28,7 +29,7 @@ def view(build, monkeypatch):
     monkeypatch.chdir(build.folder)
     labels = np.where(np.arange(200) % 2, 1, -1)[:, None].repeat(40, axis=1)
     (build.folder / "results/dataset").mkdir(parents=True)
-    with h5py.File(build.folder / "results/dataset/celeba.h5", "w") as file:
+    with h5py.File(build.folder / "results/dataset/faces.h5", "w") as file:
         file["images"], file["labels"] = build.images(), labels.astype("int8")
         file["split"], file["file_name"] = np.zeros(200, "uint8"), np.array(build.content(0, 200).file_name, "S")
         file.attrs["manifest"] = json.dumps({"format": "faceflip-dataset", "version": 1, "fingerprint": FINGERPRINT})
@@ -188,7 +189,7 @@ def test_perturbations_are_shown_ten_times_as_large_around_grey():
 
 def test_check(call, view):
     assert call("check", view) == (0, "4 stores checked, no faults\n")
-    arguments = ("--dataset", "results/dataset/celeba.h5", "--deep")
+    arguments = ("--dataset", "results/dataset/faces.h5", "--deep")
     status, output = call("check", "results", *arguments)
     assert status == 0
     assert output.endswith("4 stores checked, no faults\n")
@@ -220,9 +221,9 @@ def test_check(call, view):
     ],
 )
 def test_check_against_another_dataset(call, view, change, message):
-    with h5py.File("results/dataset/celeba.h5", "r+") as file:
+    with h5py.File("results/dataset/faces.h5", "r+") as file:
         change(file)
-    status, output = call("check", view.with_suffix("") / "000.h5", "--dataset", "results/dataset/celeba.h5", "--deep")
+    status, output = call("check", view.with_suffix("") / "000.h5", "--dataset", "results/dataset/faces.h5", "--deep")
     assert status == 1
     assert re.search(message, output)
     assert "give the dataset that was attacked by --dataset" in output
@@ -280,7 +281,7 @@ class TestInventories:
             (build.folder / "results" / name).parent.mkdir(exist_ok=True)
             (build.folder / "results" / name).write_text(name)
         stores = [f"{STEM}.h5", *(f"{STEM}/00{number}.h5" for number in range(3))]
-        covered = {"make": [*stores, "results/dataset/celeba.h5", "results/a.csv"]}
+        covered = {"make": [*stores, "results/dataset/faces.h5", "results/a.csv"]}
         write_inventory(build.folder / "results/inventory/all.json", take_inventory(covered, build.folder), ["all"])
         return build.folder / "results"
 
@@ -339,10 +340,23 @@ def test_export_png_reads_back_to_the_same_pixels(call, view, build):
         call("export", view, "--to", "png", "-o", "out/smiling")
 
 
+def test_export_writes_below_its_folder_whatever_an_attribute_is_called(call, view, monkeypatch):
+    """Names of files are made from those of attributes, which may be a stranger's."""
+    monkeypatch.setattr(store_builder, "ATTRIBUTES", ["../../<b>", "50 % \N{GREEK SMALL LETTER ALPHA}", "Smiling"])
+    call("export", Builder(Path.cwd()).view(), "--to", "png", "-o", "out/named")
+    written = {str(each.relative_to("out")) for each in Path("out").rglob("*.png")}
+    assert written == {f"named/{name}" for name in pd.read_csv("out/named/attempts.csv")["png"]}
+    assert {name.split("-", 1)[1].rsplit("-", 1)[0] for name in written} == {
+        "_._..__b_",
+        "50___\N{GREEK SMALL LETTER ALPHA}",
+        "Smiling",
+    }
+
+
 def test_export_npz(call, view, build):
     call("export", view, "--to", "npz", "-o", "b.npz")
-    call("export", view, "--to", "npz", "-o", "c.npz", "--dataset", "results/dataset/celeba.h5")
-    (build.folder / "results/dataset/celeba.h5").rename(build.folder / "results/celeba.h5")
+    call("export", view, "--to", "npz", "-o", "c.npz", "--dataset", "results/dataset/faces.h5")
+    (build.folder / "results/dataset/faces.h5").rename(build.folder / "results/faces.h5")
     call("export", view, "--to", "npz", "-o", "a.npz")
     assert (build.folder / "b.npz").read_bytes() == (build.folder / "c.npz").read_bytes()
     content = build.content(0, 72)
@@ -376,12 +390,12 @@ def test_export_tables(call, view):
 
 
 def test_export_needs_the_dataset_that_was_attacked(call, view, build):
-    with h5py.File("results/dataset/celeba.h5", "r+") as file:
+    with h5py.File("results/dataset/faces.h5", "r+") as file:
         file.attrs.modify("manifest", file.attrs["manifest"].replace("5e5e", "0000"))
     with pytest.raises(UserError, match="'dataset_fingerprint' is 5e5e5e5e5e5e"):
         call("export", view, "--to", "png")
     lonely = build.shard("elsewhere/a.h5")
-    with pytest.raises(UserError, match=r"no dataset/celeba\.h5 in the folders around it; name"):
+    with pytest.raises(UserError, match=r"no dataset/faces\.h5 in the folders around it; name"):
         call("export", lonely, "--to", "png")
 
 

@@ -225,7 +225,7 @@ def test_sealed_but_not_conforming(build, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda file: file["label"].__setitem__(3, 0), "/label must be -1 or .1, but row 3"),
+        (lambda file: file["label"].__setitem__(3, 0), "/label must be -1 or .1, or 0 where unknown, but row 3"),
         (lambda file: file["outcome"].__setitem__(0, 4), "/flipped and /outcome must agree"),
         (lambda file: file["epsilon"].__setitem__(3, 1.0), "/epsilon must be NaN where not flipped"),
         (lambda file: file["linf"].__setitem__(3, 1), "/linf and /l2 must be 0"),
@@ -356,7 +356,7 @@ class TestFolders:
 
     def test_sound_run(self, build):
         build.view()
-        with h5py.File(build.folder / "results/celeba.h5", "w") as file:
+        with h5py.File(build.folder / "results/faces.h5", "w") as file:
             file["images"] = 1
         report = check(build.folder)
         assert report.faults == []

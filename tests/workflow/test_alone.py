@@ -85,7 +85,7 @@ def test_it_gets_what_snakemake_gives(run, monkeypatch):
     monkeypatch.chdir(run.directory)
     one = Run(run.configfiles, cores=1)
     made = one.snakemake("draw_sample", one.job("draw_sample", {"sample": "hidden"}))
-    assert made.input.dataset == "results/dataset/celeba.h5"
+    assert made.input.dataset == "results/dataset/faces.h5"
     assert made.output.sample == SAMPLES[1]
     assert list(made.log) == ["logs/draw_sample/hidden.log"]
     assert made.wildcards.sample == "hidden"

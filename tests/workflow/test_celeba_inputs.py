@@ -12,7 +12,7 @@ from faceflip.data.synthetic import write_celeba
 
 pytestmark = pytest.mark.workflow
 
-DATASET = "results/dataset/celeba.h5"
+DATASET = "results/dataset/faces.h5"
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_parsing_imports_nothing_heavy():
 def test_a_failing_job_tells_why_and_leaves_nothing(tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"dataset: {{celeba: {tmp_path / 'nothing'}}}\n")
-    said = Workflow(tmp_path, [TINY, overlay]).said("results/dataset/celeba.h5", "--cores", 1, check=False)
+    said = Workflow(tmp_path, [TINY, overlay]).said("results/dataset/faces.h5", "--cores", 1, check=False)
     assert f"Error: {tmp_path / 'nothing'} does not exist; expected a folder or zip archive of CelebA" in said
     assert "img_align_celeba.zip     1,443,490,838 bytes" in said, "what to fetch by hand"
     assert not list(tmp_path.glob("results/dataset/*"))

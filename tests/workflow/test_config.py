@@ -28,7 +28,7 @@ from faceflip.typed import Declared
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.preflight import require_images
-from faceflip.workflow.settings import OTHER_METHODS, ComputeSettings, Settings, merged, read_config
+from faceflip.workflow.settings import INHERITED, OTHER_METHODS, ComputeSettings, Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
@@ -353,7 +353,7 @@ def test_every_number_is_taken_as_it_is_or_refused_by_the_name_of_its_key(path, 
     taken = value_at(settings, path)
     if value is None:
         inherited = path.removeprefix("networks.moon.")
-        assert taken == (default if inherited == path else value_at(settings, inherited))
+        assert taken == (value_at(settings, inherited) if inherited.startswith(INHERITED) else default)
     elif isinstance(default, list) or path == "dataset.image_size":
         assert value == taken == []
     else:

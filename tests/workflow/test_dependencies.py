@@ -173,19 +173,20 @@ def test_nothing(tiny, overlay):
 
 @pytest.mark.parametrize(
     "touched",
-    ["dataset/celeba.h5", "dataset/manifest.json", "networks/moon/all/converged.pt", "attempts.parquet", "synthetic"],
+    ["dataset/faces.h5", "dataset/manifest.json", "networks/moon/all/converged.pt", "attempts.parquet", "synthetic"],
 )
 def test_what_was_copied_or_touched(tiny, touched):
-    """Dates alone change nothing, though Snakemake reads no file of more than one byte as large as a dataset may be."""
+    """Dates alone change nothing; what Snakemake compares by its date all the same is looked through once more."""
+    looking = {"take_inventory": 1, "write_index": 1}
     path = tiny.directory / "results" / touched
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     dates = {each: each.stat() for each in files}
     try:
         for each in files:
             each.touch()
-        assert tiny.planned() == {}
-        if path.name == "celeba.h5":
-            assert tiny.planned("--max-checksum-file-size", path.stat().st_size - 1) == {}
+        assert tiny.planned() == (looking if touched == "synthetic" else {})
+        if path.name == "faces.h5":
+            assert tiny.planned("--max-checksum-file-size", path.stat().st_size - 1) == looking
     finally:
         for each, before in dates.items():
             os.utime(each, ns=(before.st_atime_ns, before.st_mtime_ns))

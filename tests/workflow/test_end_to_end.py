@@ -116,7 +116,7 @@ def test_attempts_are_complete(results, attempts):
 
 
 def test_attempts_agree_with_the_annotations(results, attempts):
-    dataset = open_dataset(results / "dataset/celeba.h5")
+    dataset = open_dataset(results / "dataset/faces.h5")
     train = set(dataset.rows("train").tolist())
     for attempt in attempts:
         assert attempt["image"] in train
@@ -251,7 +251,7 @@ def test_classification_error(results):
 
 
 def test_trivial_errors(results):
-    dataset = open_dataset(results / "dataset/celeba.h5")
+    dataset = open_dataset(results / "dataset/faces.h5")
     rows = {(row["method"], row["attribute"]): row["error"] for row in table(results, "classification_error")}
     for attribute in ("Smiling", "Male", "Bald", "Young"):
         labels = dataset.labels_of((attribute,))[:, 0]
@@ -274,7 +274,7 @@ def experiment_of(results, path):
 def test_every_stored_adversarial_image_is_still_flipped(results):
     """Read back from disk and judged anew, whatever the batch size."""
     torch.set_num_threads(1)
-    dataset = open_dataset(results / "dataset/celeba.h5")
+    dataset = open_dataset(results / "dataset/faces.h5")
     judged = 0
     for path in sorted(results.glob("attacks/*/*/*/*.h5")):
         _, network, checkpoint, _ = experiment_of(results, path)
@@ -304,7 +304,7 @@ def test_exported_images_keep_their_verdict(results, tmp_path, store):
         app, ["export", str(results / f"attacks/{store}.h5"), "--to", "png", "-o", str(tmp_path / "png")]
     )
     assert outcome.exit_code == 0, outcome.output
-    dataset = open_dataset(results / "dataset/celeba.h5")
+    dataset = open_dataset(results / "dataset/faces.h5")
     _, network, checkpoint, _ = store.split("/")
     table = pd.read_csv(tmp_path / "png/attempts.csv")
     with open_store(results / f"attacks/{store}.h5") as opened:
@@ -358,7 +358,7 @@ def test_line_searches_beside_scans(results, attempts):
 
 
 def test_scores_are_those_of_the_images(results, attempts):
-    dataset = open_dataset(results / "dataset/celeba.h5")
+    dataset = open_dataset(results / "dataset/faces.h5")
     for path in sorted(results.glob("attacks/*/*/*/*.h5"))[::4]:
         where = experiment_of(results, path)
         own = [attempt for attempt in attempts if tuple(map(attempt.get, EXPERIMENT)) == where]
@@ -383,7 +383,7 @@ def test_scores_say_whose_they_are(results):
 
 def test_scores_agree_with_opencv_and_scikit_image(results, attempts):
     """On perturbations along real gradients of trained networks."""
-    dataset = open_dataset(results / "dataset/celeba.h5")
+    dataset = open_dataset(results / "dataset/faces.h5")
     ours, theirs, settled = [], [], []
     for path in sorted(results.glob("attacks/*/*/*/*.h5")):
         where = experiment_of(results, path)
@@ -445,7 +445,7 @@ def test_another_run_gives_the_same_bytes(tiny, tmp_path):
 
 def test_the_dataset_is_readable_by_any_tool(results):
     manifest = json.loads((results / "dataset/manifest.json").read_text())
-    with h5py.File(results / "dataset/celeba.h5") as file:
+    with h5py.File(results / "dataset/faces.h5") as file:
         assert file["images"].shape == (340, 54, 44, 3)
         assert json.loads(file.attrs["manifest"]) == manifest
     assert manifest["source"] == "synthetic"

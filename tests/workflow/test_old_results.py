@@ -10,7 +10,7 @@ from running import Workflow
 pytestmark = pytest.mark.workflow
 
 FILES_OF_0_1 = (
-    "dataset/celeba.h5",
+    "dataset/faces.h5",
     "dataset/sample.csv",
     "networks/euclidean/Smiling/converged.pt",
     "networks/moon/converged.pt",

@@ -1,6 +1,6 @@
 # Tables, figures and pages. What there is, and from what each is made, stands in faceflip.workflow.products.
 
-ATTACKED = f"{len(SETTINGS.attacked)} of {len(ATTRIBUTES)}"
+ATTACKED = f"{len(SETTINGS.attacked)} of {len(SETTINGS.dataset.attributes)}"
 PAPER_LINKS = paper_links(PLAN, RULES)
 TABLES = {name: asdict(product) for name, product in PLAN.tables.items()}
 FIGURES = {name: asdict(product) for name, product in PLAN.figures.items()}

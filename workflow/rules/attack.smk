@@ -96,7 +96,7 @@ rule transfer_shard:
         **PACKED,
         store=paths.STORE,
         scores=paths.SCORES,
-        targets=lambda wildcards: checkpoints_of(wildcards.network, CONVERGED, network_of(wildcards).members),
+        targets=lambda wildcards: final_checkpoints_of(network_of(wildcards)),
         code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["transfer_shard"].outputs,
@@ -122,6 +122,41 @@ rule transfer_shard:
         "../../scripts/transfer_shard.py"
 
 
+rule transfer_between:
+    input:
+        **PACKED,
+        store=paths.STORE,
+        scores=paths.SCORES,
+        targets=lambda wildcards: [
+            file
+            for other, members in PLAN.targets_between(experiment_of(wildcards), wildcards.shard)
+            for file in checkpoints_of(other.name, other.final, members)
+        ],
+        code=lambda wildcards: own_files(code_of_others(wildcards)),
+    output:
+        **RULES["transfer_between"].outputs,
+    log:
+        RULES["transfer_between"].log,
+    benchmark:
+        RULES["transfer_between"].benchmark
+    conda:
+        ENVIRONMENT
+    threads: COMPUTE.threads.attack
+    resources:
+        **by_attempt(mem_mb=2000, runtime=60),
+        gpu=GPU,
+    params:
+        version=VERSIONS["between"],
+        threshold=SETTINGS.analysis.threshold,
+        own_code=code_of_others,
+        batch_size=COMPUTE.batch_size,
+        device=COMPUTE.device,
+    message:
+        "Showing adversarial images of {wildcards.network}/{wildcards.checkpoint}/{wildcards.attack} to other networks"
+    script:
+        "../../scripts/transfer_between.py"
+
+
 rule scan_lines:
     input:
         **PACKED,
@@ -134,7 +169,7 @@ rule scan_lines:
         checkpoints=[
             file
             for network in dict.fromkeys(experiment.network for experiment in PLAN.scanned)
-            for file in checkpoints_of(network, CONVERGED, PLAN.networks[network].members)
+            for file in final_checkpoints_of(PLAN.networks[network])
         ],
         code=own_files(PLAN.scanned_code),
     output:

@@ -66,6 +66,27 @@ rule collect_transfers:
         "../../scripts/collect_transfers.py"
 
 
+rule collect_between:
+    input:
+        tables=RULES["transfer_between"].files,
+    output:
+        **RULES["collect_between"].outputs,
+    log:
+        RULES["collect_between"].log,
+    benchmark:
+        RULES["collect_between"].benchmark
+    conda:
+        ENVIRONMENT
+    resources:
+        **by_attempt(mem_mb=2000, runtime=30),
+    params:
+        version=VERSIONS["collect"],
+    message:
+        "Collecting what adversarial images do to other networks into one table"
+    script:
+        "../../scripts/collect_between.py"
+
+
 rule describe_run:
     input:
         manifest=paths.MANIFEST,

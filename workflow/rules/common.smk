@@ -9,7 +9,7 @@ COMPUTE = SETTINGS.compute
 GPU = {"cpu": 0, "cuda": 1, "auto": int(NVIDIA_DRIVER.exists())}[COMPUTE.device]
 
 # Whether the faces are drawn, as the captions of the report say; pages and pictures take it from the dataset itself.
-SYNTHETIC = SETTINGS.dataset.celeba is None or PROVENANCE in (file.name for file in SOURCE_FILES)
+SYNTHETIC = SETTINGS.dataset.drawn or PROVENANCE in (file.name for file in SOURCE_FILES)
 
 # The dataset is too large to be compared by its bytes. Its manifest is not, and is another one where the dataset is.
 PACKED = {"dataset": ancient(paths.DATASET), "manifest": paths.MANIFEST}
@@ -31,6 +31,11 @@ def network_of(wildcards):
     return PLAN.networks[wildcards.network]
 
 
+def member_of(wildcards):
+    """The member of a network that a job is about."""
+    return network_of(wildcards).member_in(wildcards.member)
+
+
 def experiment_of(wildcards):
     """The experiment of a job."""
     return Experiment(wildcards.sample, wildcards.network, wildcards.checkpoint, wildcards.attack)
@@ -38,7 +43,18 @@ def experiment_of(wildcards):
 
 def checkpoints_of(network, checkpoint, members):
     """The files of a network's checkpoints."""
-    return [paths.CHECKPOINT.of(network=network, member=member, checkpoint=checkpoint) for member in members]
+    folders = map(paths.folder_of, members)
+    return [paths.CHECKPOINT.of(network=network, member=folder, checkpoint=checkpoint) for folder in folders]
+
+
+def final_checkpoints_of(network):
+    """The files of the last checkpoints of a network's members."""
+    return checkpoints_of(network.name, network.final, network.members)
+
+
+def code_of_others(wildcards):
+    """The user's code that the other networks are built from which a network's adversarial images are shown to."""
+    return list(dict.fromkeys(name for other in PLAN.others(wildcards.network) for name in other.own_code))
 
 
 def of_product(product):

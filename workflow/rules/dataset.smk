@@ -1,6 +1,11 @@
 # From a CelebA folder to the packed dataset and the samples that are attacked.
 
 
+# Folders are compared by dates alone. The images are other ones where the texts beside them are.
+FACES = RULES["synthesize_faces"]
+DRAWN = [ancient(file) if file in FACES.output("images") else file for file in FACES.files]
+
+
 rule synthesize_faces:
     output:
         images=directory(RULES["synthesize_faces"].outputs["images"]),
@@ -29,7 +34,7 @@ rule synthesize_faces:
 
 rule pack_dataset:
     input:
-        RULES["synthesize_faces"].files or ([paths.SOURCE] if SOURCE_FILES else []),
+        DRAWN or ([paths.SOURCE] if SOURCE_FILES else []),
     output:
         **RULES["pack_dataset"].outputs,
     log:
@@ -42,13 +47,13 @@ rule pack_dataset:
     resources:
         **by_attempt(mem_mb=2000, runtime=120),
     params:
-        # Only where they are set, so that a dataset that was packed before there were such keys is not made anew.
         **SETTINGS.dataset.choice,
+        columns=SETTINGS.dataset.columns,
         version=VERSIONS["pack_dataset"],
         image_size=SETTINGS.dataset.image_size,
         leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
     message:
-        f"Decoding images and labels of {SETTINGS.dataset.celeba or paths.SYNTHETIC}"
+        f"Decoding images and labels of {SETTINGS.dataset.source}"
     script:
         "../../scripts/pack_dataset.py"
 

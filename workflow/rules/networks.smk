@@ -1,4 +1,5 @@
-# Training and predictions: one job a member of a network, which decides on one attribute or on all.
+# Trainings, networks that were trained elsewhere, and predictions: one job a member of a network, which decides on one
+# attribute or on all.
 
 
 rule train_network:
@@ -23,7 +24,8 @@ rule train_network:
         version=VERSIONS["train"],
         seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
         loss=lambda wildcards: network_of(wildcards).settings.loss,
-        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        member=lambda wildcards: member_of(wildcards),
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
         architecture=lambda wildcards: network_of(wildcards).settings.architecture.model_dump(),
         # Without its seed, which stands above: trainings from before it had one are not made anew.
         training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed"}),
@@ -32,6 +34,40 @@ rule train_network:
         "Training {wildcards.network} for {wildcards.member}"
     script:
         "../../scripts/train_network.py"
+
+
+rule bring_network:
+    input:
+        **PACKED,
+        weights=lambda wildcards: network_of(wildcards).files,
+        code=lambda wildcards: own_files(network_of(wildcards).own_code),
+    output:
+        **RULES["bring_network"].outputs,
+    log:
+        RULES["bring_network"].log,
+    benchmark:
+        RULES["bring_network"].benchmark
+    # Before all trainings: what is wrong with a network that was brought is told before hours are spent on others.
+    priority: 2
+    conda:
+        ENVIRONMENT
+    threads: COMPUTE.threads.attack
+    resources:
+        **by_attempt(mem_mb=2000, runtime=60),
+        gpu=GPU,
+    params:
+        version=VERSIONS["bring"],
+        loss=lambda wildcards: network_of(wildcards).settings.loss,
+        attributes=lambda wildcards: list(network_of(wildcards).attributes),
+        brought=lambda wildcards: network_of(wildcards).settings.brought.model_dump(),
+        weights=lambda wildcards: network_of(wildcards).settings.weights,
+        entry=lambda wildcards: network_of(wildcards).settings.entry,
+        batch_size=COMPUTE.batch_size,
+        device=COMPUTE.device,
+    message:
+        "Bringing the network {wildcards.network}"
+    script:
+        "../../scripts/bring_network.py"
 
 
 rule predict_network:
@@ -58,7 +94,7 @@ rule predict_network:
         version=VERSIONS["predict"],
         samples=lambda wildcards: list(PLAN.samples_of(wildcards.network)),
         checkpoints=lambda wildcards: network_of(wildcards).checkpoints,
-        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(wildcards.member)),
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
         own_code=lambda wildcards: network_of(wildcards).own_code,
         batch_size=COMPUTE.batch_size,
         device=COMPUTE.device,

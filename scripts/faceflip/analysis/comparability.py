@@ -80,8 +80,8 @@ def verdict(found: Sequence[Departure]) -> tuple[list[str], list[str]]:
 
 
 def _data(run: RunDescription) -> Iterator[Departure]:
-    if run.synthetic:
-        yield Departure("synthetic faces")
+    if run.dataset != "celeba":
+        yield Departure("synthetic faces" if run.synthetic else "other faces than CelebA's")
         return
     images, whole = sum(run.images.values()), sum(SPLIT_SIZES.values())
     placed = run.images if run.official is None else run.official
@@ -100,13 +100,18 @@ def _data(run: RunDescription) -> Iterator[Departure]:
 
 
 def _attributes(run: RunDescription) -> Iterator[Departure]:
-    if len(run.attacked) != len(ATTRIBUTES):
+    if not run.like_paper:
+        yield Departure("other attributes than CelebA's")
+    elif len(run.attacked) != len(ATTRIBUTES):
         yield Departure(f"{len(run.attacked)} of {len(ATTRIBUTES)} attributes")
 
 
 def _networks(run: RunDescription, roles: Sequence[str]) -> Iterator[Departure]:
     """Yield what differs in the networks that stand for the paper's, and in their training."""
-    networks = [each for each in map(run.paper_network, roles) if each] or list(run.networks)
+    networks = [each for each in map(run.paper_network, roles) if each]
+    networks = networks or [each for each in run.networks if not each.brought]
+    if not networks:
+        yield Departure("networks that were trained elsewhere")
     for word, group, paper in (
         ("network", "architecture", ArchitectureOptions()),
         ("training", "training", TrainingOptions()),
@@ -174,7 +179,7 @@ def guesses(run: RunDescription) -> str:
     network = run.paper_network("euclidean") or run.networks[0]
     found: Mapping[str, Any] = {
         **{name: network.architecture[name] for name in GUESSES["architecture"] if name in network.architecture},
-        **{name: network.training[name] for name in GUESSES["training"]},
+        **{name: network.training[name] for name in GUESSES["training"] if name in network.training},
         **{name: _values(run, name) for name in GUESSES["attacks"]},
     }
     return ", ".join(f"{name} {_told(value)}" for name, value in found.items())

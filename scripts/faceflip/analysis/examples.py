@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import adversarial, only_converged
+from faceflip.analysis.frames import adversarial, only_final
 from faceflip.analysis.names import SEARCHES, lead_method, method_name, ordered, search_name
 from faceflip.analysis.run import RunAttack, RunDescription, RunNetwork
 
@@ -55,7 +55,7 @@ class Choice:
 
 def choose_examples(attempts: pd.DataFrame, transfers: pd.DataFrame, run: RunDescription) -> tuple[Choice, ...]:
     """Choose what is shown of the first network of each kind that is attacked: of one attribute, and of all."""
-    converged = only_converged(attempts)
+    converged = only_final(attempts)
     attacked = set(converged["network"].unique())
     kinds = ([each for each in networks if each.name in attacked] for networks in (run.separate, run.joint))
     return tuple(_choose(converged, transfers, run, networks[0]) for networks in kinds if networks)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
-from faceflip.data.celeba import ATTRIBUTES
+from faceflip.attempt import FINAL
 from faceflip.errors import UserError
 from faceflip.io.tables import require_sound_footer
 
@@ -21,6 +21,8 @@ FigureInputs = Mapping[str, Path | Sequence[Path]]
 
 FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
 """Columns of truth values."""
+TEXTS = ("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id")
+"""Columns of names, which may look like numbers: an attribute can be called 2020."""
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -82,7 +84,7 @@ def read_csv(path: Path) -> pd.DataFrame:
         UserError: The file is missing or no such table.
     """
     try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, "str"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a table ({error}); delete it and run again") from error
 
@@ -141,9 +143,9 @@ def shares_by_image(hits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     return frame.assign(successes=count, trials=of, rate=count / of, low=low, high=high)
 
 
-def only_converged(attempts: pd.DataFrame) -> pd.DataFrame:
-    """Return the attempts on networks whose training had converged."""
-    return attempts[attempts["checkpoint"] == CONVERGED]
+def only_final(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return the attempts on the last checkpoints of networks: trainings that had converged, and those brought."""
+    return attempts[attempts["checkpoint"].isin(FINAL)]
 
 
 def with_rate(frame: pd.DataFrame, successes: str, trials: str) -> pd.DataFrame:
@@ -179,6 +181,6 @@ def arranged(frame: pd.DataFrame, run: RunDescription, by: Sequence[str]) -> pd.
         "method": METHODS,
         "search": SEARCHES,
         "sign": SIGNS,
-        "attribute": ATTRIBUTES,
+        "attribute": run.attributes,
     }
     return in_order(frame, {name: ordered(frame[name], orders.get(name, ())) for name in by})

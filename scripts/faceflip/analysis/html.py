@@ -43,7 +43,11 @@ def environment() -> "Environment":
 
 def table_page(title: str, sheets: Sequence[Sheet], reading: Reading, run: RunDescription) -> str:
     """Return the web page of one table."""
-    return environment().get_template("table.html").render(title=title, sheets=sheets, reading=reading, run=run)
+    return (
+        environment()
+        .get_template("table.html")
+        .render(title=title, sheets=sheets, reading=reading.of(run.like_paper), run=run)
+    )
 
 
 def sheets_of(page: str) -> str:

@@ -1,4 +1,6 @@
-"""What CelebA's labels alone say: counts, prevalences, errors of the majority class, correlations of attributes."""
+"""What labels alone say: counts, prevalences, errors of the majority class, correlations of attributes."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,38 +14,57 @@ MEAN = "mean"
 """Name of the row that holds the means over the attributes."""
 
 
-def label_statistics(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the statistics of each attribute of a `celeba.labels.Labels.table`.
+def label_statistics(table: pd.DataFrame, attributes: Sequence[str] = ATTRIBUTES) -> pd.DataFrame:
+    """Return the statistics of attributes, of a table with `split` and a column each: -1, +1, or 0 where unknown.
 
     Returns:
-        One row per attribute in the official order, and one of the means of their fractions: `attribute`,
-        `images_{split}`, `positives_{split}`, `prevalence_{split}` (fraction; NaN where a split has no images), and the
-        errors on the test split (fractions) of giving every image the majority class: the training split's,
-        `trivial_train`, and the test split's, `trivial_test`.
+        One row per attribute in their order, and one of the means of their fractions: `attribute`, `images_{split}` and
+        `positives_{split}` (of the images whose label is known), `prevalence_{split}` (fraction; NaN where a split has
+        no such images), and the errors on the test split (fractions) of giving every image the majority class: the
+        training split's, `trivial_train`, and the test split's, `trivial_test`.
     """
-    labels = table[list(ATTRIBUTES)].to_numpy()
-    counts = count_labels(labels, table["split"].map(SPLITS.index).to_numpy())
+    labels = table[list(attributes)].to_numpy()
+    counts = count_labels(labels, table["split"].map(SPLITS.index).to_numpy(), attributes)
     images, positives = (wide(counts, "attribute", "split", name)[list(SPLITS)] for name in ("images", "positives"))
     errors = trivial_errors(counts)
     errors = wide(errors.assign(error=errors["wrong"] / errors["images"]), "attribute", "method", "error")
-    shares = pd.concat([(positives / images).add_prefix("prevalence_"), errors], axis="columns").loc[list(ATTRIBUTES)]
+    shares = pd.concat([(positives / images).add_prefix("prevalence_"), errors], axis="columns").loc[list(attributes)]
     shares = shares[[*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]]
     shares.loc[MEAN] = shares.mean()
     whole = pd.concat([images.add_prefix("images_"), positives.add_prefix("positives_")], axis="columns")
     return whole.reindex(shares.index).astype("Int64").join(shares).reset_index()
 
 
-def label_correlations(table: pd.DataFrame, split: str = "train") -> pd.DataFrame:
+def label_correlations(
+    table: pd.DataFrame, split: str = "train", attributes: Sequence[str] = ATTRIBUTES
+) -> pd.DataFrame:
     """Return the correlations of all pairs of attributes within a split of a table of labels, the strongest first.
 
     Returns:
-        Columns `first`, `second` (attributes) and `correlation`, the phi coefficient, -1 to 1. Pairs with an attribute
-        that is the same for all images are left out.
+        Columns `first`, `second` (attributes) and `correlation`, the phi coefficient, -1 to 1, over the images whose
+        labels of both are known. Pairs of which one is the same for all of these are left out.
     """
-    labels = table.loc[table["split"] == split, list(ATTRIBUTES)].to_numpy("float64")
-    varied = np.flatnonzero(labels.std(axis=0) > 0) if len(labels) else np.array([], int)
-    first, second = np.triu_indices(len(varied), 1)
-    correlation = np.corrcoef(labels[:, varied], rowvar=False)[first, second] if len(first) else np.array([])
-    names = np.array(ATTRIBUTES)[varied]
-    pairs = pd.DataFrame({"first": names[first], "second": names[second], "correlation": correlation})
+    labels = table.loc[table["split"] == split, list(attributes)].to_numpy("float64")
+    first, second = np.triu_indices(len(attributes), 1)
+    if (labels == 0).any():
+        correlation = _pairwise(labels)[first, second]
+    else:
+        varied = np.flatnonzero(labels.std(axis=0) > 0) if len(labels) else np.array([], int)
+        correlation = np.full((len(attributes), len(attributes)), np.nan)
+        if len(varied):
+            correlation[np.ix_(varied, varied)] = np.corrcoef(labels[:, varied], rowvar=False)
+        correlation = correlation[first, second]
+    names = np.array(attributes)
+    pairs = pd.DataFrame({"first": names[first], "second": names[second], "correlation": correlation}).dropna()
     return pairs.sort_values("correlation", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def _pairwise(labels: np.ndarray) -> np.ndarray:
+    """Return phi of all columns of labels (images, attributes) of -1, 0 (unknown) and +1, NaN where it has no value."""
+    known = (labels != 0).astype(float)
+    both = known.T @ known
+    first, product = labels.T @ known, labels.T @ labels  # sums over the images where both are known
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean, other = first / both, first.T / both
+        # The square of a known label is one.
+        return (product / both - mean * other) / np.sqrt((1 - mean**2) * (1 - other**2))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
 from faceflip.analysis.names import checkpoint_name, display_name, method_name, ordered, search_name
-from faceflip.analysis.pages import Column, Heat, Sheet, nothing, percent
+from faceflip.analysis.pages import Column, Heat, Sheet, nothing, percent, percent_cell
 from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.statistics.intervals import clustered as clustered_ends
 from faceflip.analysis.statistics.intervals import ends, resampled
@@ -21,6 +21,12 @@ TRANSFERS = ("network", "checkpoint", "attack", "attribute", "image", "target", 
 
 Transferred = tuple[str, str, str]
 """Network, checkpoint and attack of adversarial images."""
+
+CELLS = 4_096
+"""So many cells of a matrix are drawn anew at a time, which bounds the memory."""
+LARGEST, MOST_COLUMNS = 5_000, 64
+"""Cells and columns that a matrix on a page has at most; of a larger one the page lists so many `STRONGEST` pairs."""
+STRONGEST = 100
 
 MATRIX = ["network", "checkpoint", "attack", "search"]
 """The columns that tell the matrices of a table apart."""
@@ -89,7 +95,9 @@ def rates_of(
     for network in networks:
         made = [each for each in run.transfers if each[0] == network.name and _of(attempts, each).any()]
         for each in sorted(made, key=lambda each: run.checkpoints.index(each[1])):
-            rates = transfer_rates(attempts, transfers, each, run.threshold, ordered(network.attributes))
+            rates = transfer_rates(
+                attempts, transfers, each, run.threshold, ordered(network.attributes, run.attributes)
+            )
             about = dict(zip(MATRIX, (*each, run.attack(each[2]).search), strict=True))
             parts.append(rates.assign(**about))
     columns = [*MATRIX, "source", "target", "images", "changed", "rate", "low", "high"]
@@ -106,13 +114,27 @@ def mean_interval(
     tested = tested[(tested["attribute"] == tested["target"]) == own].merge(images, on=["attribute", "image"])
     if tested.empty:
         return math.nan, math.nan
-    counted = tested.groupby(["image", "attribute", "target"])["changed"].agg(["sum", "size"])
-    changed, tests = (counted[name].unstack(["attribute", "target"], fill_value=0) for name in ("sum", "size"))  # noqa: PD010
-    if counted["sum"].sum() in (0, counted["size"].sum()):  # a bootstrap would have no width
-        low, high = clustered_ends(changed.sum(axis=1).to_frame(), tests.sum(axis=1).to_frame())
+    tested = tested.sort_values(["image", "attribute", "target"], kind="stable")
+    changed = tested["changed"].to_numpy(bool)
+    shown, image = np.unique(tested["image"], return_inverse=True)
+    if changed.all() or not changed.any():  # a bootstrap would have no width
+        of_image = (np.bincount(image, weights, len(shown))[:, None] for weights in (changed, None))
+        low, high = clustered_ends(*of_image)
         return float(low[0]), float(high[0])
-    rates = np.ma.masked_invalid(resampled(changed, tests)).mean(axis=1).filled(np.nan)
-    low, high = (float(end) for end in ends(rates))
+    cell = tested.groupby(["attribute", "target"], sort=False).ngroup().to_numpy()
+    order = np.argsort(cell, kind="stable")
+    image, cell, changed = image[order], cell[order], changed[order]
+    total, count = np.zeros(0), np.zeros(0)
+    for first in range(0, int(cell[-1]) + 1, CELLS):  # the cells are sorted
+        part = slice(*np.searchsorted(cell, (first, first + CELLS)))
+        width = int(cell[part][-1]) - first + 1
+        place, size = image[part] * width + cell[part] - first, (len(shown), width)
+        counted = (np.bincount(place, weights, np.prod(size)).reshape(size) for weights in (changed[part], None))
+        rates = np.ma.masked_invalid(resampled(*counted))
+        sums, counts = rates.sum(axis=1).filled(0.0), rates.count(axis=1)
+        total, count = (sums, counts) if first == 0 else (total + sums, count + counts)
+    with np.errstate(invalid="ignore"):
+        low, high = (float(end) for end in ends(total / count))
     return low, high
 
 
@@ -151,6 +173,9 @@ def matrix(rates: pd.DataFrame, column: str = "rate") -> pd.DataFrame:
 def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
     """Lay a matrix out with numbered columns, so that forty of them fit."""
     cells = matrix(rates)
+    title = f"{title}, PASS of at least {run.threshold:g}"
+    if cells.size > LARGEST or len(cells.columns) > MOST_COLUMNS:
+        return _strongest(rates, title, cells.shape)
     images = rates.drop_duplicates("source").set_index("source")["images"]
     place = {name: str(number) for number, name in enumerate(cells.index, start=1)}
     heads = [Column("", align="r"), Column("target", align="l")]
@@ -164,7 +189,25 @@ def matrix_sheet(rates: pd.DataFrame, title: str, run: RunDescription) -> Sheet:
         "Columns have the numbers of the rows; a column without adversarial images is empty."
     ]
     related = [display_name(name) for name in clustered([cells])]
-    return Sheet(f"{title}, PASS of at least {run.threshold:g}", heads, rows, notes, frozenset({1}), related)
+    return Sheet(title, heads, rows, notes, frozenset({1}), related)
+
+
+def _strongest(rates: pd.DataFrame, title: str, shape: tuple[int, int]) -> Sheet:
+    """List the pairs of a matrix that is too large for a page with the highest rates."""
+    others = rates[(rates["source"] != rates["target"]) & (rates["images"] > 0)]
+    by = ["low", "rate"] if "low" in others else ["rate", "images"]
+    rows = [
+        [display_name(row["source"]), display_name(row["target"]), percent_cell(row), f"{row['images']:,}"]
+        for row in others.sort_values(by, ascending=False, kind="stable").head(STRONGEST).to_dict("records")
+    ]
+    heads = [Column("adversarial images of", align="l"), Column("decision on", align="l")]
+    heads += [Column("changed, percent"), Column("adversarial images")]
+    surest = ", by the lower end of the interval" if "low" in others else ""
+    notes = [
+        f"The matrix of {shape[1]:,} columns and {shape[0]:,} rows is too large for a page. These are the "
+        f"{len(rows):,} pairs of different attributes with the largest shares{surest}; the CSV has every cell."
+    ]
+    return Sheet(title, heads, rows, notes)
 
 
 def _heat(row: dict) -> Heat:

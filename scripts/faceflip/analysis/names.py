@@ -1,8 +1,6 @@
 """How things are ordered and called on a page."""
 
-from collections.abc import Iterable
-
-from faceflip.data.celeba import ATTRIBUTES
+from collections.abc import Iterable, Sequence
 
 METHODS = ("fgs", "ffa")
 SEARCHES = ("line", "iterative")
@@ -32,7 +30,7 @@ def search_name(kind: str) -> str:
 
 def display_name(attribute: str) -> str:
     """Return an attribute as people write it: ``5_o_Clock_Shadow`` becomes ``5 o'Clock Shadow``."""
-    return attribute.replace("o_Clock", "o'Clock").replace("_", " ")
+    return attribute.replace("_o_Clock", "_o'Clock").replace("_", " ")
 
 
 def checkpoint_name(checkpoint: str) -> str:
@@ -40,7 +38,14 @@ def checkpoint_name(checkpoint: str) -> str:
     return checkpoint.replace("epoch", "epoch ")
 
 
-def ordered(present: Iterable[str], order: Iterable[str] = ATTRIBUTES) -> list[str]:
+def spread(names: Sequence[str], most: int) -> list[str]:
+    """Return so many names at most, evenly spread over their order, the first and the last among them."""
+    if len(names) <= most:
+        return list(names)
+    return [names[round(place * (len(names) - 1) / (most - 1))] for place in range(most)]
+
+
+def ordered(present: Iterable[str], order: Iterable[str]) -> list[str]:
     """Return the distinct names, those of `order` first and in its order, the others by alphabet."""
     present, order = set(present), list(order)
     return [name for name in order if name in present] + sorted(present.difference(order))

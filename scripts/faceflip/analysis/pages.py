@@ -1,13 +1,16 @@
 """Tables for people: what a page holds, and Markdown and LaTeX of it; `faceflip.analysis.html` has the web page."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 MISSING = "–"
 """What stands where there is no number."""
 
+LATIN, SIGNS, SHOWN = 0x17F, frozenset("‘’‚“”„‹›†‡•…‰€™←→"), 20
+"""The last letter that every LaTeX sets, what it sets beyond, and how many others are named at most."""
 LONG, SENTENCE = 50, 45
 """Lines of a table that fit on a printed page, and characters of a cell that fit on a line."""
 
@@ -102,20 +105,28 @@ def number(value: float, digits: int = 3) -> str:
     return f"{int(value):,}" if float(value).is_integer() and abs(value) >= 1 else f"{value:.{digits}g}"
 
 
+_MARKDOWN = re.compile(r"[|*`$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\\(?=[!-/:-@\[-`{-~])|(?<!\w)_|_(?!\w)|\](?=[(\[])")
+
+
+def markdown_text(text: str) -> str:
+    """Return text as Markdown shows it: what would be read as its signs or as HTML has a backslash before it."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
+
+
 def markdown(sheets: Sequence[Sheet], line: str) -> str:
     """Return a page of Markdown that begins with the line that says what was run."""
-    return "\n".join([line, *(block for sheet in sheets for block in ("", *_markdown(sheet)))]) + "\n"
+    return "\n".join([markdown_text(line), *(block for sheet in sheets for block in ("", *_markdown(sheet)))]) + "\n"
 
 
 def _markdown(sheet: Sheet) -> list[str]:
     def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
     headings = [f"{column.group}, {column.heading}" if column.group else column.heading for column in sheet.columns]
     rules = ["---:" if column.align == "r" else ":---" for column in sheet.columns]
     rows = [[" ".join(filter(None, parts(cell))) for cell in cells] for cells in sheet.rows]
-    notes = [text for note in sheet.notes for text in ("", note)]
-    return [f"## {sheet.title}", "", row(headings), row(rules), *map(row, rows), *notes]
+    notes = [text for note in sheet.notes for text in ("", markdown_text(note))]
+    return [f"## {markdown_text(sheet.title)}", "", row(headings), row(rules), *map(row, rows), *notes]
 
 
 def latex(sheets: Sequence[Sheet], line: str) -> str:
@@ -124,6 +135,11 @@ def latex(sheets: Sequence[Sheet], line: str) -> str:
     What is too long for a page is a `longtable`, which goes over several.
     """
     packages = r"% Needs \usepackage{booktabs" + (",longtable}." if any(map(_is_long, sheets)) else "}.")
+    texts = (text for sheet in sheets for text in (sheet.title, *sheet.notes, *chain.from_iterable(sheet.rows)))
+    others = sorted({sign for text in texts for part in parts(text) for sign in part} - set(_LATEX) - SIGNS)
+    others = [sign for sign in others if ord(sign) > LATIN]
+    if others:
+        packages += f" And for {''.join(others[:SHOWN])}: LuaLaTeX or XeLaTeX, with a font that has them."
     return "\n".join([f"% {line}", packages, *(_latex(sheet, line) for sheet in sheets)]) + "\n"
 
 
@@ -207,6 +223,7 @@ _LATEX = {
     "–": "--",
     "[": "{[}",
     "]": "{]}",
+    "*": "{*}",
 }
 
 

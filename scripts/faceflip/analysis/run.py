@@ -12,15 +12,14 @@ from pydantic.dataclasses import dataclass
 
 from faceflip.analysis.names import method_name, ordered
 from faceflip.attacks.options import AttackOptions
+from faceflip.attempt import CONVERGED, FINAL, GIVEN
 from faceflip.catalogue import LINE
-from faceflip.data.celeba import HEIGHT, SPLITS, WIDTH
+from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import faults_of
 from faceflip.wording import quantity
-
-CONVERGED = "converged"
 
 PAPER_SAMPLE = {"split": "train", "images": 1_000}
 PAPER_COLOR = "rgb"
@@ -61,8 +60,9 @@ class RunNetwork:
         name: In the configuration and in the column `network` of every table.
         title: On pages; `short` and `color` are for figures.
         attributes: It decides on these; those of `attacked` are attacked.
-        checkpoints: The earliest first, ``converged`` last.
-        architecture: As `ArchitectureOptions` has it; `training` as `TrainingOptions`.
+        checkpoints: The earliest first, ``converged`` last; of a network that was trained elsewhere, ``given`` alone.
+        architecture: As `ArchitectureOptions` has it; `training` as `TrainingOptions`. Of a network that was trained
+            elsewhere the `name` is that of its code, and there is no training.
     """
 
     name: str
@@ -79,8 +79,18 @@ class RunNetwork:
 
     @property
     def early(self) -> list[str]:
-        """Its checkpoints but the converged one."""
-        return [name for name in self.checkpoints if name != CONVERGED]
+        """Its checkpoints but the last one."""
+        return [name for name in self.checkpoints if name not in FINAL]
+
+    @property
+    def final(self) -> str:
+        """Its last checkpoint."""
+        return self.checkpoints[-1]
+
+    @property
+    def brought(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.final == GIVEN
 
     @property
     def mark(self) -> str:
@@ -112,7 +122,8 @@ class RunDescription:
     """A run in the terms that decide what its numbers mean.
 
     Attributes:
-        dataset: ``celeba`` or ``synthetic`` (drawn faces).
+        dataset: ``celeba``, ``synthetic`` (drawn faces) or ``table`` (labels of one's own).
+        dataset_attributes: All that the dataset has labels of, in its order.
         images: Number of images of each split (``train``, ``validation``, ``test``).
         official: How many of these CelebA has in the same split; None where that was not recorded.
         sample: Name, split and number of images of the sample that tables are about.
@@ -148,11 +159,22 @@ class RunDescription:
     order: str = "official"
     official: Mapping[str, int] | None = None
     code: str | None = None
+    dataset_attributes: tuple[str, ...] = ATTRIBUTES
 
     @property
     def synthetic(self) -> bool:
         """Whether the faces were drawn."""
         return self.dataset == "synthetic"
+
+    @property
+    def like_paper(self) -> bool:
+        """Whether the attributes are CelebA's, on drawn faces or its own: of others nothing is in print."""
+        return self.dataset in ("celeba", "synthetic")
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """All attributes of the dataset, in its order."""
+        return self.dataset_attributes
 
     @cached_property
     def _by_name(self) -> dict[str, RunNetwork]:
@@ -183,18 +205,20 @@ class RunDescription:
 
     @property
     def checkpoints(self) -> list[str]:
-        """Names of all checkpoints, ``converged`` first, then the earliest first."""
-        return [CONVERGED, *dict.fromkeys(name for network in self.networks for name in network.early)]
+        """Names of all checkpoints, ``converged`` first, then ``given`` if there is one, then the earliest first."""
+        given = [GIVEN] * any(network.brought for network in self.networks)
+        return [CONVERGED, *given, *dict.fromkeys(name for network in self.networks for name in network.early)]
 
     @property
     def learned(self) -> list[str]:
-        """The attributes that some network decides on, in the official order."""
-        return ordered(name for network in self.networks for name in network.attributes)
+        """The attributes that some network decides on, in the order of the dataset."""
+        return ordered((name for network in self.networks for name in network.attributes), self.attributes)
 
     def paper_network(self, role: str) -> RunNetwork | None:
         """Return the network that stands for one of the paper's: ``euclidean``, ``softmax`` or ``moon``."""
         loss, joint = PAPER_ROLES[role]
-        return next((each for each in self.networks if (each.loss, each.joint) == (loss, joint)), None)
+        trained = (each for each in self.networks if not each.brought)
+        return next((each for each in trained if (each.loss, each.joint) == (loss, joint)), None)
 
     def is_of_paper(self, network: str, role: str) -> bool:
         """Return whether a network is the one that stands for one of the paper's."""
@@ -221,9 +245,11 @@ class RunDescription:
         architectures = ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
         grey = " of grey images" if self.color == "gray" else ""
         attacked = quantity(self.sample["images"], f"{self.sample['split']}ing image".replace("testing", "test"))
+        faces = {"synthetic": "Synthetic faces, drawn by this project: the numbers say nothing about CelebA. "}
+        faces["celeba"] = "CelebA, "
         return (
-            ("Synthetic faces, drawn by this project: the numbers say nothing about CelebA. " if self.synthetic else "")
-            + f"{'' if self.synthetic else 'CelebA, '}{images} images to train, validate and test; "
+            faces.get(self.dataset, "Faces and labels of one's own, ")
+            + f"{images} images to train, validate and test; "
             + f"{architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
             + f"{attacked} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )

@@ -9,6 +9,7 @@ import typer
 import faceflip
 from faceflip.catalogue import ATTACKS
 from faceflip.cli import similarity, store
+from faceflip.cli.export_network import export_network
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
 from faceflip.cli.plan import plan
@@ -51,6 +52,7 @@ for name, command in {
     "show": store.show,
     "check": store.check,
     "export": store.export,
+    "export-network": export_network,
     "diff": store.diff,
     "flip": flip,
     "pass": similarity.pass_,

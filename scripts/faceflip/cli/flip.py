@@ -1,32 +1,44 @@
-"""`faceflip flip`: attack a trained network on images of one's own."""
+"""`faceflip flip`: attack a trained network on photographs of one's own."""
 
 import json
-import warnings
-from collections import Counter
+import sys
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from faceflip import wording
-from faceflip.cli.images import read_image
-from faceflip.errors import NetworkWarning, UserError
+from faceflip.cli import flipped
+from faceflip.cli.photos import read_photos, selections
+from faceflip.errors import UserError
 from faceflip.registry import is_reference, label_of
 from faceflip.wording import printable
 
 if TYPE_CHECKING:
-    import numpy as np
+    from faceflip.networks.members import Members
 
-    from faceflip.attacks import AttackResult
+ALL = "all"
+"""Said instead of an attribute: all those of the network."""
 
 
 def flip(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pt", help="A network that the workflow trained.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Faces, cropped as the network's own.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE", help="Photographs, or crops of the network's own size."),
+    ],
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHECKPOINT.pt|NAME",
+            help="A network that the workflow trained, or the name of one of the run in this folder. "
+            "Without it, the first argument is the checkpoint.",
+        ),
+    ] = None,
     attribute: Annotated[
-        str | None, typer.Option(help="The attribute to flip; a network of one attribute needs none.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|all", help="The attribute to flip, or several; a network of one attribute needs none."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
@@ -47,107 +59,124 @@ def flip(
     ] = None,
     own_code: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE.py:NAME", help="Loss or architecture of one's own that the checkpoint may name."),
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
+        ),
     ] = None,
-    resize: Annotated[bool, typer.Option(help="Resize images to the network's size instead of refusing them.")] = False,
+    eyes: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="x1,y1,x2,y2",
+            help="Where the eyes are in the upright photograph, first the left one; for each image.",
+        ),
+    ] = None,
+    face: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Which of the faces found, from the left; once, or for each image."),
+    ] = None,
+    as_is: Annotated[bool, typer.Option("--as-is", help="The images are aligned crops: look for no face.")] = False,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="They are, and are resized to the network's size instead of refused.")
+    ] = False,
+    strengthen: Annotated[
+        bool,
+        typer.Option("--strengthen", help="Put a perturbation back as strong as it takes for the photograph to flip."),
+    ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write adversarial images as PNG.")
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write pictures as PNG.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Flip an attribute on images with the smallest perturbation, and score them by PASS.
+    """Flip attributes of faces with the smallest perturbation, and score them by PASS.
 
-    Example: faceflip flip results/networks/moon/all/converged.pt me.png --attribute Smiling -o flipped
+    Faces in photographs are found and aligned as CelebA's are; images of the network's own size are taken as they are.
+
+    Example: faceflip flip me.jpg --network moon --attribute Smiling -o flipped
     """
-    import numpy as np
-
     from faceflip.attacks import AttackOptions
-    from faceflip.attacks import attack as run
     from faceflip.attacks.options import for_attack
     from faceflip.catalogue import find_search
-    from faceflip.networks.checkpoint import load_checkpoint
-    from faceflip.pixels import perturbed
+    from faceflip.networks.members import Members
+    from faceflip.photo.flipping import Attack, flip_all
     from faceflip.runtime.device import prepare
-    from faceflip.similarity import pass_scores
 
     options = for_attack(attack, _options(option or []))
     # Tells wrong names and values before anything is read, also names of other arguments of the library's `attack`.
     entry = AttackOptions.of(options).attack(attack)
-    place = prepare(device, threads=1)
-    network, _ = load_checkpoint(checkpoint, place, own_code=own_code or ())
-    known = network.spec.attributes
-    attribute = _chosen(attribute, known, checkpoint)
-    originals = _read_all(images, network.spec.image_size, resize)
-    files = _files(output, images, attribute, attack) if output else []  # before the attack, lest it be for nothing
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NetworkWarning)  # they stand in the result
-        result = run(
-            network,
-            originals,
-            attack,
-            attribute=known.index(attribute),
-            objective=network.spec.loss,
-            labels=_labels(label, len(images)),
-            device=place,
-            **options,
-        )
-    adversarial = perturbed(originals, result.perturbation)
-    similarity = np.full(len(images), np.nan)
-    if result.flipped.any():
-        similarity[result.flipped] = pass_scores(originals[result.flipped], adversarial[result.flipped]).pass_
-    written = _write(files, adversarial, result.flipped) if output else {}
-    records = _records(images, result, similarity, written)
-    for sentence in result.warnings:
+    checkpoints, images = _checkpoints(network, images)
+    wanted = selections(len(images), eyes or [], face or [], as_is, resize)
+    members = Members(checkpoints, prepare(device, threads=1), own_code or ())
+    attributes = _chosen(attribute, members, network or str(checkpoints[0]))
+    labels = _labels(label, len(images), len(attributes))
+    photos, crops = read_photos(images, members.image_size, wanted)
+    where = None
+    if output:  # before the attack, lest it be for nothing
+        whole = [crop.alignment is not None for crop in crops]
+        where = flipped.files_of(output, images, whole, attributes, label_of(attack), keep=images)
+    plan = Attack(attack, options, labels, strengthen, progress=sys.stderr.isatty())
+    flips, warnings = flip_all(members, attributes, photos, crops, plan)
+    records = []
+    for k, each in enumerate(flips):
+        path, photo, crop = images[each.image], photos[each.image], crops[each.image]
+        title = flipped.title_of(each, path, label_of(attack)) if each.flipped else []
+        written = flipped.write(where[k], each, photo, crop, title) if where and each.flipped else {}
+        records.append(flipped.record(each, path, crop, written))
+    for path, crop in zip(images, crops, strict=True):
+        for note in crop.notes:
+            typer.echo(f"Note: {printable(path)}: {note}", err=True)
+    for sentence in warnings:
         typer.echo(f"Warning: {printable(sentence)}", err=True)
+    told = attributes[0] if len(attributes) == 1 else None
     if as_json:
-        told = {"attribute": attribute, "attack": attack, "warnings": list(result.warnings), "images": records}
-        typer.echo(json.dumps(told, indent=2))
+        heads = {"attribute": told, "attributes": attributes, "attack": attack, "warnings": warnings}
+        typer.echo(json.dumps({**heads, "images": records}, indent=2))
     else:
         counted = find_search(entry.search).epsilon
         epsilon = "epsilon" if counted == "pixel values" else counted
-        _print(f"{printable(attribute)} by {printable(attack)}", epsilon, records, written=bool(written))
+        what = told or f"{len(attributes)} attributes"
+        flipped.print_records(f"{printable(what)} by {printable(attack)}", epsilon, records, flips)
 
 
-def _chosen(attribute: str | None, known: tuple[str, ...], checkpoint: Path) -> str:
-    if attribute is None and len(known) == 1:
-        return known[0]
-    if attribute not in known:
-        given = "no attribute is given" if attribute is None else f"'{attribute}' is not one of its attributes"
-        raise UserError(f"{checkpoint}: {given}; name one with --attribute: {', '.join(known)}")
-    return attribute
+def _checkpoints(network: str | None, images: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the checkpoints of the network, and the images that are left."""
+    from faceflip.networks.members import checkpoints_of
+
+    if network is None:
+        first, *images = images
+        if first.suffix.lower() in (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"):
+            raise UserError(f"{first}: no network is given; name a checkpoint, or a network of the run, by --network")
+        checkpoints = [first]
+    elif Path(network).is_file() or network.endswith(".pt") or "/" in network:
+        checkpoints = [Path(network)]
+    else:
+        checkpoints = list(checkpoints_of(network).values())
+    if not images:
+        raise UserError(f"{checkpoints[0]}: no image is given; name photographs, or crops of the network's own size")
+    return checkpoints, images
 
 
-def _read_all(paths: list[Path], size: tuple[int, int], resize: bool) -> "np.ndarray":
-    """Return the images as (N, height, width, 3) uint8, or tell all that cannot be used."""
-    import cv2
-    import numpy as np
-
-    images, faults = [], []
-    for path in paths:
-        try:
-            image = read_image(path)
-        except UserError as fault:
-            faults.append(str(fault))
-            continue
-        if resize:
-            image = cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA)
-        height, width = image.shape[:2]
-        if (width, height) != tuple(size):
-            faults.append(
-                f"{path}: {width} x {height} pixels, the network sees {size[0]} x {size[1]}; crop it like the "
-                "network's own images and resize it, or give --resize"
-            )
-        images.append(image)
-    if faults:
-        raise UserError("\n".join(faults))
-    return np.stack(images)
+def _chosen(wanted: list[str] | None, networks: "Members", network: str) -> list[str]:
+    """Return the attributes to flip."""
+    wanted = list(dict.fromkeys(wanted or []))
+    known = networks.known([] if ALL in wanted else wanted)
+    if wanted and set(wanted) <= set(known):
+        return wanted
+    known = networks.known()
+    if wanted == [ALL] or (not wanted and len(known) == 1):
+        return known
+    fault = ", ".join(f"'{name}'" for name in wanted if name not in known)
+    fault = f"{fault} is not one of its attributes" if wanted else "no attribute is given"
+    raise UserError(f"{network}: {fault}; name one with --attribute, or {ALL}: {', '.join(known)}")
 
 
-def _labels(words: list[str] | None, images: int) -> list[int] | None:
+def _labels(words: list[str] | None, images: int, attributes: int) -> list[int] | None:
     """Return the labels, -1 or +1, of so many images."""
     if not words:
         return None
+    if attributes > 1:
+        raise UserError(f"--label says what one attribute is, and {attributes} are to be flipped: flip them one by one")
     known = {"present": 1, "absent": -1, "1": 1, "+1": 1, "-1": -1}
     if unknown := [word for word in words if word not in known]:
         raise UserError(f"--label {', '.join(unknown)}: expected present or absent (or 1 or -1)")
@@ -183,96 +212,3 @@ def _value(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise ValueError("expected a number, null or a word behind the =") from None
-
-
-def _files(folder: Path, paths: list[Path], attribute: str, attack: str) -> list[Path]:
-    """Return where to write the adversarial image of each image; no two to one file, none to an image given.
-
-    Where images have the same name, or one in which only the case of letters differs, they get numbers. Raises
-    UserError, before anything is computed, where nothing can be written there.
-    """
-    from faceflip.io.files import name_beside, require_writable, telling_disk_errors
-
-    with telling_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    require_writable([folder])
-    known = Counter(path.stem.casefold() for path in paths)
-    files = []
-    for number, path in enumerate(paths, 1):
-        stem = path.stem
-        if known[stem.casefold()] > 1:
-            stem = next(name for k in count(number) if (name := f"{path.stem}-{k}").casefold() not in known)
-            known[stem.casefold()] = 1
-        file = folder / f"{stem}-{attribute}-{label_of(attack)}.png".replace("/", "-")
-        with telling_disk_errors(file):
-            name_beside(file).exists()  # an error where the name is too long
-        files.append(file)
-    given = {path.resolve() for path in paths}
-    if overwritten := [str(file) for file in files if file.resolve() in given]:
-        raise UserError(f"{', '.join(overwritten)}: would be written to, but is given as an image; name another folder")
-    return files
-
-
-def _write(files: list[Path], images: "np.ndarray", flipped: "np.ndarray") -> dict[int, str]:
-    """Write the flipped images as lossless PNG and return their paths."""
-    from PIL import Image
-
-    from faceflip.io.files import replacing
-
-    for k in flipped.nonzero()[0]:
-        with replacing(files[k]) as beside:
-            Image.fromarray(images[k]).save(beside, format="PNG")
-    return {k: str(files[k]) for k in flipped.nonzero()[0]}
-
-
-def _records(
-    paths: list[Path], result: "AttackResult", similarity: "np.ndarray", files: dict[int, str]
-) -> list[dict[str, Any]]:
-    """Return what became of each image as plain values, NaN as None."""
-    import numpy as np
-
-    from faceflip.outcomes import Outcome
-
-    def plain(value: float) -> float | None:
-        return None if np.isnan(value) else float(value)
-
-    return [
-        {
-            "image": str(path),
-            "outcome": Outcome(result.outcome[k]).label,
-            **{name: plain(getattr(result, name)[k]) for name in ("score_before", "score_after", "epsilon")},
-            "steps": int(result.steps[k]),
-            "linf": int(np.abs(result.perturbation[k]).max()),
-            "pass": plain(similarity[k]),
-            "file": files.get(k),
-        }
-        for k, path in enumerate(paths)
-    ]
-
-
-def _print(title: str, epsilon: str, records: list[dict[str, Any]], written: bool) -> None:
-    from faceflip.cli.printing import print_table
-
-    def cell(value: float | None, form: str) -> str:
-        return "" if value is None else format(value, form)
-
-    columns = {"image": "path", "outcome": "word"}
-    columns |= dict.fromkeys(("score\nbefore", "after", epsilon, "largest\nchange", "PASS"), "number")
-    columns |= {"written to": "path"} if written else {}
-    typer.echo(title)
-    print_table(
-        columns,
-        [
-            (
-                record["image"],
-                record["outcome"].replace("_", " "),
-                cell(record["score_before"], "+.4f"),
-                cell(record["score_after"], "+.2e"),
-                cell(record["epsilon"], ".4g"),
-                "" if record["epsilon"] is None else str(record["linf"]),
-                "" if record["pass"] is None else wording.similarity(record["pass"]),
-                *([record["file"] or ""] if written else []),
-            )
-            for record in records
-        ],
-    )

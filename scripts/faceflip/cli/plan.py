@@ -48,7 +48,9 @@ def plan(
     require_attacks(config)
     for fault in () if estimate.assumed else estimate.settings.faults_of_sizes(estimate.images):
         typer.echo(f"Note: a run would be refused: {fault}", err=True)
-    first = next(iter(estimate.plan.networks))
+    first = next((network.name for network in estimate.plan.trained), "")
+    if not first and (probe or images_per_second is not None):
+        raise UserError("no network is trained here, whose speed could be that of the run; give --tflops")
     if probe:
         images_per_second = _probed(estimate, first)
     rate = tflops and tflops * 1e12 / 2

@@ -11,7 +11,7 @@ import typer
 
 from faceflip.cli.printing import console, print_table
 from faceflip.errors import UserError
-from faceflip.io.paths import DATASET, RESULTS, RUN
+from faceflip.io.paths import DATASET, RESULTS, RUN, folder_of
 from faceflip.wording import printable, quantity, similarity
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def show(
     from faceflip.store.panels import best_rows, draw_sheet
     from faceflip.store.terminal import picture_escape
 
-    output = output or Path("-".join([file.stem, *(attribute or [])]) + ".png")
+    output = output or Path("-".join([file.stem, *map(folder_of, attribute or [])]) + ".png")
     _require_suffix(output, ".png")
     with open_store(file) as store:
         images = _dataset_of(store, dataset).images

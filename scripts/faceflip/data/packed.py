@@ -24,11 +24,11 @@ class Dataset:
 
     Attributes:
         images: (N, H, W, 3) uint8 RGB, a memory map.
-        labels: (N, 40) int8 in {-1, +1}, columns in the order of `celeba.ATTRIBUTES`.
+        labels: (N, attributes) int8: -1 (absent), +1 (present), 0 (unknown).
         split: (N,) uint8, index into `celeba.SPLITS`.
         file_names: (N,) str.
         manifest: See `pack_dataset`.
-        mislabelled: (N, 40) bool, labels that were falsified on purpose when the faces were drawn; None of others.
+        mislabelled: (N, attributes) bool, labels that were falsified when the faces were drawn; None of others.
     """
 
     images: np.ndarray
@@ -44,6 +44,11 @@ class Dataset:
         return self.manifest["fingerprint"]
 
     @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the labels' columns; older files, all of CelebA, do not say them."""
+        return tuple(self.manifest.get("attributes", celeba.ATTRIBUTES))
+
+    @property
     def image_size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.images.shape[2], self.images.shape[1]
@@ -53,8 +58,10 @@ class Dataset:
         return np.flatnonzero(self.split == celeba.SPLITS.index(split))
 
     def labels_of(self, attributes: tuple[str, ...]) -> np.ndarray:
-        """Return the labels of some attributes, shape (N, len(attributes))."""
-        return self.labels[:, [celeba.ATTRIBUTES.index(name) for name in attributes]]
+        """Return the labels of some attributes, shape (N, len(attributes)); raises UserError for unknown ones."""
+        if unknown := [name for name in attributes if name not in self.attributes]:
+            raise UserError(f"the dataset has no attribute {', '.join(unknown)}; it has {', '.join(self.attributes)}")
+        return self.labels[:, [self.attributes.index(name) for name in attributes]]
 
 
 def _mapped(path: Path | str, images: h5py.Dataset) -> np.ndarray:

@@ -57,12 +57,12 @@ def pack_dataset(
 ) -> dict[str, Any]:
     """Decode all images of a reader, or of a CelebA in any form that `celeba.finding` knows, into one HDF5 file.
 
-    The `output` holds `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, +1}, `split` (N,) uint8 as
-    index into the reader's splits, `file_name` (N,), and as attribute the `manifest` (JSON), which is returned; its
+    The `output` holds `images` (N, H, W, 3) uint8 RGB, `labels` (N, attributes) int8 in {-1, 0, +1}, `split` (N,) uint8
+    as index into the reader's splits, `file_name` (N,), and as attribute the `manifest` (JSON), which is returned; its
     `fingerprint` is the SHA-256 over pixels, labels, splits, names. Where the reader knows which labels were falsified
     on purpose, `mislabelled` (N, attributes) uint8 is 1 there. Images are resized to `image_size`, width and height, by
-    area interpolation; without, they must have CelebA's size. With `leave_out_bad_images`, those that are missing or
-    cannot be used are left out and named in the manifest.
+    area interpolation; without, they must have the size that the reader expects, or all the same. With
+    `leave_out_bad_images`, those that are missing or cannot be used are left out and named in the manifest.
 
     Raises:
         UserError: Labels cannot be read, a split is empty, official files are damaged, the disk has too little space,
@@ -70,15 +70,17 @@ def pack_dataset(
     """
     reader = load(READERS["celeba"])(source) if isinstance(source, Path | str) else source
     origin, files = reader.origin(), reader.files
-    size = image_size or CELEBA_SIZE
+    expected = getattr(reader, "size", CELEBA_SIZE)
+    stored = _common_size(reader.read, list(filter(None, files.values())), expected or CELEBA_SIZE)
+    size = image_size or expected or stored
     _require_space(output, len(files), size)
-    stored = _common_size(reader.read, list(filter(None, files.values())))
-    if stored != CELEBA_SIZE:
-        told = f"the images have {_pixels(stored)}, CelebA's aligned ones {_pixels(CELEBA_SIZE)}"
+    if expected not in (None, stored):
+        told = f"the images have {_pixels(stored)}, CelebA's aligned ones {_pixels(expected)}"
         if image_size is None:
             raise UserError(f"{reader.name}: {told}; set dataset.image_size to the size that networks are to see")
         stretched = "" if _alike(stored, size) else ", which changes their proportions"
         origin = {**origin, "notes": [*origin["notes"], f"{told}; resized to {_pixels(size)}{stretched}"]}
+    mixed = expected is None and image_size is not None
 
     def refused() -> bool:
         return bool(bad) and not (leave_out_bad_images and len(bad) <= min(MOST_LEFT_OUT, len(files) - 1))
@@ -86,12 +88,13 @@ def pack_dataset(
     bad = {name: MISSING for name, file in files.items() if file is None}
     if refused():
         # Missing images are told together with those that cannot be used.
-        whole = _Images(reader.read, list(filter(None, files.values())), stored, stored, threads)
+        size_now = size if mixed else stored
+        whole = _Images(reader.read, list(filter(None, files.values())), stored, size_now, threads, mixed)
         bad |= _by_name(whole.decode(progress), files)
     while not refused():
         table = reader.table[~reader.table["file_name"].isin(bad)]
         _require_splits(reader, table)
-        images = _Images(reader.read, [files[name] for name in table["file_name"]], stored, size, threads)
+        images = _Images(reader.read, [files[name] for name in table["file_name"]], stored, size, threads, mixed)
         reasons = sorted(set(bad.values()))
         left_out = {reason: sorted(name for name in bad if bad[name] == reason) for reason in reasons}
         try:
@@ -118,9 +121,10 @@ class _Images:
 
     Attributes:
         read: What reads their `files`.
-        stored: Width and height that they must have.
+        stored: Width and height that they must have, or with `mixed` that most have.
         size: Width and height to give them.
         threads: So many decode.
+        mixed: Whether each may have a size of its own.
     """
 
     read: Callable[[str], bytes]
@@ -128,6 +132,7 @@ class _Images:
     stored: tuple[int, int]
     size: tuple[int, int]
     threads: int
+    mixed: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -136,7 +141,7 @@ class _Images:
     @property
     def resized(self) -> bool:
         """Whether the images are to have another size than they are stored in."""
-        return self.size != self.stored
+        return self.mixed or self.size != self.stored
 
     def decode(
         self,
@@ -185,7 +190,10 @@ class _Images:
         whole = np.empty((*self.stored[::-1], 3), "uint8") if self.resized else None
         for file, place in zip(files, pixels, strict=True):
             try:
-                decode_into(whole if self.resized else place, self.read(file))
+                data = self.read(file)
+                if self.mixed and (own := size_of(data)) not in (None, whole.shape[1::-1]):
+                    whole = np.empty((*own[::-1], 3), "uint8")
+                decode_into(whole if self.resized else place, data)
             except UnreadableError as error:
                 faults[file] = str(error)
                 continue
@@ -228,6 +236,8 @@ def _write(
     pixel_sha256 = digest.hexdigest()
     for part in (labels.tobytes(), split.tobytes(), "\n".join(table["file_name"]).encode()):
         digest.update(part)
+    if reader.attributes != celeba.ATTRIBUTES:  # whose fingerprints have no names of attributes
+        digest.update("\n".join(reader.attributes).encode())
     formats = sorted({"PNG" if file.lower().endswith(".png") else "JPEG" for file in images.files})
     manifest = {
         "format": FORMAT,
@@ -235,7 +245,8 @@ def _write(
         "fingerprint": digest.hexdigest(),
         "pixel_sha256": pixel_sha256,
         "images": {name: int((split == number).sum()) for number, name in enumerate(reader.splits)},
-        "official": _in_place(table, reader.splits),
+        "attributes": list(reader.attributes),
+        "official": _in_place(table, reader.splits) if reader.attributes == celeba.ATTRIBUTES else None,
         "width": images.size[0],
         "height": images.size[1],
         "stored_width": images.stored[0],
@@ -274,7 +285,8 @@ def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) 
     if missing:
         parts.append(
             f"{len(missing):,} of {total:,} annotated images are missing in {images}, such as "
-            f"{', '.join(missing[:3])}; unpack the archive again, or, for a part of CelebA, set dataset.subset to true"
+            f"{', '.join(missing[:3])}; unpack the archive again, or set dataset.subset to true to take those that "
+            "are there"
         )
     if unusable:
         lines = [f"\n  {_named(names)} {reason}" for reason, names in unusable.items()]
@@ -295,15 +307,15 @@ def _named(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names):,} images, such as {', '.join(names[:3])}: each"
 
 
-def _common_size(read: Callable[[str], bytes], files: Sequence[str]) -> tuple[int, int]:
-    """Return the width and height that most images have, by some of them; CelebA's where there is no such size."""
+def _common_size(read: Callable[[str], bytes], files: Sequence[str], otherwise: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height that most images have, by some of them, or `otherwise` without such a size."""
     sizes = Counter()
     probed = files[:: max(1, len(files) // PROBED)]
     for file in probed:
         with suppress(UnreadableError):
             sizes[size_of(read(file))] += 1
     size, count = max(sizes.items(), key=itemgetter(1), default=(None, 0))
-    return size if size and 2 * count > len(probed) else CELEBA_SIZE
+    return size if size and 2 * count > len(probed) else otherwise
 
 
 def _alike(first: tuple[int, int], second: tuple[int, int]) -> bool:
@@ -321,7 +333,7 @@ def _require_splits(reader: Reader, table: "pd.DataFrame") -> None:
     if empty:
         raise UserError(
             f"{reader.name}: no image is of the {' or the '.join(empty)} split; networks are trained on one split, "
-            "stopped by another and judged on the third: let the annotation file name images of all three, or set "
+            "stopped by another and judged on the third: let the labels name images of all three, or set "
             "dataset.split_shares, such as [0.8, 0.1, 0.1], to make the splits anew"
         )
 

@@ -17,11 +17,12 @@ class Reader(Protocol):
         attributes: Names of the attributes, in the order in which their labels are packed.
         splits: Names of the splits, in the order of their numbers.
         table: One row an image, in the order in which they are packed: `file_name`, `split` (one of `splits`), and one
-            int8 column an attribute, -1 (absent) or +1 (present).
+            int8 column an attribute, -1 (absent), +1 (present) or 0 (unknown).
         files: For each `file_name` of the table what `read` takes, None where the image is missing.
 
     It may also have `mislabelled`, the set of (file name, attribute) whose labels were falsified on purpose, where that
-    is known.
+    is known, and `size`, width and height that the images have unless they are resized: by default CelebA's, None for
+    any size that all have.
     """
 
     name: str

@@ -2,8 +2,10 @@
 
 A column is an attribute, a mark the error of one method, lower is better. The grey bar is Trivial, which gives every
 image the majority class of the training split: a network above it has learned nothing about the attribute, and where
-the bar is low there is little to gain. Hollow marks are published errors, which are always those on CelebA. It would be
-surprising if a network of all attributes (MOON in the paper) were far from the separate networks.
+the bar is low there is little to gain. It would be surprising if a network of all attributes (MOON in the paper) were
+far from the separate networks.
+
+Of CelebA alone: hollow marks are published errors, which are always those on CelebA.
 """
 
 from collections.abc import Sequence
@@ -14,11 +16,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import FigureInputs, read_csv, wide
-from faceflip.analysis.names import display_name
 from faceflip.analysis.run import RunDescription, RunNetwork
-from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
+from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL, means_over
 from faceflip.catalogue import GREEN, ORANGE, PURPLE
-from faceflip.figures.style import GREY, LIGHT, MM, PAGE, page
+from faceflip.figures.labels import every, more_room, short_names
+from faceflip.figures.style import GREY, LIGHT, MM, PAGE, SMALL, page
 
 PUBLISHED = {
     "facetracer": ("FaceTracer", {"marker": "^", "color": PURPLE}),
@@ -27,6 +29,8 @@ PUBLISHED = {
 }
 MARKERS = ("o", "D", "P", "v", "*", "X", "<", ">")
 """Of the run's networks, in order; colours alone do not tell them apart."""
+ACROSS = 155.0
+"""Millimetres that the attributes have."""
 FEW = 6
 """Marks whose names have room for four side by side."""
 
@@ -36,12 +40,15 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     errors = wide(read_csv(inputs["classification_error"]), "attribute", "method", "error")
     attributes, separate = _order(errors.drop(index=[MEAN, MEAN_ALL], errors="ignore"), run)
     means = [name for name in (MEAN, MEAN_ALL) if name in errors.index]
+    step = every([*attributes, *means], ACROSS)
     # The means stand apart, and so do attributes without separate networks.
     places = np.arange(len(attributes)) + 0.6 * (np.arange(len(attributes)) >= separate)
-    places = np.append(places, (places[-1] if len(places) else 0) + 1.6 + np.arange(len(means)))
+    places = np.append(places, (places[-1] if len(places) else 0) + (1.6 + np.arange(len(means))) * step)
     table = 100 * errors.loc[[*attributes, *means]]
 
-    figure = page(run, PAGE, 82 * MM)
+    over = means_over(attributes, run)
+    names = short_names(run.attributes) | {name: f"mean of {over[name]}" for name in means}
+    figure = page(run, PAGE, 82 * MM + more_room([names[name] for name in attributes], SMALL))
     axes = figure.subplots()
     if "trivial_train" in table:
         label = "Trivial (majority of the training split)"
@@ -57,15 +64,23 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         look = {**look, "markerfacecolor": "white" if published else look["color"], "markeredgewidth": 0.6}
         look["alpha"] = 0.6 if published and run.synthetic else 1.0
         label += ", on CelebA" if published and run.synthetic else ""
-        axes.plot(places + offset, table[name], linestyle="", markersize=2.6, clip_on=False, label=label, **look)
-    names = {MEAN: f"mean of {len(run.attacked)}", MEAN_ALL: f"mean of {len(run.learned)}"}
-    labels = [names.get(name, display_name(name)) for name in table.index]
-    axes.set_xticks(places, labels, rotation=90)
-    for label, name in zip(axes.get_xticklabels(), table.index, strict=True):
-        label.set_color(GREY if name in attributes[separate:] else "black")
-        label.set_fontweight("bold" if name in names else "normal")
+        axes.plot(
+            places + offset,
+            table[name],
+            linestyle="",
+            markersize=2.6 if step == 1 else 1.6,
+            clip_on=False,
+            label=label,
+            **look,
+        )
+    named = [*range(0, len(attributes), step), *range(len(attributes), len(places))]
+    axes.set_xticks(places[named], [names[name] for name in table.index[named]], rotation=90)
+    for label, place in zip(axes.get_xticklabels(), named, strict=True):
+        label.set_color(GREY if separate <= place < len(attributes) else "black")
+        label.set_fontweight("bold" if place >= len(attributes) else "normal")
+    axes.set_xlabel(f"one of {step} attributes has its name; the table has all" if step > 1 else "")
     axes.tick_params(axis="x", length=0, pad=1)
-    axes.set_xlim(places[0] - 0.7, places[-1] + 0.7)
+    axes.set_xlim(places[0] - 0.7, places[-1] + 0.7 * step)
     axes.set_ylim(0)
     axes.set_ylabel("test error, %")
     axes.grid(axis="y")

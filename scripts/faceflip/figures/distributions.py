@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from faceflip.analysis.frames import only_converged, with_parts
+from faceflip.analysis.frames import only_final, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGN_NAMES, SIGNS, method_name, ordered, search_name
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
@@ -26,7 +26,7 @@ def draw_cumulative(attempts: pd.DataFrame, column: str, grid: np.ndarray, run: 
     The values stand in a `column` of the attempts table, and `grid` has those of the x axis, ascending. Attempts on
     converged networks count; those that did not flip are beyond every x.
     """
-    attempts = with_parts(only_converged(attempts), run)
+    attempts = with_parts(only_final(attempts), run)
     networks = ordered(attempts["network"].unique(), run.network_names)
     if not networks:
         return nothing(run, NO_ATTACKS)

@@ -19,9 +19,10 @@ from matplotlib.figure import Figure, SubFigure
 from faceflip.analysis.examples import Choice, Example, choose_examples
 from faceflip.analysis.frames import FigureInputs, read_attempts, read_parquet
 from faceflip.analysis.matrices import TRANSFERS
-from faceflip.analysis.names import display_name, method_name, search_name
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.names import method_name, search_name
+from faceflip.analysis.run import RunDescription
 from faceflip.attempt import Experiment
+from faceflip.figures.labels import short_names
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
 from faceflip.pixels import GAIN, triptych
 from faceflip.wording import similarity
@@ -43,7 +44,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     images = open_dataset(inputs["dataset"]).images
     pictures = {}
     for example in filter(None, chain.from_iterable(choice.examples for choice in choices)):
-        wanted = Experiment(run.sample["name"], example.network, CONVERGED, example.attack)
+        wanted = Experiment(run.sample["name"], example.network, run.network(example.network).final, example.attack)
         with find_store(inputs["stores"], wanted) as store:
             of_image = store.column("image") == example.image
             of_attribute = store.column("attribute") == example.attribute.encode()
@@ -99,15 +100,16 @@ def caption(example: Example, threshold: float, joint: bool = False, remark: str
     state = {True: "present", False: "absent"}
     verdict, kind = ("right", "adversarial") if example.correct else ("wrong", "natural adversarial")
     kind = kind if example.similarity >= threshold else f"below {threshold:g}, so not {kind}"
+    names = short_names([example.attribute, *(name for name, _ in example.others)])
     lines = [
-        f"{display_name(example.attribute)}: {state[example.present]} ({verdict}) → {state[not example.present]}.",
+        f"{names[example.attribute]}: {state[example.present]} ({verdict}) → {state[not example.present]}.",
         f"PASS {similarity(example.similarity)}, {kind}.",
     ]
     if example.others:
-        names = [f"{display_name(name)} → {state[present]}" for name, present in example.others[:OTHERS_SHOWN]]
+        changed = [f"{names[name]} → {state[present]}" for name, present in example.others[:OTHERS_SHOWN]]
         more = len(example.others) - OTHERS_SHOWN
-        names += [f"{more} more"] * (more > 0)
-        lines += wrap(f"Also: {', '.join(names)}.", LINE)
+        changed += [f"{more} more"] * (more > 0)
+        lines += wrap(f"Also: {', '.join(changed)}.", LINE)
     elif joint:
         lines.append("No other attribute changes.")
     if remark:

@@ -1,7 +1,9 @@
 """Matrices of transfers side by side: Figs. 4 and 5."""
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,15 +12,13 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextPath
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrices, matrix
-from faceflip.analysis.names import display_name
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.ordering import clustered
+from faceflip.figures.labels import POINTS, extent, short_names
 from faceflip.figures.style import (
     AS_IT_IS,
     DPI,
@@ -42,7 +42,10 @@ KEYS = 80.0
 """Millimetres for the keys below the colour bar."""
 LARGEST_TYPE, SMALLEST_TYPE = 6.5, 4.5
 """Points of the labels at most, and at least where that keeps the figure on a page."""
-POINTS = 72 / 25.4
+SLACK = 1e-6
+"""Of a number that was rounded."""
+SMALL_CELL = 1.0
+"""Millimetres."""
 USUAL = 2
 """Matrices side by side where there is room."""
 ATTACKED, WATCHED = "attacked attribute", "watched attribute"
@@ -94,51 +97,76 @@ class _Layout(NamedTuple):
     above: float
     below: float
     two_lines: bool
+    names: Mapping[str, str]
+
+    @property
+    def every(self) -> tuple[int, int]:
+        """Every how manieth column and row has its name."""
+        across, down = (max(math.ceil(self.letters / (side * POINTS) - SLACK), 1) for side in self.cell)
+        return across, down
 
 
 def _best_layout(panels: Mapping[str, pd.DataFrame], run: RunDescription) -> _Layout:
-    """Return the layout of a page with the largest type, or where none is legible one that is higher."""
-    layouts = [_layout(panels, run, count) for count in range(min(USUAL, len(panels)), len(panels) + 1)]
+    """Return the layout of a page with the largest type, or where none is legible one that is higher.
+
+    Where none is legible at all, matrices are laid out in which not every row and column has its name.
+    """
+    names = short_names(run.attributes)
+    shown = {name for rates in panels.values() for name in (*rates["source"].unique(), *rates["target"].unique())}
+    extents = {name: extent(names[name]) for name in shown}
+    make = partial(_layout, panels, run.order, names, extents, note_height(run) / MM)
+    layouts = [make(count) for count in range(min(USUAL, len(panels)), len(panels) + 1)]
     best = max(filter(None, layouts), key=lambda layout: layout.letters, default=None)
-    return best if best and best.letters >= SMALLEST_TYPE else _layout(panels, run, USUAL, higher=True)
+    for layout in chain([best], (make(count, higher=True) for count in (USUAL, 1))):
+        if layout and layout.letters >= SMALLEST_TYPE:
+            return layout
+    return make(USUAL, higher=True, all_named=False)
 
 
 def _layout(
-    panels: Mapping[str, pd.DataFrame], run: RunDescription, side_by_side: int, higher: bool = False
+    panels: Mapping[str, pd.DataFrame],
+    order: str,
+    names: Mapping[str, str],
+    extents: Mapping[str, float],
+    note: float,
+    side_by_side: int,
+    higher: bool = False,
+    all_named: bool = True,
 ) -> _Layout | None:
     """Return the layout with so many matrices side by side, or None if their titles have no room.
 
-    `higher` says that the figure may be higher than a page.
+    `extents` are those of the names that are shown, `note` is the height that the note takes. `higher` says that the
+    figure may be higher than a page, `all_named` that names are as small as cells.
     """
-    rows = _rows(panels, run.order, side_by_side)
+    rows = _rows(panels, order, side_by_side)
     shown = [each for row in rows for each in row]
     count, columns = max(map(len, rows)), max(len(each.rates.columns) for each in shown)
     targets = [len(row[0].rates) for row in rows]
-    longest = max(_extent(display_name(name)) for each in shown for name in each.rates.index)
-    longest_below = max(_extent(display_name(name)) for each in shown for name in each.rates.columns)
+    longest = max(extents[name] for each in shown for name in each.rates.index)
+    longest_below = max(extents[name] for each in shown for name in each.rates.columns)
     least = (PAGE / MM - LARGEST_TYPE * longest - 2.5 - AXIS - GAP * (count - 1) - RIGHT) / count
     room = min(least, WIDEST_CELL * columns) + GAP
-    two_lines = side_by_side > USUAL or max(NORMAL * _extent(title) for title in panels) > room
-    above, note = TOP + LINE * two_lines, note_height(run) / MM
-    letters = LARGEST_TYPE
+    two_lines = side_by_side > USUAL or max(NORMAL * extent(title) for title in panels) > room
+    above = TOP + LINE * two_lines
+    letters = LARGEST_TYPE if all_named else SMALLEST_TYPE
     while letters > 0:
-        labels, below = letters * longest + 2.5 + AXIS, letters * longest_below + 3.0 + AXIS
-        width = min((PAGE / MM - labels - GAP * (count - 1) - RIGHT) / (columns * count), WIDEST_CELL)
+        left, below = letters * longest + 2.5 + AXIS, letters * longest_below + 3.0 + AXIS
+        width = min((PAGE / MM - left - GAP * (count - 1) - RIGHT) / (columns * count), WIDEST_CELL)
         height = min(width, HIGHEST_CELL, HIGHEST / max(targets))
         if len(rows) > 1 and not higher:
             height = min(height, (PAGE_HEIGHT / MM - BAR - len(rows) * (above + below)) / sum(targets))
-        if letters <= min(width, height) * POINTS:
+        if letters <= min(width, height) * POINTS or not all_named:
             break
         letters -= 0.1
     else:
         return None
-    widest = max(NORMAL * _extent(line) for title in panels for line in _lines(title, two_lines))
+    widest = max(NORMAL * extent(line) for title in panels for line in _lines(title, two_lines))
     if side_by_side > USUAL and widest > width * columns + GAP:
         return None
     total = sum(above + height * each + below for each in targets) + BAR + note
-    across = max(labels + count * columns * width + (count - 1) * GAP + RIGHT, labels + KEYS)
+    across = max(left + count * columns * width + (count - 1) * GAP + RIGHT, left + KEYS)
     size, cell = np.array([min(across, PAGE / MM), total]), np.array([width, height])
-    return _Layout(rows, columns, size, cell, letters, labels, above, below, two_lines)
+    return _Layout(rows, columns, size, cell, letters, left, above, below, two_lines, names)
 
 
 def _lines(title: str, two_lines: bool) -> list[str]:
@@ -169,18 +197,19 @@ def _draw_row(figure: Figure, row: Sequence[_Matrix], layout: _Layout, top: floa
         extent = cell * rates.shape[::-1]
         left = layout.labels + number * (cell[0] * layout.columns + GAP)
         axes = _axes(figure, size, (left, top - extent[1], *extent))
-        _draw(axes, rates, images, cell, letters)
+        _draw(axes, rates, images, layout)
         place = (left / size[0], (top + layout.above - 1.2) / size[1])
         figure.text(*place, "\n".join(_lines(title, layout.two_lines)), fontsize=NORMAL, va="top")
         middle, bottom = left + extent[0] / 2, top - extent[1] - layout.below + AXIS
-        figure.text(middle / size[0], bottom / size[1], ATTACKED, fontsize=SMALL, ha="center", va="top", color=GREY)
+        title = _axis_title(ATTACKED, layout.every[0])
+        figure.text(middle / size[0], bottom / size[1], title, fontsize=SMALL, ha="center", va="top", color=GREY)
         if number == 0:
-            names = [display_name(name) for name in rates.index]
-            axes.set_yticks(np.arange(len(rates)) + 0.5, names, fontsize=letters)
+            rows = np.arange(0, len(rates), layout.every[1])
+            axes.set_yticks(rows + 0.5, [layout.names[name] for name in rates.index[rows]], fontsize=letters)
             axes.text(-0.7 / cell[0], -0.9 / cell[1], "images", ha="right", va="bottom", fontsize=letters, color=GREY)
             place = (0.8 / size[0], (top - extent[1] / 2) / size[1])
             look = {"rotation": 90, "rotation_mode": "anchor", "ha": "center", "va": "top"}
-            figure.text(*place, WATCHED, fontsize=SMALL, color=GREY, **look)
+            figure.text(*place, _axis_title(WATCHED, layout.every[1]), fontsize=SMALL, color=GREY, **look)
     return axes
 
 
@@ -189,15 +218,16 @@ def _axes(figure: Figure, size: np.ndarray, box: tuple[float, float, float, floa
     return figure.add_axes((*(box[:2] / size), *(box[2:] / size)), **more)
 
 
-def _extent(text: str) -> float:
-    """Return how wide a text is, in millimetres per point of type size."""
-    return TextPath((0, 0), text, size=100, prop=FontProperties()).get_extents().width / 100 / POINTS
+def _axis_title(what: str, every: int) -> str:
+    return what if every == 1 else f"{what}, one of {every} named"
 
 
-def _draw(axes: Axes, table: pd.DataFrame, images: pd.Series, cell: np.ndarray, letters: float) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, images: pd.Series, layout: _Layout) -> None:
+    cell, letters = layout.cell, layout.letters
     values = table.to_numpy(float)
     rows, columns = values.shape
-    edges = {"edgecolors": "white", "linewidth": 0.15}
+    # Lines between cells that are this small would hide them, and a file of so many shapes would be large.
+    edges = {"edgecolors": "white", "linewidth": 0.15} if cell.min() >= SMALL_CELL else {"rasterized": True}
     axes.pcolormesh(np.ma.masked_invalid(values), cmap=COLORS, vmin=0, vmax=1, **edges)
     for column in np.flatnonzero(images.to_numpy() == 0):
         axes.add_patch(Rectangle((column, 0), 1, rows, **HATCHED))
@@ -206,14 +236,15 @@ def _draw(axes: Axes, table: pd.DataFrame, images: pd.Series, cell: np.ndarray, 
         axes.add_patch(Rectangle((column, 0), 1, rows, **DIMMED))
     axes.set_xlim(0, columns)
     axes.set_ylim(rows, 0)
-    names = [display_name(name) for name in table.columns]
-    axes.set_xticks(np.arange(columns) + 0.5, names, rotation=90, fontsize=letters)
-    for label, count in zip(axes.get_xticklabels(), images, strict=True):
+    named = np.arange(0, columns, layout.every[0])
+    names = [layout.names[name] for name in table.columns[named]]
+    axes.set_xticks(named + 0.5, names, rotation=90, fontsize=letters)
+    for label, count in zip(axes.get_xticklabels(), images.iloc[named], strict=True):
         label.set_color("black" if count >= FEW else "#8A8A8A")
     axes.set_yticks([])
     axes.tick_params(length=0, pad=1.5)
     axes.spines[:].set_visible(False)
-    for column, count in enumerate(images):
+    for column, count in zip(named, images.iloc[named], strict=True):
         place = (column + 0.5, -0.9 / cell[1])
         axes.text(*place, f"{count}", rotation=90, ha="center", va="bottom", fontsize=0.9 * letters, color=GREY)
     if cell[0] >= 5 and cell[1] >= 2.2:

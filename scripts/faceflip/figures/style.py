@@ -5,7 +5,8 @@ meant to be scaled down. As wide as a column are those whose panels have room in
 side, or images, goes across the page.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import VERMILION
 from faceflip.io.files import replacing
 
+TYPE = "DejaVu Sans"
 MM = 1 / 25.4
 """A millimetre in inches."""
 PAGE = 174 * MM
@@ -48,10 +50,13 @@ NOTE_HEIGHT = 3.5 * MM
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
-    """Draw and save within this: Matplotlib's defaults and this project's type, whatever the user has configured."""
+def drawing(names: Iterable[str] = ()) -> Iterator[None]:
+    """Draw and save within this: Matplotlib's defaults and this project's type, whatever the user has configured.
+
+    Names with signs that this type lacks have them from other fonts that are installed; what none has is a box.
+    """
     settings = {
-        "font.family": "DejaVu Sans",
+        "font.family": [TYPE, *_fonts_beside(set("".join(names)))],
         "font.size": SMALL,
         "axes.titlesize": NORMAL,
         "axes.labelsize": SMALL,
@@ -79,7 +84,26 @@ def drawing() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(settings)
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            yield
+
+
+def _fonts_beside(signs: set[str]) -> list[str]:
+    """Return the names of installed fonts that have signs which `TYPE` lacks, the fewer the better."""
+    from matplotlib.font_manager import findfont, fontManager, get_font
+
+    missing = {ord(sign) for sign in signs} - set(get_font(findfont(TYPE)).get_charmap())
+    found = []
+    for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)) if missing else ():
+        if (
+            (entry.style, entry.weight) == ("normal", 400)
+            and "Last Resort" not in entry.name
+            and missing & set(get_font(entry.fname).get_charmap())
+        ):
+            missing -= set(get_font(entry.fname).get_charmap())
+            found.append(entry.name)
+    return found
 
 
 def page(run: RunDescription, width: float, height: float) -> Figure:

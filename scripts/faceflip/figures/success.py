@@ -5,7 +5,8 @@ tau, which the titles name, light bars below it shares of the misclassified ones
 network of all attributes. Attributes stand in the order of FGS+ with line search. Whiskers are Wilson 95 % intervals. A
 cross says that no image was there to attack, which is not a rate of zero. By line search FFA as a rule flips more than
 FGS; of the iterative searches either may be ahead, as a step of FGS changes every pixel and one of FFA few. It would be
-surprising if an iterative search flipped less than its line search, unless its cap of steps ended many attempts.
+surprising if an iterative search flipped less than its line search, unless its cap of steps ended many attempts. Where
+there are more attributes than have room, some are shown, evenly spread over this order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +22,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from faceflip.analysis.frames import FigureInputs, read_csv
-from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, display_name, ordered, search_name
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import BLACK, BLUE, GREEN, LINE, ORANGE, PURPLE, SKY, VERMILION, YELLOW, find_loss
-from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, nothing, page
+from faceflip.figures.labels import more_room, of_all, short_names
+from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
 OTHERS = (ORANGE, YELLOW, BLACK, PURPLE, SKY, GREEN, VERMILION, BLUE)
 """Of methods beside FFA, which has the networks' own colours: FGS is orange where no network is."""
 PAPER_LOSSES = {"euclidean", "softmax"}
+MOST = 72
+"""Attributes that have room side by side."""
 MOST_KEYS = 4
 """Keys side by side."""
 BELOW, PANEL, ROOMY = 34, 46, 40
@@ -54,9 +58,12 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         for loss, search in product(losses, ordered(success["search"], SEARCHES))
         if not (part := success[(success["loss"] == loss) & (success["search"] == search)]).empty
     }
-    attributes, colors = _order(success, run), _colors(success, run)
+    order, colors = _order(success, run), _colors(success, run)
+    attributes = spread(order, MOST)
+    short = short_names(run.attributes)
+    names = [short[name] for name in attributes]
     height = min(PANEL, (PAGE_HEIGHT / MM - BELOW) / len(panels))
-    figure = page(run, PAGE, (BELOW + height * len(panels)) * MM)
+    figure = page(run, PAGE, (BELOW + height * len(panels)) * MM + more_room(names, SMALL))
     rows = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     told = set()
     for axes, ((loss, search), part) in zip(rows, panels.items(), strict=True):
@@ -69,7 +76,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         if len(losses) > 1 and loss not in told:
             _legend(axes, success[success["loss"] == loss], colors, run)
         told.add(loss)
-    rows[-1].set_xticks(np.arange(len(attributes)), [display_name(name) for name in attributes], rotation=90)
+    rows[-1].set_xticks(np.arange(len(attributes)), names, rotation=90)
+    rows[-1].set_xlabel(of_all(attributes, order))
     if len(losses) == 1:
         _legend(figure, success, colors, run)
     return figure
@@ -129,7 +137,7 @@ def _order(success: pd.DataFrame, run: RunDescription) -> list[str]:
     lines = success[(success["search"] == LINE) & (success["sign"] == "+")]
     first = next(iter(_pairs(lines, run)), ("", ""))
     rates = _of(lines, *first).set_index("attribute")["rate"]
-    return list(rates.reindex(ordered(success["attribute"])).sort_values(kind="stable").index)
+    return list(rates.reindex(ordered(success["attribute"], run.attributes)).sort_values(kind="stable").index)
 
 
 def _draw(

@@ -2,18 +2,22 @@
 
 Dots are shares of the attacked images that FFA with line search turns adversarial, lines are Wilson 95 % intervals;
 left the correctly classified images, right the misclassified ones. Attributes whose lines overlap cannot be ranked from
-this sample. An attribute without a dot had no such image.
+this sample. An attribute without a dot had no such image. Where there are more attributes than have room, some are
+shown, evenly spread over their order.
 """
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import FigureInputs, read_csv
-from faceflip.analysis.names import SIGN_NAMES, SIGNS, display_name, lead_method, method_name, ordered
+from faceflip.analysis.names import SIGN_NAMES, SIGNS, lead_method, method_name, ordered, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import LINE
+from faceflip.figures.labels import IN_COLUMN, of_all, short_names
 from faceflip.figures.style import COLUMN, MM, PAGE_HEIGHT, SMALL, nothing, page
 
+MOST = 80
+"""Attributes that have room below each other."""
 BELOW, ROW, FEW = 22, 3.9, 3
 """Millimetres: for legend and axis, and of an attribute's row with few networks; how many these are."""
 
@@ -29,8 +33,11 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     success = success[success["method"] == success["network"].map(methods)]
     first = success[(success["network"] == networks[0]) & (success["sign"] == "+")].set_index("attribute")["rate"]
     # From the bottom up: the rates ascending, attributes without one below and by alphabet from the top.
-    rates = first.reindex(ordered(success["attribute"])[::-1]).sort_values(kind="stable", na_position="first")
-    names = list(rates.index)
+    rates = first.reindex(ordered(success["attribute"], run.attributes)[::-1]).sort_values(
+        kind="stable", na_position="first"
+    )
+    order = list(rates.index)
+    names = spread(order, MOST)
     rows, many = max(len(names), 5), max(len(networks) / FEW, 1)
     figure = page(run, COLUMN, min((BELOW + rows * ROW * many) * MM, PAGE_HEIGHT))
     sides = figure.subplots(1, 2, sharey=True)
@@ -51,7 +58,9 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x")
         axes.hlines(np.arange(len(names) - 1) + 0.5, -3, 103, color="#EEEEEE", linewidth=0.4, zorder=0)
-    sides[0].set_yticks(np.arange(len(names)), [display_name(name) for name in names])
+    short = short_names(run.attributes, IN_COLUMN)
+    sides[0].set_yticks(np.arange(len(names)), [short[name] for name in names])
+    sides[0].set_ylabel(of_all(names, order))
     sides[0].set_ylim(-0.6, len(names) - 0.4)
     figure.legend(*sides[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure

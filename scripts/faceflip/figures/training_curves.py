@@ -2,7 +2,8 @@
 
 Solid lines are validation errors, dotted ones training errors; a circle marks the converged checkpoint, the epoch with
 the lowest validation error among those that may count as converged. A dotted line far below a solid one is a network
-that learned its training images by heart.
+that learned its training images by heart. Where there are more attributes than have room, some are shown, evenly
+spread over their order.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from faceflip.analysis.frames import FigureInputs, read_csv
-from faceflip.analysis.names import display_name, ordered
+from faceflip.analysis.names import ordered, spread
 from faceflip.analysis.run import RunDescription, RunNetwork
+from faceflip.figures.labels import in_lines, of_all, short_names
 from faceflip.figures.style import COLUMN, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
+MOST, WIDE = 48, 21.0
+"""Panels of separate networks that have room on a page, and millimetres of their titles."""
 FEW = 12
 """Panels that have room in a column."""
 SHORT = 8
@@ -31,7 +35,9 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     histories = pd.concat(map(read_csv, inputs["histories"]), ignore_index=True)
     joint = [network.name for network in run.joint]
     separate = histories[~histories["network"].isin(joint)]
-    panels = [(display_name(name), separate[separate["member"] == name]) for name in ordered(separate["member"])]
+    members = ordered(separate["member"], run.attributes)
+    shown, names = spread(members, MOST), short_names(run.attributes)
+    panels = [(in_lines(names[name], WIDE, SMALL), separate[separate["member"] == name]) for name in shown]
     for network in run.joint:
         between = ", " if len(network.short) <= SHORT else "\n"
         title = f"{network.short}{between}mean of {len(network.attributes)}"
@@ -52,6 +58,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
             axes.set_xlabel("epoch")
         if number % columns == 0:
             axes.set_ylabel("error, %")
+    figure.supxlabel(of_all(shown, members), fontsize=SMALL)
     _legend(figure, [network for network in run.networks if network.name in set(histories["network"])])
     return figure
 

@@ -3,6 +3,8 @@
 All paths are seen from the folder in which the workflow runs.
 """
 
+import hashlib
+import unicodedata
 from pathlib import Path
 
 
@@ -23,9 +25,9 @@ LOGS = "logs"
 SYNTHETIC = f"{RESULTS}/synthetic"
 """Where drawn faces are written, in CelebA's layout."""
 
-SOURCE = f"{RESULTS}/dataset/source.json"
-"""What the dataset is packed from, by contents (`faceflip.workflow.source`)."""
-DATASET = f"{RESULTS}/dataset/celeba.h5"
+SOURCE = ".snakemake/faceflip/source.json"
+"""What the dataset is packed from, by contents (`faceflip.workflow.packed_from`)."""
+DATASET = f"{RESULTS}/dataset/faces.h5"
 MANIFEST = f"{RESULTS}/dataset/manifest.json"
 LABELS = f"{RESULTS}/dataset/labels.csv"
 SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")
@@ -33,6 +35,8 @@ SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")
 NETWORKS = f"{RESULTS}/networks"
 CHECKPOINT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/{{checkpoint}}.pt")
 HISTORY = Pattern(f"{NETWORKS}/{{network}}/{{member}}/history.csv")
+PREFLIGHT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/preflight.csv")
+"""What is suspicious of a network that was brought."""
 MEMBER_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{member}}.parquet")
 
 _EXPERIMENT = "{sample}/{network}/{checkpoint}/{attack}"
@@ -40,10 +44,12 @@ STORE = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}/{{shard}}.h5")
 VIEW = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}.h5")
 SCORES = Pattern(f"{RESULTS}/scores/{_EXPERIMENT}/{{shard}}.parquet")
 SHARD_TRANSFERS = Pattern(f"{RESULTS}/transfers/{_EXPERIMENT}/{{shard}}.parquet")
+SHARD_BETWEEN = Pattern(f"{RESULTS}/between/{_EXPERIMENT}/{{shard}}.parquet")
 
 ATTEMPTS = f"{RESULTS}/attempts.parquet"
 PREDICTIONS = f"{RESULTS}/predictions.parquet"
 TRANSFERS = f"{RESULTS}/transfers.parquet"
+BETWEEN = f"{RESULTS}/between.parquet"
 SCANS = f"{RESULTS}/scans.parquet"
 RUN = f"{RESULTS}/run.json"
 
@@ -60,8 +66,23 @@ RUNTIME = f"{RESULTS}/runtime.html"
 INVENTORY = Pattern(f"{RESULTS}/inventory/{{part}}.json")
 BENCHMARKS = f"{RESULTS}/benchmarks"
 
+FOLDER_BYTES = 100
+"""The most bytes of the folder of a member of a network."""
 UNFINISHED = "unfinished"
 """Folder beside the results of a training that has not ended."""
+
+
+def folder_of(member: str) -> str:
+    """Return what stands for a member of a network in paths: its name, with what no folder should have replaced by _.
+
+    Letters and digits of all alphabets stay. Long names are cut and told apart by a digest.
+    """
+    safe = "".join(each if each.isalnum() or each in "_+-." else "_" for each in unicodedata.normalize("NFC", member))
+    safe = f"_{safe[1:]}" if safe.startswith((".", "-")) else safe
+    if len(safe.encode()) <= FOLDER_BYTES:
+        return safe
+    digest = hashlib.sha256(member.encode()).hexdigest()[:8]
+    return f"{safe.encode()[: FOLDER_BYTES - 9].decode(errors='ignore')}_{digest}"
 
 
 def shard_name(number: int) -> str:

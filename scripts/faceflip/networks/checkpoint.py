@@ -11,7 +11,8 @@ import torch
 import faceflip
 from faceflip.errors import UserError
 from faceflip.io.files import replacing
-from faceflip.networks.network import AttributeNetwork, NetworkSpec, build, shapes_of
+from faceflip.networks.brought import is_of_zoo, is_program
+from faceflip.networks.network import AttributeNetwork, NetworkSpec, build, build_brought, shapes_of
 from faceflip.registry import require_allowed
 from faceflip.wording import first_of
 
@@ -30,9 +31,10 @@ class CheckpointInfo:
     Attributes:
         network: Name of the network in the configuration that trained it.
         member: The attribute that it decides on, or ``all``.
-        epoch: The number of epochs trained.
+        epoch: The number of epochs trained; 0 of a network that was brought.
         metrics: Row of the training history at that epoch.
-        training: The training options, the seed, the device and, on a CPU, the threads that computed it.
+        training: The training options, the seed, the device and, on a CPU, the threads that computed it; of a network
+            that was brought, the files of its weights and its code, by digests.
     """
 
     network: str
@@ -44,13 +46,20 @@ class CheckpointInfo:
 
 
 def save_checkpoint(path: Path | str, network: AttributeNetwork, info: CheckpointInfo) -> None:
-    """Write a checkpoint; the same content gives the same bytes, whatever the file is called."""
+    """Write a checkpoint; the same content gives the same bytes, whatever the file is called.
+
+    A program is written as it is, with the weights in it.
+    """
+    program = network.program
     content = {
         "format": FORMAT,
         "version": VERSION,
         "software": {"faceflip": faceflip.__version__, "torch": str(torch.__version__)},
         "spec": network.spec.to_dict(),
-        "state": {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
+        "state": {}
+        if program
+        else {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()},
+        **({"program": torch.frombuffer(bytearray(program), dtype=torch.uint8)} if program else {}),
         **vars(info),
     }
     write_torch_file(path, content)
@@ -66,7 +75,8 @@ def load_checkpoint(
     """Read a checkpoint and return its network, in evaluation mode on `device`, and what it says of itself.
 
     The network is expected to be trained for `loss` and to decide on `attributes`, in this order; `own_code` are the
-    references to one's own code that it may name as loss and architecture, which loading runs. None accepts any.
+    references to one's own code, and programs, that it may name as loss and architecture, which loading runs. None
+    accepts any.
 
     Raises:
         UserError: The file is missing, damaged, not a checkpoint of this version, or of another network than expected.
@@ -89,8 +99,9 @@ def load_checkpoint(
     try:
         content = _upgraded(content) if version == OLDER else content
         spec = NetworkSpec.from_dict(content["spec"])
-        require_allowed([spec.loss, spec.architecture.name], own_code, path)
-        network = _built(path, spec, content["state"])
+        require_allowed(spec.own_code, own_code, path, programs=filter(is_program, spec.own_code))
+        program = content["program"].numpy().tobytes() if "program" in content else None
+        network = _built(path, spec, content["state"], program, device)
         info = CheckpointInfo(**{name: content[name] for name in CheckpointInfo.__dataclass_fields__})
     except UserError:
         raise
@@ -104,6 +115,18 @@ def load_checkpoint(
     _require(path, "a network of loss", [spec.loss], None if loss is None else [loss])
     _require(path, "a network for", spec.attributes, attributes)
     return network.eval().to(device), info
+
+
+def load_network(
+    path: Path | str, device: torch.device | str = "cpu", own_code: Collection[str] | None = ()
+) -> AttributeNetwork:
+    """Return the network of a checkpoint as a `torch.nn.Module`, in evaluation mode on `device`.
+
+    It gives scores (N, outputs) of float RGB images (N, 3, height, width) on 0-255. Its `spec` says what it decides on
+    (`spec.attributes`) and which images it takes (`spec.image_size`); `own_code` is as of `load_checkpoint`, which
+    raises what this does.
+    """
+    return load_checkpoint(path, device, own_code=own_code)[0]
 
 
 def read_torch_file(path: Path) -> Any:
@@ -126,16 +149,30 @@ def write_torch_file(path: Path | str, content: dict[str, Any]) -> None:
         torch.save(content, file)
 
 
-def _built(path: Path | str, spec: NetworkSpec, state: dict[str, torch.Tensor]) -> AttributeNetwork:
+def _built(
+    path: Path | str,
+    spec: NetworkSpec,
+    state: dict[str, torch.Tensor],
+    program: bytes | None,
+    device: torch.device | str,
+) -> AttributeNetwork:
     """Return the network with these weights; their shapes are compared before memory is taken for them."""
     try:
+        if program is not None:
+            return build_brought(spec, program, device)
+        if spec.brought is not None and is_program(spec.brought.file):
+            raise ValueError("the program is not in the file")
+        if spec.brought is not None and not is_of_zoo(spec.brought.file):  # code that may build nothing but the whole
+            network = build_brought(spec)
+            network.load_state_dict(state)
+            return network
         expected = {name: tensor.shape for name, tensor in shapes_of(spec).state_dict().items()}
         found = {name: tensor.shape for name, tensor in state.items()}
         for name in [*expected, *found]:
             if expected.get(name) != found.get(name):
                 there, due = (tuple(each[name]) if name in each else "nothing" for each in (found, expected))
                 raise ValueError(f"{name}: {there} in the file, {due} in the network that it describes")
-        network = build(spec)
+        network = build(spec) if spec.brought is None else build_brought(spec)
         network.load_state_dict(state)
         return network
     except UserError as error:  # such as code of one's own that is missing here

@@ -1,5 +1,7 @@
 """Running a trained network over many images."""
 
+from itertools import chain
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ def scores(
     raises `UserError` if not even one image fits.
     """
     rows = np.arange(len(images)) if rows is None else rows
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers())).device  # a frozen program has no parameters
     parts, start = [], 0
     while start < len(rows):
         batch = np.take(images, rows[start : start + batch_size], axis=0)

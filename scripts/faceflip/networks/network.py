@@ -1,7 +1,7 @@
 """A network as the rest of faceflip sees it: from pixels to scores, built from a specification."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from faceflip.catalogue import find_architecture
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.brought import BroughtOptions, is_program
+from faceflip.networks.foreign import foreign_layers, program_of, with_layout
 from faceflip.networks.objectives import objective_of
 from faceflip.registry import is_reference, load
 
@@ -38,34 +40,58 @@ class NetworkSpec:
         attributes: The attributes it decides on, in the order of its decision values.
         image_size: Width and height of its images in pixels.
         architecture: Its layers and normalisation.
+        brought: Of a network that was trained elsewhere, in place of the architecture.
     """
 
     loss: str
     attributes: tuple[str, ...]
     image_size: tuple[int, int]
     architecture: ArchitectureOptions = field(default_factory=ArchitectureOptions)
+    brought: BroughtOptions | None = None
+
+    @property
+    def own_code(self) -> list[str]:
+        """The names of code that it may be built from, which are one's own where they are references or programs."""
+        return [self.loss, self.architecture.name, *([self.brought.file] if self.brought else ())]
+
+    @property
+    def builder(self) -> str:
+        """What it is built by, as messages call it."""
+        return f"file: {self.brought.file}" if self.brought else f"architecture.name: {self.architecture.name}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as they go into checkpoints and JSON."""
         lists = {"attributes": list(self.attributes), "image_size": list(self.image_size)}
+        if self.brought is not None:
+            return {"loss": self.loss, **lists, "brought": self.brought.model_dump()}
         return {"loss": self.loss, **lists, "architecture": self.architecture.model_dump()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "NetworkSpec":
         """Build a specification from plain values; unknown and missing keys raise TypeError or ValueError."""
         tuples = {name: tuple(values[name]) for name in ("attributes", "image_size") if name in values}
-        architecture = ArchitectureOptions(**values.get("architecture", {}))
-        return cls(**values | tuples | {"architecture": architecture})
+        groups = {"architecture": ArchitectureOptions(**values.get("architecture", {}))}
+        groups |= {"brought": BroughtOptions(**values["brought"])} if "brought" in values else {}
+        return cls(**values | tuples | groups)
 
 
 class AttributeNetwork(nn.Module):
-    """Scores of face images, as `objective` reads them. Normalisation is a part, so everybody else works on pixels."""
+    """Scores of face images, as `objective` reads them. Normalisation is a part, so everybody else works on pixels.
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    One that is a program, in place of code and weights, has its bytes as `program`, and is made for `device`.
+    """
+
+    def __init__(self, spec: NetworkSpec, program: bytes | None = None, device: torch.device | str = "cpu") -> None:
         super().__init__()
         self.spec = spec
         self.objective = objective_of(spec.loss)
         outputs = self.objective.outputs(len(spec.attributes))
+        self.program = program
+        if spec.brought is not None:
+            if is_program(spec.brought.file) and program is None:
+                self.program = program_of(spec.brought.file)
+            self.layers = foreign_layers(spec.brought, spec.attributes, outputs, spec.image_size, self.program, device)
+            return
         self.layers = _layers(spec.architecture, outputs, spec.image_size)
         mean = torch.tensor(spec.architecture.input_mean).view(1, 3, 1, 1)
         self.register_buffer("input_mean", mean, persistent=False)
@@ -80,6 +106,8 @@ class AttributeNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return scores, shape (N, outputs), of float RGB images, shape (N, 3, H, W), values 0-255."""
+        if self.spec.brought is not None:
+            return self.layers(images)
         return self.layers((images - self.input_mean) * self.spec.architecture.input_scale)
 
 
@@ -97,6 +125,31 @@ def build(spec: NetworkSpec, seed: int | None = None) -> AttributeNetwork:
         return network.to(memory_format=torch.channels_last)
 
 
+def build_brought(
+    spec: NetworkSpec, program: bytes | None = None, device: torch.device | str = "cpu"
+) -> AttributeNetwork:
+    """Build a network that was trained elsewhere, with the weights that its code or program gives it.
+
+    It lies in memory as `build` says, but for a program and for code that can work on no other layout than PyTorch's.
+    A program is made for `device`, where its caller will move it. Raises `UserError` where it cannot be built.
+    """
+    network = AttributeNetwork(spec, program, device)
+    if network.program is None and not spec.brought.contiguous:
+        network = network.to(memory_format=torch.channels_last)
+    return network.eval()
+
+
+def tried_out(network: AttributeNetwork) -> AttributeNetwork:
+    """Return a brought network through which images of its size were seen to go, in a memory layout that it works on.
+
+    Raises `UserError` where they do not go through, or its outputs are not as many as its attributes ask for.
+    """
+    network.spec = replace(
+        network.spec, brought=with_layout(network.spec.brought, network.layers, network.spec.image_size)
+    )
+    return network
+
+
 def shapes_of(spec: NetworkSpec) -> AttributeNetwork:
     """Build a network on the meta device, where tensors have shapes and no values; raises what `build` raises."""
     try:
@@ -107,15 +160,17 @@ def shapes_of(spec: NetworkSpec) -> AttributeNetwork:
 
 
 def outline(spec: NetworkSpec) -> AttributeNetwork:
-    """Return `shapes_of` a network, through which images were seen to go.
+    """Return `shapes_of` a network, through which images were seen to go; one that was brought with its values.
 
     Raises:
         UserError: There is no architecture of that name, or it does not turn images of that size into scores.
     """
+    if spec.brought is not None:
+        return tried_out(build_brought(spec))
     network = shapes_of(spec)
     width, height = spec.image_size
     expected = (2, network.objective.outputs(len(spec.attributes)))
-    where = f"architecture.name: {spec.architecture.name}"
+    where = spec.builder
     for training in (True, False):
         try:
             scores = network.train(training)(torch.empty(2, 3, height, width, device="meta"))

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from faceflip.catalogue import find_loss
+from faceflip.errors import UserError
 from faceflip.registry import load_class
 
 
@@ -41,6 +42,19 @@ class Objective:
     def loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each image, shape (N,), of scores (N, outputs) and labels (N, attributes) in {-1, +1}."""
         raise NotImplementedError
+
+    def known_loss(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each image, shape (N,), over the attributes whose label is known; 0 is an unknown one.
+
+        A separable loss is taken of each attribute as if it were the network's only one. Raises `UserError` for others.
+        """
+        if not self.separable:
+            raise UserError(
+                f"loss {self.name} is of all attributes together, so it cannot leave out unknown labels; train it on "
+                "attributes that all images have, or for each attribute alone"
+            )
+        each = self.loss(scores.reshape(-1, self.scores_an_attribute), labels.reshape(-1, 1)).view(labels.shape)
+        return torch.where(labels == 0, 0, each).sum(dim=1)
 
     def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the derivative of each image's loss by its scores, shape (N, outputs).

@@ -15,14 +15,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.names import ordered
-from faceflip.analysis.run import CONVERGED, RunDescription
-from faceflip.attempt import Experiment
+from faceflip.analysis.names import ordered, spread
+from faceflip.analysis.run import RunDescription
+from faceflip.attempt import FINAL, Experiment
 from faceflip.io.files import read_json
+from faceflip.io.paths import folder_of
 from faceflip.pixels import enlargement, triptych
 from faceflip.store.panels import LEAST_PANEL_WIDTH
 
 INDEX = "gallery.json"
+MOST = 60
+"""Attributes that the gallery has; of more it shows some, evenly spread over their order."""
 GAP = 3
 """Pixels between the panels of a picture, before small ones are enlarged."""
 
@@ -58,8 +61,9 @@ class Picture:
 
 
 def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
-    """Choose from the attempts table what the gallery shows of the converged networks."""
-    flipped = attempts[attempts["flipped"] & (attempts["checkpoint"] == CONVERGED)]
+    """Choose from the attempts table what the gallery shows of networks' last checkpoints, of `MOST` attributes."""
+    flipped = attempts[attempts["flipped"] & attempts["checkpoint"].isin(FINAL)]
+    flipped = flipped[flipped["attribute"].isin(spread(run.attacked, MOST))]
     flipped = flipped.assign(adversarial=flipped["pass"] >= run.threshold)
     # The adversarial ones come first and by their PASS, the others from the highest PASS down.
     rank = flipped["pass"].where(flipped["adversarial"], -flipped["pass"])
@@ -71,7 +75,7 @@ def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
         kind = "flipped" if correct else "corrected"
         pictures.append(
             Picture(
-                file=f"{network}~{attack}~{attribute}~{kind}.png",  # names have no tilde
+                file=f"{network}~{attack}~{folder_of(attribute)}~{kind}.png",  # names have no tilde
                 network=str(network),
                 attack=str(attack),
                 attribute=str(attribute),
@@ -86,7 +90,7 @@ def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
                 adversarial=bool(row["adversarial"]),
             )
         )
-    attributes, networks = ordered({picture.attribute for picture in pictures}), run.network_names
+    attributes, networks = ordered({picture.attribute for picture in pictures}, run.attributes), run.network_names
     return sorted(
         pictures,
         key=lambda one: (attributes.index(one.attribute), networks.index(one.network), one.attack, not one.correct),
@@ -109,7 +113,7 @@ def draw_gallery(
     images = open_dataset(dataset).images
     experiment = attrgetter("network", "attack")
     for (network, attack), shown in groupby(sorted(pictures, key=experiment), experiment):
-        with find_store(stores, Experiment(run.sample["name"], network, CONVERGED, attack)) as store:
+        with find_store(stores, Experiment(run.sample["name"], network, run.network(network).final, attack)) as store:
             attempts = zip(store.column("attribute"), store.column("image"), strict=True)
             rows = {(attribute.decode(), int(image)): row for row, (attribute, image) in enumerate(attempts)}
             for picture in shown:

@@ -14,7 +14,7 @@ from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
 from faceflip.errors import UserError
 from faceflip.io.files import write_text
-from faceflip.report.gallery import Picture, read_gallery
+from faceflip.report.gallery import MOST, Picture, read_gallery
 from faceflip.report.readme import facts, read_headlines, read_manifest
 from faceflip.report.runtime import runtime, sheet
 from faceflip.wording import similarity
@@ -88,6 +88,7 @@ def index_page(
     time_and_memory: Sheet,
 ) -> str:
     """Return the page: facts of what was run and headlines of what came out, a sentence each, then all there is."""
+    tables = [item for item in tables if run.like_paper or not item.product.in_print]
     in_parts = sorted(tables, key=lambda item: PARTS.index(item.product.part))
     template = environment().get_template("index.html")
     return template.render(
@@ -104,12 +105,13 @@ def index_page(
         time_and_memory=time_and_memory,
         display_name=display_name,
         similarity=similarity,
+        attributes_shown=min(len(run.attacked), MOST),
     )
 
 
 def _filters(pictures: Sequence[Picture], run: RunDescription) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Return what the gallery can be filtered by: key, name, and values with their names."""
-    attributes = ordered(picture.attribute for picture in pictures)
+    attributes = ordered((picture.attribute for picture in pictures), run.attributes)
     networks = ordered((picture.network for picture in pictures), run.network_names)
     attacks = sorted({picture.attack for picture in pictures})
     return [

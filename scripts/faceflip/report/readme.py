@@ -7,13 +7,16 @@ from typing import Any
 import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_attempts, read_csv, wide
+from faceflip.analysis.pages import markdown_text
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
 from faceflip.io.files import read_json, write_text
-from faceflip.wording import quantity
+from faceflip.wording import first_of, quantity
 from faceflip.workflow.products import Product
 
 Products = Mapping[str, Product]
+MOST_NAMED = 100
+"""So many attacked attributes are named."""
 TABLE_LINK, FIGURE_LINK = "[{0}](tables/{0}.md)", "[{0}](figures/{0}.png)"
 
 
@@ -32,14 +35,15 @@ def write_readme(
     `manifest`, `errors`, `attempts` and `warnings` are the files of the dataset, of the table of errors, of the
     attempts, and of the table of warnings.
     """
+    tables = {name: each for name, each in tables.items() if run.like_paper or not each.in_print}
     sections = [
         "# Results",
-        run.line,
+        markdown_text(run.line),
         "[index.html](index.html) shows all of this in a browser.",
         _list(facts(run, read_manifest(manifest))),
         "## In short",
         _list(read_headlines(run, errors, attempts, warnings)),
-        "## Where each item of the paper is",
+        "## Where each item of the paper is" if run.like_paper else "## By the paper's items",
         "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(_paper_rows(tables, figures)),
         "The folder `paper/` has them by the paper's names. Tables are there as CSV (every digit), Markdown, LaTeX and "
         "HTML, figures as PDF and PNG, each with its caption as text.",
@@ -73,7 +77,7 @@ def read_headlines(run: RunDescription, errors: Path, attempts: Path, warnings: 
 
 
 def _list(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {markdown_text(line)}" for line in lines)
 
 
 def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
@@ -81,13 +85,16 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Dataset: fingerprint {manifest['fingerprint'][:16]}, decoded by {manifest['decoder']}, seed {run.seed}"
         + "".join(f", {key} {seed}" for key, seed in run.seeds.items()),
-        f"Attacked attributes: {', '.join(name.replace('_', ' ') for name in run.attacked)}",
+        f"Attacked attributes: {first_of([name.replace('_', ' ') for name in run.attacked], MOST_NAMED)}",
     ]
     for network in run.networks:
-        options = network.training
+        options, count = network.training, quantity(len(network.attributes), "attribute")
+        what = f"Network {network.name}: {network.title}, {count}"
+        if network.brought:
+            lines.append(f"{what}; trained elsewhere, {network.architecture['name']}")
+            continue
         lines.append(
-            f"Network {network.name}: {network.title}, {quantity(len(network.attributes), 'attribute')}; "
-            f"{options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
+            f"{what}; {options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
             f"{options['min_epochs']} to {options['max_epochs']} epochs"
         )
     for name, options in run.attacks.items():
@@ -131,7 +138,8 @@ def _paper_rows(tables: Products, figures: Products) -> Iterator[str]:
         title = next(each.title for each in [*figures.values(), *tables.values()] if each.paper == item)
         yield f"| {item}, {title} | {_links(TABLE_LINK, computed)} | {_links(FIGURE_LINK, about)} |"
     beside = [name for name, each in tables.items() if each.part == "Beside the paper" and not each.paper]
-    yield f"| Numbers of the text, and all of them beside these | {_links(TABLE_LINK, beside)} | |"
+    words = "Numbers of the text, and all of them beside these" if len(beside) > 1 else "Numbers of the text"
+    yield f"| {words} | {_links(TABLE_LINK, beside)} | |"
 
 
 def _links(link: str, names: Sequence[str]) -> str:

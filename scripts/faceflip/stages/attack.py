@@ -16,11 +16,22 @@ from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.io.files import sha256
 from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.outcomes import Outcome
 from faceflip.runtime.progress import NotedProgress
 from faceflip.seeds import derive
 from faceflip.store import StoreHeader, StoreWriter
+from faceflip.wording import quantity
 from faceflip.workflow.plan import Part
 
+BLOCK = 256
+"""Attempts written together."""
+UNATTACKED = {
+    **dict.fromkeys(("score_before", "score_after", "epsilon"), np.nan),
+    **dict.fromkeys(("steps", "gradient_passes", "forward_passes"), 0),
+    "flipped": False,
+    "outcome": Outcome.UNKNOWN_LABEL,
+}
+"""What is found out of an attempt that is none, as its image has no label for the attribute."""
 EXAMINED = 16
 """Images of the sample that networks are tried on before attacks by `file`, whichever shard is attacked."""
 
@@ -101,11 +112,29 @@ def attack_shard(
         names = np.repeat([part.attribute for part in parts], [part.stop - part.start for part in parts])
         columns = np.array([known.index(name) for name in names])
         labels = dataset.labels_of(known)[rows, columns]
-        print(f"{checkpoints[member]}: {len(rows)} attempts by {shard.experiment.attack}")
+        attacked, unknown = np.flatnonzero(labels), np.flatnonzero(labels == 0)
+        left = f", {quantity(len(unknown), 'more image')} without a label are not attacked" if len(unknown) else ""
+        print(f"{checkpoints[member]}: {len(attacked)} attempts by {shard.experiment.attack}{left}")
+
+        def write(positions: np.ndarray, perturbation: np.ndarray, found: Mapping[str, Any]) -> None:
+            writer.write(
+                first + positions,
+                perturbation=perturbation,
+                image=rows[positions],
+                file_name=dataset.file_names[rows[positions]],
+                attribute=names[positions],
+                label=labels[positions],
+                **found,
+            )
 
         def report(done: int, _: int, note: str) -> None:
             progress(first + done, attempts, lambda: f"{member}: {note}")
 
+        for positions in np.array_split(unknown, len(unknown) // BLOCK + 1):
+            if len(positions):
+                write(positions, np.zeros((len(positions), height, width, 3), "int16"), UNATTACKED)
+        if not len(attacked):
+            return len(rows)
         if "file" in options:  # what it draws is its own, and its images are the same however the sample is cut
             options["seed"] = derive(shard.seed, str(shard.experiment), member)
             examined = dataset.images[sample[:EXAMINED]]
@@ -113,26 +142,18 @@ def attack_shard(
             examined = None
         results = iterate(
             network,
-            _Gathered(dataset.images, rows),
+            _Gathered(dataset.images, rows[attacked]),
             shard.experiment.attack,
-            attribute=columns,
+            attribute=columns[attacked],
             objective=network.spec.loss,
-            labels=labels,
+            labels=labels[attacked],
             device=device,
             progress=report if progress else False,
             examined=examined,
             **options,
         )
         for block in results:
-            writer.write(
-                first + block.index,
-                perturbation=block.perturbation,
-                image=rows[block.index],
-                file_name=dataset.file_names[rows[block.index]],
-                attribute=names[block.index],
-                label=labels[block.index],
-                **block.found(),
-            )
+            write(attacked[block.index], block.perturbation, block.found())
             writer.record_network(member, block.margin, block.warnings)
         return len(rows)
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from faceflip.attempt import FIELDS, Experiment
 from faceflip.errors import UserError
+from faceflip.outcomes import Outcome
 from faceflip.store import open_store
 from faceflip.store.remedies import remake
 from faceflip.store.scores import read_scores_of
@@ -49,6 +50,7 @@ def _shard(path: Path | str, scores_path: Path | str, metrics: Sequence[str]) ->
         table, header = store.attempts, store.header
         scores = read_scores_of(store, scores_path)
     table = table.merge(scores, on="row", validate="one_to_one")
+    table = table[table["outcome"] != Outcome.UNKNOWN_LABEL.label]  # takes no part
     decision = (table["score_before"] > 0) * 2 - 1
     identity = vars(header.experiment)
     table = table.assign(**identity, correct=decision == table["label"])[[*COLUMNS, *metrics]]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from faceflip.data.packed import Dataset
-    from faceflip.workflow.settings import ComputeSettings
+    from faceflip.workflow.settings import ComputeSettings, Settings
 
 
 class Job:
@@ -40,11 +40,16 @@ class Job:
         return open_dataset(self.snakemake.input.dataset)
 
     @cached_property
-    def compute(self) -> "ComputeSettings":
-        """Where and how to compute. What changes no result is asked for here; as a parameter it would remake all."""
+    def settings(self) -> "Settings":
+        """The configuration. What changes no result is asked for here; as a parameter it would remake all."""
         from faceflip.workflow.settings import Settings
 
-        return Settings.of(self.snakemake.config).compute
+        return Settings.of(self.snakemake.config)
+
+    @property
+    def compute(self) -> "ComputeSettings":
+        """Where and how to compute."""
+        return self.settings.compute
 
     def progress(self, task: str, unit: str, done: int = 0) -> Progress:
         """Return what shows progress in the log, and every few minutes on the screen; `done` was done before."""

@@ -53,7 +53,7 @@ def predict(
             labels = dataset.labels_of(spec.attributes)[rows]
             logits = outputs if objective.two_logits else np.full((len(rows), 2 * len(spec.attributes)), np.nan)
             tables += [
-                pd.DataFrame(
+                _labelled(
                     {
                         "network": network,
                         "checkpoint": checkpoint,
@@ -70,3 +70,9 @@ def predict(
                 for column, attribute in enumerate(spec.attributes)
             ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _labelled(columns: Mapping[str, object]) -> pd.DataFrame:
+    """Return the rows of images whose label is known: others take no part."""
+    table = pd.DataFrame(columns)
+    return table[table["label"] != 0]

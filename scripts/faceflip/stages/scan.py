@@ -16,6 +16,7 @@ from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.io.files import sha256
 from faceflip.networks.checkpoint import load_checkpoint
+from faceflip.outcomes import Outcome
 from faceflip.registry import require_allowed
 from faceflip.runtime.progress import ProgressCallback
 from faceflip.store import open_store
@@ -53,7 +54,7 @@ def scan_shards(
             store.require_dataset(dataset.fingerprint)
             header, attempts = store.header, store.attempts
             require_allowed([header.parameters.get("direction")], own_code, store.path)
-            wanted = attempts[attempts["image"].isin(images)]
+            wanted = attempts[attempts["image"].isin(images) & (attempts["outcome"] != Outcome.UNKNOWN_LABEL.label)]
             members = np.full(len(wanted), ALL) if ALL in header.checkpoint_sha256 else wanted["attribute"]
             for member, table in wanted.groupby(members, sort=False):
                 digest = header.checkpoint_sha256[member]

@@ -87,7 +87,9 @@ def train_and_save(
 
     try:
         built = build(spec, own_seed).to(device)
-        labels, splits = dataset.labels_of(spec.attributes), map(dataset.rows, ("train", "validation"))
+        labels = dataset.labels_of(spec.attributes)
+        known = (labels != 0).any(axis=1)  # an image of which no attribute is known teaches nothing
+        splits = (rows[known[rows]] for rows in map(dataset.rows, ("train", "validation")))
         images = (LabelledImages(dataset.images, rows, labels[rows]) for rows in splits)
         training = Training(built, *images, options, own_seed, residence)
         if state := unfinished.load():

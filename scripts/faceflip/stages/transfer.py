@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,73 @@ def transfer_shard(
 
     Raises UserError where a file cannot be read, the store belongs to another dataset, or the scores to another store.
     """
+    with _adversarial(path, scores_path, dataset, threshold, batch_size) as (known, perturbed, attrs):
+        unique, index = np.unique(known["image"], return_inverse=True)
+        more = counted(progress, len(targets) * (len(unique) + len(known)))
+        tables = []
+        for checkpoint in targets:
+            network, _ = load_checkpoint(checkpoint, device, own_code=own_code)
+            before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
+            after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size, more)
+            tables += [
+                known.assign(target=target, **_changes(before[:, column], after[:, column]))
+                for column, target in enumerate(network.spec.attributes)
+            ]
+    transfers = pd.concat(tables, ignore_index=True)
+    transfers.attrs = attrs
+    return transfers
+
+
+def transfer_between(
+    path: Path | str,
+    scores_path: Path | str,
+    targets: Sequence[Path | str],
+    dataset: Dataset,
+    threshold: float,
+    device: torch.device,
+    batch_size: int,
+    progress: ProgressCallback | None = None,
+    own_code: Collection[str] = (),
+) -> pd.DataFrame:
+    """Show the adversarial images of a shard to other networks, and watch what they say of the attacked attribute.
+
+    `targets` are checkpoints of members of other networks; an image is shown to those that decide on its attribute.
+    The other arguments are as of `transfer_shard`.
+
+    Returns:
+        One row an adversarial image and network: network, checkpoint, attack, attribute, image, correct, target (the
+        network), score_before, score_after (its decision values of the attribute), changed. `attrs` as there.
+
+    Raises what `transfer_shard` does.
+    """
+    with _adversarial(path, scores_path, dataset, threshold, batch_size) as (known, perturbed, attrs):
+        loaded = (load_checkpoint(checkpoint, device, own_code=own_code) for checkpoint in targets)
+        tables = [known.iloc[:0].assign(target="", **_changes(*2 * [np.empty(0)]))]
+        for done, (network, info) in enumerate(loaded, 1):
+            attributes = network.spec.attributes
+            rows = np.flatnonzero(known["attribute"].isin(attributes))
+            shown = known.iloc[rows]
+            columns = shown["attribute"].map(attributes.index).to_numpy(int)
+            unique, index = np.unique(shown["image"], return_inverse=True)
+            before = _decision_values(network, dataset.images, unique, batch_size)[index, columns]
+            after = _decision_values(network, perturbed, rows, batch_size)[np.arange(len(rows)), columns]
+            tables.append(shown.assign(target=info.network, **_changes(before, after)))
+            if progress:
+                progress(done, len(targets))
+    transfers = pd.concat([each for each in tables if len(each)] or tables, ignore_index=True)
+    transfers.attrs = attrs
+    return transfers
+
+
+def _changes(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
+    return {"score_before": before, "score_after": after, "changed": (before > 0) != (after > 0)}
+
+
+@contextmanager
+def _adversarial(
+    path: Path | str, scores_path: Path | str, dataset: Dataset, threshold: float, batch_size: int
+) -> Iterator[tuple[pd.DataFrame, np.ndarray, dict[str, Any]]]:
+    """Yield what is known of a shard's adversarial images, a row each, these images, and what goes with the table."""
     with open_store(path) as store:
         store.require_dataset(dataset.fingerprint)
         attempts, header = store.attempts, store.header
@@ -59,26 +127,8 @@ def transfer_shard(
                 "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
             }
         )
-        unique, index = np.unique(known["image"], return_inverse=True)
-        more = counted(progress, len(targets) * (len(unique) + len(rows)))
-        tables = []
         with _spooled(store, dataset, rows, batch_size) as perturbed:
-            for checkpoint in targets:
-                network, _ = load_checkpoint(checkpoint, device, own_code=own_code)
-                before = _decision_values(network, dataset.images, unique, batch_size, more)[index]
-                after = _decision_values(network, perturbed, np.arange(len(perturbed)), batch_size, more)
-                tables += [
-                    known.assign(
-                        target=target,
-                        score_before=before[:, column],
-                        score_after=after[:, column],
-                        changed=(before[:, column] > 0) != (after[:, column] > 0),
-                    )
-                    for column, target in enumerate(network.spec.attributes)
-                ]
-    transfers = pd.concat(tables, ignore_index=True)
-    transfers.attrs = {"similarity": similarities.attrs.get("similarity"), "threshold": threshold}
-    return transfers
+            yield known, perturbed, {"similarity": similarities.attrs.get("similarity"), "threshold": threshold}
 
 
 @contextmanager
@@ -96,7 +146,7 @@ def _spooled(store: Store, dataset: Dataset, rows: np.ndarray, size: int) -> Ite
 
 
 def _decision_values(
-    network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int, more: MoreDone
+    network: AttributeNetwork, images: np.ndarray, rows: np.ndarray, batch_size: int, more: MoreDone | None = None
 ) -> np.ndarray:
     if len(rows) == 0:
         return np.empty((0, len(network.spec.attributes)))

@@ -11,7 +11,7 @@ import numpy as np
 from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.io.files import LEFTOVER, files_below, is_folder, require_regular, sha256
-from faceflip.io.paths import CHECKPOINT, NETWORKS
+from faceflip.io.paths import CHECKPOINT, NETWORKS, folder_of
 from faceflip.outcomes import Outcome
 from faceflip.pixels import perturbed
 from faceflip.store import schema
@@ -201,7 +201,7 @@ class _Checker:
         header = store.header
         if store.version == 1 and member == header.network:  # a network of all attributes had no folder for members
             return self.networks / member / f"{header.checkpoint}.pt"
-        place = CHECKPOINT.of(network=header.network, member=member, checkpoint=header.checkpoint)
+        place = CHECKPOINT.of(network=header.network, member=folder_of(member), checkpoint=header.checkpoint)
         return self.networks / Path(place).relative_to(NETWORKS)
 
     def _content(self, store: Shard) -> Iterator[str]:

@@ -112,7 +112,7 @@ def value_faults(columns: Mapping[str, np.ndarray], rows: Sequence[int] | None =
     """
     for name in (column.name for column in schema.COLUMNS if column.dtype is None):
         values = columns[name].tolist()
-        wrong = {value for value in set(values) if not _is_text(value, is_name=name == "attribute")}
+        wrong = {value for value in set(values) if not _is_text(value, is_name=False)}
         if wrong:
             row = next(row for row, value in enumerate(values) if value in wrong)
             yield f"/{name} must be printable text, but row {row if rows is None else rows[row]} is {values[row]!r}"
@@ -121,7 +121,8 @@ def value_faults(columns: Mapping[str, np.ndarray], rows: Sequence[int] | None =
     counts = ("image", "steps", "gradient_passes", "forward_passes")
     rules = {
         **{f"/{name} must be at least 0": get(name) >= 0 for name in counts},
-        "/label must be -1 or +1": np.isin(get("label"), (-1, 1)),
+        "/label must be -1 or +1, or 0 where unknown": np.isin(get("label"), (-1, 1))
+        | ((get("label") == 0) & (get("outcome") == Outcome.UNKNOWN_LABEL)),
         "/flipped must be 0 or 1": np.isin(get("flipped"), (0, 1)),
         "/flipped and /outcome must agree": flipped == (get("outcome") == Outcome.FLIPPED),
         "/epsilon must be NaN where not flipped, else a number from 0 on": np.where(

@@ -11,6 +11,7 @@ import numpy as np
 
 from faceflip.errors import UserError
 from faceflip.io.files import name_beside, replacing, telling_disk_errors
+from faceflip.io.paths import folder_of
 from faceflip.store.header import canonical_json
 from faceflip.store.reader import Store
 
@@ -33,7 +34,9 @@ def export_png(store: Store, rows: np.ndarray, images: Any, folder: str | os.Pat
     if folder.exists():
         raise UserError(f"{folder}: exists already; name a new folder or remove this one")
     table = _flipped(store, rows)
-    names = [f"{each.row:06d}-{each.attribute}-{Path(each.file_name).stem}.png" for each in table.itertuples()]
+    names = [
+        f"{each.row:06d}-{folder_of(each.attribute)}-{Path(each.file_name).stem}.png" for each in table.itertuples()
+    ]
     table.insert(0, "png", names)
     beside = name_beside(folder)
     with telling_disk_errors(folder):

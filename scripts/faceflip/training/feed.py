@@ -27,7 +27,7 @@ class LabelledImages:
     Attributes:
         images: (N, H, W, 3) uint8, possibly a memory map.
         rows: (n,) rows of `images`.
-        labels: (n, attributes) int8 in {-1, +1}.
+        labels: (n, attributes) int8: -1 (absent), +1 (present), 0 (unknown).
     """
 
     images: np.ndarray

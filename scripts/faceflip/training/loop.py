@@ -68,6 +68,7 @@ class Training:
         self.history: list[EpochRecord] = []
         self._options, self._validation = options, validation
         self._images = len(training.rows)
+        self._gaps = bool((training.labels == 0).any())
         self._iterations = self._images // options.batch_size
         if self._iterations == 0:
             raise UserError(
@@ -140,6 +141,7 @@ class Training:
             "step": self.step,
             "loss_sum": self._loss_sum,
             "wrong": self._wrong,
+            **({"judged": self._judged} if self._gaps else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -152,6 +154,8 @@ class Training:
         self.step = state["step"]
         self._loss_sum.copy_(state["loss_sum"])
         self._wrong.copy_(state["wrong"])
+        if self._gaps:
+            self._judged.copy_(state["judged"])
         torch.set_rng_state(state["torch_generator"])
         if self._device.type == "cuda" and state["gpu_generator"] is not None:
             torch.cuda.set_rng_state(state["gpu_generator"], self._device)
@@ -162,19 +166,28 @@ class Training:
         self.step = 0
         self._loss_sum = torch.zeros((), device=self._device)
         self._wrong = torch.zeros((), device=self._device, dtype=torch.long)
+        self._judged = torch.zeros((), device=self._device, dtype=torch.long)
 
     def learn(self, images: Tensor, labels: Tensor) -> None:
-        """Take one step on a batch: images (N, 3, H, W) on 0-255, labels (N, attributes) in {-1, +1}."""
+        """Take one step on a batch: images (N, 3, H, W) on 0-255, labels (N, attributes) in {-1, 0, +1}.
+
+        Unknown labels, 0, take no part.
+        """
         self._optimiser.forget_gradients()
         with self._precision():
             outputs = self._forward(images)
         outputs = outputs.float()
-        loss = self.network.objective.loss(outputs, labels.float()).mean()
+        objective = self.network.objective
+        loss = (objective.known_loss if self._gaps else objective.loss)(outputs, labels.float()).mean()
         loss.backward()
         self._optimiser.step(self._options.learning_rate_at(len(self.history) * self._iterations + self.step))
         self.step += 1
         self._loss_sum += loss.detach()
-        self._wrong += (decisions(self.network.objective.decision_values(outputs.detach())) != labels).sum()
+        wrong = decisions(objective.decision_values(outputs.detach())) != labels
+        if self._gaps:
+            self._judged += (labels != 0).sum()
+            wrong &= labels != 0
+        self._wrong += wrong.sum()
 
     def _end_epoch(self) -> EpochRecord:
         """Judge the network on the validation images and add to the history."""
@@ -191,7 +204,8 @@ class Training:
     def _means(self) -> tuple[float, float]:
         """Return mean loss and error of the epoch so far; this waits for the device."""
         met = self.step * self._options.batch_size * self._validation.labels.shape[1]
-        return float(self._loss_sum) / self.step, int(self._wrong) / met
+        judged = int(self._judged) if self._gaps else met
+        return float(self._loss_sum) / self.step, int(self._wrong) / max(judged, 1)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._options.precision == "bfloat16")
@@ -205,10 +219,13 @@ class Training:
 
 
 def error_rate(network: AttributeNetwork, examples: LabelledImages) -> float:
-    """Return the share of wrong decisions over images and attributes; the network is left in evaluation mode."""
+    """Return the share of wrong decisions over images and attributes whose label is known.
+
+    The network is left in evaluation mode.
+    """
     network.eval()
     outputs = torch.from_numpy(scores(network, examples.images, examples.rows))
     if not outputs.isfinite().all():
         raise UserError("the network's scores of validation images are not finite; lower training.learning_rate")
     decided = decisions(network.objective.decision_values(outputs)).numpy()
-    return float((decided != examples.labels).mean())
+    return float((decided != examples.labels)[examples.labels != 0].mean())

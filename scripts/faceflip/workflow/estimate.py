@@ -14,11 +14,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from faceflip.attempt import Experiment
-from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES, SPLITS
+from faceflip.catalogue import READERS
+from faceflip.data.celeba import SPLIT_SIZES, SPLITS
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
 from faceflip.data.celeba.source import CelebA
-from faceflip.networks.network import NetworkSpec, outline
+from faceflip.networks.bringing import bring
+from faceflip.networks.network import AttributeNetwork, NetworkSpec, outline
+from faceflip.registry import load
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -43,8 +46,10 @@ class Cost:
     parameters: int
 
 
-def cost_of(spec: NetworkSpec) -> Cost:
-    """Count what PyTorch would compute, without computing it: convolutions and matrix products.
+def cost_of(spec: NetworkSpec, network: AttributeNetwork | None = None) -> Cost:
+    """Count what PyTorch would compute: convolutions and matrix products.
+
+    It is not computed, but for a `network` that was brought: code that others wrote need not know tensors of no values.
 
     Raises UserError where there is no such network, or it takes no images of that size.
     """
@@ -52,18 +57,19 @@ def cost_of(spec: NetworkSpec) -> Cost:
     def counted(training: bool, gradient: bool) -> int:
         network.requires_grad_(training)
         width, height = spec.image_size
-        image = torch.empty(1, 3, height, width, device="meta", requires_grad=gradient)
+        device = "cpu" if spec.brought else "meta"
+        image = torch.zeros(1, 3, height, width, device=device, requires_grad=gradient)
         with FlopCounterMode(display=False) as counter:
             scores = network(image)
             if training or gradient:
                 scores.sum().backward()
         return counter.get_total_flops() // 2
 
-    network = outline(spec).eval()
+    network = network or outline(spec).eval()
     return Cost(
         forward=counted(training=False, gradient=False),
         gradient=counted(training=False, gradient=True),
-        training=counted(training=True, gradient=False),
+        training=0 if spec.brought else counted(training=True, gradient=False),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
@@ -83,8 +89,12 @@ class Estimate:
     def of(cls, settings: Settings) -> "Estimate":
         """Count the images: those to be drawn, those annotated, or CelebA's where its text files are not there yet."""
         plan, dataset = Plan(settings), settings.dataset
-        if dataset.celeba is None:
+        if dataset.drawn:
             return cls(plan, {split: getattr(settings.synthetic, split) for split in SPLITS})
+        if dataset.table:
+            name, arguments = dataset.reader
+            splits = load(READERS[name])(**arguments).table["split"].tolist()
+            return cls(plan, {split: splits.count(split) for split in SPLITS})
         whole = f"counted is the whole CelebA, {sum(SPLIT_SIZES.values()):,} images; see dataset.celeba"
         if not Path(dataset.celeba).exists():
             return cls(plan, SPLIT_SIZES, f"{dataset.celeba} does not exist: {whole}")
@@ -104,12 +114,18 @@ class Estimate:
         """Return the specification of the first member of a network; the others cost the same."""
         planned = self.plan.networks[network]
         attributes, settings = planned.attributes_of(planned.members[0]), planned.settings
-        return NetworkSpec(settings.loss, attributes, self.settings.dataset.size, settings.architecture)
+        size = self.settings.dataset.size
+        return NetworkSpec(settings.loss, attributes, size, settings.architecture, settings.brought)
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
         """Of a member of each network."""
-        return {network: cost_of(self.spec(network)) for network in self.plan.networks}
+        return {name: cost_of(self.spec(name), self._brought(name)) for name in self.plan.networks}
+
+    def _brought(self, name: str) -> AttributeNetwork | None:
+        """Return a network that was trained elsewhere, after seeing that its weights fit, or None."""
+        settings = self.plan.networks[name].settings
+        return bring(self.spec(name), settings.weights, settings.entry)[0] if settings.brought else None
 
     def jobs(self) -> dict[str, int]:
         """Return the number of jobs of each rule, as Snakemake counts them, of a run from the beginning."""
@@ -127,10 +143,10 @@ class Estimate:
         }
         raw = 3 * width * height
         stored = (count * raw * plan.attacks[each.attack].entry.share_of_raw for each, count in attempts.items())
-        drawn = {"drawn faces": FACE_BYTES * total} if self.settings.dataset.celeba is None else {}
+        drawn = {"drawn faces": FACE_BYTES * total} if self.settings.dataset.drawn else {}
         return {
             **drawn,
-            "packed dataset": total * (raw + len(ATTRIBUTES) + 16),
+            "packed dataset": total * (raw + len(self.settings.dataset.attributes) + 16),
             "checkpoints": sum(
                 len(each.members) * len(each.checkpoints) * 4 * self.costs[name].parameters
                 for name, each in plan.networks.items()
@@ -144,21 +160,23 @@ class Estimate:
 
         A state is weights and mean squares of gradients; the checkpoints are those kept, and one better than the best.
         """
-        networks = self.plan.networks.items()
-        return max((2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[name].parameters for name, each in networks)
+        sizes = (
+            (2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[each.name].parameters for each in self.plan.trained
+        )
+        return max(sizes, default=0)
 
     def multiply_adds(self) -> dict[str, int]:
         """Return multiply-adds by stage."""
         plan = self.plan
         return {
-            **{f"training of {each.title}": self._training(each) for each in plan.networks.values()},
+            **{f"training of {each.title}": self._training(each) for each in plan.trained},
             "predictions": sum(
                 len(each.members) * self._predictions(each) * self.costs[name].forward
                 for name, each in plan.networks.items()
             ),
             "attacks": sum(map(self.attack, plan.experiments)),
             "scans": sum(map(self._scan, plan.scanned)),
-            "transfer": sum(map(self._transfer, plan.transfers)),
+            "transfer": sum(map(self._transfer, plan.transfers)) + sum(map(self._between, plan.between)),
         }
 
     def attack(self, experiment: Experiment) -> int:
@@ -193,6 +211,14 @@ class Estimate:
             attempts = sum(part.stop - part.start for part in self.plan.parts(experiment, shard))
             shown += attempts + min(attempts, images)  # attempts that follow each other are on different images
         return len(self.plan.networks[experiment.network].members) * shown * self.costs[experiment.network].forward
+
+    def _between(self, experiment: Experiment) -> int:
+        """Each other network that decides on an attribute sees its adversarial images, and the unperturbed ones."""
+        images, source = self.settings.samples[experiment.sample].images, self.plan.networks[experiment.network]
+        return sum(
+            2 * images * len({*source.attacked} & {*other.attributes}) * self.costs[other.name].forward
+            for other in self.plan.others(experiment.network)
+        )
 
 
 def as_json(estimate: Estimate, rate: float | None) -> dict[str, Any]:

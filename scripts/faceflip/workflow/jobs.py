@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
+from faceflip.attempt import CONVERGED, GIVEN
 from faceflip.data.celeba import ANNOTATIONS, IMAGES, MISLABELLED_LABELS, PARTITION, PROVENANCE
 from faceflip.io import paths
-from faceflip.io.paths import Pattern
-from faceflip.workflow.plan import Plan
+from faceflip.io.paths import Pattern, folder_of
+from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.products import Product
-from faceflip.workflow.settings import CONVERGED, epoch_name
+from faceflip.workflow.settings import epoch_name
 
 Wildcards = Mapping[str, str]
 ONCE: tuple[Wildcards, ...] = ({},)
@@ -63,21 +64,31 @@ class Rule:
 
 def rules_of(plan: Plan) -> dict[str, Rule]:
     """Return the rules of a run by name, in the order of its stages."""
-    drawn = plan.settings.dataset.celeba is None
-    members = [
-        {"network": network.name, "member": member} for network in plan.networks.values() for member in network.members
-    ]
+    drawn = plan.settings.dataset.drawn
+    members, trained = (
+        [{"network": network.name, "member": folder_of(member)} for network in networks for member in network.members]
+        for networks in (plan.networks.values(), plan.trained)
+    )
+    brought = [{"network": network.name} for network in plan.networks.values() if network.brought]
     experiments = [vars(experiment) for experiment in plan.experiments]
     shards, transfers = (
         [{**vars(each), "shard": shard} for each in attacked for shard in plan.shards(each)]
         for attacked in (plan.experiments, plan.transfers)
     )
+    between = [
+        {**vars(each), "shard": shard}
+        for each in plan.between
+        for shard in plan.shards(each)
+        if plan.targets_between(each, shard)
+    ]
     annotated = {"annotations": ANNOTATIONS, "images": IMAGES, "partition": PARTITION, "provenance": PROVENANCE}
     annotated |= {"mislabelled": MISLABELLED_LABELS}
     faces = {name: f"{paths.SYNTHETIC}/{file}" for name, file in annotated.items()}
     packed = {"dataset": paths.DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS}
     epochs = [epoch_name(epoch) for epoch in sorted(plan.settings.training.checkpoints)]
-    trained = {name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in (CONVERGED, *epochs)}
+    kept = {name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in (CONVERGED, GIVEN, *epochs)}
+    given = {"checkpoint": kept.pop(GIVEN), "preflight": paths.PREFLIGHT}
+    given = {name: Pattern(path.replace("{member}", ALL)) for name, path in given.items()}
     tables = {kind: Pattern(paths.TABLE.replace("{format}", kind)) for kind in ("csv", "md", "tex", "html")}
     kinds = {"pdf": "pdf", "png": "png", "caption": "txt"}
     figures = {name: Pattern(paths.FIGURE.replace("{format}", kind)) for name, kind in kinds.items()}
@@ -86,16 +97,19 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("synthesize_faces", faces, ONCE if drawn else (), "synthetic"),
         Rule("pack_dataset", packed, part="dataset"),
         Rule("draw_sample", {"sample": paths.SAMPLE}, [{"sample": name} for name in plan.settings.samples], "dataset"),
-        Rule("train_network", {**trained, "history": paths.HISTORY}, members, "networks"),
+        Rule("train_network", {**kept, "history": paths.HISTORY}, trained, "networks"),
+        Rule("bring_network", given, brought, "networks"),
         Rule("predict_network", {"predictions": paths.MEMBER_PREDICTIONS}, members, "predictions"),
         Rule("attack_shard", {"store": paths.STORE}, shards, "attacks"),
         Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
         Rule("score_shard", {"scores": paths.SCORES}, shards, "scores"),
         Rule("transfer_shard", {"transfers": paths.SHARD_TRANSFERS}, transfers, "transfers"),
+        Rule("transfer_between", {"transfers": paths.SHARD_BETWEEN}, between, "transfers"),
         Rule("scan_lines", {"scans": paths.SCANS}, part="transfers"),
         Rule("collect_attempts", {"attempts": paths.ATTEMPTS}, part="scores"),
         Rule("collect_predictions", {"table": paths.PREDICTIONS}, part="predictions"),
         Rule("collect_transfers", {"table": paths.TRANSFERS}, part="transfers"),
+        Rule("collect_between", {"table": paths.BETWEEN}, ONCE if between else (), "transfers"),
         Rule("describe_run", {"run": paths.RUN}, part="pages"),
         Rule("make_table", tables, [{"table": name} for name in plan.tables], "pages"),
         Rule("make_figure", figures, [{"figure": name} for name in plan.figures], "pages"),
@@ -123,10 +137,12 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
         "predictions": paths.PREDICTIONS,
         "transfers": paths.TRANSFERS,
         "scans": paths.SCANS,
+        "between": paths.BETWEEN,
         "labels": paths.LABELS,
         "dataset": paths.DATASET,
         "stores": rules["join_shards"].files,
         "histories": rules["train_network"].output("history"),
+        "preflights": rules["bring_network"].output("preflight"),
     }
     found = {
         role: files[role] if role in files else paths.TABLE.of(table=role, format="csv") for role in product.inputs

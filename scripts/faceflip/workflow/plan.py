@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 from faceflip.attacks.libraries import version_of
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
-from faceflip.data.celeba import ATTRIBUTES
-from faceflip.io.paths import shard_name
+from faceflip.io.paths import folder_of, shard_name
 from faceflip.registry import is_reference
-from faceflip.workflow.products import FIGURES, TABLES, Product
-from faceflip.workflow.settings import CONVERGED, PRIMARY_SAMPLE, NetworkSettings, Settings, checkpoint_names
+from faceflip.workflow.products import FIGURES, TABLES, TABLES_BETWEEN, Product
+from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
 
 ALL = "all"
 """The member of a network that decides on all attributes."""
@@ -36,7 +36,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PlannedNetwork:
-    """A network of the configuration: one for each of its attributes, or one for all.
+    """A network of the configuration: one for each of its attributes, or one for all; trained here, or brought.
 
     `attacked` are those of its attributes that are attacked, in the order in which their attempts are numbered. It is
     called `title` on pages, and `short` in figures.
@@ -57,12 +57,16 @@ class PlannedNetwork:
 
     @cached_property
     def members(self) -> tuple[str, ...]:
-        """The networks that are trained: one an attribute, or `ALL`."""
+        """The networks that it consists of: one an attribute, or `ALL`."""
         return (ALL,) if self.joint else self.attributes
 
     def member_of(self, attribute: str) -> str:
         """Return the member that decides on an attribute."""
         return ALL if self.joint else attribute
+
+    def member_in(self, folder: str) -> str:
+        """Return the member whose files are in a folder."""
+        return next(member for member in self.members if folder_of(member) == folder)
 
     def attributes_of(self, member: str) -> tuple[str, ...]:
         """Return the attributes that a member decides on."""
@@ -71,12 +75,27 @@ class PlannedNetwork:
     @cached_property
     def checkpoints(self) -> list[str]:
         """The names of its checkpoints, the earliest first."""
-        return checkpoint_names(self.settings.training)
+        return self.settings.checkpoints
 
-    @cached_property
+    @property
+    def final(self) -> str:
+        """The name of its last checkpoint: ``converged``, or ``given`` where it was brought."""
+        return self.checkpoints[-1]
+
+    @property
+    def brought(self) -> bool:
+        """Whether it was trained elsewhere."""
+        return self.settings.file is not None
+
+    @property
     def own_code(self) -> list[str]:
-        """References to the user's code that its networks are built from."""
-        return [name for name in (self.settings.loss, self.settings.architecture.name) if is_reference(name)]
+        """The names of the user's code that its networks are built from: references, and programs."""
+        return self.settings.own_code
+
+    @property
+    def files(self) -> list[str]:
+        """The files of its weights, or of its program, where it was brought."""
+        return [file for _, file in self.settings.files]
 
     def description(self) -> dict[str, Any]:
         """Return what tables and figures need to know of it, as plain values."""
@@ -90,9 +109,17 @@ class PlannedNetwork:
             "attributes": list(self.attributes),
             "attacked": list(self.attacked),
             "checkpoints": self.checkpoints,
-            # Its seed stands among the run's: another one is the same training, drawn again.
-            **self.settings.model_dump(include={"architecture", "training"}, exclude={"training": {"seed"}}),
+            **self._made,
         }
+
+    @property
+    def _made(self) -> dict[str, Any]:
+        """Return how it is built and trained, as plain values; a brought one has no training."""
+        if (brought := self.settings.brought) is not None:
+            options = brought.model_dump(include={"options", "columns", "input"})
+            return {"architecture": {"name": brought.file, **options}, "training": {}}
+        # Its seed stands among the run's: another one is the same training, drawn again.
+        return self.settings.model_dump(include={"architecture", "training"}, exclude={"training": {"seed"}})
 
 
 @dataclass(frozen=True)
@@ -157,26 +184,31 @@ class Plan:
 
     @cached_property
     def networks(self) -> dict[str, PlannedNetwork]:
-        """The networks by name: those for one attribute first, then by loss; overlays shuffle a configuration."""
+        """The networks by name: those for one attribute first, brought ones last, by loss; overlays shuffle them."""
 
-        def place(item: tuple[str, NetworkSettings]) -> tuple[bool, int]:
+        def place(item: tuple[str, NetworkSettings]) -> tuple[bool, bool, int]:
             network = item[1]
-            return network.per == ALL, [*LOSSES, network.loss].index(network.loss)
+            return network.per == ALL, network.file is not None, [*LOSSES, network.loss].index(network.loss)
 
         networks = dict(sorted(self.settings.networks.items(), key=place))
-        titles = {name: _titles(each) for name, each in networks.items()}
+        titles = {name: _titles(name, each) for name, each in networks.items()}
         shorts = [short for _, short in titles.values()]
         colors = _colors(networks)
         made = {}
         for name, each in networks.items():
             attacked = self.settings.attacked
-            attributes = tuple(each.attributes or (ATTRIBUTES if each.per == ALL else attacked))
+            attributes = tuple(each.attributes or (self.settings.dataset.attributes if each.per == ALL else attacked))
             title, short = titles[name]
             if each.title is None and shorts.count(short) > 1:  # several of one loss: their names tell them apart
                 title, short = f"{title} ({name})", name
             shared = tuple(attribute for attribute in attacked if attribute in attributes)
             made[name] = PlannedNetwork(name, each, attributes, shared, title, short, colors[name])
         return made
+
+    @property
+    def trained(self) -> list[PlannedNetwork]:
+        """The networks that are trained here."""
+        return [network for network in self.networks.values() if not network.brought]
 
     @cached_property
     def attacks(self) -> dict[str, PlannedAttack]:
@@ -187,13 +219,13 @@ class Plan:
 
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:
-        """All attacks to be run: those on the primary sample first, on each network those on `CONVERGED` first."""
+        """All attacks to be run: those on the primary sample first, on each network those on its last checkpoint."""
         made = self.settings.experiments
         return tuple(
             Experiment(sample, network.name, checkpoint, attack)
             for sample in sorted(made, key=lambda name: name != self.sample)
             for network in self.networks.values()
-            for checkpoint in [CONVERGED, *network.checkpoints[:-1]]
+            for checkpoint in [network.final, *network.checkpoints[:-1]]
             for attack in made[sample].get(network.name, {}).get(checkpoint, [])
             if network.attacked
         )
@@ -245,30 +277,79 @@ class Plan:
         Of networks for one attribute those of line searches (Fig. 4), of networks for all those on the converged ones
         (Fig. 5), both by FFA where it was run.
         """
-        methods: dict[str, list[str]] = {}
-        for each in self.experiments:
-            methods.setdefault(each.network, []).append(self.attacks[each.attack].parts[0])
+        methods = self._methods
         shown = {self.networks[name].joint: name for name in reversed(self.networks) if name in methods}
         names = methods if self.settings.analysis.transfer == "all" else shown.values()
 
         def chosen(experiment: Experiment) -> bool:
-            network, (method, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
-            lead = "ffa" if "ffa" in methods[network.name] else methods[network.name][0]
-            fits = experiment.checkpoint == CONVERGED if network.joint else kind == LINE
-            return experiment.sample == self.sample and network.name in names and method == lead and fits
+            network, (_, kind) = self.networks[experiment.network], self.attacks[experiment.attack].parts
+            fits = experiment.checkpoint == network.final if network.joint else kind == LINE
+            return experiment.sample == self.sample and network.name in names and self._leads(experiment) and fits
 
         return tuple(filter(chosen, self.experiments))
 
     @cached_property
+    def _methods(self) -> dict[str, list[str]]:
+        """The methods that each network is attacked by."""
+        methods: dict[str, list[str]] = {}
+        for each in self.experiments:
+            methods.setdefault(each.network, []).append(self.attacks[each.attack].parts[0])
+        return methods
+
+    def _leads(self, experiment: Experiment) -> bool:
+        """Return whether an experiment is by FFA, or by its network's first method where FFA was not run."""
+        methods = self._methods[experiment.network]
+        return self.attacks[experiment.attack].parts[0] == ("ffa" if "ffa" in methods else methods[0])
+
+    @cached_property
+    def between(self) -> tuple[Experiment, ...]:
+        """Experiments whose adversarial images are shown to other networks that decide on the attacked attribute.
+
+        They are on last checkpoints, by FFA where it was run, and by line search where that was run.
+        """
+        found = [
+            each
+            for each in self.experiments
+            if each.sample == self.sample
+            and each.checkpoint == self.networks[each.network].final
+            and self._leads(each)
+            and self.others(each.network)
+        ]
+        by_line = {each.network for each in found if self.attacks[each.attack].parts[1] == LINE}
+        return tuple(
+            each for each in found if each.network not in by_line or self.attacks[each.attack].parts[1] == LINE
+        )
+
+    def others(self, network: str) -> tuple[PlannedNetwork, ...]:
+        """Return the other networks that its adversarial images are shown to."""
+        source, which = self.networks[network], self.settings.analysis.between
+        return tuple(
+            target
+            for target in self.networks.values()
+            if target.name != network
+            and {*source.attacked} & {*target.attributes}
+            and (which == "all" or (which == "brought" and (source.brought or target.brought)))
+        )
+
+    def targets_between(self, experiment: Experiment, shard: str) -> list[tuple[PlannedNetwork, list[str]]]:
+        """Return the other networks that a shard's adversarial images are shown to, with the members that decide."""
+        attributes = dict.fromkeys(part.attribute for part in self.parts(experiment, shard))
+        found = [
+            (other, [*dict.fromkeys(other.member_of(name) for name in attributes if name in other.attributes)])
+            for other in self.others(experiment.network)
+        ]
+        return [(other, members) for other, members in found if members]
+
+    @cached_property
     def scanned(self) -> tuple[Experiment, ...]:
-        """Line searches on converged networks, of which some attempts are repeated by trying every whole epsilon."""
+        """Line searches on last checkpoints, of which some attempts are repeated by trying every whole epsilon."""
         if not self.settings.analysis.scan_images:
             return ()
         line = SEARCHES["doubling"].target
         return tuple(
             experiment
             for experiment in self.experiments
-            if (experiment.sample, experiment.checkpoint) == (self.sample, CONVERGED)
+            if (experiment.sample, experiment.checkpoint) == (self.sample, self.networks[experiment.network].final)
             and (search := self.attacks[experiment.attack].entry.search) != "scan"
             and find_search(search).target == line
         )
@@ -282,7 +363,8 @@ class Plan:
     @cached_property
     def tables(self) -> dict[str, Product]:
         """All tables by name, those of one's own last."""
-        return {**TABLES, **{name: each.product for name, each in self.settings.tables.items()}}
+        between = TABLES_BETWEEN if self.between else {}
+        return {**TABLES, **between, **{name: each.product for name, each in self.settings.tables.items()}}
 
     @cached_property
     def figures(self) -> dict[str, Product]:
@@ -293,8 +375,8 @@ class Plan:
     def line(self) -> str:
         """One sentence on the run for the captions of Snakemake's report, before the images are counted."""
         settings, synthetic = self.settings, self.settings.synthetic
-        images = f"the images of {settings.dataset.celeba}"
-        if settings.dataset.celeba is None:
+        images = f"the images of {settings.dataset.source}"
+        if settings.dataset.drawn:
             images = f"{synthetic.train:,} / {synthetic.validation:,} / {synthetic.test:,} drawn faces"
         width, height = settings.dataset.size
         sample = settings.samples[self.sample]
@@ -309,9 +391,9 @@ class Plan:
     def own_seeds(self) -> dict[str, int]:
         """The seeds that differ from the run's, by their keys."""
         settings = self.settings
-        groups = {"synthetic": settings.synthetic} if settings.dataset.celeba is None else {}
+        groups = {"synthetic": settings.synthetic} if settings.dataset.drawn else {}
         groups |= {f"samples.{name}": each for name, each in settings.samples.items()}
-        groups |= {f"networks.{name}.training": each.training for name, each in settings.networks.items()}
+        groups |= {f"networks.{each.name}.training": each.settings.training for each in self.trained}
         seeds = {f"{key}.seed": settings.seed_of(group) for key, group in groups.items()}
         return {key: seed for key, seed in seeds.items() if seed != settings.seed}
 
@@ -322,6 +404,7 @@ class Plan:
             "seed": settings.seed,
             "seeds": self.own_seeds,
             "sample": {"name": self.sample, **settings.samples[self.sample].model_dump(exclude={"seed"})},
+            "dataset_attributes": list(settings.dataset.attributes),
             "attacked": list(settings.attacked),
             "networks": [network.description() for network in self.networks.values()],
             "attacks": [attack.description() for attack in self.attacks.values()],
@@ -333,11 +416,13 @@ class Plan:
         }
 
 
-def _titles(network: NetworkSettings) -> tuple[str, str]:
+def _titles(name: str, network: NetworkSettings) -> tuple[str, str]:
     """Return the name of a network on pages and in figures."""
     if network.title:
         return network.title, network.title
     loss = find_loss(network.loss).title
+    if network.file:
+        return f"{name} ({Path(network.file.partition(':')[0]).name}, {loss} loss)", name
     if network.per == ALL:
         return f"one network, {loss} loss", f"{loss}, joint"
     return f"separate networks, {loss} loss", loss

@@ -1,51 +1,81 @@
 """What of a configuration can be tried out only where networks, faces and attacks are, before anything is spent."""
 
-from collections.abc import Mapping
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from faceflip.catalogue import find_architecture
+from faceflip.catalogue import READERS, find_architecture
 from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
-from faceflip.registry import is_reference
-from faceflip.workflow.plan import Plan
+from faceflip.registry import is_reference, load
+from faceflip.workflow.code import PACKAGE
+from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
+
+MARK = "\x1efaceflip: "
+"""Stands before what was found, behind whatever else a process of its own has said."""
 
 
 def require_images(settings: Settings) -> None:
-    """Raise UserError, naming all, where samples or batches ask for more images of CelebA than their split has.
+    """Raise UserError, naming all, where samples or batches ask for more images than their split has.
 
     Raises it, too, where the labels cannot be read. Drawn faces are counted when the configuration is checked.
     """
-    if settings.dataset.celeba is None:
+    if settings.dataset.drawn:
         return
-    from faceflip.data.celeba.source import CelebA
-
-    splits = CelebA(settings.dataset.celeba, **settings.dataset.choice).table["split"].tolist()
+    name, arguments = settings.dataset.reader
+    splits = load(READERS[name])(**arguments).table["split"].tolist()
     if faults := list(settings.faults_of_sizes({split: splits.count(split) for split in SPLITS})):
         raise UserError("\n".join(faults))
 
 
-def require_networks(config: Mapping[str, Any]) -> None:
+def require_brought(config: Mapping[str, Any], names: Collection[str]) -> None:
+    """Do what `require_networks` does of some networks, in a process of its own: they are code of the user's.
+
+    What it imports, prints or leaves behind is not the caller's, which has the whole run before it.
+    """
+    program = (
+        "import json, sys; from faceflip.errors import UserError; "
+        "from faceflip.workflow.preflight import require_networks\n"
+        "try: require_networks(*json.load(sys.stdin))\n"
+        f"except UserError as error: sys.stderr.write({MARK!r} + str(error))"
+    )
+    # This very library, whichever is installed.
+    places = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.getenv("PYTHONPATH"))))
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps([config, list(names)], default=str),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": places},
+    )
+    before, found, fault = said.stderr.partition(MARK)
+    if found or said.returncode:
+        last = before.strip().rpartition("\n")[2]
+        raise UserError(
+            fault or f"network {', '.join(names)}: trying it out ended with status {said.returncode}: {last}"
+        )
+
+
+def require_networks(config: Mapping[str, Any], names: Collection[str] | None = None) -> None:
     """Raise UserError, naming all, unless each network can be built and takes images of the configured size.
 
-    For our own architecture and losses this does not import PyTorch (seconds).
+    Of those that were trained elsewhere the weights must fit, too. Of all networks, or of those of some `names`. For
+    our own architecture and losses this does not import PyTorch (seconds).
     """
     plan = Plan(Settings.of(config))
-    faults = {}
+    faults: dict[str, list[str]] = {}
     for network in plan.networks.values():
-        architecture, loss = network.settings.architecture, network.settings.loss
-        if find_architecture(architecture.name).any_size and not is_reference(loss):
-            continue
-        from faceflip.networks.network import NetworkSpec, outline
-
-        try:
-            outline(
-                NetworkSpec(loss, network.attributes_of(network.members[0]), plan.settings.dataset.size, architecture)
-            )
-        except UserError as error:
-            faults.setdefault(str(error), []).append(network.name)
+        if names is None or network.name in names:
+            try:
+                _try_out(network, plan.settings.dataset.size)
+            except UserError as error:
+                faults.setdefault(str(error), []).append(network.name)
     if faults:
-        raise UserError("\n".join(f"network {', '.join(names)}: {fault}" for fault, names in faults.items()))
+        raise UserError("\n".join(f"network {', '.join(each)}: {fault}" for fault, each in faults.items()))
 
 
 def require_attacks(config: Mapping[str, Any]) -> None:
@@ -62,3 +92,20 @@ def require_attacks(config: Mapping[str, Any]) -> None:
             faults.append(f"attacks.{name}: {error}")
     if faults:
         raise UserError("\n".join(faults))
+
+
+def _try_out(network: PlannedNetwork, size: tuple[int, int]) -> None:
+    """Raise UserError unless a network can be built, with its weights if it has any, and takes images of a size."""
+    settings = network.settings
+    known = not network.brought and find_architecture(settings.architecture.name).any_size
+    if known and not is_reference(settings.loss):
+        return
+    from faceflip.networks.bringing import bring
+    from faceflip.networks.network import NetworkSpec, outline
+
+    attributes = network.attributes_of(network.members[0])
+    spec = NetworkSpec(settings.loss, attributes, size, settings.architecture, settings.brought)
+    if network.brought:
+        bring(spec, settings.weights, settings.entry)
+    else:
+        outline(spec)

@@ -16,7 +16,18 @@ from typing import Any
 PARTS = ("Warnings", "Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
 """The parts of the report, in the order of its pages."""
 
-INPUTS = ("attempts", "predictions", "transfers", "scans", "labels", "dataset", "stores", "histories")
+INPUTS = (
+    "attempts",
+    "predictions",
+    "transfers",
+    "scans",
+    "labels",
+    "dataset",
+    "stores",
+    "histories",
+    "preflights",
+    "between",
+)
 """Roles of what products are made from; the others are tables by name."""
 
 
@@ -34,6 +45,7 @@ class Product:
         attribute: The attributes; ``{attacked}`` stands for how many are attacked.
         paper: What the paper calls it, such as ``Table 1``; empty for what the paper does not have.
         options: Whether it depends on the attacks' options, and not only on what the attacks found.
+        in_print: Whether it is about the paper's numbers, and says nothing of other attributes than CelebA's.
     """
 
     title: str
@@ -46,6 +58,7 @@ class Product:
     attribute: str = "{attacked}"
     paper: str = ""
     options: bool = False
+    in_print: bool = False
 
     @property
     def heading(self) -> str:
@@ -118,7 +131,7 @@ TABLES = _products(
         ),
         "warnings": (
             "What to know before the numbers",
-            ("attempts", "predictions", "trainings", "stores"),
+            ("attempts", "predictions", "trainings", "stores", "preflights"),
             "Warnings",
             {"experiment": "all", "attribute": "all learned"},
         ),
@@ -132,7 +145,7 @@ TABLES = _products(
             "Every number of the paper",
             ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation", "trainings"),
             "Beside the paper",
-            {"experiment": "all", "options": True},
+            {"experiment": "all", "options": True, "in_print": True},
         ),
         "paper_claims": (
             "What the paper says in words",
@@ -146,12 +159,25 @@ TABLES = _products(
                 "trainings",
             ),
             "Beside the paper",
-            {"experiment": "all", "options": True},
+            {"experiment": "all", "options": True, "in_print": True},
         ),
     },
 )
 """A table's module has `compute(inputs, run)`, which returns the tidy data frame, and `sheets(frame, run)`, which lays
 it out for people; its docstring says how to read it. Tables that others are made from come first."""
+
+TABLES_BETWEEN = _products(
+    "faceflip.analysis.tables",
+    {
+        "transferability_between": (
+            "Transfer to other networks",
+            ("between",),
+            "Transfer",
+            {"experiment": "last", "network": "those that share attributes"},
+        )
+    },
+)
+"""Tables of runs in which adversarial images are shown to other networks."""
 
 FIGURES = _products(
     "faceflip.figures",
@@ -200,6 +226,10 @@ FIGURES = _products(
 """A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
 
 
+OF_CELEBA = "Of CelebA alone: "
+"""How a paragraph of a docstring begins that pages on other attributes leave out."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """How to read a product: a sentence, and paragraphs on its rows, columns and marks, and on what would surprise."""
@@ -211,6 +241,11 @@ class Reading:
     def text(self) -> str:
         """All of it, paragraphs apart."""
         return "\n\n".join((self.summary, *self.paragraphs))
+
+    def of(self, like_paper: bool) -> "Reading":
+        """Return it without the paragraphs `OF_CELEBA`, where the run's attributes are not CelebA's."""
+        kept = (each for each in self.paragraphs if like_paper or not each.startswith(OF_CELEBA))
+        return Reading(self.summary, tuple(kept))
 
 
 @cache

@@ -6,6 +6,7 @@ The defaults are the paper's, or this project's reading of it. config.yaml sets 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,22 +15,25 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
-from faceflip.attempt import FIELDS, Experiment
+from faceflip.attempt import CONVERGED, FIELDS, FINAL, GIVEN, Experiment
 from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
+from faceflip.data.celeba.finding import input_files
 from faceflip.data.celeba.splits import fault_of_shares
 from faceflip.data.synthetic import MISLABELLED
+from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
+from faceflip.io.paths import SYNTHETIC
 from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
 from faceflip.registry import from_home, is_reference, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
 from faceflip.typed import Declared, faults_of
+from faceflip.wording import first_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
-from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, Product
+from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, TABLES_BETWEEN, Product
 
-CONVERGED = "converged"
-"""The checkpoint with the lowest validation error."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
 COLUMNS = {"row", "correct", *(field.name for field in (*fields(Experiment), *FIELDS))}.union(
@@ -39,6 +43,10 @@ COLUMNS = {"row", "correct", *(field.name for field in (*fields(Experiment), *FI
 OTHER_METHODS = {"trivial_train", "trivial_test", "facetracer", "lnets_anet", "moon_published"}
 """What stands beside networks in the table of classification errors."""
 PRIMARY_SAMPLE = "paper"
+OF_TABLE = ("images", "columns", "splits")
+"""Keys of `dataset` that are about a table of one's own."""
+CHOICES = ("subset", "split_shares", "split_seed")
+"""Keys of `dataset` that say which images are taken, and how they are split."""
 INHERITED = ("architecture", "training")
 """The groups of options that a network takes from the whole, key by key."""
 
@@ -55,12 +63,26 @@ def _group(kind: type, description: str) -> Any:
 
 
 class DatasetSettings(Declared):
-    """Faces and labels."""
+    """Faces and labels: drawn ones, CelebA, or a table of one's own."""
 
     celeba: Annotated[str, AfterValidator(from_home)] | None = Field(
         None,
         min_length=1,
         description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
+    )
+    table: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None,
+        min_length=1,
+        description="labels of one's own: a CSV, TSV or Parquet file with a row an image and a column an attribute",
+    )
+    images: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description="folder or zip archive of the table's images; null: the folder of the table"
+    )
+    columns: list[str] | None = Field(
+        None, min_length=1, description="of the table, those that are attributes; null: all but file, split and group"
+    )
+    splits: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description="another file that says the split of each image; null: the table's column split"
     )
     subset: bool = Field(False, description="use those of the annotated images that are there, and say how many")
     split_shares: list[float] | None = Field(
@@ -68,30 +90,76 @@ class DatasetSettings(Declared):
         min_length=3,
         max_length=3,
         description="make the splits anew, by shares of training, validation and test, such as [0.8, 0.1, 0.1]; null: "
-        "the partition file's",
+        "those of CelebA's partition file, or the table's",
     )
+    split_seed: OwnSeed | None = Field(None, description="another one makes other splits of the same shares")
     leave_out_bad_images: bool = Field(
         False, description="do without images that are missing or damaged, and name them in the manifest"
     )
     image_size: list[Side] | None = Field(
-        None, min_length=2, max_length=2, description="width and height to resize to; null keeps CelebA's 178 x 218"
+        None,
+        min_length=2,
+        max_length=2,
+        description="width and height to resize to; null keeps CelebA's 178 x 218, or the table's own",
     )
 
     @property
+    def drawn(self) -> bool:
+        """Whether the faces are drawn."""
+        return self.celeba is None and self.table is None
+
+    @property
+    def source(self) -> str:
+        """Where labels and images come from, as messages call it."""
+        return self.table or self.celeba or SYNTHETIC
+
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes: CelebA's, or those of the table, whose header is read."""
+        if self.table is None:
+            return ATTRIBUTES
+        return read_columns(self.table, None if self.columns is None else tuple(self.columns)).attributes
+
+    @cached_property
     def size(self) -> tuple[int, int]:
-        """Width and height of the images in pixels."""
-        return tuple(self.image_size or (WIDTH, HEIGHT))
+        """Width and height of the images in pixels; of a table whose images cannot be read, CelebA's."""
+        own = first_size(self.table, self.images) if self.table and not self.image_size else None
+        return tuple(self.image_size or own or (WIDTH, HEIGHT))
 
     @property
     def choice(self) -> dict[str, Any]:
-        """What is taken of CelebA, as far as it is not all of it as its partition file splits it."""
-        return {name: value for name in ("subset", "split_shares") if (value := getattr(self, name))}
+        """What is taken of the faces, as far as it is not all of them as their files split them."""
+        return {name: value for name in CHOICES if (value := getattr(self, name)) not in (None, False)}
+
+    @property
+    def reader(self) -> tuple[str, dict[str, Any]]:
+        """The name of what reads the faces (`faceflip.catalogue.READERS`), and its arguments."""
+        if self.table is None:
+            return "celeba", {"root": self.celeba or SYNTHETIC, **self.choice}
+        return "table", {"table": self.table, **{name: getattr(self, name) for name in OF_TABLE}, **self.choice}
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files and folders that faces are packed from, as far as they are there; drawn ones are made."""
+        if self.celeba:
+            return input_files(self.celeba, identities=bool(self.split_shares))
+        places = (self.table, self.splits, self.images or (self.table and Path(self.table).parent))
+        return [path for place in places if place and (path := Path(place)).exists()]
 
     @model_validator(mode="after")
     def _require_sense(self) -> "DatasetSettings":
         if self.split_shares and (fault := fault_of_shares(self.split_shares)):
             raise ValueError(f"split_shares: {fault}")
-        if self.choice and self.celeba is None:
+        if self.celeba and self.table:
+            raise ValueError("table: there is dataset.celeba, too; set one of them to null")
+        for name in OF_TABLE:
+            if getattr(self, name) is not None and self.table is None:
+                raise ValueError(f"{name}: is about a table of your own; name it in dataset.table")
+        if self.splits and self.split_shares:
+            raise ValueError("splits: there is dataset.split_shares, too; set one of them to null")
+        if self.split_seed is not None and not self.split_shares:
+            raise ValueError("split_seed: is about dataset.split_shares, such as [0.8, 0.1, 0.1]")
+        if self.choice and self.drawn:
             raise ValueError(f"{next(iter(self.choice))}: is about CelebA; name its folder in dataset.celeba")
         return self
 
@@ -121,8 +189,25 @@ class SampleSettings(Declared):
     )
 
 
+Column = Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+def _columns(value: Any) -> Any:
+    def are(columns: Any) -> bool:
+        return isinstance(columns, list) and all(type(each) is int and 0 <= each <= 1_000_000 for each in columns)
+
+    named = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+    if are(value) or (named and all(are(each if isinstance(each, list) else [each]) for each in value.values())):
+        return value
+    form = "columns from 0 on: a list, or a mapping of attributes to COLUMN or [ABSENT, PRESENT]"
+    raise PydanticCustomError("outputs", f"expected {form}")
+
+
 class NetworkSettings(Declared):
-    """A network, or one for each attribute; what it does not say of architecture and training stands above."""
+    """A network, or one for each attribute; what it does not say of architecture and training stands above.
+
+    With `file` it is one that was trained elsewhere (docs/networks.md), and its one checkpoint is called `given`.
+    """
 
     loss: str = Field(description="`euclidean`, `softmax`, `bce`, or `FILE.py:CLASS` of one's own")
     per: Literal["attribute", "all"] = Field(
@@ -136,6 +221,119 @@ class NetworkSettings(Declared):
         ArchitectureOptions, "keys of `architecture` that differ for this network"
     )
     training: TrainingOptions = _group(TrainingOptions, "keys of `training` that differ for this network")
+    file: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description=f"a network that was trained elsewhere: {FORMS}"
+    )
+    weights: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None, min_length=1, description="file of its weights: safetensors, or what `torch.save` wrote of a state dict"
+    )
+    entry: str | None = Field(
+        None,
+        min_length=1,
+        description="the entry of that file that has them, such as `state_dict`; null: of an EMA, else the network's",
+    )
+    options: dict[str, Any] = _group(dict, "keyword arguments of what `file` names, such as `num_classes`")
+    outputs: Annotated[list[Column] | dict[str, Column | list[Column]], BeforeValidator(_columns)] | None = Field(
+        None,
+        description="columns of its outputs, from 0, if not all in order: `{ATTRIBUTE: COLUMN}` or a list; of losses "
+        "with two logits `[ABSENT, PRESENT]`",
+    )
+    input: InputOptions = _group(InputOptions, "how it sees images")
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The names of its checkpoints, the earliest first."""
+        return [GIVEN] if self.file else checkpoint_names(self.training)
+
+    @property
+    def columns(self) -> list[int] | None:
+        """The columns of its outputs that are its scores, in the order of `attributes`; None for all."""
+        if not isinstance(self.outputs, dict):
+            return self.outputs
+        found = [self.outputs[name] for name in self.attributes]
+        return [column for each in found for column in (each if isinstance(each, list) else [each])]
+
+    @property
+    def brought(self) -> BroughtOptions | None:
+        """How to build it where it was trained elsewhere, else None."""
+        if self.file is None:
+            return None
+        return BroughtOptions(file=self.file, options=self.options, columns=self.columns, input=self.input)
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """The files that hold its weights, each with its key, where it was trained elsewhere."""
+        program = self.file if self.file and is_program(self.file) else None
+        return [(key, file) for key, file in (("file", program), ("weights", self.weights)) if file]
+
+    @property
+    def own_code(self) -> list[str]:
+        """The names of the user's code that it is built from: references, and programs."""
+        names = (self.loss, self.architecture.name, self.file)
+        return [name for name in names if name and (is_reference(name) or is_program(name))]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: Any) -> Any:
+        """Let a brought network decide on all its attributes, which its outputs may name."""
+        if not isinstance(values, Mapping) or values.get("file") is None:
+            return values
+        outputs = values.get("outputs")
+        named = {"attributes": list(outputs)} if isinstance(outputs, Mapping) else {}
+        return {"per": "all", **named, **values}
+
+    @model_validator(mode="after")
+    def _require_sense(self) -> "NetworkSettings":
+        given, brought = self.model_fields_set, ("weights", "entry", "options", "outputs", "input")
+        if self.file is None:
+            fields = type(self).model_fields
+            defaults = {key: fields[key].get_default(call_default_factory=True) for key in brought}
+            if misplaced := [key for key, default in defaults.items() if getattr(self, key) != default]:
+                raise ValueError(f"{misplaced[0]}: is of a network that was trained elsewhere; name its code in `file`")
+            return self
+        try:
+            require_form(self.file)
+        except UserError as error:
+            raise ValueError(f"file: {error}") from None
+        if self.per != "all":
+            raise ValueError("per: a network with a `file` is one network of all its attributes; remove this key")
+        for key in INHERITED:
+            if key in given:
+                raise ValueError(f"{key}: a network with a `file` is built by it and is not trained; remove this key")
+        if is_program(self.file):
+            for key in ("weights", "entry", "options"):
+                if key in given:
+                    raise ValueError(f"{key}: the program {self.file} has its weights in it; remove this key")
+        if is_of_zoo(self.file):
+            if self.weights is None:
+                raise ValueError(f"weights: missing; {self.file} names layers alone, and nothing is downloaded")
+            if "input" not in given:
+                raise ValueError(
+                    "input: missing; say how it saw images when it was trained, such as {size: [224, 224], scale: "
+                    "1/255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
+                )
+        if self.entry and (self.weights or "").endswith(".safetensors"):
+            raise ValueError("entry: a safetensors file has no entries but the weights; remove this key")
+        if fault := self._fault_of_outputs():
+            raise ValueError(f"outputs: {fault}")
+        return self
+
+    def _fault_of_outputs(self) -> str | None:
+        outputs, attributes = self.outputs, self.attributes or []
+        if outputs is None:
+            return None
+        if isinstance(outputs, dict):
+            if odd := {*attributes} ^ {*outputs}:
+                said = ", ".join(sorted(odd))
+                return f"{said}: stands in only one of `outputs` and `attributes`; leave `attributes` out"
+            if {len(each) if isinstance(each, list) else 1 for each in outputs.values()} not in ({1}, {2}):
+                return "expected a column for each attribute, or [ABSENT, PRESENT] for each"
+        columns, count = self.columns, len(attributes)
+        if len(set(columns)) < len(columns):
+            return f"{columns} names a column twice"
+        if not columns or (count and len(columns) not in (count, 2 * count)):
+            return f"{len(columns)} columns for {count} attributes; expected one for each, or two logits for each"
+        return None
 
 
 class ThreadSettings(Declared):
@@ -204,6 +402,11 @@ class AnalysisSettings(Declared):
     transfer: Literal["first", "all"] = Field(
         "first", description="networks whose adversarial images are shown to others: the first of each `per`, or all"
     )
+    between: Literal["brought", "all", "none"] = Field(
+        "brought",
+        description="adversarial images are shown to other networks that decide on the same attribute, where one of "
+        "the two was trained elsewhere (`brought`), or `all`, or `none`",
+    )
 
 
 class ProductSettings(Declared):
@@ -247,7 +450,7 @@ class Settings(Declared):
     networks: dict[str, NetworkSettings] = _group(dict, "named networks")
     attacks: dict[str, AttackSettings] = _group(dict, "named attacks with their options")
     experiments: dict[str, dict[str, dict[str, list[str]]]] = _group(
-        dict, "sample -> network -> checkpoint (`converged`, `epochN`) -> attacks"
+        dict, "sample -> network -> checkpoint (`converged`, `epochN`, `given`) -> attacks"
     )
     compute: ComputeSettings = _group(ComputeSettings, "where and how jobs compute")
     store: StoreSettings = _group(StoreSettings, "perturbation stores")
@@ -270,6 +473,7 @@ class Settings(Declared):
         inheriting = {
             name: {**each, **{group: merged(cleaned.get(group, {}), each.get(group, {})) for group in INHERITED}}
             for name, each in overrides.items()
+            if "file" not in each
         }
         faults = [
             f"networks.{name}.training.checkpoints: all networks keep the same; set training.checkpoints"
@@ -295,7 +499,7 @@ class Settings(Declared):
     @property
     def attacked(self) -> tuple[str, ...]:
         """The attributes that are attacked, in the order in which their attempts are numbered."""
-        return ATTRIBUTES if self.attributes == "all" else tuple(self.attributes)
+        return self.dataset.attributes if self.attributes == "all" else tuple(self.attributes)
 
     def files_of_own(self) -> Iterator[tuple[str, str]]:
         """Yield the key and the path of each file of the user's that the configuration names."""
@@ -303,6 +507,8 @@ class Settings(Declared):
         for name, network in self.networks.items():
             references |= {f"networks.{name}.loss": network.loss}
             references |= {f"networks.{name}.architecture.name": network.architecture.name}
+            references |= {f"networks.{name}.file": network.file}
+            yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
         for name, attack in self.attacks.items():
             references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
         for key, reference in references.items():
@@ -313,6 +519,11 @@ class Settings(Declared):
 
     def _contradictions(self) -> Iterator[str]:
         """Yield faults that lie in several keys, in names, or in what there is."""
+        try:
+            self.dataset.attributes, self.dataset.size  # noqa: B018
+        except UserError as error:
+            yield from (f"dataset: {line}" for line in str(error).splitlines())
+            return  # most others are about what it has
         yield from self._faults_of_names()
         yield from self._faults_of_attributes()
         for name, network in self.networks.items():
@@ -323,13 +534,16 @@ class Settings(Declared):
         for key, file in self.files_of_own():
             if not Path(file).is_file():
                 yield f"{key}: {file}: no such file; paths are seen from {Path.cwd()}"
-        if self.dataset.celeba is None:
+        if self.dataset.drawn:
             yield from self.faults_of_sizes({split: getattr(self.synthetic, split) for split in SPLITS})
         if self.analysis.threshold not in self.analysis.thresholds:
             yield f"analysis.threshold: {self.analysis.threshold:g} must be one of analysis.thresholds"
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
             yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
-        for kind, products, known in (("tables", self.tables, TABLES), ("figures", self.figures, FIGURES)):
+        for kind, products, known in (
+            ("tables", self.tables, TABLES | TABLES_BETWEEN),
+            ("figures", self.figures, FIGURES),
+        ):
             for name, product in products.items():
                 if name in known:
                     yield f"{kind}.{name}: there is one of this name already; call it otherwise"
@@ -356,8 +570,8 @@ class Settings(Declared):
         methods: dict[str, str] = {}
         titled: dict[str, str] = {}
         for name, network in self.networks.items():
-            for checkpoint in checkpoint_names(network.training):
-                method = name if checkpoint == CONVERGED else f"{name}_{checkpoint}"
+            for checkpoint in network.checkpoints:
+                method = name if checkpoint in FINAL else f"{name}_{checkpoint}"
                 if method in OTHER_METHODS or methods.setdefault(method, name) != name:
                     yield f"networks.{name}: tables have another method {method}; call it otherwise"
             if network.title and titled.setdefault(network.title, name) != name:
@@ -366,10 +580,14 @@ class Settings(Declared):
     def _faults_of_attributes(self) -> Iterator[str]:
         lists = {"attributes": self.attacked}
         lists |= {f"networks.{name}.attributes": each.attributes or () for name, each in self.networks.items()}
+        known, whose = self.dataset.attributes, self.dataset.table or "CelebA"
         for key, names in lists.items():
+            if self.dataset.table and names and not {*names} & {*known}:  # those of config.yaml, say
+                yield f"{key}: none is a column of {whose}, which has {first_of(known, 8)}; set attributes: all"
+                continue
             for position, name in enumerate(names):
-                if name not in ATTRIBUTES:
-                    yield f"{key}[{position}]: {name!r} is not an attribute of CelebA{did_you_mean(name, ATTRIBUTES)}"
+                if name not in known:
+                    yield f"{key}[{position}]: {name!r} is not an attribute of {whose}{did_you_mean(name, known)}"
             if len(set(names)) != len(names):
                 yield f"{key}: {list(names)} names one twice"
         if not self.attacked:
@@ -397,11 +615,12 @@ class Settings(Declared):
                 yield from _unless_found(f"experiments.{sample}.{network}", look_up, self.networks, network, "network")
                 if network not in self.networks:
                     continue
-                known = checkpoint_names(self.networks[network].training)
+                known = self.networks[network].checkpoints
                 for checkpoint, attacks in checkpoints.items():
                     key = f"experiments.{sample}.{network}.{checkpoint}"
                     if checkpoint not in known:
-                        listed = "see training.checkpoints"
+                        given = self.networks[network].file
+                        listed = "it was trained elsewhere" if given else "see training.checkpoints"
                         yield f"{key}: {network} keeps no such checkpoint, it has {', '.join(known)} ({listed})"
                     yield from self._faults_of_experiment(key, self.networks[network], attacks)
 
@@ -416,7 +635,8 @@ class Settings(Declared):
                 whole = find_direction(attack.attack(name).direction).whole_loss
             except UserError:  # told of the attack itself
                 continue
-            if network.per == "all" and whole and attack.fgs_scope == "network":
+            several = network.per == "all" and len(network.attributes or ()) != 1
+            if several and whole and attack.fgs_scope == "network":
                 yield (
                     f"{key}: {name} raises the loss of all attributes of the network and cannot pick one; use another "
                     f"attack, or attacks.{name}: {{fgs_scope: attribute}}"
@@ -426,17 +646,19 @@ class Settings(Declared):
 
     def faults_of_sizes(self, images: Mapping[str, int]) -> Iterator[str]:
         """Yield what asks for more images than there are of its split; `images` are those of each split."""
-        celeba = self.dataset.celeba
+        drawn, source = self.dataset.drawn, self.dataset.source
         asked = [(f"samples.{name}.images", each.images, each.split) for name, each in self.samples.items()]
         for name, network in self.networks.items():
+            if network.file:
+                continue
             asked.append((f"networks.{name}.training.batch_size", network.training.batch_size, "train"))
         for key, count, split in asked:
             if count > images[split]:
-                there = f"synthetic.{split}" if celeba is None else f"the images of the {split} split in {celeba}"
+                there = f"synthetic.{split}" if drawn else f"the images of the {split} split in {source}"
                 yield f"{key}: {count} is more than {there}, {images[split]}"
         for split in ("validation", "test"):
             if not images[split]:
-                needed = f"{celeba} has no images of the {split} split, which every run needs"
+                needed = f"{source} has no images of the {split} split, which every run needs"
                 yield f"dataset: {needed}; dataset.split_shares makes the splits anew"
 
 

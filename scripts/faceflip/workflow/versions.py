@@ -10,11 +10,13 @@ VERSIONS = {
     "pack_dataset": 1,
     "draw_sample": 1,
     "train": 2,
+    "bring": 1,
     "predict": 1,
     "join": 1,
     "attack": 3,
     "score": 3,
     "transfer": 2,
+    "between": 1,
     "collect": 4,
     "analyse": 5,
 }

@@ -2,9 +2,11 @@
 
 The overlap counts pairs of image and attribute that are adversarial with the same sign at both checkpoints; the column
 beside it counts those whose sign changed, and no others (an image misclassified at the early epoch and classified
-correctly when converged, say, adversarial both times). The paper's text says that its 5,884 includes such, but it is
-the sum of the overlaps of its rows. If training taught the networks their adversarial images, the converged column
-would be the smaller one and the overlap small. The overlap can never be larger than either count.
+correctly when converged, say, adversarial both times). If training taught the networks their adversarial images, the
+converged column would be the smaller one and the overlap small. The overlap can never be larger than either count.
+
+Of CelebA alone: the paper's text says that its 5,884 includes pairs whose sign changed, but it is the sum of the
+overlaps of its rows.
 """
 
 import pandas as pd
@@ -12,7 +14,8 @@ import pandas as pd
 from faceflip.analysis.frames import Inputs, adversarial, arranged, read_attempts, with_parts
 from faceflip.analysis.names import SIGNS, checkpoint_name, search_name
 from faceflip.analysis.pages import Column, Sheet, nothing, number
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
+from faceflip.attempt import CONVERGED, FINAL
 from faceflip.errors import UserError
 
 ATTACK = ["network", "checkpoint", "method", "search"]
@@ -37,7 +40,7 @@ def pair_checkpoints(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFram
     parts = parts[[*keys, "checkpoint", "correct"]].assign(adversarial=adversarial(parts, run.threshold))
     late = parts[parts["checkpoint"] == CONVERGED].drop(columns="checkpoint")
     tables = []
-    for checkpoint in run.checkpoints[1:]:
+    for checkpoint in [name for name in run.checkpoints if name not in FINAL]:
         early = parts[parts["checkpoint"] == checkpoint].drop(columns="checkpoint")
         pairs = early.merge(late, on=keys, suffixes=("_early", "_converged"), validate="one_to_one")
         _require_the_same(checkpoint, early, late, pairs)

@@ -1,15 +1,17 @@
 """Classification error (Fig. 2): how often each attribute is wrong on the test split.
 
-Trivial gives every image the majority class, once the training split's (what the paper's text says) and once the test
-split's (what the paper's 19.96 % is). A network that does not beat Trivial has learned nothing about its attribute.
-FaceTracer and LNets+ANet are published errors on CelebA (Liu et al. 2015). So are those of the column MOON, published
-(Rudd et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes, 9.06 %, is in
-print. Published errors are no measure of a run on other images. The first mean is over the attributes that
-are attacked; a second one, where there are more, is over all that are learned, for the methods that have them all. (The
-CSV calls the rows of means `mean` and `mean_all`, and the methods by short names.)
+Trivial gives every image the majority class, once the training split's and once the test split's. A network that does
+not beat Trivial has learned nothing about its attribute. Images whose label is unknown do not count. The first mean is
+over the attributes that are attacked; a second one, where there are more, is over all that are learned, for the methods
+that have them all. (The CSV calls the rows of means `mean` and `mean_all`, and the methods by short names.)
+
+Of CelebA alone: Trivial of the training split is what the paper's text says, that of the test split what its 19.96 %
+is. FaceTracer and LNets+ANet are published errors (Liu et al. 2015). So are those of the column MOON, published (Rudd
+et al. 2016), whose cells are unconfirmed and marked with †: only their mean over all 40 attributes, 9.06 %, is in
+print. Published errors are no measure of a run on other images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 
 import numpy as np
@@ -18,9 +20,11 @@ import pandas as pd
 from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
 from faceflip.analysis.names import checkpoint_name, display_name, ordered
 from faceflip.analysis.pages import MISSING, Column, Sheet, marked, percent_cell
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
+from faceflip.attempt import FINAL
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.errors import UserError
+from faceflip.wording import first_of
 
 OTHERS = {
     "trivial_train": "Trivial, train majority",
@@ -37,6 +41,8 @@ PUBLISHED = {
     "moon_published": ("moon", "Rudd et al. 2016, CelebA, cells unconfirmed"),
 }
 MEAN, MEAN_ALL = "mean", "mean_all"
+MOST_NAMED = 20
+"""So many attributes without a test label are named."""
 UNCONFIRMED = "†"
 """Marks what rests on single published cells that nobody has confirmed."""
 UNCONFIRMED_NOTE = f"{UNCONFIRMED} From unconfirmed cells: of MOON's only the mean of all 40 attributes is in print."
@@ -54,7 +60,7 @@ def methods_of(run: RunDescription) -> dict[str, str]:
 
 def method_id(network: str, checkpoint: str) -> str:
     """Return the name of a network at a checkpoint in the column `method`."""
-    return network if checkpoint == CONVERGED else f"{network}_{checkpoint}"
+    return network if checkpoint in FINAL else f"{network}_{checkpoint}"
 
 
 def unconfirmed(method: str, attributes: int = 1) -> str:
@@ -77,7 +83,7 @@ def trivial_errors(labels: pd.DataFrame) -> pd.DataFrame:
     """Return the test errors of the majority class; without a majority that is *absent*, as for a score of zero.
 
     Labels have the columns attribute, split (``train``, ``test``), images, positives; errors have method, attribute,
-    wrong, images.
+    wrong, images, of the images whose label is known.
     """
     counts = wide(labels, "attribute", "split", ["images", "positives"])
     images, positives = counts["images", "test"], counts["positives", "test"]
@@ -105,26 +111,26 @@ def measured_errors(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Gather the errors of all methods on all attributes that some network of the run predicts.
+    """Gather the errors of all methods on all attributes that some network of the run predicts on labelled images.
 
     Returns:
-        Columns method, attribute, wrong, images, error (fraction), low, high, origin; for published errors and means
-        there are no counts. The row `mean` is over the attacked attributes.
+        Columns method, attribute, wrong, images, error (fraction), low, high, origin; for published errors (only of a
+        run `like_paper`) and means there are no counts. The row `mean` is over the attacked attributes.
 
     Raises:
         UserError: The label counts lack a predicted attribute.
     """
     measured = measured_errors(predictions)
-    everything = ordered(measured["attribute"])
+    everything = ordered(measured["attribute"], run.attributes)
     missing = sorted(set(everything).difference(labels["attribute"]))
     if missing:
         raise UserError(f"the label counts lack {', '.join(missing)}; make them anew for the whole dataset")
     counted = pd.concat([trivial_errors(labels), measured], ignore_index=True)
     counted = with_rate(counted, "wrong", "images").rename(columns={"rate": "error"}).assign(origin="this run")
-    frame = pd.concat([counted, published_errors()], ignore_index=True)
+    frame = pd.concat([counted, published_errors()], ignore_index=True) if run.like_paper else counted
     frame = frame[frame["attribute"].isin(everything)]
     frame = pd.concat([frame, _means(frame, run.attacked, MEAN)], ignore_index=True)
-    if set(everything) != set(run.attacked):
+    if not set(everything) <= set(run.attacked):
         frame = pd.concat([frame, _means(frame, everything, MEAN_ALL)], ignore_index=True)
     frame = in_order(frame, {"method": list(methods_of(run)), "attribute": [*everything, MEAN, MEAN_ALL]})
     columns = ["method", "attribute", "wrong", "images", "error", "low", "high", "origin"]
@@ -132,9 +138,19 @@ def classification_error(predictions: pd.DataFrame, labels: pd.DataFrame, run: R
 
 
 def complete_errors(frame: pd.DataFrame, attributes: Sequence[str]) -> pd.DataFrame:
-    """Return errors with a row per attribute and a column for each method that has all of them, in order."""
+    """Return errors with a row per attribute and a column for each method that has all of them, in order.
+
+    Attributes that the frame lacks, those without a labelled test image, are left out.
+    """
     errors = wide(frame[frame["attribute"].isin(attributes)], "attribute", "method", "error")
-    return errors.reindex(index=list(attributes), columns=frame["method"].unique()).dropna(axis="columns")
+    rows = [name for name in attributes if name in errors.index]
+    return errors.reindex(index=rows, columns=frame["method"].unique()).dropna(axis="columns")
+
+
+def means_over(attributes: Iterable[str], run: RunDescription) -> dict[str, int]:
+    """Return over how many of the attributes of a table of errors each of its rows of means is."""
+    present = set(attributes)
+    return {MEAN: len(present & set(run.attacked)), MEAN_ALL: len(present & set(run.learned))}
 
 
 def _means(frame: pd.DataFrame, attributes: Sequence[str], name: str) -> pd.DataFrame:
@@ -155,8 +171,8 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     methods = [name for name in headings if name in set(frame["method"])]
     records = frame.rename(columns={"error": "rate"}).to_dict("records")
     cells = {(row["method"], row["attribute"]): percent_cell(row) for row in records}
-    over = {MEAN: len(run.attacked), MEAN_ALL: len(run.learned)}
     attributes = frame["attribute"].unique()
+    over = means_over(attributes, run)
     rows = []
     for attribute in attributes:
         name = f"mean of {over[attribute]}" if attribute in over else display_name(attribute)
@@ -164,11 +180,15 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         found = [cells.get((method, attribute), MISSING) for method in methods]
         rows.append([name, *map(marked, found, marks)])
     means = sum(name in over for name in attributes)
-    notes = [
-        "FaceTracer, LNets+ANet: published errors on CelebA (Liu et al. 2015). MOON, published: Rudd et al. 2016 on "
-        "CelebA. Networks are the converged ones, unless an epoch is named.",
-        UNCONFIRMED_NOTE,
-    ]
+    notes = ["Networks are the converged ones, unless an epoch is named."]
+    if run.like_paper:
+        published = (
+            "FaceTracer, LNets+ANet: published errors on CelebA (Liu et al. 2015). MOON, published: Rudd et al. 2016 "
+            "on CelebA."
+        )
+        notes = [f"{published} {notes[0]}", UNCONFIRMED_NOTE]
+    if unlabelled := [display_name(name) for name in run.learned if name not in attributes]:
+        notes.append(f"No image of the test split has a label of {first_of(unlabelled, MOST_NAMED)}.")
     columns = [Column("attribute", align="l"), *(Column(headings[method]) for method in methods)]
     title = "Classification error on the test split, percent"
     return [Sheet(title, columns, rows, notes, breaks=frozenset({len(rows) - means}))]

@@ -4,14 +4,15 @@ Read a row as: of all pairs of image and attribute that the converged networks c
 (-), so many percent flip with a perturbation whose PASS is at least tau. At tau 0 nearly every flip counts, so this
 column also depends on how far an attack goes before it gives up. Rates fall from left to right by construction. It
 would be surprising if the iterative search flipped less than the line search from 0.95 on, or if misclassified pairs
-were harder to flip than correct ones. The totals of a network's two signs add up to attributes times images.
+were harder to flip than correct ones. The totals of a network's two signs add up to the pairs of attribute and image
+whose label is known: attributes times images, unless labels are missing.
 """
 
 from itertools import product
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, arranged, count_flips, only_converged, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
 from faceflip.analysis.run import RunDescription
@@ -23,7 +24,7 @@ def flippability(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, method, sign, search, threshold (each of the run's), total, flipped, rate, low, high.
     """
-    counted = count_flips(with_parts(only_converged(attempts), run), ["network", "method", "search"], run.thresholds)
+    counted = count_flips(with_parts(only_final(attempts), run), ["network", "method", "search"], run.thresholds)
     columns = ["network", "method", "sign", "search", "threshold", "total", "flipped", "rate", "low", "high"]
     return arranged(counted[columns], run, ["network", "sign", "method", "search"])
 

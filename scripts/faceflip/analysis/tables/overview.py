@@ -15,6 +15,8 @@ from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.outcomes import Outcome
 
+OUTCOMES = tuple(outcome.label for outcome in Outcome if outcome.name != "UNKNOWN_LABEL")
+"""Those of attempts: where a label is unknown there is none."""
 ALIGNMENTS = ("identical", "converged", "not_converged", "failed", "implausible")
 
 
@@ -22,12 +24,12 @@ def overview(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Summarise the attempts (with outcome, alignment, epsilon, passes and `run.metrics`) of each attack.
 
     Returns:
-        Columns network, checkpoint, attack, attempts, one per `Outcome` and one per alignment (counts, the latter with
+        Columns network, checkpoint, attack, attempts, one per outcome and one per alignment (counts, the latter with
         the prefix ``aligned_``), gradient_passes and forward_passes (means), epsilon, pass and the columns of
         `run.metrics` (medians of the flipped).
     """
     keys = ["network", "checkpoint", "attack"]
-    counts = {outcome.label: attempts["outcome"] == outcome.label for outcome in Outcome}
+    counts = {outcome: attempts["outcome"] == outcome for outcome in OUTCOMES}
     counts |= {f"aligned_{name}": attempts["alignment"] == name for name in ALIGNMENTS}
     grouped = attempts[keys].assign(**counts).groupby(keys, observed=True)
     frame = pd.concat([grouped.size().rename("attempts"), grouped[list(counts)].sum()], axis=1)
@@ -46,7 +48,7 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the outcomes out as percent of the attempts, the alignments as percent of the flipped."""
-    outcomes = {outcome.label: outcome.label.replace("_", " ") for outcome in Outcome}
+    outcomes = {outcome: outcome.replace("_", " ") for outcome in OUTCOMES}
     rows = []
     for row in frame.to_dict("records"):
         unaligned = sum(row[f"aligned_{name}"] for name in ("not_converged", "failed", "implausible"))

@@ -17,11 +17,20 @@ from faceflip.analysis.claims.evidence import Evidence
 from faceflip.analysis.comparability import Basis, departures, verdict
 from faceflip.analysis.frames import Inputs, read_attempts, read_csv
 from faceflip.analysis.names import SEARCHES
-from faceflip.analysis.pages import Column, Sheet
+from faceflip.analysis.pages import Column, Sheet, nothing
 from faceflip.analysis.run import CONVERGED, RunDescription
 from faceflip.analysis.statistics.verdicts import all_of
-from faceflip.analysis.tables.paper_comparison import ADVERSARIAL, FLIPPED, ONE_PAIR, SCORED, TESTED
+from faceflip.analysis.tables.paper_comparison import (
+    ADVERSARIAL,
+    FLIPPED,
+    NOT_LIKE_PAPER,
+    ONE_PAIR,
+    SCORED,
+    TESTED,
+)
 from faceflip.catalogue import ITERATIVE, LINE
+
+COLUMNS = ["id", "item", "claim", "criterion", "found", "verdict", "status"]
 
 TABLES_READ = ("classification_error", "flippability", "statistics", "transferability", "correlation", "trainings")
 
@@ -289,17 +298,21 @@ def paper_claims(found: Evidence) -> pd.DataFrame:
         told = (f"not comparable: {', '.join(why)}") if why else "comparable" + (f": {', '.join(know)}" if know else "")
         judged = all_of(each for _, each in findings)
         rows.append((id_, claim.item, claim.claim, claim.criterion, "; ".join(words), judged, told))
-    return pd.DataFrame(rows, columns=["id", "item", "claim", "criterion", "found", "verdict", "status"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `paper_claims` of the run."""
+    """Return `paper_claims` of the run; of one that is not `like_paper` no rows."""
+    if not run.like_paper:
+        return pd.DataFrame(columns=COLUMNS)
     tables = {name: read_csv(inputs[name]) for name in TABLES_READ}
     return paper_claims(Evidence(tables, read_attempts(inputs["attempts"], run), run))
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the verdicts out, a row a statement."""
+    if not run.like_paper:
+        return [nothing("What the paper says in words", NOT_LIKE_PAPER)]
     marks: dict[str, str] = {"comparable": "yes"}
     for status in frame["status"]:
         answer = "no" if status.startswith("not") else "yes"

@@ -10,6 +10,7 @@ the paper's number rests on, and where the paper contradicts itself.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import pandas as pd
 
 from faceflip.analysis.comparability import Basis, departures, guesses, verdict
 from faceflip.analysis.frames import Inputs, read_csv
-from faceflip.analysis.pages import Cell, Column, Sheet
+from faceflip.analysis.pages import Cell, Column, Sheet, nothing
 from faceflip.analysis.run import PAPER_EARLY, PAPER_ROLES, RunDescription
 from faceflip.analysis.statistics.verdicts import beyond
 from faceflip.analysis.tables.classification_error import UNCONFIRMED, UNCONFIRMED_NOTE
@@ -32,6 +33,11 @@ ADVERSARIAL = (*SCORED, "threshold")
 ONE_PAIR = tuple(aspect for aspect in ADVERSARIAL if aspect != "attributes")
 """Aspects (`Basis`) that numbers depend on: test errors, errors on the sample, flips whatever their PASS, flips from a
 stated PASS on, adversarial images, those of single cells."""
+
+COLUMNS = ["id", "item", "quantity", "unit", "paper", "ours", "low", "high", "difference", "verdict", "status", "note"]
+NOT_LIKE_PAPER = (
+    "The paper's numbers are of CelebA's 40 attributes. This run has others, so nothing stands beside them."
+)
 
 TABLES_READ = ("flippability", "checkpoint_overlap", "statistics", "transferability", "correlation", "trainings")
 
@@ -325,7 +331,8 @@ class _Lookup:
     def _setting(self, id_: str) -> float | int | str | None:
         run = self.run
         network = run.paper_network("euclidean") or run.networks[0]
-        training = network.training
+        training = defaultdict(lambda: None, network.training)  # one that was trained elsewhere has none
+        batch = training["batch_size"]
         early = PAPER_EARLY if PAPER_EARLY in network.early else next(iter(network.early), None)
         others = [tau for tau in run.thresholds if tau != run.threshold]
         return {
@@ -339,8 +346,8 @@ class _Lookup:
             "set_attributes": len(run.attacked),
             "set_tau": run.threshold,
             "set_tau_list": ";".join(f"{tau:g}" for tau in others),
-            "set_batch": training["batch_size"],
-            "set_iters": run.images["train"] // training["batch_size"],
+            "set_batch": batch,
+            "set_iters": run.images["train"] // batch if batch else None,
             "set_lr": training["learning_rate"],
             "set_epoch_early": int(early.removeprefix("epoch")) if early else None,
             "set_layers": 16 if network.architecture["name"] == "vgg16" else None,
@@ -363,12 +370,16 @@ def _ends(rows: pd.DataFrame) -> tuple[float, float]:
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `paper_comparison` of the run's tables."""
+    """Return `paper_comparison` of the run's tables; of a run that is not `like_paper` no rows."""
+    if not run.like_paper:
+        return pd.DataFrame(columns=COLUMNS)
     return paper_comparison({name: read_csv(inputs[name]) for name in TABLES_READ}, run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the comparison out, a sheet for each part of the paper; what is to be known of rows stands below."""
+    if not run.like_paper:
+        return [nothing("Every number of the paper", NOT_LIKE_PAPER)]
     parts = {"t1_": "Table 1", "t2_": "Table 2", "txt": "Text", "set": "Settings", "drv": "Derived from the paper"}
     heads = [Column(name, align="l") for name in ("where", "quantity", "unit")]
     heads += [Column(name) for name in ("paper", "ours", "difference")]

@@ -4,10 +4,12 @@ Each statistic has an id that stays; `paper_comparison` and other programs find 
 count, what they are a share of, and a 95 % interval: Wilson's, or, where attempts on one image come together, that of a
 bootstrap that draws images (of means of a matrix, too). The t-tests are two-sided and paired, once over attributes (as
 many pairs as attributes) and once over test images (each image's share of wrong attributes), because the paper does not
-say which it used; with the size of the effect (Cohen's d_z), since over many images any difference is significant. What
-is marked with † rests on published cells of MOON that are unconfirmed: only their mean over all 40 attributes is in
-print. Some directions lead away from the boundary, and such attempts flip only where the network bends back: they are
-counted, with how many of them flip and how many of the others.
+say which it used; with the size of the effect (Cohen's d_z), since over many images any difference is significant. Some
+directions lead away from the boundary, and such attempts flip only where the network bends back: they are counted, with
+how many of them flip and how many of the others. Pairs of image and attribute whose label is unknown count nowhere.
+
+Of CelebA alone: what is marked with † rests on published cells of MOON that are unconfirmed, as only their mean over
+all 40 attributes is in print.
 """
 
 import math
@@ -21,7 +23,7 @@ from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_cs
 from faceflip.analysis.matrices import mean_interval, read_transfers, summary
 from faceflip.analysis.names import checkpoint_name, method_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, marked, number, parts, percent_cell
-from faceflip.analysis.run import CONVERGED, PAPER_EARLY, RunDescription
+from faceflip.analysis.run import PAPER_EARLY, RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
 from faceflip.analysis.statistics.paired import paired_t_test
 from faceflip.analysis.tables.checkpoint_overlap import ATTACK, pair_checkpoints
@@ -35,6 +37,7 @@ from faceflip.analysis.tables.classification_error import (
     methods_of,
     unconfirmed,
 )
+from faceflip.attempt import CONVERGED, FINAL
 from faceflip.catalogue import LINE
 
 ERRORS, IMPROVEMENTS, TESTS = "errors", "relative improvements", "paired t-tests"
@@ -104,7 +107,7 @@ def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Stat
     """
     table, names = complete_errors(errors, run.attacked), methods_of(run)
     means, pairs = table.mean(), len(table)
-    others = ("trivial_train", "trivial_test", *(() if run.synthetic else ("facetracer", "lnets_anet")))
+    others = ("trivial_train", "trivial_test", *(("facetracer", "lnets_anet") if run.dataset == "celeba" else ()))
     for method in table.columns:
         quantity = f"mean error, {names[method]}{unconfirmed(method, pairs)}"
         yield Statistic(f"error_{method}", ERRORS, quantity, means[method], "share", of=pairs)
@@ -117,7 +120,7 @@ def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Stat
         better = int((table[network] < table["trivial_train"]).sum())
         yield _share(f"attributes_{network}_beats_trivial_train", ERRORS, quantity, better, pairs)
     first = run.network_names[0]
-    if not run.synthetic and {first, "lnets_anet"} <= set(table):
+    if run.dataset == "celeba" and {first, "lnets_anet"} <= set(table):
         kept = errors[(errors["method"] == first) & errors["attribute"].isin(run.attacked)].set_index("attribute")
         low, value, high = ((kept[end] - table["lnets_anet"]).max() for end in ("low", "error", "high"))
         quantity = f"largest advantage of published LNets+ANet over {names[first]} on an attribute"
@@ -126,15 +129,15 @@ def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Stat
 
 
 def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
-    """Return each test image's share of wrong attributes, of those that are attacked.
+    """Return each test image's share of wrong attributes, of those that are attacked and whose label it has.
 
-    There is a row per test image, and a column per method that predicts all the attributes, in the order of
-    `methods_of`. The labels have the columns attribute, split, images, positives.
+    There is a row per test image with a label, and a column per method that predicts all the attributes, in the order
+    of `methods_of`. The labels have the columns attribute, split, images, positives.
     """
     test = predictions[(predictions["split"] == "test") & predictions["attribute"].isin(run.attacked)]
-    shares = {}
+    shares, labelled = {}, test["attribute"].nunique()
     for (network, checkpoint), part in test.groupby(["network", "checkpoint"], observed=True):
-        if part["attribute"].nunique() == len(run.attacked):
+        if part["attribute"].nunique() == labelled:
             wrong = (part["score"] > 0) != (part["label"] > 0)
             shares[method_id(str(network), str(checkpoint))] = wrong.groupby(part["image"]).mean()
             truth = part
@@ -152,9 +155,10 @@ def t_test_statistics(errors: pd.DataFrame, shares: pd.DataFrame, run: RunDescri
     over, names = {"attributes": complete_errors(errors, run.attacked), "images": shares}, methods_of(run)
     for first, second in compared(run):
         for unit, values in over.items():
-            if first not in values or second not in values or (second in PUBLISHED and run.synthetic):
+            if first not in values or second not in values or (second in PUBLISHED and run.dataset != "celeba"):
                 continue
-            test = paired_t_test(values[first], values[second])
+            pairs = values[[first, second]].dropna()
+            test = paired_t_test(pairs[first], pairs[second])
             name = f"ttest_{unit}_{first}_vs_{second}"
             words = f"{names[first]} against {names[second]}{unconfirmed(second)}, over {unit}"
             about = {"of": test.pairs, "low": test.low, "high": test.high}
@@ -188,7 +192,7 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
 
 def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield how many of the pairs that are adversarial by FGS are so by FFA too."""
-    chosen = hits[(hits["checkpoint"] == CONVERGED) & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
+    chosen = hits[hits["checkpoint"].isin(FINAL) & hits["method"].isin(["fgs", "ffa"]) & hits["adversarial"]]
     for (network, search), part in chosen.groupby(["network", "search"], observed=True):
         fgs, ffa = (
             pd.MultiIndex.from_frame(part.loc[part["method"] == method, ["attribute", "image"]])

@@ -10,7 +10,7 @@ from itertools import chain, product
 
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, arranged, count_flips, only_converged, read_attempts, with_parts
+from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
 from faceflip.analysis.names import METHODS, SIGNS, display_name, ordered, search_name
 from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
 from faceflip.analysis.run import RunDescription
@@ -22,7 +22,7 @@ def success(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, method, search, sign, attribute, threshold, total, adversarial, rate, low, high.
     """
-    parts = with_parts(only_converged(attempts), run)
+    parts = with_parts(only_final(attempts), run)
     counted = count_flips(parts, ["network", "method", "search", "attribute"], [run.threshold])
     counted = counted.rename(columns={"flipped": "adversarial"})
     keys = ["network", "method", "search", "sign", "attribute"]
@@ -45,7 +45,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
             columns += [Column("percent", name), Column("images", name)]
         cells = {(row["attribute"], row["method"], row["sign"]): row for row in part.to_dict("records")}
         rows = []
-        for attribute in ordered(part["attribute"]):
+        for attribute in ordered(part["attribute"], run.attributes):
             found = [cells.get((attribute, *head)) for head in heads]
             pairs = [(percent_cell(row), f"{row['total']:,}") if row else (MISSING, MISSING) for row in found]
             rows.append([display_name(attribute), *chain.from_iterable(pairs)])

@@ -31,7 +31,7 @@ def trainings(histories: Iterable[pd.DataFrame], run: RunDescription) -> pd.Data
     """
     rows = [_row(history.sort_values("epoch"), run) for history in histories if len(history)]
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    return in_order(frame, {"network": run.network_names, "member": ordered(frame["member"])})
+    return in_order(frame, {"network": run.network_names, "member": ordered(frame["member"], run.attributes)})
 
 
 def _row(history: pd.DataFrame, run: RunDescription) -> list:

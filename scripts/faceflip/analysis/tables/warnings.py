@@ -8,7 +8,7 @@ without warnings has an empty table. (`kind` in the CSV: `cap`, `constant`, `ste
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +17,9 @@ import pandas as pd
 from faceflip.analysis.frames import Inputs, read_attempts, read_csv, read_predictions
 from faceflip.analysis.names import checkpoint_name, display_name, ordered
 from faceflip.analysis.pages import Column, Sheet
-from faceflip.analysis.run import CONVERGED, RunDescription
+from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.trainings import CAP
+from faceflip.attempt import CONVERGED, FINAL, GIVEN
 from faceflip.catalogue import LINE, REFERENCE
 from faceflip.outcomes import Outcome
 from faceflip.store.reader import open_store
@@ -59,22 +60,22 @@ def of_trainings(trainings: pd.DataFrame, run: RunDescription) -> Iterator[Warne
 
 
 def of_answers(predictions: pd.DataFrame, run: RunDescription) -> Iterator[Warned]:
-    """Yield which converged networks give one answer on an attribute for every test image (two or more).
+    """Yield which networks give one answer in the end on an attribute for every test image (two or more).
 
     The predictions have the columns network, checkpoint, attribute, split, score.
     """
-    test = predictions[(predictions["split"] == "test") & (predictions["checkpoint"] == CONVERGED)]
+    test = predictions[(predictions["split"] == "test") & predictions["checkpoint"].isin(FINAL)]
     present = (test["score"] > 0).groupby([test["network"], test["attribute"]], observed=True)
     counted = present.agg(["sum", "size"]).reset_index()
     constant = ((counted["sum"] == 0) | (counted["sum"] == counted["size"])) & (counted["size"] > 1)
     for network in run.network_names:
         chosen = counted["network"] == network
-        names = ordered(counted.loc[chosen & constant, "attribute"])
+        names = ordered(counted.loc[chosen & constant, "attribute"], run.attributes)
         if names:
             of = int(chosen.sum())
             text = f"{_title(run, network)}: one answer for every test image on {len(names)} of "
             text += f"{quantity(of, 'attribute')} ({_few(names)}); nothing is learned there"
-            yield Warned("constant", network, CONVERGED, "", len(names), of, text)
+            yield Warned("constant", network, run.network(network).final, "", len(names), of, text)
 
 
 def of_attempts(attempts: pd.DataFrame, run: RunDescription) -> Iterator[Warned]:
@@ -101,8 +102,19 @@ def of_attempts(attempts: pd.DataFrame, run: RunDescription) -> Iterator[Warned]
             yield Warned("not_finite", *about, int(unknown.sum()), len(part), text)
 
 
-def of_stores(stores: Iterable[Path], run: RunDescription) -> Iterator[Warned]:
-    """Yield what the headers of stores say is suspicious of the attacked networks, a sentence once a checkpoint."""
+def of_preflights(preflights: pd.DataFrame, run: RunDescription) -> Iterator[Warned]:
+    """Yield what was suspicious of networks that were trained elsewhere; the columns are network and text."""
+    for network, text in preflights[["network", "text"]].itertuples(index=False):
+        yield Warned(
+            "suspicious", network, GIVEN, "", 1, 1, f"{_title(run, network)}: {text} (found when it was brought)"
+        )
+
+
+def of_stores(stores: Iterable[Path], run: RunDescription, told: Collection[tuple[str, str]] = ()) -> Iterator[Warned]:
+    """Yield what the headers of stores say is suspicious of the attacked networks, a sentence once a checkpoint.
+
+    Left out are those that were `told`, network and sentence.
+    """
     found: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
     for path in stores:
         with open_store(path) as store:
@@ -111,6 +123,8 @@ def of_stores(stores: Iterable[Path], run: RunDescription) -> Iterator[Warned]:
             for sentence in sentences:
                 found[header.network, header.checkpoint, sentence].append((header.attack, member))
     for (network, checkpoint, sentence), cases in found.items():
+        if (network, sentence) in told:
+            continue
         attacks, members = (list(dict.fromkeys(names)) for names in zip(*cases, strict=True))
         which = "" if run.network(network).joint else f" ({_few(members)})"
         text = (
@@ -131,11 +145,15 @@ def _title(run: RunDescription, network: str) -> str:
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return the run's warnings, one row each, with the fields of `Warned` as columns."""
     columns = ("network", "checkpoint", "attribute", "split", "score")
+    empty = pd.DataFrame(columns=["network", "text"])
+    preflights = pd.concat([empty, *map(read_csv, inputs.get("preflights", ()))], ignore_index=True)
+    told = set(preflights[["network", "text"]].itertuples(index=False, name=None))
     found = [
         *of_trainings(read_csv(inputs["trainings"]), run),
         *of_answers(read_predictions(inputs["predictions"], run, *columns), run),
         *of_attempts(read_attempts(inputs["attempts"], run, "outcome", "steps"), run),
-        *of_stores(inputs["stores"], run),
+        *of_preflights(preflights, run),
+        *of_stores(inputs["stores"], run, told),
     ]
     return pd.DataFrame(found, columns=Warned._fields)
 

@@ -42,12 +42,14 @@ def read_labels(
     *,
     taken: Callable[[str], bool] | None = None,
     split_shares: Sequence[float] | None = None,
+    split_seed: int | None = None,
 ) -> Labels:
     """Read annotations and partition and join them by file name.
 
     Images that have a split and no annotation are left out, and so are those of whose names `taken` is false. With
-    `split_shares`, of training, validation and test, the splits are made anew (`faceflip.data.celeba.splits`) and no
-    partition is needed. Raises UserError where a file is missing or malformed, or images have no split.
+    `split_shares`, of training, validation and test, the splits are made anew (`faceflip.data.celeba.splits` has the
+    meaning of `split_seed`) and no partition is needed. Raises UserError where a file is missing or malformed, or
+    images have no split.
     """
     import pandas as pd
 
@@ -75,7 +77,7 @@ def read_labels(
         _require_splits(layout, names, splits)
         notes += [] if taken else _without_labels(layout, names, splits)
     else:
-        splits = by_shares(names, read["partition"], split_shares)
+        splits = by_shares(names, read["partition"], split_shares, split_seed)
         notes.append(_told_of_shares(layout, names, read["partition"], split_shares))
     table = pd.DataFrame(values, columns=list(ATTRIBUTES))
     table.insert(0, "file_name", names)
@@ -108,17 +110,17 @@ def _told_of_shares(layout: Layout, names: Sequence[str], persons: Mapping[str, 
     return told
 
 
-def count_labels(labels: "np.ndarray", split: "np.ndarray") -> "pd.DataFrame":
-    """Count images and positive labels per attribute and split: columns attribute, split, images, positives.
+def count_labels(labels: "np.ndarray", split: "np.ndarray", attributes: Sequence[str] = ATTRIBUTES) -> "pd.DataFrame":
+    """Count labelled images and positive labels per attribute and split: columns attribute, split, images, positives.
 
-    `labels` (N, 40) are -1 or +1, in the order of `ATTRIBUTES`; `split` (N,) counts in `SPLITS`.
+    `labels` (N, attributes) are -1, +1, or 0 where they are unknown; `split` (N,) counts in `SPLITS`.
     """
     import pandas as pd
 
-    parts = {name: labels[split == number] > 0 for number, name in enumerate(SPLITS)}
+    parts = {name: labels[split == number] for number, name in enumerate(SPLITS)}
     counts = [
-        (attribute, name, len(part), part[:, column].sum())
-        for column, attribute in enumerate(ATTRIBUTES)
+        (attribute, name, (part[:, column] != 0).sum(), (part[:, column] > 0).sum())
+        for column, attribute in enumerate(attributes)
         for name, part in parts.items()
     ]
     return pd.DataFrame(counts, columns=["attribute", "split", "images", "positives"])

@@ -26,14 +26,22 @@ class CelebA:
     attributes = ATTRIBUTES
     splits = SPLITS
 
-    def __init__(self, root: Path | str, *, subset: bool = False, split_shares: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        subset: bool = False,
+        split_shares: Sequence[float] | None = None,
+        split_seed: int | None = None,
+    ) -> None:
         """Look for the parts; with `subset`, annotated images that are not there are passed over.
 
-        With `split_shares`, of training, validation and test, the splits are made anew: see `read_labels`.
+        With `split_shares`, of training, validation and test, the splits are made anew, other ones with another
+        `split_seed`: see `read_labels`.
         """
         self.layout = find(root)
         self.layout.require(partition=split_shares is None)
-        self._subset, self._split_shares = subset, split_shares
+        self._subset, self._split_shares, self._split_seed = subset, split_shares, split_seed
         self.name = str(self.layout.root)
         self.read = reader(self.layout.images, FILE_LIMIT)
 
@@ -41,7 +49,7 @@ class CelebA:
     def labels(self) -> Labels:
         """Annotations and splits of the images, with notes; raises UserError where none is there."""
         taken = (lambda name: self._file_of(name) is not None) if self._subset else None
-        labels = read_labels(self.layout, taken=taken, split_shares=self._split_shares)
+        labels = read_labels(self.layout, taken=taken, split_shares=self._split_shares, split_seed=self._split_seed)
         if labels.table.empty:
             raise UserError(
                 f"{self.name}: {self.layout.name(self.layout.images)} has none of the images that "

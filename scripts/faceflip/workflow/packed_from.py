@@ -12,10 +12,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from faceflip.data.celeba.finding import is_image_name
 from faceflip.errors import UserError
 from faceflip.io import files, paths
 
-SEEN = Path(".snakemake/faceflip/source.json")
+SEEN = Path(paths.SOURCE).with_name("seen.json")
 """What was found last time in which file, with its date: 200,000 images are not listed again for each dry run."""
 
 
@@ -47,32 +48,57 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _look(place: Path, seen: dict[str, Any]) -> dict[str, Any]:
-    """Return what there is in a place, from what was seen there before if its date and size are the same."""
-    state = place.stat()
-    stamp = [state.st_ino, state.st_size, state.st_mtime_ns]
+    """Return what there is in a place, from what was seen there before if dates and sizes are the same."""
     known = seen.get(str(place))
-    if isinstance(known, dict) and known.get("stamp") == stamp and "contents" in known:
+    if isinstance(known, dict) and all(_stamp(Path(path)) == stamp for path, stamp in known["stamps"].items()):
         return known
-    return {"stamp": stamp, "contents": _contents(place)}
+    folders, contents = _contents(place)
+    return {"stamps": {str(path): _stamp(path) for path in folders}, "contents": contents}
 
 
-def _contents(place: Path) -> dict[str, Any]:
-    """Return a text by its bytes, an archive by the checksums that it holds, a folder by names and sizes."""
+def _stamp(path: Path) -> list[int]:
+    """Return what is another for a file, or folder of files, that was changed; nothing for one that is not there."""
+    try:
+        state = path.stat()
+    except OSError:
+        return []
+    return [state.st_ino, state.st_size, state.st_mtime_ns]
+
+
+def _contents(place: Path) -> tuple[list[Path], dict[str, Any]]:
+    """Return a text by its bytes, an archive by the checksums that it holds, a folder by names and sizes of its images.
+
+    Before it stands what has to be the same, with what lies directly in it, for this to be still so.
+    """
     if place.is_dir():
-        with os.scandir(place) as entries:
-            return _listed("images", sorted((entry.name, _size(entry)) for entry in entries))
+        folders, images = _images(place)
+        return folders, _listed("images", images)
     if zipfile.is_zipfile(place):
         with zipfile.ZipFile(place) as archive:
-            return _listed("archive", [(each.filename, each.file_size, each.CRC) for each in archive.infolist()])
-    return {"name": place.name, "bytes": place.stat().st_size, "sha256": files.sha256(place)}
+            members = [(each.filename, each.file_size, each.CRC) for each in archive.infolist()]
+        return [place], _listed("archive", members)
+    return [place], {"name": place.name, "bytes": place.stat().st_size, "sha256": files.sha256(place)}
+
+
+def _images(top: Path) -> tuple[list[Path], list[tuple[str, int]]]:
+    """Return the folders below one, and names and sizes of the images in them; what runs write is passed over."""
+    folders, images = [], []
+    for folder, below, names in os.walk(top):
+        below[:] = sorted(
+            name for name in below if not name.startswith(".") and name not in (paths.RESULTS, paths.LOGS)
+        )
+        folders.append(Path(folder))
+        found = [Path(folder, name) for name in names if is_image_name(name)]
+        images += [(path.relative_to(top).as_posix(), _size(path)) for path in found]
+    return folders, sorted(images)
 
 
 def _listed(kind: str, entries: Sequence[tuple]) -> dict[str, Any]:
     return {kind: len(entries), "sha256": sha256(json.dumps(entries).encode()).hexdigest()}
 
 
-def _size(entry: os.DirEntry) -> int:
+def _size(path: Path) -> int:
     try:
-        return entry.stat().st_size
+        return path.stat().st_size
     except OSError:  # a broken link, which packing rejects
         return -1

@@ -1,0 +1,31 @@
+"""`faceflip export-network`: a checkpoint as safetensors and a Python file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export_network(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pt", help="A network that the workflow trained.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write.")],
+    own_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
+        ),
+    ] = None,
+) -> None:
+    """Write a network's weights as safetensors, and a Python file that builds it with PyTorch alone.
+
+    Printed is the configuration by which another run brings it (docs/networks.md).
+
+    Example: faceflip export-network results/networks/moon/all/converged.pt moon
+    """
+    from faceflip.networks.checkpoint import load_checkpoint
+    from faceflip.networks.exporting import CODE, SNIPPET, WEIGHTS
+    from faceflip.networks.exporting import export_network as export
+
+    text = export(*load_checkpoint(checkpoint, own_code=own_code or ()), folder)
+    typer.echo(f"{folder}: {WEIGHTS}, {CODE} and {SNIPPET}, which is\n\n{text}", nl=False)
