@@ -34,7 +34,7 @@ def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> A
     search = next(search for search, entry in FOREIGN_SEARCHES.items() if entry.kind == kind)
     steps = next((options[key] for key in STEPS if isinstance(options.get(key), int)), ASSUMED_STEPS)
     return AttackEntry(
-        "faceflip.attacks.foreign:DecisionValue",
+        "faceflip.attacks.reference_search:DecisionValue",
         search,
         title=f"{file}, as it is" if then is None else f"along what {file} returns",
         gradients=1 + steps,
