@@ -114,7 +114,7 @@ SEARCHES = {
     "iterative": SearchEntry("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
 }
 
-FOREIGN = "faceflip.attacks.foreign:ForeignSearch"
+FOREIGN = "faceflip.attacks.reference_search:ForeignSearch"
 FOREIGN_SEARCHES = {
     "reference": SearchEntry(FOREIGN, REFERENCE, ("file", "options"), whole_attack=True),
     "reference-line": SearchEntry(

@@ -106,7 +106,7 @@ def test_the_attempts_are_ordinary_ones(run, attempts):
 def test_the_line_is_never_larger_than_the_reference(attempts):
     keys = ["network", "checkpoint", "attribute", "image"]
     of = {name: attempts[attempts["attack"] == name].set_index(keys) for name in ("bim", "bim-line")}
-    both = of["bim"].join(of["bim-line"], rsuffix="_line", how="inner")
+    both = of["bim"].join(of["bim-line"].add_suffix("_line"), how="inner")
     both = both[both["flipped"]]
     assert len(both)
     assert both["flipped_line"].all()

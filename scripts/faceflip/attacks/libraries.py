@@ -10,7 +10,7 @@ from faceflip.catalogue import ATTACK_LIBRARIES, FOREIGN_SEARCHES, LINE, REFEREN
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, own_file
 
-STEPS = ("steps", "num_steps", "max_iter", "max_iterations")
+STEPS = ("steps", "num_steps", "max_iter", "n_iter")
 """What libraries call the number of gradient steps."""
 ASSUMED_STEPS = 100
 """Where none is given."""
@@ -34,7 +34,7 @@ def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> A
     search = next(search for search, entry in FOREIGN_SEARCHES.items() if entry.kind == kind)
     steps = next((options[key] for key in STEPS if isinstance(options.get(key), int)), ASSUMED_STEPS)
     return AttackEntry(
-        "faceflip.attacks.foreign:DecisionValue",
+        "faceflip.attacks.reference_search:DecisionValue",
         search,
         title=f"{file}, as it is" if then is None else f"along what {file} returns",
         gradients=1 + steps,
