@@ -282,7 +282,7 @@ def test_scores_are_those_of_the_network_as_its_owner_runs_it(run):
 
     from faceflip.data.packed import open_dataset
 
-    dataset = open_dataset(run.directory / "results/dataset/celeba.h5")
+    dataset = open_dataset(run.directory / "results/dataset/faces.h5")
     predictions = pd.read_parquet(run.directory / "results/predictions.parquet")
     test = predictions[(predictions["split"] == "test") & (predictions["attribute"] == "Smiling")]
     images = torch.from_numpy(np.array(dataset.images[test["image"]])).permute(0, 3, 1, 2).float() / 255
