@@ -75,13 +75,13 @@ def ties(network, images, decisions):
 
 def many(network, images, decisions):
     """Asks for several images at once, with gradients and without, and returns three of them."""
-    lengths = torch.tensor([0.01, 0.05, 0.2])[:, None, None, None]
+    lengths = torch.tensor([0.01, 0.05, 0.2], device=images.device)[:, None, None, None]
     _, gradient = value_and_gradient(network, images)
     candidates = images + lengths * (1 - 2 * decisions)[:, None, None, None] * gradient.sign()
     value_and_gradient(network, candidates)
     with torch.no_grad():
         network(candidates)
-    return candidates.numpy()
+    return candidates.cpu().numpy()
 
 
 def looks(network, images, decisions):

@@ -514,7 +514,10 @@ class TestRandomness:
             part = attack(network, images[rows], file, 1, **common)
             for name, values in {**part.found(), "perturbation": part.perturbation}.items():
                 expected = whole.perturbation if name == "perturbation" else whole.found()[name]
-                np.testing.assert_array_equal(values, expected[rows], err_msg=name)
+                if name.startswith("score"):  # whose last bits some processors' kernels take from the place in a batch
+                    np.testing.assert_allclose(values, expected[rows], rtol=1e-5, atol=1e-6)
+                else:
+                    np.testing.assert_array_equal(values, expected[rows], err_msg=name)
 
     @pytest.mark.parametrize("file", [own("drawn"), "torchattacks:PGD"])
     def test_it_follows_from_the_seed_and_the_image(self, case, file):

@@ -92,7 +92,7 @@ def test_a_shards_attempts_are_repeated_as_they_were_made(shard):
     both = scans[scans["flipped"]]
     assert (both["scan_epsilon"] <= both["epsilon"]).all()
     assert ((both["scan_epsilon"] == both["epsilon"]) == both["same"]).all()
-    counted = line_search(scans, SimpleNamespace(network_names=["euclidean"], checkpoints=["converged"]))
+    counted = line_search(scans, SimpleNamespace(network_names=["euclidean"], checkpoints=["converged"], attributes=()))
     assert counted["attempts"].tolist() == [10]
     assert counted["missed"].tolist() == [int((scans["scan_flipped"] & ~scans["flipped"]).sum())]
 

@@ -309,7 +309,7 @@ def test_a_terminal_that_lacks_characters_ends_nothing(folder, tmp_path, encodin
     for name in names:
         (tmp_path / name).write_bytes((folder / "a.png").read_bytes())
     code = "import sys; from faceflip.cli import main; sys.argv[0] = 'faceflip'; main()"
-    arguments = ["flip", folder / "moon.pt", *names, "--attribute", "Smiling", "-o", "out"]
+    arguments = ["flip", folder / "moon.pt", *names, "--attribute", "Smiling", "-o", "out", "--device", "cpu"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr

@@ -109,7 +109,7 @@ def test_what_is_written_is_what_is_said(flip, run, tmp_path):
     network, _ = load_checkpoint("results/networks/moon/all/converged.pt")
     values = scores(network, np.stack([before, crop, again]))
     assert (values[0, 0] > 0) != (values[1, 0] > 0)
-    assert record["score_before"] == pytest.approx(values[0, 0], rel=1e-4)
+    assert record["score_before"] == pytest.approx(values[0, 0], rel=1e-3)
     assert record["pass"] == pytest.approx(pass_score(before, crop), abs=1e-9)
     assert record["linf"] == np.abs(crop.astype(int) - before).max()
     others = {NAMES[k]: "present" if values[1, k] > 0 else "absent" for k in (1, 2)}

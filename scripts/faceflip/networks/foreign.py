@@ -213,9 +213,11 @@ def _opened(file: str, program: bytes, device: torch.device | str) -> nn.Module:
                 # Fused kernels come after a few passes, with other last bits than before.
                 torch.jit.set_fusion_strategy([("STATIC", 0), ("DYNAMIC", 0)])
                 return torch.jit.load(io.BytesIO(program), map_location=device)
+            from torch.export.passes import move_to_device_pass
+
             exported = torch.export.load(io.BytesIO(program))
             if torch.device(device).type != "cpu":
-                exported = torch.export.passes.move_to_device_pass(exported, device)
+                exported = move_to_device_pass(exported, device)
             return exported.module()
     except Exception as error:  # whatever damaged bytes, or another version of PyTorch, lead to
         fault = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
