@@ -9,6 +9,10 @@ import torch
 from PIL import Image
 from store_builder import Builder
 
+from faceflip.io.paths import CHECKPOINT
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
+from faceflip.networks.network import NetworkSpec, build
 from photographs import drawn, photograph
 
 PAGE = Path(__file__).parents[2] / "docs/library.md"
@@ -26,6 +30,11 @@ def variables(tmp_path, monkeypatch):
     """The folder in which the page is read: a run's store, and a photograph of a drawn face."""
     monkeypatch.chdir(tmp_path)
     Builder(tmp_path).view()
+    spec = NetworkSpec("euclidean", ("Smiling",), (44, 54), ArchitectureOptions(width=1 / 32))
+    trained = CheckpointInfo("euclidean", "Smiling", 1, {}, {}, "0" * 64)
+    save_checkpoint(
+        CHECKPOINT.of(network="euclidean", member="Smiling", checkpoint="converged"), build(spec, 1), trained
+    )
     photo, eyes = photograph((drawn(6), (312.4, 212.4), 2.015, 7), size=(640, 520))
     numbers = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in eyes[0])
     assert f"Selection(eyes=({numbers}))" in TEXT, "the page has the eyes of this photograph"
@@ -49,7 +58,8 @@ def test_every_block_does_what_is_said_of_it(variables, capsys):
     assert moved[0] > 0.95 > moved[1] + 0.1
     assert noisy[0] < 0.9
     assert flipped[0] > noisy[0]
-    assert "Smiling: " in said[-2]
+    assert "Smiling: " in said[-3]
+    assert re.fullmatch(r"[0-8] of 8 are said to smile\n", said[-2])
     assert "flipped: True" in said[-1]
     photo, pasted = (np.asarray(Image.open(name)) for name in ("me.jpg", "me-flipped.png"))
     assert photo.shape == pasted.shape
