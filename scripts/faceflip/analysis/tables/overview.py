@@ -15,7 +15,7 @@ from faceflip.analysis.pages import Column, Sheet, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.outcomes import Outcome
 
-OUTCOMES = tuple(outcome.label for outcome in Outcome if outcome.name != "UNKNOWN_LABEL")
+OUTCOMES = tuple(outcome.label for outcome in Outcome if outcome is not Outcome.UNKNOWN_LABEL)
 """Those of attempts: where a label is unknown there is none."""
 ALIGNMENTS = ("identical", "converged", "not_converged", "failed", "implausible")
 
