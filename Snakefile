@@ -53,7 +53,7 @@ try:
     require_results_of_today()
     SOURCE_FILES = PLAN.settings.dataset.inputs
     if workflow.is_main_process:
-        record_source(SOURCE_FILES)
+        record_source(PLAN.settings.dataset)
     if workflow.is_main_process and (note := note_on_code()):
         print(f"Note: {note}", file=sys.stderr)
     # Snakemake itself ends in a traceback where it cannot keep its records.

@@ -18,7 +18,7 @@ from strangers import NAMES, SIZE, SPLITS, write_folder
 from faceflip.data.packed import open_dataset
 from faceflip.data.packing import pack_dataset
 from faceflip.data.sample import draw_sample
-from faceflip.data.table import LabelTable, first_size, read_columns
+from faceflip.data.table import LabelTable, first_size, named_files, read_columns
 from faceflip.errors import UserError
 from faceflip.io.paths import FOLDER_BYTES, folder_of
 
@@ -104,6 +104,33 @@ def test_the_same_table_in_every_form(tmp_path, kind):
     assert table.table["split"].tolist() == ["train"] * 4 + ["validation"] * 2 + ["test"] * 2
 
 
+def test_parquet_of_every_type(tmp_path):
+    """Categories with gaps, as pandas keeps yes and no, and columns of anything beside those that are chosen."""
+    frame = pd.DataFrame(
+        {
+            "file": pd.Categorical([f"{k}.png" for k in range(6)]),
+            "split": pd.Categorical(["train", "train", "train", "val", "test", "test"]),
+            "Smiling": pd.Categorical(["yes", "no", None, "yes", "no", "yes"]),
+            "Male": pd.array([True, False, None, True, True, False], dtype="boolean"),
+            "boxes": [[1, 2]] * 6,
+            "bytes": [b"\xff"] * 6,
+        }
+    )
+    frame.to_parquet(tmp_path / "labels.parquet")
+    table = LabelTable(tmp_path / "labels.parquet", columns=["Smiling", "Male"])
+    assert labels_of(table) == [[1, 1], [-1, -1], [0, 0], [1, 1], [-1, 1], [1, -1]]
+    assert named_files(str(tmp_path / "labels.parquet"), ["Male"]) == [f"{k}.png" for k in range(6)]
+    with pytest.raises(UserError, match="cannot be read as a table"):
+        labels_of(LabelTable(tmp_path / "labels.parquet"))
+
+
+def test_shares_are_of_the_images_that_are_there(tmp_path):
+    rows = [f"{k}.png,{k % 2},{k % 3 % 2}\n" for k in range(300)]
+    path = write(tmp_path, "file,Smiling,Male\n" + "".join(rows), images=30)
+    table = LabelTable(path, split_shares=[0.6, 0.2, 0.2], subset=True).table
+    assert table["split"].value_counts().to_dict() == {"train": 18, "validation": 6, "test": 6}
+
+
 BAD = {
     "no such file": (None, {}, "labels.csv: no such file"),
     "empty": ("", {}, "the first line is empty"),
@@ -138,6 +165,9 @@ BAD = {
         {},
         "attribute 'Smiling' is present on all images of the train split",
     ),
+    "a column chosen twice": (HEADER + ROWS, {"columns": ["Male", "Male"]}, "is to have 'Male' 2 times"),
+    "two groups": ("file,split,identity,group,Male\n", {}, "has columns 'identity', 'group' for one thing"),
+    "splits without files": (HEADER + ROWS, {"splits": "alone.csv"}, "has the column 'split' alone"),
     "no table": (b"\x89PNG\r\n\x1a\n\x00\x00\xff\xfe", {}, "cannot be read as a table"),
     "no images": (HEADER + ROWS, {"images": "nowhere"}, "nowhere does not exist; expected a folder or zip archive"),
     "images that are none": (HEADER + ROWS, {"images": "labels.csv"}, "not a zip archive"),
@@ -151,6 +181,7 @@ def test_bad_tables(tmp_path, case, monkeypatch):
     text, options, message = BAD[case]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "splits.csv").write_text("file,split\n0.png,train\n")
+    (tmp_path / "alone.csv").write_text("split\ntrain\n")
     if text is not None:
         write(tmp_path, text)
     with pytest.raises(UserError) as error:

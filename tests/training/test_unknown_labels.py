@@ -64,12 +64,36 @@ def test_the_loss_of_the_known_labels(loss):
     torch.testing.assert_close(objective.known_loss(scores, whole), objective.loss(scores, whole))
 
 
-def test_a_loss_of_all_attributes_together_is_refused():
-    class Joint(Objective):
-        name, separable = "joint", False
+class Joint(Objective):
+    separable = False
 
-    with pytest.raises(UserError, match="loss joint is of all attributes together, so it cannot leave out unknown"):
-        Joint().known_loss(torch.zeros(2, 3), torch.ones(2, 3))
+    def loss(self, scores, labels):
+        return (scores * labels).sum(1).square()
+
+
+class Weighted(Objective):
+    def loss(self, scores, labels):
+        return ((scores - labels).square() * torch.tensor([1.0, 10.0, 100.0])).sum(1)
+
+
+class OfThree(Objective):
+    def loss(self, scores, labels):
+        return (scores[:, 0] - labels[:, 2]).square() + (scores[:, 1:] - labels[:, :2]).square().sum(1)
+
+
+@pytest.mark.parametrize("kind", [Joint, Weighted, OfThree])
+def test_a_loss_that_is_no_sum_over_attributes_is_refused(kind):
+    """Before the first step, not by other numbers."""
+    objective = kind()
+    objective.name = kind.__name__
+    with pytest.raises(UserError, match=f"loss {kind.__name__} of 3 attributes is not the sum of that of each"):
+        objective.require_sum(3)
+
+
+@pytest.mark.parametrize("loss", ["euclidean", "softmax", "bce"])
+def test_ours_are_sums(loss):
+    for attributes in (1, 2, 40):
+        objective_of(loss).require_sum(attributes)
 
 
 def test_errors_are_shares_of_the_known_labels():

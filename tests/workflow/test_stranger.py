@@ -119,6 +119,25 @@ def test_every_table_and_figure_is_made(run, monkeypatch):
     assert workflow.planned() == {}
 
 
+def test_what_makes_it_anew(run):
+    """Images that the table does not name are nobody's business; those that it names are."""
+    workflow, _ = run
+    folder = workflow.directory
+    (folder / "faces/holiday.png").write_bytes((folder / "faces/0001.png").read_bytes())
+    (folder / "push.jpg").touch()
+    assert workflow.planned() == {}
+    one, other = folder / "faces/0001.png", folder / "faces/0002.png"
+    kept = one.read_bytes()
+    one.unlink()
+    try:
+        one.write_bytes(other.read_bytes())
+        assert {"pack_dataset", "train_network", "bring_network", "attack_shard"} <= set(workflow.planned())
+    finally:
+        one.unlink()
+        one.write_bytes(kept)
+    assert workflow.planned() == {}
+
+
 def test_unknown_labels_take_no_part(run):
     """Attempts and predictions are of the images whose label is there, in every experiment."""
     _, labels = run

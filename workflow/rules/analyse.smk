@@ -35,7 +35,7 @@ rule make_table:
         product=lambda wildcards: TABLES[wildcards.table],
         more=lambda wildcards: more_of(PLAN.tables[wildcards.table]),
         reading=lambda wildcards: PLAN.tables[wildcards.table].reading.text,
-        line=PLAN.line,
+        line=lambda wildcards: PLAN.line,
         synthetic=SYNTHETIC,
     message:
         "Making table {wildcards.table}"
@@ -71,7 +71,7 @@ rule make_figure:
         product=lambda wildcards: FIGURES[wildcards.figure],
         more=lambda wildcards: {**more_of(PLAN.figures[wildcards.figure]), "order": SETTINGS.analysis.order},
         reading=lambda wildcards: PLAN.figures[wildcards.figure].reading.text,
-        line=PLAN.line,
+        line=lambda wildcards: PLAN.line,
         synthetic=SYNTHETIC,
     message:
         "Drawing {wildcards.figure}"

@@ -26,6 +26,11 @@ def by_attempt(**resources):
     return {name: multiple(amount) for name, amount in resources.items()}
 
 
+def plain(text):
+    """A text of the user's for a message, in which Snakemake takes braces for wildcards."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
 def network_of(wildcards):
     """The network of a job."""
     return PLAN.networks[wildcards.network]

@@ -48,12 +48,12 @@ rule pack_dataset:
         **by_attempt(mem_mb=2000, runtime=120),
     params:
         **SETTINGS.dataset.choice,
-        columns=SETTINGS.dataset.columns,
+        columns=lambda wildcards: SETTINGS.dataset.columns,
         version=VERSIONS["pack_dataset"],
         image_size=SETTINGS.dataset.image_size,
         leave_out_bad_images=SETTINGS.dataset.leave_out_bad_images,
     message:
-        f"Decoding images and labels of {SETTINGS.dataset.source}"
+        f"Decoding images and labels of {plain(SETTINGS.dataset.source)}"
     script:
         "../../scripts/pack_dataset.py"
 

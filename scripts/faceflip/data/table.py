@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, compress, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,18 +66,23 @@ def read_columns(table: str, chosen: tuple[str, ...] | None = None) -> Columns:
     Raises UserError, naming every fault, where the file cannot be read, or columns cannot be what they have to be.
     """
     header = _header(Path(table))
-    roles: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for name in header:
-        role = name.lower()
-        if role in (FILE, SPLIT, *GROUPS):
-            roles.setdefault(SPLIT if role == SPLIT else FILE if role == FILE else GROUPS[0], name)
+        if (role := name.lower()) in (FILE, SPLIT, *GROUPS):
+            found.setdefault(GROUPS[0] if role in GROUPS else role, []).append(name)
+    roles = {role: same[0] for role, same in found.items()}
     named = [name for name in header if not _is_index(name)]
     first = next((name for name in named if name not in roles.values()), "")
     file = roles.get(FILE, first)
     others = [name for name in named if name not in (file, *roles.values())]
-    faults = []
+    faults = [
+        f"has columns {', '.join(map(repr, same))} for one thing; leave one of them"
+        for same in found.values()
+        if len(set(same)) > 1
+    ]
     if chosen is not None:
         faults += [f"has no column {name!r}{did_you_mean(name, others)}" for name in chosen if name not in others]
+        faults += [f"is to have {name!r} {n} times in dataset.columns" for name, n in Counter(chosen).items() if n > 1]
         others = list(chosen)
     for name, times in Counter(header).items():
         if times > 1 and not _is_index(name):
@@ -190,7 +195,8 @@ class LabelTable:
     @cached_property
     def _rows(self) -> "pa.Table":
         """All columns as words: dictionaries of text."""
-        return _read(self.path)
+        roles = (self.columns.file, self.columns.split, self.columns.group)
+        return _read(self.path, [name for name in (*roles, *self.attributes) if name])
 
     @cached_property
     def table(self) -> "pd.DataFrame":
@@ -201,16 +207,16 @@ class LabelTable:
         names = _words(self._rows, self.columns.file)
         faults += _faults_of_files(names)
         labels = self._labels(faults)
-        splits = self._splits(names, faults)
+        taken = [not self._subset or bool(name and self._images.find(name)) for name in names]
+        splits = self._splits(names, taken, faults)
         if faults:
             raise UserError("\n".join(f"{self.name}: {fault}" for fault in faults))
         table = pd.DataFrame(labels, columns=list(self.attributes))
         table.insert(0, "file_name", names)
         table.insert(1, "split", splits)
-        if self._subset:
-            table = table[[self._images.find(name) is not None for name in names]].reset_index(drop=True)
-            if table.empty:
-                raise UserError(f"{self.images} has none of the images that {self.name} names")
+        table = table[taken].reset_index(drop=True)
+        if table.empty:
+            raise UserError(f"{self.images} has none of the images that {self.name} names")
         self._require_known(table)
         return table
 
@@ -240,12 +246,14 @@ class LabelTable:
                 labels[:, number] = np.array([WORDS.get(word, 0) for word in words], "int8")[codes]
         return labels
 
-    def _splits(self, names: Sequence[str], faults: list[str]) -> list[str]:
+    def _splits(self, names: Sequence[str], taken: Sequence[bool], faults: list[str]) -> list[str]:
+        """Return the split of each row; shares are of those that are taken."""
         if self._shares is not None:
             group = self.columns.group
             groups = zip(names, _words(self._rows, group), strict=True) if group else ()
-            numbers = by_shares(names, {name: each for name, each in groups if each}, self._shares, self._seed)
-            return [SPLITS[numbers[name]] for name in names]
+            persons = {name: each for name, each in groups if each}
+            numbers = by_shares(list(compress(names, taken)), persons, self._shares, self._seed)
+            return [SPLITS[numbers.get(name, 0)] for name in names]
         if self._splits_file is None:
             return _as_splits(_words(self._rows, self.columns.split), f"column {self.columns.split!r}", faults)
         known = _read_splits(self._splits_file)
@@ -307,14 +315,15 @@ class LabelTable:
         }
 
 
-def first_size(table: Path | str, images: Path | str | None) -> tuple[int, int] | None:
+def first_size(
+    table: Path | str, images: Path | str | None, chosen: Sequence[str] | None = None
+) -> tuple[int, int] | None:
     """Return width and height of an image of a table, of its first rows, None where none of these can be read.
 
     A table of whatever length costs no time here. Raises UserError where table or images cannot be opened.
     """
-    path = Path(table)
-    found = Images(Path(images) if images is not None else path.parent)
-    for name in _first_files(path, read_columns(str(table)).file):
+    found = Images(Path(images) if images is not None else Path(table).parent)
+    for name in named_files(str(table), chosen, SHOWN):
         try:
             if (file := found.find(name)) and (size := size_of(found.read(file))):
                 return size
@@ -353,10 +362,9 @@ class Images:
         return ["", *(f"{top}/" for top in tops if len(tops) == 1)]
 
 
-def _read(path: Path) -> "pa.Table":
-    """Return a table's columns as dictionaries of words, None as an empty one."""
+def _read(path: Path, wanted: Sequence[str]) -> "pa.Table":
+    """Return some columns of a table as dictionaries of words, None as an empty one."""
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.csv
     import pyarrow.parquet
 
@@ -364,7 +372,9 @@ def _read(path: Path) -> "pa.Table":
     kind, bad = path.suffix.lower(), []
     try:
         if kind == PARQUET:
-            whole = pa.parquet.read_table(path)
+            file = pa.parquet.read_table(path)
+            file = file.rename_columns([name.strip() for name in file.column_names]).select(wanted)
+            whole = pa.table([_as_text(column) for column in file.columns], names=file.column_names)
         else:
             text = pa.dictionary(pa.int32(), pa.string())
             names = _header(path)
@@ -374,8 +384,10 @@ def _read(path: Path) -> "pa.Table":
                 pa.csv.ParseOptions(
                     delimiter=SEPARATORS[kind], invalid_row_handler=lambda row: bad.append(row) or "skip"
                 ),
-                pa.csv.ConvertOptions(column_types=dict.fromkeys(_unique(names), text), strings_can_be_null=False),
-            ).rename_columns(names)
+                pa.csv.ConvertOptions(
+                    include_columns=wanted, column_types=dict.fromkeys(wanted, text), strings_can_be_null=False
+                ),
+            )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a table ({str(error).partition(chr(10))[0]})") from None
     if bad:
@@ -386,12 +398,7 @@ def _read(path: Path) -> "pa.Table":
         )
     if not whole.num_rows:
         raise UserError(f"{path}: no rows below the header; expected one for each image")
-    columns = []
-    for column in whole.columns:
-        if not pa.types.is_dictionary(column.type):
-            column = pc.fill_null(_as_text(column), "").dictionary_encode()
-        columns.append(column)
-    return pa.table(columns, names=[name.strip() for name in whole.column_names])
+    return whole
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -400,13 +407,15 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _as_text(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return the values of a column as words; a floating-point NaN, with which pandas says unknown, as null."""
+    """Return the values of a column as a dictionary of words; null and NaN, which pandas has for unknown, are empty."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pa.types.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
-    return pc.cast(column, pa.string())
+    return pc.fill_null(pc.cast(column, pa.string()), "").dictionary_encode()
 
 
 def _words(rows: "pa.Table", name: str) -> list[str]:
@@ -422,7 +431,7 @@ def _faults_of_files(names: Sequence[str]) -> list[str]:
     faults = []
     if empty := [str(row) for row, name in enumerate(names, 1) if not name]:
         faults.append(f"{quantity(len(empty), 'row')} without a file, such as row {empty[0]} below the header")
-    if leading := [name for name in names if name.startswith("/") or ".." in name.split("/")]:
+    if leading := list(filter(_leads_out, names)):
         faults.append(
             f"{quantity(len(leading), 'file')} outside of the images' folder, such as {first_of(leading, 3)}; name "
             "files as they are seen from dataset.images"
@@ -457,19 +466,36 @@ def _read_splits(path: Path) -> dict[str, str]:
     role = {name.lower(): name for name in header}
     if SPLIT not in role and "partition" not in role:
         raise UserError(f"{path} has no column {SPLIT!r}, it has {first_of(header, SHOWN)}")
-    rows, split = _read(path), role.get(SPLIT) or role["partition"]
-    file = role.get(FILE) or next(name for name in header if name != split)
+    split = role.get(SPLIT) or role["partition"]
+    file = role.get(FILE) or next((name for name in header if name != split), None)
+    if file is None:
+        raise UserError(f"{path} has the column {split!r} alone; expected one of files, too")
+    rows = _read(path, [file, split])
     return dict(zip(_words(rows, file), _words(rows, split), strict=True))
 
 
-def _first_files(path: Path, column: str) -> list[str]:
-    """Return the files that the first rows of a table name."""
-    if path.suffix.lower() == PARQUET:
-        import pyarrow.parquet
+def named_files(table: str, chosen: Sequence[str] | None = None, most: int | None = None) -> list[str]:
+    """Return the files that the rows of a table name, or the first rows; those outside of its folder are passed over.
 
-        batch = next(pyarrow.parquet.ParquetFile(path).iter_batches(SHOWN, columns=[column]), None)
-        return [] if batch is None else [str(name) for name in batch.column(0).to_pylist()]
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, delimiter=SEPARATORS[path.suffix.lower()])
-        place = [name.strip() for name in next(rows)].index(column)
-        return [row[place].strip() for row in islice(rows, SHOWN) if len(row) > place]
+    Raises UserError where the table cannot be read.
+    """
+    path, column = Path(table), read_columns(table, None if chosen is None else tuple(chosen)).file
+    try:
+        if path.suffix.lower() == PARQUET:
+            import pyarrow.parquet
+
+            batches = pyarrow.parquet.ParquetFile(path).iter_batches(most or 1 << 16, columns=[column])
+            names = chain.from_iterable(batch.column(0).cast("string").to_pylist() for batch in batches)
+            names = [name or "" for name in islice(names, most)]
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = csv.reader(file, delimiter=SEPARATORS[path.suffix.lower()])
+                place = [name.strip() for name in next(rows)].index(column)
+                names = [row[place].strip() for row in islice(rows, most) if len(row) > place]
+    except Exception as error:  # of the libraries, whatever damaged bytes lead them to
+        raise UserError(f"{table}: cannot be read as a table ({str(error).partition(chr(10))[0]})") from None
+    return [name for name in names if name and not _leads_out(name)]
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or ".." in name.split("/")

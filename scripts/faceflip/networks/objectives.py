@@ -46,15 +46,30 @@ class Objective:
     def known_loss(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of each image, shape (N,), over the attributes whose label is known; 0 is an unknown one.
 
-        A separable loss is taken of each attribute as if it were the network's only one. Raises `UserError` for others.
+        The loss is taken of each attribute as if it were the only one; `require_sum` says whether that is right.
         """
-        if not self.separable:
-            raise UserError(
-                f"loss {self.name} is of all attributes together, so it cannot leave out unknown labels; train it on "
-                "attributes that all images have, or for each attribute alone"
-            )
         each = self.loss(scores.reshape(-1, self.scores_an_attribute), labels.reshape(-1, 1)).view(labels.shape)
         return torch.where(labels == 0, 0, each).sum(dim=1)
+
+    def require_sum(self, attributes: int) -> None:
+        """Raise `UserError` unless the loss of so many attributes is the sum of that of each, as `known_loss` takes it.
+
+        A loss of one's own may weigh attributes, or look at several together.
+        """
+        generator = torch.Generator().manual_seed(0)
+        scores = torch.randn(4, self.outputs(attributes), generator=generator)
+        labels = torch.randint(0, 2, (4, attributes), generator=generator) * 2.0 - 1
+        try:
+            same = self.separable and torch.allclose(
+                self.known_loss(scores, labels), self.loss(scores, labels), rtol=1e-4
+            )
+        except Exception:  # a loss of one's own may be of any number of attributes but one
+            same = False
+        if not same:
+            raise UserError(
+                f"loss {self.name} of {attributes} attributes is not the sum of that of each, so it cannot leave out "
+                "unknown labels; train it on attributes that all images have, or for each attribute alone"
+            )
 
     def loss_gradient(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the derivative of each image's loss by its scores, shape (N, outputs).

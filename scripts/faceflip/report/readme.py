@@ -53,9 +53,11 @@ def write_readme(
         "- `attempts.parquet`: one row an attempt\n"
         "- `predictions.parquet`: one row a score of a network on an image of the test split or a sample\n"
         "- `transfers.parquet`: one row an adversarial image on another network or output\n"
-        "- `scans.parquet`: line searches repeated with every whole epsilon\n"
+        + "- `between.parquet`: one row an adversarial image on another network that decides on its attribute\n"
+        * ("transferability_between" in tables)
+        + "- `scans.parquet`: line searches repeated with every whole epsilon\n"
         "- `dataset/labels.csv`: counts of labels\n"
-        "- every table is computed from these five, the training histories and what the stores warn of\n"
+        "- every table is computed from these, the training histories and what the stores warn of\n"
         "- `attacks/SAMPLE/NETWORK/CHECKPOINT/ATTACK.h5`: the perturbations; `faceflip inspect`, `show`, `export` read "
         "them\n"
         "- `networks/NETWORK/MEMBER/`: checkpoints and training histories\n"
@@ -118,7 +120,7 @@ def headlines(run: RunDescription, errors: pd.DataFrame, attempts: pd.DataFrame)
                 f"Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
             )
     if attempts.empty:
-        return [*lines, "This run attacks no network"]
+        return [*lines, "There are no attempts: no network is attacked, or no image of the sample has the labels"]
     hits, correct = adversarial(attempts, run.threshold), attempts["correct"]
     shares = [f"{part.mean():.1%}" if len(part) else "none" for part in (hits[correct], hits[~correct])]
     lines.append(

@@ -112,7 +112,9 @@ def value_faults(columns: Mapping[str, np.ndarray], rows: Sequence[int] | None =
     """
     for name in (column.name for column in schema.COLUMNS if column.dtype is None):
         values = columns[name].tolist()
-        wrong = {value for value in set(values) if not _is_text(value, is_name=False)}
+        wrong = {
+            value for value in set(values) if not _is_text(value, is_name=False) or (name == "attribute" and not value)
+        }
         if wrong:
             row = next(row for row, value in enumerate(values) if value in wrong)
             yield f"/{name} must be printable text, but row {row if rows is None else rows[row]} is {values[row]!r}"

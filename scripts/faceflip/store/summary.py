@@ -64,7 +64,7 @@ def _outcomes(attempts: "pd.DataFrame", passes: "pd.Series | None") -> dict[str,
         flipped = group[group["flipped"]]
         counts = group["outcome"].value_counts()
         table[attribute] = {
-            "attempts": len(group),
+            "attempts": int((group["outcome"] != Outcome.UNKNOWN_LABEL.label).sum()),
             **{outcome.label: int(counts.get(outcome.label, 0)) for outcome in Outcome},
             "median_epsilon": _number(flipped["epsilon"].median()),
             "median_pass": None if passes is None else _number(passes.reindex(flipped["row"]).median()),

@@ -62,13 +62,15 @@ class Training:
         """Begin a training on the device that the network is on; for `residence` see `Feed`.
 
         Raises:
-            UserError: There are fewer training images than a batch holds.
+            UserError: There are fewer training images than a batch holds, or the loss cannot leave out unknown labels.
         """
         self.network = network
         self.history: list[EpochRecord] = []
         self._options, self._validation = options, validation
         self._images = len(training.rows)
         self._gaps = bool((training.labels == 0).any())
+        if self._gaps:
+            network.objective.require_sum(training.labels.shape[1])
         self._iterations = self._images // options.batch_size
         if self._iterations == 0:
             raise UserError(

@@ -8,24 +8,34 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from faceflip.data.celeba.contents import list_names
 from faceflip.data.celeba.finding import is_image_name
+from faceflip.data.table import named_files
 from faceflip.errors import UserError
 from faceflip.io import files, paths
+from faceflip.workflow.settings import DatasetSettings
 
 SEEN = Path(paths.SOURCE).with_name("seen.json")
 """What was found last time in which file, with its date: 200,000 images are not listed again for each dry run."""
 
 
-def record_source(places: Sequence[Path], record: str = paths.SOURCE) -> None:
-    """Write down what is in a dataset's files, folders of images and zip archives, unless that is there already."""
-    if not places:
+def record_source(dataset: DatasetSettings, record: str = paths.SOURCE) -> None:
+    """Write down what is in a dataset's files, folders of images and zip archives, unless that is there already.
+
+    Raises UserError where one of them cannot be read.
+    """
+    if not (places := dataset.inputs):
         return
     seen = _read(SEEN)
-    now = {str(place): _look(place, seen) for place in map(Path.resolve, places)}
+    try:
+        now = {str(place): _look(place, dataset, seen) for place in map(Path.resolve, places)}
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}); make it readable") from error
     # Names of folders, and so where they are, do not count: images are the same in one of any other name.
     contents = sorted((each["contents"] for each in now.values()), key=json.dumps)
     before = _read(Path(record)).get("contents")
@@ -47,13 +57,14 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _look(place: Path, seen: dict[str, Any]) -> dict[str, Any]:
+def _look(place: Path, dataset: DatasetSettings, seen: dict[str, Any]) -> dict[str, Any]:
     """Return what there is in a place, from what was seen there before if dates and sizes are the same."""
     known = seen.get(str(place))
-    if isinstance(known, dict) and all(_stamp(Path(path)) == stamp for path, stamp in known["stamps"].items()):
+    stamps = known.get("stamps") if isinstance(known, dict) and "contents" in known else None
+    if isinstance(stamps, dict) and all(_stamp(Path(path)) == stamp for path, stamp in stamps.items()):
         return known
-    folders, contents = _contents(place)
-    return {"stamps": {str(path): _stamp(path) for path in folders}, "contents": contents}
+    stamped, contents = _contents(place, dataset)
+    return {"stamps": {str(path): _stamp(path) for path in stamped}, "contents": contents}
 
 
 def _stamp(path: Path) -> list[int]:
@@ -65,32 +76,22 @@ def _stamp(path: Path) -> list[int]:
     return [state.st_ino, state.st_size, state.st_mtime_ns]
 
 
-def _contents(place: Path) -> tuple[list[Path], dict[str, Any]]:
+def _contents(place: Path, dataset: DatasetSettings) -> tuple[list[Path], dict[str, Any]]:
     """Return a text by its bytes, an archive by the checksums that it holds, a folder by names and sizes of its images.
 
-    Before it stands what has to be the same, with what lies directly in it, for this to be still so.
+    Before it stands what has to be the same for this to be still so: for images, the folders that they are in.
     """
     if place.is_dir():
-        folders, images = _images(place)
-        return folders, _listed("images", images)
-    if zipfile.is_zipfile(place):
-        with zipfile.ZipFile(place) as archive:
-            members = [(each.filename, each.file_size, each.CRC) for each in archive.infolist()]
-        return [place], _listed("archive", members)
+        table = [Path(dataset.table)] if dataset.table else []
+        names = named_files(dataset.table, dataset.columns) if table else filter(is_image_name, list_names(place))
+        images = sorted((name, _size(place / name)) for name in names)
+        return [place, *table, *{(place / name).parent for name, _ in images}], _listed("images", images)
+    with suppress(zipfile.BadZipFile):  # a damaged one counts by its bytes; what is wrong is told when it is packed
+        if zipfile.is_zipfile(place):
+            with zipfile.ZipFile(place) as archive:
+                members = [(each.filename, each.file_size, each.CRC) for each in archive.infolist()]
+            return [place], _listed("archive", members)
     return [place], {"name": place.name, "bytes": place.stat().st_size, "sha256": files.sha256(place)}
-
-
-def _images(top: Path) -> tuple[list[Path], list[tuple[str, int]]]:
-    """Return the folders below one, and names and sizes of the images in them; what runs write is passed over."""
-    folders, images = [], []
-    for folder, below, names in os.walk(top):
-        below[:] = sorted(
-            name for name in below if not name.startswith(".") and name not in (paths.RESULTS, paths.LOGS)
-        )
-        folders.append(Path(folder))
-        found = [Path(folder, name) for name in names if is_image_name(name)]
-        images += [(path.relative_to(top).as_posix(), _size(path)) for path in found]
-    return folders, sorted(images)
 
 
 def _listed(kind: str, entries: Sequence[tuple]) -> dict[str, Any]:
@@ -100,5 +101,5 @@ def _listed(kind: str, entries: Sequence[tuple]) -> dict[str, Any]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:  # a broken link, which packing rejects
+    except OSError:  # missing or a broken link, which packing rejects
         return -1

@@ -4,16 +4,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from faceflip.catalogue import READERS, find_architecture
 from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, load
 from faceflip.workflow.code import PACKAGE
-from faceflip.workflow.plan import Plan, PlannedNetwork
+from faceflip.workflow.plan import ALL, Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARK = "\x1efaceflip: "
 """Stands before what was found, behind whatever else a process of its own has said."""
@@ -22,14 +25,41 @@ MARK = "\x1efaceflip: "
 def require_images(settings: Settings) -> None:
     """Raise UserError, naming all, where samples or batches ask for more images than their split has.
 
-    Raises it, too, where the labels cannot be read. Drawn faces are counted when the configuration is checked.
+    Raises it, too, where the labels cannot be read, or leave a training fewer labelled images than a batch. Drawn faces
+    are counted when the configuration is checked.
     """
     if settings.dataset.drawn:
         return
     name, arguments = settings.dataset.reader
-    splits = load(READERS[name])(**arguments).table["split"].tolist()
-    if faults := list(settings.faults_of_sizes({split: splits.count(split) for split in SPLITS})):
+    table = load(READERS[name])(**arguments).table
+    splits = table["split"].tolist()
+    faults = list(settings.faults_of_sizes({split: splits.count(split) for split in SPLITS}))
+    if settings.dataset.table:
+        faults += _faults_of_gaps(Plan(settings), table)
+    if faults:
         raise UserError("\n".join(faults))
+
+
+def _faults_of_gaps(plan: Plan, table: "pd.DataFrame") -> Iterator[str]:
+    """Yield what unknown labels make impossible."""
+    training = table[table["split"] == SPLITS[0]]
+    for network in plan.trained:
+        batch = network.settings.training.batch_size
+        for member in network.members:
+            known = training[list(network.attributes_of(member))] != 0
+            if (images := int(known.any(axis=1).sum())) < batch:
+                whose = f"attribute {member!r}" if member != ALL else "an attribute"
+                yield (
+                    f"networks.{network.name}.training.batch_size: {batch} is more than the {images} training images "
+                    f"on which {whose} is known"
+                )
+            if is_reference(network.settings.loss) and not known.to_numpy().all():
+                from faceflip.networks.objectives import objective_of
+
+                try:
+                    objective_of(network.settings.loss).require_sum(known.shape[1])
+                except UserError as error:
+                    yield f"networks.{network.name}.loss: {error}"
 
 
 def require_brought(config: Mapping[str, Any], names: Collection[str]) -> None:

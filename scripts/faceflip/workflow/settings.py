@@ -123,13 +123,13 @@ class DatasetSettings(Declared):
     @cached_property
     def size(self) -> tuple[int, int]:
         """Width and height of the images in pixels; of a table whose images cannot be read, CelebA's."""
-        own = first_size(self.table, self.images) if self.table and not self.image_size else None
+        own = first_size(self.table, self.images, self.columns) if self.table and not self.image_size else None
         return tuple(self.image_size or own or (WIDTH, HEIGHT))
 
     @property
     def choice(self) -> dict[str, Any]:
         """What is taken of the faces, as far as it is not all of them as their files split them."""
-        return {name: value for name in CHOICES if (value := getattr(self, name)) not in (None, False)}
+        return {name: value for name in CHOICES if (value := getattr(self, name)) is not None and value is not False}
 
     @property
     def reader(self) -> tuple[str, dict[str, Any]]:
@@ -160,7 +160,10 @@ class DatasetSettings(Declared):
         if self.split_seed is not None and not self.split_shares:
             raise ValueError("split_seed: is about dataset.split_shares, such as [0.8, 0.1, 0.1]")
         if self.choice and self.drawn:
-            raise ValueError(f"{next(iter(self.choice))}: is about CelebA; name its folder in dataset.celeba")
+            raise ValueError(
+                f"{next(iter(self.choice))}: is about CelebA or a table of your own; name one in dataset.celeba or "
+                "dataset.table"
+            )
         return self
 
 
@@ -539,6 +542,8 @@ class Settings(Declared):
         for key, file in self.files_of_own():
             if not Path(file).is_file():
                 yield f"{key}: {file}: no such file; paths are seen from {Path.cwd()}"
+            elif {*"{}"} & {*file}:
+                yield f"{key}: {file}: Snakemake takes braces in paths for wildcards; rename the file or its folder"
         if self.dataset.drawn:
             yield from self.faults_of_sizes({split: getattr(self.synthetic, split) for split in SPLITS})
         if self.analysis.threshold not in self.analysis.thresholds:
@@ -641,7 +646,7 @@ class Settings(Declared):
                 whole = find_direction(attack.attack(name).direction).whole_loss
             except UserError:  # told of the attack itself
                 continue
-            several = network.per == "all" and len(network.attributes or ()) != 1
+            several = network.per == "all" and len(network.attributes or self.dataset.attributes) != 1
             if several and whole and attack.fgs_scope == "network":
                 yield (
                     f"{key}: {name} raises the loss of all attributes of the network and cannot pick one; use another "
