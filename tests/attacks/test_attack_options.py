@@ -81,6 +81,9 @@ def test_a_wrong_option_is_named_with_what_is_allowed(values, message):
         ("ffa-iterative", {"search": "scan"}, "option search: scan is no iterative search, as ffa-iterative is"),
         ("mine", {"direction": "ffa"}, "attack 'mine' also needs the option search, as it is none of fgs-line, fgs-it"),
         ("mine", {"search": "scan"}, "attack 'mine' also needs the option direction"),
+        ("ffa", {"file": "ffa.py:f"}, "option file: tables would take ffa for the paper's FFA; give ffa.py:f another"),
+        ("FGS-reference", {"file": "f.py:f"}, "tables would take FGS-reference for the paper's FGS; give f.py:f"),
+        ("ffa", {"file": "ffa.py:f", "then": "line"}, "tables would take ffa for the paper's FFA"),
         ("mine", {"direction": "ffa", "search": "doubl"}, "no search 'doubl'; did you mean doubling"),
     ],
 )
@@ -106,6 +109,7 @@ def test_an_attack_heeds_the_options_of_its_direction_and_its_search():
     assert set().union(*heeded.values()) | {"direction", "search"} == ours
     own = find_attack("mine", "mine.py:Mine", "mine.py:Search")
     assert options_of(own) == ours, "an own direction may heed any"
+    assert AttackSettings(file="mine.py:ffa").attack("mine.py:ffa").search == "reference", "tables call it otherwise"
     assert options_of(AttackSettings(file="mine.py:f").attack("mine")) == {"file", "options"}
     along = AttackSettings(file="mine.py:f", then="line").attack("mine")
     assert options_of(along) == {"file", "options", "then", "max_epsilon", "epsilon_tolerance"}

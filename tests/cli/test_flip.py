@@ -8,6 +8,7 @@ import sys
 import warnings
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from faceflip.attacks import attack as attack_of_the_library
 from faceflip.catalogue import ATTACKS
 from faceflip.cli.app import app
 from faceflip.cli.flip import _options
+from faceflip.cli.flipped import files_of
 from faceflip.errors import NetworkWarning, UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
@@ -285,6 +287,25 @@ def test_a_name_of_an_attack_leads_nowhere_else(flip, folder, tmp_path):
     arguments = ("--attack", "../up", "--option", "direction=ffa", "--option", "search=doubling")
     told = flip(folder / "moon.pt", folder / "a.png", "--attribute", "Smiling", *arguments, "-o", tmp_path / "out")
     assert told["images"][0]["file"] == str(tmp_path / "out" / "a-Smiling-..-up.png")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "part"),
+    [
+        ("Smiling", "Smiling"),
+        ("5_o_Clock_Shadow", "5_o_Clock_Shadow"),
+        ("a/b\0c", "a_b_c"),
+        ("..", "_."),
+        ("x" * 180, None),
+    ],
+)
+def test_any_attribute_stands_in_the_names_of_files(tmp_path, attribute, part):
+    (files,) = files_of(tmp_path, [Path("me.png")], [True], [attribute], "../ffa:line", [])
+    for path, end in ((files.crop, ""), (files.photo, "-photo"), (files.picture, "-picture")):
+        assert path.parent == tmp_path
+        assert len(path.name.encode()) < 200
+        if part:
+            assert path.name == f"me-{part}-..-ffa:line{end}.png"
 
 
 def test_what_is_suspicious_is_told(folder, monkeypatch):

@@ -73,3 +73,66 @@ def test_labels_of_a_table_of_ones_own(tmp_path):
     assert table.loc["<b> & 100 %", ["images_train", "positives_train"]].tolist() == [4, 3]
     assert table.loc["眼鏡", "prevalence_train"] == 0.5
     assert "75.00" in result.output
+
+
+ROWS = [f"{k}.png,{k % 2},{int(k % 3 == 0)},{'train' if k < 6 else 'test' if k < 9 else 'val'}" for k in range(12)]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Labels without a column of splits."""
+    path = tmp_path / "dataset.splits.csv"
+    path.write_text("\n".join(["file,Kind,Odd,where", *ROWS]))
+    (tmp_path / "where.csv").write_text("\n".join(["file,a,b,split", *ROWS]))
+    return path
+
+
+def labels(*arguments):
+    return CliRunner().invoke(app, ["labels", *map(str, arguments)])
+
+
+def test_a_table_without_splits_is_told_of_options_that_there_are(table):
+    result = labels(table, "--columns", "Kind")
+    assert isinstance(result.exception, UserError)
+    said = str(result.exception)
+    assert f"{table} has no column 'split'" in said
+    assert "in --splits, or set --split-shares, such as 0.8 0.1 0.1" in said
+    assert "dataset." not in said.replace(table.name, "")
+    assert "name those that are in --columns" in str(labels(table, "--split-shares", 0.5, 0.25, 0.25).exception)
+
+
+def test_splits_and_columns_of_a_table_can_be_named(table):
+    out = table.with_name("out.csv")
+    result = labels(
+        table, "--columns", "Odd", "--columns", "Kind", "--splits", table.with_name("where.csv"), "--csv", out
+    )
+    assert result.exit_code == 0, result.output
+    assert "12 images: 6 train, 3 validation, 3 test" in result.output
+    found = pd.read_csv(out).set_index("attribute")
+    assert list(found.index) == ["Odd", "Kind", "mean"]
+    assert found.loc["Odd", ["positives_train", "images_test"]].tolist() == [2, 3]
+    result = labels(table, "--columns", "Kind", "--split-shares", 0.5, 0.25, 0.25)
+    assert result.exit_code == 0, result.output
+    assert "12 images: 6 train, 3 validation, 3 test" in result.output
+    assert "the splits were made by the shares 0.5, 0.25, 0.25" in result.output
+
+
+def test_shares_of_a_folder_need_no_partition(folder):
+    (folder / "list_eval_partition.txt").unlink()
+    result = labels(folder, "--split-shares", 0.5, 0.25, 0.25)
+    assert result.exit_code == 0, result.output
+    assert "60 images: 30 train, 15 validation, 15 test" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--columns", "Male"], "--columns and --splits are of a table, .csv, .tsv, .tab, .parquet"),
+        (["--splits", "s.csv"], "--columns and --splits are of a table"),
+        (["--split-shares", "0.5", "0.1", "0.1"], "--split-shares: expected three shares above 0 that add up to 1"),
+    ],
+)
+def test_options_that_a_folder_does_not_take(folder, options, message):
+    result = labels(folder, *options)
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)

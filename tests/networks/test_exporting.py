@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from pydantic import ValidationError
 
 from faceflip.attempt import Experiment
 from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.bringing import bring
+from faceflip.networks.brought import BroughtOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, load_network, save_checkpoint
 from faceflip.networks.exporting import export_network
 from faceflip.networks.network import NetworkSpec, build
@@ -128,6 +130,54 @@ def test_words_of_a_checkpoint_are_no_code_in_the_file(tmp_path):
     assert namespace["ATTRIBUTES"] == (evil, "Male")
     ((name, _),) = yaml.safe_load(text)["networks"].items()
     assert name.isidentifier() or set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-")
+
+
+EVIL_NAMES = ["a=__import__('os').system('x'), b", "num-classes", "", "lambda", "a\nb"]
+
+
+@pytest.mark.parametrize("name", EVIL_NAMES)
+def test_names_of_options_are_no_code_in_the_file(tmp_path, name):
+    """What builds the network may pass over options that are None, whatever they are called, as timm does."""
+    told = "expected names of keyword arguments, such as num_classes"
+    evil = {"name": "timm/resnet10t", "options": {name: None}}
+    with pytest.raises(ValidationError, match=told):
+        ArchitectureOptions(**evil)
+    with pytest.raises(UserError, match=rf"^net\.py:build: options: .*{told}"):
+        BroughtOptions(file="net.py:build", options={name: None})
+    ArchitectureOptions(**evil | {"options": {"function": 1, "hidden_size": None, "größe": 3}})
+    network = build(NetworkSpec("euclidean", ("Male",), SIZE, ArchitectureOptions(**SMALL)), seed=1).eval()
+    content = torch.load(saved(tmp_path), weights_only=True)
+    content["spec"]["architecture"] |= evil
+    torch.save(content, tmp_path / "evil.pt")
+    with pytest.raises(UserError, match=rf"evil\.pt: the checkpoint does not hold what it should .*[\s\S]*{told}"):
+        load_checkpoint(tmp_path / "evil.pt")
+    unchecked = ArchitectureOptions.model_construct(**ArchitectureOptions().model_dump() | evil)
+    network.spec = NetworkSpec("euclidean", ("Male",), SIZE, unchecked)
+    with pytest.raises(UserError, match=told):
+        export_network(network, CheckpointInfo("moon", "all", 2, {}, {}, "abc"), tmp_path / "out")
+    assert not any((tmp_path / "out").glob("*"))
+
+
+def test_the_size_of_images_is_no_code_in_the_file(tmp_path):
+    """No collection's network asks for it."""
+    evil = '"""\nraise SystemExit("run")\n"""'
+    options = ArchitectureOptions(name="torchvision/squeezenet1_1")
+    network = build(NetworkSpec("euclidean", ("Male",), (evil, 36), options), seed=1).eval()
+    export_network(network, CheckpointInfo("moon", "all", 2, {}, {}, "abc"), tmp_path)
+    exec(compile((tmp_path / "network.py").read_text(), "network.py", "exec"), {"__file__": str(tmp_path / "n.py")})
+
+
+@pytest.mark.parametrize("stem", ["my-net", "my net.v2", "1²", "ﬁ"])
+def test_an_architecture_in_a_file_of_any_name(tmp_path, stem):
+    (tmp_path / f"{stem}.py").write_text(OWN.read_text())
+    name = f"{tmp_path / stem}.py:perceptron"
+    checkpoint = saved(tmp_path, name=name, options={"hidden": 5})
+    export_network(*load_checkpoint(checkpoint, own_code=[name]), tmp_path / "out")
+    (copy,) = (tmp_path / "out").glob("own_*.py")
+    assert copy.stem.isidentifier()
+    assert copy.stem.isascii()
+    assert f"from {copy.stem} import perceptron\n" in (tmp_path / "out/network.py").read_text()
+    compile((tmp_path / "out/network.py").read_text(), "network.py", "exec")
 
 
 def test_nothing_is_overwritten(tmp_path):

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from faceflip.errors import UserError
-from faceflip.networks.weights import lay_in, read_weights
+from faceflip.networks.weights import _prefixes, lay_in, read_weights
 
 
 def layers(width=3, seed=0):
@@ -70,6 +70,8 @@ CONTENTS = {
     "averages side by side": (
         {**under("online_model.", OTHER), **under("ema_model."), "step": torch.tensor(1)},
         ""),
+    "no average in a longer word": ({**under("net."), **under("semantic.", OTHER), **under("schema_net.", OTHER)}, ""),
+    "the same twice": ({**under("one."), **under("two.")}, ""),
     "without counters": ({name: each for name, each in TRUTH.items() if "num_batches" not in name}, ""),
 }  # fmt: skip
 """Contents of files, and the entry that the weights are found in."""
@@ -89,6 +91,33 @@ def test_an_entry_can_be_named(tmp_path):
     torch.save({"state_dict": OTHER, "state_dict_ema": TRUTH, "a": {"b": TRUTH}}, tmp_path / "w.pt")
     assert torch.equal(laid_in(tmp_path / "w.pt", "state_dict")[0]["head.bias"], OTHER["head.bias"])
     assert torch.equal(laid_in(tmp_path / "w.pt", "a.b")[0]["head.bias"], TRUTH["head.bias"])
+
+
+SIDE_BY_SIDE = {**under("module.teacher."), **under("module.student.", OTHER)}
+
+
+def test_of_weights_that_fit_as_well_one_must_be_named(tmp_path):
+    """Not the order of a set decides, which differs from process to process."""
+    for content, entry in (
+        (SIDE_BY_SIDE, "module.teacher"),
+        ({"state_dict": SIDE_BY_SIDE, "epoch": 3}, "state_dict.module.teacher"),
+        ({"model": under("_orig_mod.", SIDE_BY_SIDE)}, "model.module.teacher"),
+        ({**under("a."), **under("b.", half(OTHER))}, "a"),
+    ):
+        torch.save(content, tmp_path / "w.pt")
+        with pytest.raises(UserError, match=r"under (\S+) and under (\S+); name with the key `entry`"):
+            laid_in(tmp_path / "w.pt")
+        state, found, _ = laid_in(tmp_path / "w.pt", entry)
+        assert found == entry
+        assert torch.equal(state["head.bias"], TRUTH["head.bias"])
+
+
+def test_weights_that_do_not_fit_are_told_as_such_and_always_alike(tmp_path):
+    names = {f"{word}.conv.weight": TRUTH["conv.weight"] for word in ("left", "east", "down", "west")}
+    torch.save(names, tmp_path / "w.pt")
+    with pytest.raises(UserError, match=r"it lacks conv\.bias.* the file has 1 tensors"):
+        laid_in(tmp_path / "w.pt")
+    assert list(_prefixes(TRUTH, names)) == ["down.", "east.", "left.", "west."]
 
 
 def test_what_is_not_used_is_told(tmp_path):

@@ -1,5 +1,6 @@
 """Networks that were trained elsewhere, in a configuration and in a run: from their files to every table."""
 
+import importlib.metadata
 import json
 
 import h5py
@@ -127,6 +128,31 @@ def test_it_is_planned_beside_others():
     assert not any("/mine/" in file for file in rules["train_network"].files)
     assert "results/predictions/mine/all.parquet" in rules["predict_network"].files
     assert network.description()["training"] == {}
+
+
+@pytest.mark.parametrize(
+    ("values", "package"),
+    [
+        (ZOO, "timm"),
+        (ZOO | {"file": "torchvision/resnet18"}, "torchvision"),
+        ({"file": "torchvision.models:resnet18"}, "torchvision"),
+        ({}, None),
+        ({"file": "p.ts"}, None),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_another_version_of_its_library_brings_it_anew(values, package):
+    network = Plan(Settings.of(mine(**values))).networks["mine"]
+    assert network.library == (package and f"{package} {importlib.metadata.version(package)}")
+    assert (
+        "library=lambda wildcards: network_of(wildcards).library,"
+        in (
+            (ROOT / "workflow/rules/networks.smk")
+            .read_text()
+            .partition("rule bring_network:")[2]
+            .partition("\nrule ")[0]
+        )
+    )
 
 
 @pytest.mark.usefixtures("folder")

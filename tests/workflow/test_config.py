@@ -241,7 +241,11 @@ def test_null_removes_an_entry_and_its_experiments():
         ("dataset.image_size", [44, 2000], "dataset.image_size[1]: expected a number up to 1024, found 2000"),
         ("dataset.image_size", [44], "dataset.image_size: [44] is too short, expected 2 entries"),
         ("dataset.celeba", 3, "dataset.celeba: expected text, found 3"),
-        ("dataset.subset", True, "dataset.subset: is about CelebA; name its folder in dataset.celeba"),
+        (
+            "dataset.subset",
+            True,
+            "dataset.subset: is about CelebA or a table of your own",
+        ),
         ("dataset.split_shares", [0.9, 0.1], "dataset.split_shares: [0.9, 0.1] is too short, expected 3 entries"),
         ("dataset.split_shares", [0.8, 0.2, 0], "dataset.split_shares: expected three shares above 0 that add up to 1"),
         ("attributes", ["Smilling"], "attributes[0]: 'Smilling' is not an attribute of CelebA; did you mean Smiling?"),

@@ -245,7 +245,7 @@ class TestTheSameCelebA:
             changed = f"{text[:-3]}-1\n" if text.endswith("  1\n") else f"{text[:-4]}  1\n"
             self.write_with_old_date(path, changed.encode())
         elif images.is_dir():
-            first, second = sorted(images.iterdir())[:2]
+            first, second = sorted(images.glob("*.jpg"))[:2]
             second.replace(first)
             shutil.copy2(first, second)
         else:

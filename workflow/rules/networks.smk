@@ -62,6 +62,7 @@ rule bring_network:
         brought=lambda wildcards: network_of(wildcards).settings.brought.model_dump(),
         weights=lambda wildcards: network_of(wildcards).settings.weights,
         entry=lambda wildcards: network_of(wildcards).settings.entry,
+        library=lambda wildcards: network_of(wildcards).library,
         batch_size=COMPUTE.batch_size,
         device=COMPUTE.device,
     message:

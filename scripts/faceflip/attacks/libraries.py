@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -52,10 +53,13 @@ def is_installed(module: str) -> bool:
 
 @cache
 def version_of(file: str) -> str | None:
-    """Return the library and version that a reference is of, such as ``foolbox 3.3.4``; None of a file of one's own."""
+    """Return the library and version that a reference, or a name such as ``timm/resnet18``, is of: ``foolbox 3.3.4``.
+
+    None of a file of one's own.
+    """
     if own_file(file):
         return None
-    module = file.partition(":")[0].partition(".")[0]
+    module = re.split("[:./]", file)[0]
     if module in ATTACK_LIBRARIES:
         names = [ATTACK_LIBRARIES[module].distribution]
     else:

@@ -9,7 +9,17 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from faceflip.attacks.libraries import attack_of_file
-from faceflip.catalogue import ATTACKS, LINE, SEARCHES, AttackEntry, find_attack, find_direction, find_search
+from faceflip.catalogue import (
+    ATTACKS,
+    DIRECTIONS,
+    LINE,
+    SEARCHES,
+    AttackEntry,
+    find_attack,
+    find_direction,
+    find_search,
+    parts_of,
+)
 from faceflip.errors import UserError, did_you_mean
 from faceflip.registry import is_reference, look_up
 from faceflip.typed import Declared, faults_of
@@ -91,7 +101,13 @@ class AttackSettings(Declared):
             for option in ("direction", "search"):
                 if getattr(self, option):
                     raise UserError(f"option {option}: an attack by file goes its own way; leave {option} or file out")
-            return attack_of_file(file, self.options, self.then)
+            entry = attack_of_file(file, self.options, self.then)
+            method, _ = parts_of(name, find_search(entry.search).kind)
+            if method.lower() in DIRECTIONS:
+                raise UserError(
+                    f"option file: tables would take {name} for the paper's {method.upper()}; give {file} another name"
+                )
+            return entry
         if self.search and not is_reference(self.search):
             look_up(SEARCHES, self.search, "search")
         entry = find_attack(name, self.direction, self.search)

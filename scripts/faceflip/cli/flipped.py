@@ -45,6 +45,7 @@ def files_of(
     which are photographs, not crops. Raises UserError, before anything is computed, where nothing can be written there.
     """
     from faceflip.io.files import name_beside, require_writable, telling_disk_errors
+    from faceflip.io.paths import folder_of
 
     with telling_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def files_of(
             stem = next(name for k in count(number) if (name := f"{path.stem}-{k}").casefold() not in known)
             known[stem.casefold()] = 1
         for attribute in attributes:
-            name = f"{stem}-{attribute}-{attack}".replace("/", "-")
+            name = f"{stem}-{folder_of(attribute)}-{attack.replace('/', '-')}"
             name = next(each for k in count(1) if (each := name if k == 1 else f"{name}-{k}").casefold() not in taken)
             taken.add(name.casefold())
             crop, pasted, picture = (folder / f"{name}{end}.png" for end in ("", "-photo", "-picture"))

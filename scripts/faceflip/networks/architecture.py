@@ -1,10 +1,29 @@
 """What a network is built of: the options of `architecture` in the configuration, read without PyTorch."""
 
+from collections.abc import Iterable
+from keyword import iskeyword
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from faceflip.typed import Declared
+
+
+def fault_of_arguments(names: Iterable[str]) -> str | None:
+    """Return which names are none of keyword arguments; an exported network's file has them as code."""
+    if bad := [name for name in names if not name.isidentifier() or iskeyword(name)]:
+        return f"{', '.join(map(repr, bad))}: expected names of keyword arguments, such as num_classes"
+    return None
+
+
+def _require_names(options: dict[str, Any]) -> dict[str, Any]:
+    if fault := fault_of_arguments(options):
+        raise ValueError(fault)
+    return options
+
+
+Arguments = Annotated[dict[str, Any], AfterValidator(_require_names)]
+"""Keyword arguments of somebody's code, by names that can be written as such."""
 
 
 class ArchitectureOptions(Declared):
@@ -28,4 +47,4 @@ class ArchitectureOptions(Declared):
     initialisation: Literal["msra", "xavier", "gaussian"] = Field(
         "xavier", description="Caffe's filler of the weights; `gaussian` has a standard deviation of 0.01"
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the architecture's builder")
+    options: Arguments = Field(default_factory=dict, description="keyword arguments of the architecture's builder")

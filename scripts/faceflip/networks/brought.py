@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from faceflip.catalogue import ZOOS
 from faceflip.errors import UserError, did_you_mean
+from faceflip.networks.architecture import fault_of_arguments
 from faceflip.registry import is_reference
 from faceflip.typed import Declared
 
@@ -102,3 +103,9 @@ class BroughtOptions(Declared):
     columns: list[int] | None = None
     input: InputOptions = Field(default_factory=InputOptions)
     contiguous: bool = False
+
+    @model_validator(mode="after")
+    def _require_names(self) -> "BroughtOptions":
+        if fault := fault_of_arguments(self.options):
+            raise UserError(f"{self.file}: options: {fault}")
+        return self

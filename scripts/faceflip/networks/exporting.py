@@ -10,6 +10,7 @@ import faceflip
 from faceflip.catalogue import ZOOS
 from faceflip.errors import UserError
 from faceflip.io.files import replacing, require_writable, write_text
+from faceflip.networks.architecture import fault_of_arguments
 from faceflip.networks.checkpoint import CheckpointInfo
 from faceflip.networks.network import AttributeNetwork
 from faceflip.registry import is_reference, own_file
@@ -88,12 +89,13 @@ def export_network(network: AttributeNetwork, info: CheckpointInfo, folder: Path
     require_writable([folder])
     from safetensors.torch import save_file
 
+    code = _module(network, info)
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(folder / WEIGHTS) as beside:
         save_file(state, beside, metadata={"format": "pt"})
     if copied:
         write_text(folder / _copy_of(copied), copied.read_text(encoding="utf-8"))
-    write_text(folder / CODE, _module(network, info))
+    write_text(folder / CODE, code)
     text = _snippet(network, info, folder)
     write_text(folder / SNIPPET, text)
     return text
@@ -110,8 +112,8 @@ def _module(network: AttributeNetwork, info: CheckpointInfo) -> str:
     return MODULE.format(
         loss=_plain(spec.loss),
         attributes=_plain(spec.attributes[0]) if not many else f"{len(spec.attributes)} attributes",
-        width=width,
-        height=height,
+        width=_plain(width),
+        height=_plain(height),
         outputs=f"{outputs} numbers" if outputs > 1 else "one number",
         reading=reading + (f", of each of {several}" if many else f", of {_plain(spec.attributes[0])}"),
         version=faceflip.__version__,
@@ -154,14 +156,16 @@ def _layers(network: AttributeNetwork) -> tuple[str, str]:
     return "", "\n".join(["nn.Sequential(", *lines, "        )"])
 
 
-def _call(function: str, *values: Any, **options: Any) -> str:
+def _call(function: str, /, *values: Any, **options: Any) -> str:
+    if fault := fault_of_arguments(options):
+        raise UserError(f"{function}: {fault}")
     given = [*map(repr, values), *(f"{name}={value!r}" for name, value in options.items())]
     return f"{function}({', '.join(given)})"
 
 
 def _copy_of(file: Path) -> str:
-    """Return the name of the copy of a user's file, which is no name of an installed module."""
-    return f"own_{file.stem}.py"
+    """Return the name of the copy of a user's file, one that can be imported and is no installed module's."""
+    return f"own_{re.sub(r'[^A-Za-z0-9_]', '_', file.stem)}.py"
 
 
 def _snippet(network: AttributeNetwork, info: CheckpointInfo, folder: Path) -> str:

@@ -41,6 +41,8 @@ ENTRIES = (*EMA, *PLAIN)
 
 WRAPPERS = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """What `torch.compile` and others put into names, at any place."""
+AVERAGE = re.compile(r"(?:^|[._])ema(?:[._]|$)")
+"""What prefixes of an average's names have."""
 COUNTERS = ("n_averaged", "initted", "step")
 """Entries that averages of weights keep beside them."""
 SHOWN = 4
@@ -50,7 +52,7 @@ def read_weights(path: Path | str, entry: str | None = None) -> tuple[State, str
     """Return the tensors of a file by their names there, and the entry that they stand in (empty: the file itself).
 
     The file is of safetensors, or of `torch.save` with a state dict in it; `entry` names it, with dots for one within
-    another.
+    another, or for what stands before names in it.
 
     Raises:
         UserError: The file is missing or damaged, holds no weights, or is a network whose code would have to be run.
@@ -161,6 +163,10 @@ def _as_state(content: Any) -> State | None:
 
 def _entry(path: Path, content: Any, entry: str) -> Any:
     for name in [entry] if isinstance(content, Mapping) and entry in content else entry.split("."):
+        state = {WRAPPERS.sub("", key): each for key, each in (_as_state(content) or {}).items()}
+        if name not in state and (below := _below(state, f"{name}.")):
+            content = below
+            continue
         if not isinstance(content, Mapping) or name not in content:
             known = [str(each) for each in content] if isinstance(content, Mapping) else []
             there = f"it has {first_of(known, 8)}" if known else _told(content)
@@ -189,7 +195,7 @@ def lay_in(network: nn.Module, state: Mapping[str, Tensor], path: Path | str, bu
     """
     expected = {name: each for name, each in network.state_dict().items() if isinstance(each, Tensor)}
     found = {WRAPPERS.sub("", name): each for name, each in state.items()}
-    chosen, notes = _fitting(expected, found)
+    chosen, notes = _fitting(expected, found, path)
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
     missing = [name for name in expected if name not in chosen and name not in optional]
     more = [name for name in chosen if name not in expected]
@@ -212,8 +218,11 @@ def lay_in(network: nn.Module, state: Mapping[str, Tensor], path: Path | str, bu
     return notes
 
 
-def _fitting(expected: Mapping[str, Tensor], found: State) -> tuple[State, list[str]]:
-    """Return the entries that are the network's, by its names, and what to know about the choice."""
+def _fitting(expected: Mapping[str, Tensor], found: State, path: Path | str) -> tuple[State, list[str]]:
+    """Return the entries that are the network's, by its names, and what to know about the choice.
+
+    Raises UserError where other entries are as good.
+    """
     if not expected or not found:
         return dict(found), []
     needed = {name for name in expected if not name.endswith("num_batches_tracked")}
@@ -221,7 +230,7 @@ def _fitting(expected: Mapping[str, Tensor], found: State) -> tuple[State, list[
     # What has most of the network's names; of equals an average of weights before what it is of, the shortest prefix.
 
     def rank(prefix: str) -> tuple[int, bool, int]:
-        return len(needed & by_prefix[prefix].keys()), "ema" in prefix, -len(prefix)
+        return len(needed & by_prefix[prefix].keys()), bool(AVERAGE.search(prefix)), -len(prefix)
 
     best = max(by_prefix, key=rank, default="")
     chosen = by_prefix.get(best, dict(found))
@@ -232,12 +241,25 @@ def _fitting(expected: Mapping[str, Tensor], found: State) -> tuple[State, list[
 
         inner = max(_prefixes(found, expected), key=named, default="")
         return {inner + name: each for name, each in found.items()}, []
+    for other, state in by_prefix.items():
+        as_good = other != best and rank(other) == rank(best) and needed <= chosen.keys()
+        if as_good and not all(_same(chosen[name], state[name]) for name in needed):
+            first, second = best.rstrip("."), other.rstrip(".")
+            raise UserError(
+                f"{path}: has weights for the network under {first} and under {second}; name with the key `entry` "
+                f"those that are meant, such as entry: {first} (ENTRY.{first} where they are within an entry), or save "
+                "them alone, without what stands before their names"
+            )
     left = [name for name in found if not name.startswith(best)]
     if not left:
         return chosen, []
     return chosen, [
         f"{len(left)} tensors of the file that do not begin with {best} are not used: {first_of(left, SHOWN)}"
     ]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
 
 
 def _prefixes(names: Any, found: Mapping[str, Any]) -> Iterator[str]:
@@ -252,7 +274,7 @@ def _prefixes(names: Any, found: Mapping[str, Any]) -> Iterator[str]:
         for name in ends.get(last(key), ())
         if key == name or key.endswith(f".{name}")
     }
-    yield from sorted(prefixes, key=len)
+    yield from sorted(prefixes, key=lambda prefix: (len(prefix), prefix))
 
 
 def _below(found: State, prefix: str) -> State:

@@ -16,6 +16,7 @@ from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
 from faceflip.io.paths import folder_of, shard_name
+from faceflip.networks.brought import is_program
 from faceflip.registry import is_reference
 from faceflip.workflow.products import FIGURES, TABLES_BETWEEN, Product
 from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
@@ -91,6 +92,12 @@ class PlannedNetwork:
     def own_code(self) -> list[str]:
         """The names of the user's code that its networks are built from: references, and programs."""
         return self.settings.own_code
+
+    @property
+    def library(self) -> str | None:
+        """The library and version whose code builds it where it was brought: of another one it is brought anew."""
+        file = self.settings.file
+        return version_of(file) if file and not is_program(file) else None
 
     @property
     def files(self) -> list[str]:

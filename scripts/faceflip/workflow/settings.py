@@ -24,7 +24,7 @@ from faceflip.data.synthetic import MISLABELLED
 from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
 from faceflip.io.paths import SYNTHETIC
-from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.architecture import ArchitectureOptions, Arguments
 from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
 from faceflip.registry import from_home, is_reference, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
@@ -235,7 +235,7 @@ class NetworkSettings(Declared):
         min_length=1,
         description="the entry of that file that has them, such as `state_dict`; null: of an EMA, else the network's",
     )
-    options: dict[str, Any] = _group(dict, "keyword arguments of what `file` names, such as `num_classes`")
+    options: Arguments = _group(dict, "keyword arguments of what `file` names, such as `num_classes`")
     outputs: Annotated[list[Column] | dict[str, Column | list[Column]], BeforeValidator(_columns)] | None = Field(
         None,
         description="columns of its outputs, from 0, if not all in order: `{ATTRIBUTE: COLUMN}` or a list; of losses "
