@@ -6,7 +6,7 @@ from typing import Any
 
 from editor_schema import Schema, first_paragraph
 from faceflip import catalogue
-from faceflip.attacks.options import AttackOptions, AttackSettings, options_of
+from faceflip.attacks.options import AttackOptions, AttackSettings, heeded_by
 from faceflip.registry import load
 from faceflip.workflow import products
 from faceflip.workflow.settings import Settings
@@ -131,7 +131,7 @@ def _heeded_by() -> dict[str, str]:
     """Return which of the registered attacks heed an option."""
     takers: dict[str, list[str]] = {}
     for name, attack in catalogue.ATTACKS.items():
-        for option in options_of(attack):
+        for option in heeded_by(attack):
             takers.setdefault(option, []).append(name)
     heeded = {
         option: "all" if len(names) == len(catalogue.ATTACKS) else _codes(names) for option, names in takers.items()

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from faceflip.attacks import AttackOptions
-from faceflip.attacks.options import AttackSettings, options_of
+from faceflip.attacks.options import AttackSettings, heeded_by, options_of
 from faceflip.catalogue import ATTACKS, find_attack, find_search, parts_of
 from faceflip.errors import UserError
 
@@ -102,7 +102,7 @@ def test_an_attack_is_put_together_of_a_direction_and_a_search():
 
 
 def test_an_attack_heeds_the_options_of_its_direction_and_its_search():
-    heeded = {name: options_of(entry) - {"direction", "search"} for name, entry in ATTACKS.items()}
+    heeded = {name: heeded_by(entry) - {"direction", "search"} for name, entry in ATTACKS.items()}
     assert heeded["fgs-iterative"] == {"fgs_label", "fgs_scope", "max_steps"}
     assert heeded["ffa-line"] == {"ffa_objective", "max_epsilon", "epsilon_tolerance"}, "the others change later steps"
     ours = set(AttackSettings.model_fields) - {"file", "options", "then"}

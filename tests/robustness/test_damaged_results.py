@@ -165,17 +165,14 @@ def test_an_empty_benchmark(micro, tmp_path):
 
 @pytest.mark.workflow
 def test_a_fresh_clone_beside_the_results(micro, tmp_path):
-    """Its scripts are newer than all results; --touch takes these as they are, and computes nothing."""
+    """Its scripts are newer than all results, and the same: nothing is made anew."""
     (tmp_path / "run").mkdir()
     (tmp_path / "clone").mkdir()
     run = copy_of(micro, tmp_path / "run").with_copied_project(tmp_path / "clone")
     assert run.planned() == {}
     for script in (tmp_path / "clone/scripts").glob("*.py"):
         script.touch()
-    assert "train_network" in run.planned()
-    run("--cores", 1, "--touch")
     assert run.planned() == {}
-    assert_same_results(run, micro)
 
 
 @pytest.mark.workflow

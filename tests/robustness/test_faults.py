@@ -199,9 +199,7 @@ def test_a_dataset_that_cannot_be_mapped(tmp_path, monkeypatch):
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr(mmap, "mmap", refuse)
-    with pytest.raises(
-        UserError, match=r"celeba\.h5: cannot be mapped into memory \(Cannot allocate memory\)"
-    ) as error:
+    with pytest.raises(UserError, match=r"faces\.h5: cannot be mapped into memory \(Cannot allocate memory\)") as error:
         open_dataset(tmp_path / "faces.h5")
     assert "delete" not in str(error.value)
 

@@ -457,6 +457,8 @@ def test_jobs_take_the_library_beside_their_snakefile(tmp_path):
     (project / "scripts/faceflip/workflow/preflight.py").write_text(
         "from faceflip.errors import UserError\n\n\n"
         "def require_images(settings):\n    pass\n\n\n"
+        "def require_brought(config, names):\n    pass\n\n\n"
+        "def require_attacks(config):\n    pass\n\n\n"
         "def require_networks(config):\n"
         '    raise UserError("I am the copy")\n'
     )

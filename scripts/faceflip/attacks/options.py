@@ -166,10 +166,15 @@ def for_attack(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def options_of(entry: AttackEntry) -> set[str]:
-    """Return the names of the options that an attack heeds, of those that the configuration sets."""
+    """Return the names of the options that the configuration may set for an attack."""
     search = find_search(entry.search)
     if search.whole_attack:
         return set(search.takes)
-    direction = find_direction(entry.direction)
-    later = direction.later if search.kind == LINE else ()
-    return {"direction", "search", *direction.takes, *search.takes} - set(later)
+    return {"direction", "search", *find_direction(entry.direction).takes, *search.takes}
+
+
+def heeded_by(entry: AttackEntry) -> set[str]:
+    """Return the names of those of its options on which an attack's results can hang: a line has one step."""
+    search = find_search(entry.search)
+    later = find_direction(entry.direction).later if search.kind == LINE and not search.whole_attack else ()
+    return options_of(entry) - set(later)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faceflip.attacks.libraries import version_of
-from faceflip.attacks.options import AttackSettings, options_of
+from faceflip.attacks.options import AttackSettings, heeded_by
 from faceflip.attempt import Experiment
 from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
 from faceflip.io.paths import folder_of, shard_name
@@ -157,7 +157,7 @@ class PlannedAttack:
 
         Of an attack of a library also its `library`, with the version: results of another one are made anew.
         """
-        known = options_of(self.entry)
+        known = heeded_by(self.entry)
         library = version_of(self.settings.file) if self.settings.file else None
         options = {key: value for key, value in self.settings.model_dump(exclude_none=True).items() if key in known}
         return options | ({"library": library} if library else {})
