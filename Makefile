@@ -13,7 +13,7 @@ demo: $(VENV)/installed  ## Set everything up and run the workflow on synthetic 
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(VENV)/installed  ## Set everything up and run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a half on a machine that does nothing else
 	for benchmark in preprocessing training "attacks --run results" similarity "similarity --sensitivity --run results" \
