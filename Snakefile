@@ -54,8 +54,8 @@ try:
     SOURCE_FILES = PLAN.settings.dataset.inputs
     if workflow.is_main_process:
         record_source(PLAN.settings.dataset)
-    if workflow.is_main_process and (note := note_on_code()):
-        print(f"Note: {note}", file=sys.stderr)
+        if note := note_on_code():
+            print(f"Note: {note}", file=sys.stderr)
     # Snakemake itself ends in a traceback where it cannot keep its records.
     require_writable([".snakemake"])
 except UserError as error:

@@ -6,22 +6,18 @@ with job(snakemake) as run:
     import sys
     from pathlib import Path
 
-    from faceflip.catalogue import READERS
     from faceflip.data.celeba.labels import count_labels
     from faceflip.data.packed import open_dataset
     from faceflip.data.packing import pack_dataset, write_manifest
     from faceflip.io.files import replacing
-    from faceflip.registry import load
     from faceflip.workflow.preflight import require_attacks, require_networks
 
     # An unusable network is rejected before the images are decoded.
     require_networks(snakemake.config)
     require_attacks(snakemake.config)
     size = snakemake.params.image_size
-    name, arguments = run.settings.dataset.reader
-    faces = load(READERS[name])(**arguments)
     manifest = pack_dataset(
-        faces,
+        run.settings.dataset.open(),
         Path(snakemake.output.dataset),
         image_size=tuple(size) if size else None,
         threads=snakemake.threads,

@@ -24,3 +24,14 @@ def device(request):
             pytest.skip("PyTorch sees no GPU here")
         prepare("cuda", threads=torch.get_num_threads())
     return request.param
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Let PyTorch compute with one thread: last bits hang on their number, and small networks gain nothing by more."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -13,16 +13,10 @@ from faceflip.attacks.passes import prepared
 from faceflip.catalogue import ATTACKS
 from faceflip.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ROWS = 16
 COLUMNS = [field.name for field in fields(AttackResult) if field.name not in ("margin", "warnings")]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def assert_same(one: AttackResult, other: AttackResult) -> None:

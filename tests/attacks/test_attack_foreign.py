@@ -33,6 +33,8 @@ from faceflip.stages.attack import ShardOfAttempts, attack_shard
 from faceflip.store.reader import open_store
 from faceflip.workflow.plan import Part
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OWN = Path(foreign_attacks.__file__)
 LIBRARIES = [
     ("adv_lib.attacks:ddn", {"steps": 20}),
@@ -75,14 +77,6 @@ def require_library(file: str) -> None:
     module = file.partition(":")[0].partition(".")[0]
     if module in ATTACK_LIBRARIES and version_of(file) == module:
         pytest.skip(f"{module} is not installed")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

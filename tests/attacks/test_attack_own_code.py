@@ -18,6 +18,8 @@ from faceflip.training.feed import LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import Training
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OWN = Path(__file__).with_name("own_code.py")
 ATTRIBUTES = ("Smiling", "Male")
 
@@ -25,14 +27,6 @@ ATTRIBUTES = ("Smiling", "Male")
 def own(name: str) -> str:
     """Return the reference to an object of the file."""
     return f"{OWN}:{name}"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

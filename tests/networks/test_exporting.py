@@ -24,19 +24,13 @@ from faceflip.stages.attack import ShardOfAttempts, attack_shard
 from faceflip.workflow.plan import Part
 from faceflip.workflow.settings import NetworkSettings
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OWN = Path(__file__).parents[1] / "attacks/own_code.py"
 SIZE = (32, 36)
 ATTRIBUTES = ("Smiling", "Male")
 IMAGES = np.random.default_rng(1).integers(0, 256, (8, SIZE[1], SIZE[0], 3), dtype=np.uint8)
 SMALL = {"width": 0.0625, "input_scale": 1 / 64, "initialisation": "msra"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def saved(folder, loss="euclidean", **architecture):

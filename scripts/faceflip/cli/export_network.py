@@ -5,17 +5,13 @@ from typing import Annotated
 
 import typer
 
+from faceflip.cli.arguments import OwnCode
+
 
 def export_network(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pt", help="A network that the workflow trained.")],
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write.")],
-    own_code: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE.py:NAME",
-            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
-        ),
-    ] = None,
+    own_code: OwnCode = None,
 ) -> None:
     """Write a network's weights as safetensors, and a Python file that builds it with PyTorch alone.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from faceflip.cli import flipped
+from faceflip.cli.arguments import OwnCode
 from faceflip.cli.photos import read_photos, selections
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, label_of
@@ -57,13 +58,7 @@ def flip(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Of the attack, such as max_steps=40 or direction=FILE.py:CLASS."),
     ] = None,
-    own_code: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE.py:NAME",
-            help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
-        ),
-    ] = None,
+    own_code: OwnCode = None,
     eyes: Annotated[
         list[str] | None,
         typer.Option(

@@ -60,7 +60,7 @@ class Columns:
     attributes: tuple[str, ...]
 
 
-def read_columns(table: str, chosen: tuple[str, ...] | None = None) -> Columns:
+def read_columns(table: str, chosen: Sequence[str] | None = None) -> Columns:
     """Return the roles of a table's columns by its header; only `chosen` columns are attributes, where these are given.
 
     Raises UserError, naming every fault, where the file cannot be read, or columns cannot be what they have to be.
@@ -180,7 +180,7 @@ class LabelTable:
         """
         self.path = Path(table)
         self.name = str(table)
-        self.columns = read_columns(self.name, None if columns is None else tuple(columns))
+        self.columns = read_columns(self.name, columns)
         self.attributes = self.columns.attributes
         self._splits_file = None if splits is None else Path(splits)
         self._shares, self._seed, self._subset = split_shares, split_seed, subset
@@ -368,16 +368,15 @@ def _read(path: Path, wanted: Sequence[str]) -> "pa.Table":
     import pyarrow.csv
     import pyarrow.parquet
 
-    _header(path)  # tells what is wrong with the file
+    names = _header(path)
     kind, bad = path.suffix.lower(), []
     try:
         if kind == PARQUET:
-            file = pa.parquet.read_table(path)
-            file = file.rename_columns([name.strip() for name in file.column_names]).select(wanted)
-            whole = pa.table([_as_text(column) for column in file.columns], names=file.column_names)
+            stored = dict(zip(names, pa.parquet.read_schema(path).names, strict=True))
+            file = pa.parquet.read_table(path, columns=[stored[name] for name in wanted])
+            whole = pa.table([_as_text(file.column(stored[name])) for name in wanted], names=wanted)
         else:
             text = pa.dictionary(pa.int32(), pa.string())
-            names = _header(path)
             whole = pa.csv.read_csv(
                 path,
                 pa.csv.ReadOptions(column_names=_unique(names), skip_rows=1),
@@ -479,7 +478,7 @@ def named_files(table: str, chosen: Sequence[str] | None = None, most: int | Non
 
     Raises UserError where the table cannot be read.
     """
-    path, column = Path(table), read_columns(table, None if chosen is None else tuple(chosen)).file
+    path, column = Path(table), read_columns(table, chosen).file
     try:
         if path.suffix.lower() == PARQUET:
             import pyarrow.parquet

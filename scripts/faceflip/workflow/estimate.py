@@ -14,14 +14,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from faceflip.attempt import Experiment
-from faceflip.catalogue import READERS
 from faceflip.data.celeba import SPLIT_SIZES, SPLITS
 from faceflip.data.celeba.finding import find as find_celeba
 from faceflip.data.celeba.labels import read_labels
 from faceflip.data.celeba.source import CelebA
 from faceflip.networks.bringing import bring
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, outline
-from faceflip.registry import load
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -92,8 +90,7 @@ class Estimate:
         if dataset.drawn:
             return cls(plan, {split: getattr(settings.synthetic, split) for split in SPLITS})
         if dataset.table:
-            name, arguments = dataset.reader
-            splits = load(READERS[name])(**arguments).table["split"].tolist()
+            splits = dataset.open().table["split"].tolist()
             return cls(plan, {split: splits.count(split) for split in SPLITS})
         whole = f"counted is the whole CelebA, {sum(SPLIT_SIZES.values()):,} images; see dataset.celeba"
         if not Path(dataset.celeba).exists():

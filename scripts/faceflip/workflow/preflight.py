@@ -7,10 +7,10 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from faceflip.catalogue import READERS, find_architecture
+from faceflip.catalogue import find_architecture
 from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
-from faceflip.registry import is_reference, load
+from faceflip.registry import is_reference
 from faceflip.workflow.code import PACKAGE
 from faceflip.workflow.plan import ALL, Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -30,8 +30,7 @@ def require_images(settings: Settings) -> None:
     """
     if settings.dataset.drawn:
         return
-    name, arguments = settings.dataset.reader
-    table = load(READERS[name])(**arguments).table
+    table = settings.dataset.open().table
     splits = table["split"].tolist()
     faults = list(settings.faults_of_sizes({split: splits.count(split) for split in SPLITS}))
     if settings.dataset.table:

@@ -16,17 +16,26 @@ from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
 from faceflip.attempt import CONVERGED, FIELDS, FINAL, GIVEN, Experiment
-from faceflip.catalogue import SIMILARITIES, find_architecture, find_direction, find_loss, find_search, parts_of
+from faceflip.catalogue import (
+    READERS,
+    SIMILARITIES,
+    find_architecture,
+    find_direction,
+    find_loss,
+    find_search,
+    parts_of,
+)
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.data.celeba.finding import input_files
 from faceflip.data.celeba.splits import fault_of_shares
+from faceflip.data.reading import Reader
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
 from faceflip.io.paths import SYNTHETIC
 from faceflip.networks.architecture import ArchitectureOptions, Arguments
 from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
-from faceflip.registry import from_home, is_reference, look_up, own_file
+from faceflip.registry import from_home, is_reference, load, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
 from faceflip.typed import Declared, faults_of
 from faceflip.wording import first_of
@@ -118,7 +127,7 @@ class DatasetSettings(Declared):
         """The names of the attributes: CelebA's, or those of the table, whose header is read."""
         if self.table is None:
             return ATTRIBUTES
-        return read_columns(self.table, None if self.columns is None else tuple(self.columns)).attributes
+        return read_columns(self.table, self.columns).attributes
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -131,14 +140,13 @@ class DatasetSettings(Declared):
         """What is taken of the faces, as far as it is not all of them as their files split them."""
         return {name: value for name in CHOICES if (value := getattr(self, name)) is not None and value is not False}
 
-    @property
-    def reader(self) -> tuple[str, dict[str, Any]]:
-        """The name of what reads the faces (`faceflip.catalogue.READERS`), and its arguments."""
+    def open(self) -> Reader:
+        """Return what reads the faces; raises UserError where there are none."""
         if self.table is None:
-            return "celeba", {"root": self.celeba or SYNTHETIC, **self.choice}
-        return "table", {"table": self.table, **{name: getattr(self, name) for name in OF_TABLE}, **self.choice}
+            return load(READERS["celeba"])(self.celeba or SYNTHETIC, **self.choice)
+        return load(READERS["table"])(self.table, **{name: getattr(self, name) for name in OF_TABLE}, **self.choice)
 
-    @property
+    @cached_property
     def inputs(self) -> list[Path]:
         """The files and folders that faces are packed from, as far as they are there; drawn ones are made."""
         if self.celeba:
