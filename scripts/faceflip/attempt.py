@@ -11,7 +11,9 @@ CONVERGED = "converged"
 """The checkpoint of a training with the lowest validation error."""
 GIVEN = "given"
 """The one checkpoint of a network that was brought, trained elsewhere."""
-FINAL = (CONVERGED, GIVEN)
+TUNED = "tuned"
+"""The one checkpoint of a network that was fine-tuned from another's, after its last epoch."""
+FINAL = (CONVERGED, GIVEN, TUNED)
 """The last checkpoints of networks, which most tables and figures are about; others are of epochs before."""
 
 

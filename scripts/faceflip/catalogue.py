@@ -162,6 +162,49 @@ ATTACKS = {
 
 
 @dataclass(frozen=True)
+class DietEntry:
+    """What a network is fine-tuned on beside clean images (`faceflip.training.diets`); all keep their annotated labels.
+
+    Attributes:
+        title: What the extra images are, in a line.
+        takes: The attempts that they are made of, those that an attack flipped at PASS >= tau: of images that the
+            source classified ``right`` or ``wrong``; None where no store is read.
+        factors: What the perturbation is multiplied by, each in turn; 0 is the image itself.
+        shuffled: Whether the perturbation's values change places.
+        parts: Diets that it has in equal parts.
+        steps: Gradient steps of the attack that makes them on the fly; 0 where nothing is made on the fly.
+    """
+
+    title: str
+    takes: str | None = None
+    factors: tuple[float, ...] = (1.0,)
+    shuffled: bool = False
+    parts: tuple[str, ...] = ()
+    steps: int = 0
+
+    @property
+    def of_store(self) -> bool:
+        """Whether perturbation stores are read for it."""
+        return self.takes is not None or bool(self.parts)
+
+
+DIETS = {
+    "control": DietEntry("no extra images: equally many steps on clean ones"),
+    "noise": DietEntry("correctly classified images with the values of a perturbation shuffled", "right", shuffled=True),
+    "adversarial": DietEntry("adversarial images of correctly classified ones", "right"),
+    "hard": DietEntry("hard positives: perturbations beyond the flip", "right", (1.05, 1.1, 1.5, 2.0)),
+    "corrected": DietEntry("natural adversarial images as an attack corrected them", "wrong"),
+    "augmented": DietEntry("natural adversarial images with less than corrects them", "wrong", (0.25, 0.5, 0.75)),
+    "natural": DietEntry("natural adversarial images themselves", "wrong", (0.0,)),
+    "all": DietEntry(
+        "adversarial, hard, corrected and augmented in equal parts", parts=("adversarial", "hard", "corrected", "augmented")
+    ),
+    "fgsm-rs": DietEntry("made on the fly by one step of gradient signs from a random start", steps=1),
+    "pgd": DietEntry("made on the fly by projected gradient descent from a random start", steps=7),
+}
+
+
+@dataclass(frozen=True)
 class LibraryEntry:
     """A library of attacks, of which `file` names one.
 

@@ -63,6 +63,7 @@ class RunNetwork:
         checkpoints: The earliest first, ``converged`` last; of a network that was trained elsewhere, ``given`` alone.
         architecture: As `ArchitectureOptions` has it; `training` as `TrainingOptions`. Of a network that was trained
             elsewhere the `name` is that of its code, and there is no training.
+        group: In the configuration, where it is one of several of different `seed`; else empty.
     """
 
     name: str
@@ -76,6 +77,8 @@ class RunNetwork:
     checkpoints: tuple[str, ...] = (PAPER_EARLY, CONVERGED)
     architecture: Mapping[str, Any] = field(default_factory=lambda: ArchitectureOptions().model_dump())
     training: Mapping[str, Any] = field(default_factory=lambda: TrainingOptions().model_dump())
+    group: str = ""
+    seed: int | None = None
 
     @property
     def early(self) -> list[str]:
@@ -96,6 +99,37 @@ class RunNetwork:
     def mark(self) -> str:
         """What stands before the name of an attack on it: the M of MFFA, for a network of all attributes."""
         return "M" if self.joint else ""
+
+
+@dataclass(frozen=True, config=NO_MORE)
+class RunTuning:
+    """A network of a run that was fine-tuned from another; its checkpoint is ``tuned``.
+
+    Attributes:
+        name: In the column `network` of tables.
+        group: In the configuration: the same for all seeds of it.
+        title: Of the group, on pages.
+        seed: It was made once for each; None where the configuration lists none.
+        source: The network that it was made from, and `checkpoint` of that; `source_group` as `group`.
+        diet: One of `faceflip.catalogue.DIETS`, as is `share` of extra images in each batch, for so many `epochs`.
+        sample: Its extra images are made of attempts on this sample, by `attack`; empty where no store was read.
+        attributes: It decides on these; those of `attacked` are attacked.
+    """
+
+    name: str
+    group: str
+    title: str
+    seed: int | None
+    source: str
+    source_group: str
+    checkpoint: str
+    diet: str
+    share: float
+    epochs: int
+    sample: str
+    attack: str
+    attributes: tuple[str, ...]
+    attacked: tuple[str, ...]
 
 
 @dataclass(frozen=True, config=NO_MORE)
@@ -136,6 +170,8 @@ class RunDescription:
         transfers: Network, checkpoint and attack of the adversarial images that were shown to others.
         attacks: Options of each attack by its name, where they matter.
         code: Digest of the package that described the run; None where that was not recorded.
+        tunings: The networks that were fine-tuned from others; tables and figures on fine-tuning alone are about them.
+        samples: Split and number of images of every sample, by name.
         order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
     """
 
@@ -160,6 +196,8 @@ class RunDescription:
     official: Mapping[str, int] | None = None
     code: str | None = None
     dataset_attributes: tuple[str, ...] = ATTRIBUTES
+    tunings: tuple[RunTuning, ...] = ()
+    samples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def synthetic(self) -> bool:

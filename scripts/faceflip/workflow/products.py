@@ -13,7 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-PARTS = ("Warnings", "Accuracy", "Adversarial images", "Transfer", "Progress of training", "Beside the paper")
+PARTS = (
+    "Warnings",
+    "Accuracy",
+    "Adversarial images",
+    "Transfer",
+    "Progress of training",
+    "Fine-tuning",
+    "Beside the paper",
+)
 """The parts of the report, in the order of its pages."""
 
 INPUTS = (
@@ -27,6 +35,7 @@ INPUTS = (
     "histories",
     "preflights",
     "between",
+    "tunings",
 )
 """Roles of what products are made from; the others are tables by name."""
 
@@ -179,6 +188,38 @@ TABLES_BETWEEN = _products(
 )
 """Tables of runs in which adversarial images are shown to other networks."""
 
+TABLES_TUNED = _products(
+    "faceflip.analysis.tables",
+    {
+        "fine_tuning": (
+            "Fine-tuning on what attacks found",
+            ("attempts", "predictions", "between", "tunings"),
+            "Fine-tuning",
+            {"experiment": "tuned", "network": "fine-tuned"},
+        ),
+        "fine_tuning_natural": (
+            "Natural adversarial images after fine-tuning",
+            ("attempts", "predictions"),
+            "Fine-tuning",
+            {"experiment": "tuned", "network": "fine-tuned"},
+        ),
+    },
+)
+"""Tables of runs in which networks are fine-tuned."""
+
+TABLES_SEEDED = _products(
+    "faceflip.analysis.tables",
+    {
+        "seeds": (
+            "Spread over seeds",
+            ("attempts", "predictions"),
+            "Progress of training",
+            {"experiment": "last", "network": "trained once a seed"},
+        )
+    },
+)
+"""Tables of runs in which networks are trained once a seed."""
+
 FIGURES = _products(
     "faceflip.figures",
     {
@@ -222,8 +263,27 @@ FIGURES = _products(
             {"experiment": "every epoch", "attack": ""},
         ),
     },
+)"""A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
+
+FIGURES_TUNED = _products(
+    "faceflip.figures",
+    {
+        "fine_tuning": ("Error and robustness after fine-tuning", ("fine_tuning",), "Fine-tuning", {}),
+        "fine_tuning_curves": (
+            "Flips by size of the perturbation, before and after fine-tuning",
+            ("attempts",),
+            "Fine-tuning",
+            {"experiment": "tuned", "network": "fine-tuned"},
+        ),
+        "fine_tuning_faces": (
+            "The same faces before and after fine-tuning",
+            ("attempts", "dataset", "stores"),
+            "Fine-tuning",
+            {"experiment": "tuned", "network": "fine-tuned"},
+        ),
+    },
 )
-"""A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
+"""Figures of runs in which networks are fine-tuned."""
 
 
 OF_CELEBA = "Of CelebA alone: "
