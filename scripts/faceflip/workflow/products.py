@@ -263,7 +263,8 @@ FIGURES = _products(
             {"experiment": "every epoch", "attack": ""},
         ),
     },
-)"""A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
+)
+"""A figure's module has `draw(inputs, run)`, which returns a Matplotlib figure; its docstring says how to read it."""
 
 FIGURES_TUNED = _products(
     "faceflip.figures",
