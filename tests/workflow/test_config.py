@@ -26,9 +26,10 @@ from faceflip.stages.job import Job
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.typed import Declared
 from faceflip.workflow.duplicates import require_unique_keys
+from faceflip.workflow.network_settings import INHERITED
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.preflight import require_images
-from faceflip.workflow.settings import INHERITED, OTHER_METHODS, ComputeSettings, Settings, merged, read_config
+from faceflip.workflow.settings import OTHER_METHODS, ComputeSettings, Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
