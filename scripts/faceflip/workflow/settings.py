@@ -42,7 +42,7 @@ from faceflip.wording import first_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
 from faceflip.workflow.network_settings import INHERITED, NetworkSettings, inheriting, merged
-from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, TABLES_BETWEEN, Product
+from faceflip.workflow.products import EVERY_FIGURE, EVERY_TABLE, INPUTS, PARTS, TABLES, Product
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
@@ -435,8 +435,8 @@ class Settings(Declared):
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
             yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
         for kind, products, known in (
-            ("tables", self.tables, TABLES | TABLES_BETWEEN),
-            ("figures", self.figures, FIGURES),
+            ("tables", self.tables, EVERY_TABLE),
+            ("figures", self.figures, EVERY_FIGURE),
         ):
             for name, product in products.items():
                 if name in known:
