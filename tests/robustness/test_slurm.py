@@ -11,8 +11,9 @@ from running import ROOT, Workflow
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PROFILE = ROOT / "workflow/profiles/slurm"
-ARRAYS = {"attack_shard", "score_shard", "transfer_shard", "transfer_between", "make_table", "make_figure"}
-OF_BROUGHT = {"bring_network", "transfer_between", "collect_between"}
+ARRAYS = {"fine_tune", "attack_shard", "score_shard", "transfer_shard", "transfer_between", "make_table", "make_figure"}
+OF_OTHERS = {"bring_network", "fine_tune", "transfer_between", "collect_between"}
+"""Rules that have jobs only where networks are brought or fine-tuned."""
 """Rules that have jobs only where networks were trained elsewhere; tests/workflow/test_brought_networks.py has such."""
 
 
@@ -57,7 +58,7 @@ def test_a_run_with_a_cancelled_job_and_a_killed_head(cluster, micro, tmp_path):
 
     jobs = cluster.jobs()
     rules = {job.rule for job in jobs if job.state == "COMPLETED"}
-    assert rules == set(micro.rules()) - {"all"} - OF_BROUGHT
+    assert rules == set(micro.rules()) - {"all"} - OF_OTHERS
     # Which jobs are ready together, and so make an array, hangs on the moments; shards to attack always are.
     assert {"attack_shard"} <= {job.rule for job in jobs if job.in_array} <= ARRAYS
     assert [job.number for job in jobs if job.state == "CANCELLED"] == [cancelled.number]
