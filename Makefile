@@ -7,7 +7,7 @@ CORES ?= all
 .PHONY: help demo future-work test bench lint format report reference lock clean
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
 
 demo: $(VENV)/installed  ## Set everything up and run the workflow on synthetic faces (CORES=n to use fewer cores)
 	$(BIN)/snakemake --cores $(CORES)

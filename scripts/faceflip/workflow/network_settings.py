@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from faceflip.attempt import CONVERGED, GIVEN, TUNED
+from faceflip.catalogue import LOSSES
 from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.architecture import ArchitectureOptions, Arguments
 from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
@@ -280,7 +281,7 @@ def inheriting(networks: Mapping[str, Any], above: Mapping[str, Any]) -> tuple[d
             taken["attributes"] = known
         inherited = as_mapping(found.get("training", above.get("training")))
         inherited = {key: each for key, each in inherited.items() if key != "seed"}
-        made[name] = {"loss": "euclidean", **taken, **own, "training": merged(inherited, training)}
+        made[name] = {"loss": next(iter(LOSSES)), **taken, **own, "training": merged(inherited, training)}
         return made[name]
 
     for name in networks:
