@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import read_csv, read_parquet, require_scored
-from faceflip.analysis.names import lead_method
+from faceflip.analysis.names import checkpoint_name, lead_method
 from faceflip.analysis.run import RunDescription, RunTuning
-from faceflip.attempt import TUNED
+from faceflip.attempt import FINAL, TUNED
 from faceflip.catalogue import DIETS, LINE
 
 CONTROL = "control"
@@ -48,7 +49,7 @@ class TunedGroup:
         source: Group of the sources, and their `checkpoint`.
         name: Of the group; of the sources' own group the same as `source`.
         diet: `BEFORE` of sources, whose `share` and `epochs` are 0.
-        title: On pages.
+        title: On pages, and `source_title` that of the sources, with the checkpoint if it is not the last.
         label: What tells it apart from other groups of the same source: the diet, with the title where two share it.
         networks: One a seed.
     """
@@ -60,6 +61,7 @@ class TunedGroup:
     share: float
     epochs: int
     title: str
+    source_title: str
     label: str
     networks: tuple[TunedNetwork, ...]
 
@@ -74,12 +76,12 @@ def tuned_groups(run: RunDescription) -> list[TunedGroup]:
     groups = []
     for source, checkpoint in dict.fromkeys((each.source_group, each.checkpoint) for each in run.tunings):
         family = [each for each in run.tunings if (each.source_group, each.checkpoint) == (source, checkpoint)]
-        groups.append(_source_group(source, checkpoint, family, run))
+        groups.append(before := _source_group(source, checkpoint, family, run))
         family.sort(key=lambda each: places.index(each.diet))
         names = list(dict.fromkeys(each.group for each in family))
         members = {name: [each for each in family if each.group == name] for name in names}
         diets = [tunings[0].diet for tunings in members.values()]
-        groups += [_tuned_group(tunings, diets.count(tunings[0].diet) > 1) for tunings in members.values()]
+        groups += [_tuned_group(each, before.title, diets.count(each[0].diet) > 1) for each in members.values()]
     return groups
 
 
@@ -91,14 +93,15 @@ def _source_group(source: str, checkpoint: str, family: Sequence[RunTuning], run
         networks.append(TunedNetwork(name, checkpoint, _text(first.seed if name != source else None), attributes))
     single = run.network(networks[0].name) if networks[0].name in run.network_names else None
     title = single.title if single and not single.group else source
-    return TunedGroup(source, checkpoint, source, BEFORE, 0.0, 0, title, "before", tuple(networks))
+    title += "" if checkpoint in FINAL else f", {checkpoint_name(checkpoint)}"
+    return TunedGroup(source, checkpoint, source, BEFORE, 0.0, 0, title, title, "before", tuple(networks))
 
 
-def _tuned_group(tunings: Sequence[RunTuning], shared: bool) -> TunedGroup:
+def _tuned_group(tunings: Sequence[RunTuning], source_title: str, shared: bool) -> TunedGroup:
     first = tunings[0]
     networks = tuple(TunedNetwork(each.name, TUNED, _text(each.seed), each.attributes, each) for each in tunings)
     label = f"{first.diet}: {first.title}" if shared else first.diet
-    about = (first.diet, first.share, first.epochs, first.title, label)
+    about = (first.diet, first.share, first.epochs, first.title, source_title, label)
     return TunedGroup(first.source_group, first.checkpoint, first.group, *about, networks)
 
 
@@ -120,10 +123,11 @@ def control_of(tuning: RunTuning, run: RunDescription) -> RunTuning | None:
     return next((each for each in run.tunings if each.diet == CONTROL and key(each) == key(tuning)), None)
 
 
-def fed_samples(group: TunedGroup, run: RunDescription) -> list[str]:
-    """Return the samples that extra images of some fine-tuning of the group's source were made of."""
-    family = (each for each in run.tunings if (each.source_group, each.checkpoint) == (group.source, group.checkpoint))
-    return list(dict.fromkeys(each.sample for each in family if each.sample))
+def fed_in(groups: Sequence[TunedGroup], run: RunDescription) -> list[str]:
+    """Return the samples that extra images of some fine-tuning of the groups' sources were made of."""
+    families = {(group.source, group.checkpoint) for group in groups}
+    found = (each.sample for each in run.tunings if (each.source_group, each.checkpoint) in families)
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def lead_attack(attacks: Sequence[str], run: RunDescription) -> str:
@@ -158,8 +162,10 @@ def read_tuned_attempts(
         networks = [each for group in tuned_groups(run) for each in group.networks]
     keys = ("sample", "network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
     attempts = read_parquet(path, [*keys, *more], networks=[each.name for each in networks])
-    wanted = pd.MultiIndex.from_tuples([(each.name, each.checkpoint) for each in networks])
-    chosen = pd.MultiIndex.from_frame(attempts[["network", "checkpoint"]]).isin(wanted)
+    wanted = {(each.name, each.checkpoint) for each in networks}
+    chosen = np.zeros(len(attempts), bool)
+    for network, checkpoint in sorted(wanted):
+        chosen |= ((attempts["network"] == network) & (attempts["checkpoint"] == checkpoint)).to_numpy(bool)
     attempts = attempts[chosen].reset_index(drop=True)
     require_scored(attempts, path)
     return attempts
