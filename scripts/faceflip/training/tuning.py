@@ -1,5 +1,6 @@
 """How a network is fine-tuned from another: the options of a network with `from`, read without PyTorch."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,9 +18,7 @@ class AdversaryOptions(Declared):
     warm_up: float = Field(
         0.5, ge=0, le=1, description="share of the steps of fine-tuning over which eps grows from 0 to its full size"
     )
-    steps: int | None = Field(
-        None, ge=1, le=1000, description="gradient steps; null: 1 of `fgsm-rs`, 7 of `pgd`"
-    )
+    steps: int | None = Field(None, ge=1, le=1000, description="gradient steps; null: 1 of `fgsm-rs`, 7 of `pgd`")
     step_size: float | None = Field(
         None,
         gt=0,
@@ -46,6 +45,13 @@ class TuningOptions(Declared):
     def entry(self) -> DietEntry:
         """What the extra images are; without any (`share: 0`) those of the control."""
         return DIETS[self.diet if self.share else "control"]
+
+    @property
+    def parts(self) -> tuple[DietEntry, ...]:
+        """By what extra images are made of stores: the diet, or each of its parts, with the factors that hold."""
+        if self.entry.parts:
+            return tuple(DIETS[part] for part in self.entry.parts)
+        return (replace(self.entry, factors=tuple(self.factors)) if self.factors else self.entry,)
 
     @property
     def heeded(self) -> dict[str, object]:
