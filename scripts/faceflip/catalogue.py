@@ -173,6 +173,7 @@ class DietEntry:
         shuffled: Whether the perturbation's values change places.
         parts: Diets that it has in equal parts.
         steps: Gradient steps of the attack that makes them on the fly; 0 where nothing is made on the fly.
+        step_size: Of such a step, as a multiple of the largest change of a pixel value.
     """
 
     title: str
@@ -181,6 +182,7 @@ class DietEntry:
     shuffled: bool = False
     parts: tuple[str, ...] = ()
     steps: int = 0
+    step_size: float = 0.0
 
     @property
     def of_store(self) -> bool:
@@ -202,8 +204,8 @@ DIETS = {
         "adversarial, hard, corrected and augmented in equal parts",
         parts=("adversarial", "hard", "corrected", "augmented"),
     ),
-    "fgsm-rs": DietEntry("made on the fly by one step of gradient signs from a random start", steps=1),
-    "pgd": DietEntry("made on the fly by projected gradient descent from a random start", steps=7),
+    "fgsm-rs": DietEntry("made on the fly by one step of gradient signs from a random start", steps=1, step_size=1.25),
+    "pgd": DietEntry("made on the fly by projected gradient descent from a random start", steps=7, step_size=0.25),
 }
 
 

@@ -1,5 +1,6 @@
 """How a network is fine-tuned from another: the options of a network with `from`, read without PyTorch."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -51,6 +52,13 @@ class TuningOptions(Declared):
     def contents(self) -> DietEntry:
         """What the extra images are; without any (`share: 0`) those of the control."""
         return DIETS[self.diet if self.share else "control"]
+
+    @property
+    def parts(self) -> tuple[DietEntry, ...]:
+        """By what extra images are made of stores: the diet, or each of its parts, with the factors that hold."""
+        if self.entry.parts:
+            return tuple(DIETS[part] for part in self.entry.parts)
+        return (replace(self.entry, factors=tuple(self.factors)) if self.factors else self.entry,)
 
     @property
     def heeded(self) -> dict[str, object]:

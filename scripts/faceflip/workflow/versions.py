@@ -10,6 +10,7 @@ VERSIONS = {
     "pack_dataset": 1,
     "draw_sample": 1,
     "train": 2,
+    "tune": 1,
     "bring": 1,
     "tune": 1,
     "predict": 1,
