@@ -56,9 +56,9 @@ class TuningOptions(Declared):
     @property
     def parts(self) -> tuple[DietEntry, ...]:
         """By what extra images are made of stores: the diet, or each of its parts, with the factors that hold."""
-        if self.entry.parts:
-            return tuple(DIETS[part] for part in self.entry.parts)
-        return (replace(self.entry, factors=tuple(self.factors)) if self.factors else self.entry,)
+        if self.contents.parts:
+            return tuple(DIETS[part] for part in self.contents.parts)
+        return (replace(self.contents, factors=tuple(self.factors)) if self.factors else self.contents,)
 
     @property
     def heeded(self) -> dict[str, object]:

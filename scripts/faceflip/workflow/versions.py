@@ -12,7 +12,6 @@ VERSIONS = {
     "train": 2,
     "tune": 1,
     "bring": 1,
-    "tune": 1,
     "predict": 1,
     "join": 1,
     "attack": 3,
