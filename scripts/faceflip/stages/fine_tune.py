@@ -67,11 +67,11 @@ def fine_tune(
     """Train the network of the checkpoint `source` on, by a diet, and write its checkpoint, history and images.
 
     Options of `training` are heeded but for rate, checkpoints and epochs: the rate is constant, that of `tuning`,
-    or where that is None the one at which the source's training ended. `stores` are shards of an attack on the source with
-    their scores, whose attempts of PASS >= `threshold` make extra images. Rows `held_out` of the dataset take no part.
-    The order of the clean images hangs on `seed`, source and attributes, not on the diet, so that one diet can be
-    compared with another. Network, member, and what is not named here are as of `train_and_save`; continued, too, the
-    checkpoint has the same bytes. `own_code`: see `load_checkpoint`.
+    or where that is None the one at which the source's training ended. `stores` are shards of an attack on the
+    source with their scores, whose attempts of PASS >= `threshold` make extra images. Rows `held_out` of the
+    dataset take no part. The order of the clean images hangs on `seed`, source and attributes, not on the diet, so
+    that one diet can be compared with another. Network, member, and what is not named here are as of
+    `train_and_save`; continued, too, the checkpoint has the same bytes. `own_code`: see `load_checkpoint`.
 
     Raises UserError, naming all faults, before anything is spent: the source is a program, or does not say its rate; a
     store is of another network, dataset or sample than it may be; there are too few images. And what `train_and_save`
