@@ -5,16 +5,13 @@ import signal
 import pytest
 import yaml
 from cluster import Cluster, why_not
-from faults import MICRO, Running, assert_same_results
+from faults import MICRO, OF_OTHERS, Running, assert_same_results
 from running import ROOT, Workflow
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PROFILE = ROOT / "workflow/profiles/slurm"
 ARRAYS = {"fine_tune", "attack_shard", "score_shard", "transfer_shard", "transfer_between", "make_table", "make_figure"}
-OF_OTHERS = {"bring_network", "fine_tune", "transfer_between", "collect_between"}
-"""Rules that have jobs only where networks are brought or fine-tuned."""
-"""Rules that have jobs only where networks were trained elsewhere; tests/workflow/test_brought_networks.py has such."""
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,9 @@ def files_of(folder):
     return TunedFiles(folder / "tuned.pt", folder / "tuning.csv", folder / "diet.parquet")
 
 
-def tune(folder, source, data, stores=(), attributes=NAMES, options=OPTIONS, rate=None, seed=7, name="firmer", **tuning):
+def tune(
+    folder, source, data, stores=(), attributes=NAMES, options=OPTIONS, rate=None, seed=7, name="firmer", **tuning
+):
     """Fine-tune by the stage and return the files."""
     more = {key: tuning.pop(key) for key in ("save_every", "held_out", "own_code", "device") if key in tuning}
     arguments = {"held_out": HELD_OUT, "device": CPU, "save_every": 1e9, "own_code": CODE} | more
