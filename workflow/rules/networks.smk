@@ -74,8 +74,10 @@ rule bring_network:
 rule fine_tune:
     input:
         **PACKED,
-        source=lambda wildcards: checkpoints_of(
-            network_of(wildcards).source.name, network_of(wildcards).checkpoint, [member_of(wildcards)]
+        source=lambda wildcards: paths.CHECKPOINT.of(
+            network=network_of(wildcards).source.name,
+            member=wildcards.member,
+            checkpoint=network_of(wildcards).checkpoint,
         ),
         stores=lambda wildcards: fodder_of(wildcards, paths.STORE),
         scores=lambda wildcards: fodder_of(wildcards, paths.SCORES),
