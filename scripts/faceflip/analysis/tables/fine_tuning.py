@@ -144,6 +144,10 @@ class _Cells:
         """Return a cell of a measure."""
         return value_cell(self.row(group, *of), form)
 
+    def plain(self, form: Form, group: TunedGroup, *of: str | float) -> Cell:
+        """Return a cell of a measure without its interval."""
+        return form.text(self.row(group, *of).get("value", math.nan))
+
     def against(self, form: Form, group: TunedGroup, *of: str | float) -> Cell:
         """Return a cell of the difference to the control."""
         return difference_cell(self.row(group, *of), form)
@@ -167,10 +171,10 @@ class _Cells:
 def _answer(cells: _Cells) -> Sheet:
     tau, attacked = float(cells.run.threshold), cells.samples(FLIPS[0])
     fed = [name for name in fed_in(cells.groups, cells.run) if name in cells.samples(NATURAL[0])]
-    natural = ordered(cells.samples(NATURAL[0]), [*fed, *attacked])
+    natural = ordered(cells.samples(NATURAL[0]), dict.fromkeys([*fed, *attacked]))
 
     def row(group: TunedGroup) -> Iterator[Cell]:
-        yield cells.value(SIZE, group, "extra_images")
+        yield cells.plain(SIZE, group, "extra_images")
         yield cells.value(FINE, group, "error", TEST)
         yield cells.against(FINE, group, "error", TEST)
         yield cells.value(FINE, group, "balanced_error", TEST)
@@ -183,13 +187,12 @@ def _answer(cells: _Cells) -> Sheet:
         yield from (cells.value(SHARE, group, "natural_new", sample) for sample in attacked)
         for sample in cells.samples(OLD_IMAGES[0]):
             yield cells.value(SHARE, group, OLD_IMAGES[0], sample, cells.lead(group, OLD_IMAGES[0], sample), tau)
-        yield cells.value(SIZE, group, "minutes")
+        yield cells.plain(SIZE, group, "minutes")
 
     columns = [Column("extra images")]
     columns += [Column(name, "test error, percent") for name in ("plain", "against control", "balanced")]
     for sample in attacked:
-        columns += [Column("percent", f"{sample}: flipped"), Column("against control", f"{sample}: flipped")]
-        columns += [Column("median L2", sample)]
+        columns += [Column(name, sample) for name in ("flipped, percent", "against control", "median L2")]
     columns += [Column(f"fed: {name}" if name in fed else name, "natural cured, percent") for name in natural]
     columns += [Column(name, "natural new, percent") for name in attacked]
     columns += [Column(name, "old images still flip, percent") for name in cells.samples(OLD_IMAGES[0])]
