@@ -297,7 +297,7 @@ CASES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(CASES)
 def test_every_number_of_runs_of_all_kinds(case):
     """No control, no seeds, no flips, nothing right or nothing wrong, unknown labels, an attack the less."""
@@ -498,12 +498,34 @@ def test_pages_are_made_of_whatever_there_is(tmp_path, lacking, intervals):
         page = outputs["md"].read_text()
         assert page.startswith("Synthetic faces")
         assert "nan" not in page
-        assert ("scriptsize" in outputs["tex"].read_text()) <= intervals
+        tex = outputs["tex"].read_text()
+        assert ("∞" in page) == (r"$\infty$" in tex)
+        assert "LuaLaTeX" not in tex
+        assert ("scriptsize" in tex) <= intervals
         assert len(product.reading.text) > 500
     natural = (tmp_path / "fine_tuning_natural.md").read_text()
     nothing = lacking in ("attempts", "predictions of tuned", "all")
     assert ("No fine-tuned network was shown" in natural) == nothing
     assert ("cured" in natural.partition("Pairs of image")[0].partition("| :---")[0].lower()) or nothing
+
+
+def test_sources_may_be_attacked_by_different_attacks(tmp_path):
+    made = make_up(two_families(), images=4)
+    apart = {each.name for each in made.run.tunings if each.source_group == "apart"}
+    moon = {each.name for each in made.run.tunings} - apart
+    made.attempts = [
+        row
+        for row in made.attempts
+        if not (row["network"] in apart and row["attack"] != "fgs-line")
+        and not (row["network"] in moon and (row["attack"] == "fgs-line" or row["sample"] == "unseen"))
+    ]
+    frame = fine_tuning.compute(made.write(tmp_path), made.run)
+    check(made, frame)
+    answer, *_ = fine_tuning.sheets(frame, made.run)
+    told = [note for note in answer.notes if "attempts on each network" in note]
+    assert [(note.partition(":")[0], note.split(" by ")[1].partition(",")[0]) for note in told] == [
+        ("paper", "ffa-line"), ("paper", "fgs-line"), ("unseen", "fgs-line")
+    ]  # fmt: skip
 
 
 def test_a_run_that_fine_tunes_nothing(tmp_path):
@@ -626,11 +648,12 @@ def test_notes_tell_of_seeds_and_controls(tmp_path, tunings, text, told):
     made = make_up(described([network("one", True)], tunings), images=3)
     paths = made.write(tmp_path)
     for module in (fine_tuning, fine_tuning_natural):
-        notes = " ".join(module.sheets(module.compute(paths, made.run), made.run)[0].notes)
+        frame = module.compute(paths, made.run)
+        notes = " ".join(module.sheets(frame, made.run)[0].notes)
         assert (text in notes) == told
         assert "The faces are drawn" in notes
         on_photographs = replace(made.run, dataset="celeba")
-        assert "drawn" not in " ".join(module.sheets(module.compute(paths, made.run), on_photographs)[0].notes)
+        assert "drawn" not in " ".join(module.sheets(frame, on_photographs)[0].notes)
 
 
 def test_a_rule_between_sources_and_attacks(two, table):
