@@ -24,7 +24,6 @@ with job(snakemake) as run:
             tuple(params.attributes),
             TuningOptions(**params.tuning),
             options,
-            params.learning_rate,
             list(zip(map(Path, run.files("stores")), map(Path, run.files("scores")), strict=True)),
             params.threshold,
             np.concatenate([np.empty(0, np.int64), *judged]),

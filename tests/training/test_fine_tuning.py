@@ -200,7 +200,7 @@ def test_it_learns(tmp_path):
     data = replace(data, images=(data.images // 2 + bright[:, None, None, :]).astype(np.uint8))
     source = source_of(tmp_path, spec_of(NAMES[:1], layers="normalised"))
     stores = [made(tmp_path, source, data, NAMES[:1], range(40))]
-    files = tune(tmp_path / "out", source, data, stores, NAMES[:1], rate=0.02, diet="adversarial", epochs=12)
+    files = tune(tmp_path / "out", source, data, stores, NAMES[:1], learning_rate=0.02, diet="adversarial", epochs=12)
     errors = pd.read_csv(files.history)["training_error"]
     assert errors.iloc[-1] < errors.iloc[0] - 0.1
 
@@ -254,11 +254,11 @@ def given_by(folder, file, attributes=("glad",)):
 def test_a_network_that_was_brought_is_trained_on(tmp_path):
     """All of it, its frozen layers too; what it makes no use of stays. Its rate must be said."""
     data, source = dataset(), given_by(tmp_path, f"{LAYERS}:brought")
-    with pytest.raises(UserError, match=r"does not say at which rate .*; set training\.learning_rate"):
+    with pytest.raises(UserError, match=r"does not say at which rate .*; set learning_rate of"):
         tune(tmp_path / "out", source, data, attributes=("glad",))
     with pytest.raises(UserError, match="names code of one's own"):
-        tune(tmp_path / "out", source, data, attributes=("glad",), rate=0.01, own_code=[])
-    files = tune(tmp_path / "out", source, data, attributes=("glad",), rate=0.01, diet="fgsm-rs", epochs=2)
+        tune(tmp_path / "out", source, data, attributes=("glad",), learning_rate=0.01, own_code=[])
+    files = tune(tmp_path / "out", source, data, attributes=("glad",), learning_rate=0.01, diet="fgsm-rs", epochs=2)
     after, info = load_checkpoint(files.checkpoint, own_code=CODE)
     before, _ = load_checkpoint(source, own_code=CODE)
     assert info.training["learning_rate"] == info.metrics["learning_rate"] == 0.01
@@ -272,7 +272,7 @@ def test_a_program_is_refused(tmp_path):
     source = given_by(tmp_path, str(tmp_path / "net.ts"))
     message = r"its network is a program, .*net\.ts, whose weights cannot be trained; bring it by the code"
     with pytest.raises(UserError, match=message):
-        tune(tmp_path / "out", source, dataset(), attributes=("glad",), rate=0.1, own_code=[str(tmp_path / "net.ts")])
+        tune(tmp_path / "out", source, dataset(), attributes=("glad",), learning_rate=0.1, own_code=[str(tmp_path / "net.ts")])
     assert not (tmp_path / "out").exists()
 
 
@@ -483,7 +483,7 @@ def test_seconds_before_an_interruption_count(attacked, tmp_path):
         {"diet": "adversarial"},
         {"share": 0.25},
         {"held_out": HELD_OUT[:4]},
-        {"rate": 0.1},
+        {"learning_rate": 0.1},
         {"seed": 8},
         {"factors": [9.0]},
     ],

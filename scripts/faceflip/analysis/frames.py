@@ -1,6 +1,6 @@
 """Reading the tables that the workflow's stages wrote, and what all products count in them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,14 @@ FigureInputs = Mapping[str, Path | Sequence[Path]]
 
 FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
 """Columns of truth values."""
-TEXTS = ("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id")
+TEXTS = ("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id", "sample", "seed")
 """Columns of names, which may look like numbers: an attribute can be called 2020."""
 
 
-def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_parquet(path: Path, columns: Sequence[str], networks: Collection[str] | None = None) -> pd.DataFrame:
     """Read some columns of a Parquet table, text as categories in alphabetical order.
+
+    `networks` limits it to the rows of some, by the column of that name; other parts of the file are not decoded.
 
     Raises:
         UserError: The file is missing, is no Parquet table, or lacks a column.
@@ -37,15 +39,17 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         require_sound_footer(path)
         schema = pq.read_schema(path)
-        if not schema.names or pq.read_metadata(path).num_rows == 0:
-            # A stage had nothing to do in this run, and knew of no types.
+        if not schema.names or pq.read_metadata(path).num_rows == 0 or (networks is not None and not networks):
+            # A stage had nothing to do in this run, and knew of no types; or nothing is wanted.
             return pd.DataFrame({name: pd.Series(dtype=bool if name in FLAGS else object) for name in columns})
         missing = sorted(set(columns).difference(schema.names))
         if missing:
             raise UserError(f"{path}: lacks the columns {', '.join(missing)}; it has {', '.join(schema.names)}")
         is_text = (pa.types.is_string, pa.types.is_large_string)
         text = [name for name in columns if any(test(schema.field(name).type) for test in is_text)]
-        table = pq.read_table(path, columns=list(columns), read_dictionary=text, page_checksum_verification=True)
+        chosen = None if networks is None else [("network", "in", list(networks))]
+        options = {"read_dictionary": text, "page_checksum_verification": True, "filters": chosen}
+        table = pq.read_table(path, columns=list(columns), **options)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a Parquet table ({error}); delete it and run again") from error
     frame = table.to_pandas(ignore_metadata=True)
@@ -57,24 +61,39 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
     """Read the attempts on the run's sample: what identifies one, whether it flipped, its PASS, and `more` columns.
 
+    Those on fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
+
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
     """
     keys = ("network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
     attempts = read_parquet(path, ["sample", *keys, *more])
-    attempts = attempts[attempts["sample"] == run.sample["name"]].drop(columns="sample").reset_index(drop=True)
+    chosen = (attempts["sample"] == run.sample["name"]) & attempts["network"].isin(run.network_names)
+    attempts = without_unused(attempts[chosen].drop(columns="sample").reset_index(drop=True))
+    require_scored(attempts, path)
+    return attempts
+
+
+def require_scored(attempts: pd.DataFrame, path: Path) -> None:
+    """Raise `UserError` where flipped attempts, read from a file, have no PASS."""
     unscored = int((attempts["flipped"] & attempts["pass"].isna()).sum())
     if unscored:
         remedy = "delete it and the folder `scores` beside it, and run again"
         raise UserError(f"{path}: {unscored} flipped attempts have no PASS; {remedy}")
-    return attempts
 
 
 def read_predictions(path: Path, run: RunDescription, *columns: str) -> pd.DataFrame:
     """Read some columns of the predictions on the test split and on the run's sample."""
-    predictions = read_parquet(path, list(dict.fromkeys([*columns, "split", "sample"])))
+    predictions = read_parquet(path, list(dict.fromkeys([*columns, "network", "split", "sample"])))
     chosen = (predictions["split"] == "test") | (predictions["sample"] == run.sample["name"])
-    return predictions.loc[chosen, list(columns)].reset_index(drop=True)
+    chosen &= predictions["network"].isin(run.network_names)
+    return without_unused(predictions.loc[chosen, list(columns)].reset_index(drop=True))
+
+
+def without_unused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose categories are those that occur, as if no other rows had been read."""
+    used = {name: frame[name].cat.remove_unused_categories() for name in frame.select_dtypes("category")}
+    return frame.assign(**used)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -145,8 +145,9 @@ def darkened(figure: Figure) -> Iterator[None]:
     changed = []
     try:
         for artist in figure.findobj():
-            for get, set_ in _colors_of(artist) if artist.get_gid() != AS_IT_IS else ():
-                was = get()
+            # All are asked for first: a mark without a colour of its own has that of its line.
+            colors = [(set_, get()) for get, set_ in _colors_of(artist)] if artist.get_gid() != AS_IT_IS else []
+            for set_, was in colors:
                 changed.append((set_, was))
                 set_(_in_the_dark(was))
         yield

@@ -53,7 +53,6 @@ def fine_tune(
     attributes: Sequence[str],
     tuning: TuningOptions,
     training: TrainingOptions,
-    learning_rate: float | None,
     stores: Sequence[tuple[Path, Path]],
     threshold: float,
     held_out: np.ndarray,
@@ -67,12 +66,12 @@ def fine_tune(
 ) -> None:
     """Train the network of the checkpoint `source` on, by a diet, and write its checkpoint, history and images.
 
-    Options of `training` are heeded but for rate, checkpoints and epochs: the rate is constant, `learning_rate`, or
-    where that is None the one at which the source's training ended. `stores` are shards of an attack on the source with
-    their scores, whose attempts of PASS >= `threshold` make extra images. Rows `held_out` of the dataset take no part.
-    The order of the clean images hangs on `seed`, source and attributes, not on the diet, so that one diet can be
-    compared with another. Network, member, and what is not named here are as of `train_and_save`; continued, too, the
-    checkpoint has the same bytes. `own_code`: see `load_checkpoint`.
+    Options of `training` are heeded but for rate, checkpoints and epochs: the rate is constant, that of `tuning`,
+    or where that is None the one at which the source's training ended. `stores` are shards of an attack on the
+    source with their scores, whose attempts of PASS >= `threshold` make extra images. Rows `held_out` of the
+    dataset take no part. The order of the clean images hangs on `seed`, source and attributes, not on the diet, so
+    that one diet can be compared with another. Network, member, and what is not named here are as of
+    `train_and_save`; continued, too, the checkpoint has the same bytes. `own_code`: see `load_checkpoint`.
 
     Raises UserError, naming all faults, before anything is spent: the source is a program, or does not say its rate; a
     store is of another network, dataset or sample than it may be; there are too few images. And what `train_and_save`
@@ -87,9 +86,9 @@ def fine_tune(
     spec, digest = tuned.spec, sha256(source)
     rows = np.setdiff1d(dataset.rows("train"), held_out)
     clean = known_images(dataset, rows, spec.attributes)
-    rate = info.metrics.get("learning_rate") if learning_rate is None else learning_rate
-    extra = round(tuning.share * options.batch_size) if tuning.entry.of_store or tuning.entry.steps else 0
-    stores = stores if extra and tuning.entry.of_store else ()
+    rate = tuning.learning_rate or info.metrics.get("learning_rate")
+    extra = round(tuning.share * options.batch_size) if tuning.contents.of_store or tuning.contents.steps else 0
+    stores = stores if extra and tuning.contents.of_store else ()
     wanted = Wanted(member, digest, spec.attributes, threshold, frozenset(part.takes for part in tuning.parts))
     chosen, faults = choose(stores, wanted, dataset, rows)
     faults = _faults(dataset, source, tuned, rate, len(clean.rows), options.batch_size) + faults
@@ -169,8 +168,8 @@ def _faults(
         faults.append(f"{source}: is of images of {sizes[0]} pixels, those of the dataset have {sizes[1]}")
     if rate is None:
         faults.append(
-            f"{source}: does not say at which rate its training ended; set training.learning_rate of the network that "
-            "is fine-tuned"
+            f"{source}: does not say at which rate its training ended; set learning_rate of the network that is "
+            "fine-tuned"
         )
     if images < batch:
         faults.append(
@@ -193,7 +192,7 @@ def _diet(
     folder: Path,
 ) -> Iterator[Diet]:
     """Yield what the network is fed; images that lie ready are in a file in `folder` meanwhile."""
-    if extra and tuning.entry.steps:
+    if extra and tuning.contents.steps:
         yield OnTheFly(Adversary.of(tuning), extra, tuning.epochs)
     elif any(len(each.attempts) for each in chosen):
         with flips_of(chosen, dataset, folder) as flips:

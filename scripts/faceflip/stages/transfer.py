@@ -44,6 +44,7 @@ def transfer_shard(
     Raises UserError where a file cannot be read, the store belongs to another dataset, or the scores to another store.
     """
     with _adversarial(path, scores_path, dataset, threshold, batch_size) as (known, perturbed, attrs):
+        known = known.drop(columns="sample")
         unique, index = np.unique(known["image"], return_inverse=True)
         more = counted(progress, len(targets) * (len(unique) + len(known)))
         tables = []
@@ -77,8 +78,8 @@ def transfer_between(
     The other arguments are as of `transfer_shard`.
 
     Returns:
-        One row an adversarial image and network: network, checkpoint, attack, attribute, image, correct, target (the
-        network), score_before, score_after (its decision values of the attribute), changed. `attrs` as there.
+        One row an adversarial image and network: sample, network, checkpoint, attack, attribute, image, correct, target
+        (the network), score_before, score_after (its decision values of the attribute), changed. `attrs` as there.
 
     Raises what `transfer_shard` does.
     """
@@ -118,6 +119,7 @@ def _adversarial(
         sources = attempts.iloc[rows]
         known = pd.DataFrame(
             {
+                "sample": header.sample,
                 "network": header.network,
                 "checkpoint": header.checkpoint,
                 "attack": header.attack,

@@ -37,7 +37,7 @@ class Adversary:
     @classmethod
     def of(cls, tuning: TuningOptions) -> "Adversary":
         """Return that of a diet, which has its own steps unless options say others."""
-        options, entry = tuning.adversary, tuning.entry
+        options, entry = tuning.adversary, tuning.contents
         return cls(options.eps, options.warm_up, options.steps or entry.steps, options.step_size or entry.step_size)
 
     def eps_at(self, step: int, steps: int) -> float:

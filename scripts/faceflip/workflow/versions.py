@@ -17,7 +17,7 @@ VERSIONS = {
     "attack": 3,
     "score": 3,
     "transfer": 2,
-    "between": 1,
+    "between": 2,
     "collect": 4,
     "analyse": 5,
 }

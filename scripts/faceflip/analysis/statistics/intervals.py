@@ -1,5 +1,6 @@
-"""Confidence intervals of shares, of independent trials and of trials that repeat images."""
+"""Confidence intervals: of shares, of independent trials and of trials that repeat images, and of a mean."""
 
+import math
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -25,6 +26,20 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
         low, high = (centre - half) / (1 + z**2 / trials), (centre + half) / (1 + z**2 / trials)
     # The ends that are exact in arithmetic are not quite so in floating point.
     return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)
+
+
+def of_mean(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the ends of Student's interval of the mean of independent values, shape (n,), such as those of seeds.
+
+    NaN where there are fewer than two, or one is not finite.
+    """
+    from scipy import stats
+
+    values = np.asarray(values, float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return math.nan, math.nan
+    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 RESAMPLES, WEIGHTS = 1_000, 10_000_000

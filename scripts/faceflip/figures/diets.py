@@ -1,0 +1,87 @@
+"""What the figures on fine-tuning share: how diets look, what they are called, and which sample is shown."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from faceflip.analysis.names import checkpoint_name, method_name, ordered, search_name
+from faceflip.analysis.run import RunDescription
+from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, lead_attack
+from faceflip.attempt import TUNED
+from faceflip.catalogue import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
+from faceflip.figures.lettering import plain
+from faceflip.figures.style import GREY
+from faceflip.wording import quantity
+
+NO_TUNING = "This run has no attacks on fine-tuned networks."
+LOOKS = {
+    BEFORE: (GREY, "s", True),
+    CONTROL: (BLACK, "X", True),
+    "noise": (ORANGE, "<", True),
+    "adversarial": (BLUE, "o", True),
+    "hard": (VERMILION, "^", True),
+    "corrected": (GREEN, "D", True),
+    "augmented": (PURPLE, "v", True),
+    "natural": (SKY, "P", True),
+    "all": (BLUE, "*", False),
+    "fgsm-rs": (VERMILION, "p", False),
+    "pgd": (GREEN, "h", False),
+}
+"""Colour, mark, and whether it is filled; those of no diet are alike without colours."""
+OF_ONES_OWN = (PURPLE, "d", False)
+
+
+def look_of(diet: str) -> tuple[str, dict]:
+    """Return a diet's colour, and what Matplotlib needs to draw its mark."""
+    color, marker, filled = LOOKS.get(diet, OF_ONES_OWN)
+    look = {"marker": marker, "color": color, "markerfacecolor": color if filled else "white"}
+    return color, look | {"markeredgewidth": 0.8, "markersize": 5.5 if marker == "*" else 4.2}
+
+
+def label_of(group: TunedGroup) -> str:
+    """Return what a group is called beside others of its source: its diet, or its name where two have the same."""
+    if group.diet == BEFORE:
+        return "source"
+    return plain(group.diet if group.label == group.diet else group.name)
+
+
+def source_name(group: TunedGroup, run: RunDescription) -> str:
+    """Return the source of a group in words: ``MOON, converged``."""
+    networks = (run.network(name) for name in run.network_names if name == group.source)
+    short = next((network.short for network in networks), group.source)
+    return plain(f"{short}, {checkpoint_name(group.checkpoint)}")
+
+
+def attack_name(attack: str, run: RunDescription) -> str:
+    """Return an attack in words: ``FFA, line search``."""
+    known = run.attack(attack)
+    return plain(f"{method_name(known.method)}, {search_name(known.search)}")
+
+
+def sample_name(sample: str, run: RunDescription) -> str:
+    """Return a sample in words: ``unseen: 1,000 test images``."""
+    if sample not in run.samples:
+        return plain(sample)
+    about = run.samples[sample]
+    split = {"train": "training"}.get(about["split"], about["split"])
+    return plain(f"{sample}: {quantity(about['images'], f'{split} image')}")
+
+
+def shown_sample(samples: Iterable[str], run: RunDescription) -> str:
+    """Return which of some samples is shown where there is room for one: of the test split, else the first."""
+    present = ordered(samples, run.samples)
+    unseen = [name for name in present if run.samples.get(name, {}).get("split") == "test"]
+    return (unseen or present)[0]
+
+
+def lead_attempts(attempts: pd.DataFrame, run: RunDescription) -> tuple[pd.DataFrame, str, str] | None:
+    """Return the attempts by the attack that is looked at closer on the sample that is shown, and the names of both.
+
+    The attack is one on fine-tuned networks; None where there is none.
+    """
+    tuned = attempts[attempts["checkpoint"] == TUNED]
+    if tuned.empty:
+        return None
+    attack = lead_attack(list(tuned["attack"].unique()), run)
+    sample = shown_sample(tuned.loc[tuned["attack"] == attack, "sample"].unique(), run)
+    return attempts[(attempts["attack"] == attack) & (attempts["sample"] == sample)], attack, sample

@@ -1,0 +1,141 @@
+"""Flips by size of the perturbation, before and after fine-tuning: a row for each diet.
+
+A curve at x is the share of the correctly classified images that the leading attack flips by a perturbation of at most
+that size: by L2, by the largest change of a pixel value (L-infinity), and by 1 - PASS, where the dotted line is tau.
+Images that it does not flip are beyond every x, so a curve need not come to 100 %. Colours are the diet, each seed as a
+thin line and the mean as a thick one; grey is the source before, dashed the control, which was trained on for as many
+steps on clean images. The further to the right and down a curve lies, the more robust the network is. Compare the
+colour with the dashes, not with the grey: what the control gained, too, came from more training and not from the diet.
+The images are those of the first sample of the test split that was attacked, of which no network has learned, else of
+the first sample. It would be surprising if a curve moved by one measure alone: then the flips became other ones, and
+not rarer.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from faceflip.analysis.frames import FigureInputs
+from faceflip.analysis.run import RunDescription
+from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, read_tuned_attempts, tuned_groups
+from faceflip.figures.diets import NO_TUNING, attack_name, label_of, lead_attempts, look_of, sample_name, source_name
+from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
+
+MEASURES = {"l2": "L2 of at most", "linf": "L-infinity of at most", "distance": "1 − PASS of at most"}
+"""Columns, and what their axes say; the distance is 1 - PASS."""
+SMALLEST = 1e-4
+"""What 1 - PASS is drawn from: less cannot be seen."""
+POINTS_DRAWN = 400
+ABOVE, BELOW, ROW, LEAST = 12, 8, 30, 17
+"""Millimetres: for legend and titles, for the axis, and of a row where there is room, and at least."""
+THIN, THICK = 0.4, 1.1
+
+
+def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
+    """Draw a row for each diet of each source; what was tuned in no other way than its control has one, too."""
+    groups = tuned_groups(run)
+    found = lead_attempts(read_tuned_attempts(inputs["attempts"], run, "l2", "linf"), run)
+    if found is None:
+        return nothing(run, NO_TUNING)
+    attempts, attack, sample = found
+    attempts = attempts[attempts["correct"]].assign(distance=1 - attempts["pass"])
+    attacked = set(attempts["network"])
+    groups = [group for group in groups if attacked.intersection(each.name for each in group.networks)]
+    families = {(group.source, group.checkpoint): [] for group in groups}
+    for group in groups:
+        families[group.source, group.checkpoint].append(group)
+    rows = [(family, group) for family in families.values() for group in _with_rows(family)]
+    if not rows:
+        return nothing(run, NO_TUNING)
+    grids = {column: _grid(attempts, column) for column in MEASURES}
+    height = max(min(ROW, (PAGE_HEIGHT / MM - ABOVE - BELOW) / len(rows)), LEAST)
+    figure = page(run, PAGE, (ABOVE + BELOW + height * len(rows)) * MM)
+    axes = figure.subplots(len(rows), len(MEASURES), sharex="col", sharey=True, squeeze=False)
+    for line, (family, group) in zip(axes, rows, strict=True):
+        for place, column in zip(line, MEASURES, strict=True):
+            _draw(place, attempts, column, grids[column], family, group, run)
+        line[0].set_ylabel(f"{label_of(group)}\n% flipped")
+        if group is _with_rows(family)[0]:
+            line[0].set_title(source_name(family[0], run), loc="left", fontsize=SMALL)
+    for place, label in zip(axes[-1], MEASURES.values(), strict=True):
+        place.set_xlabel(label)
+    _legend(figure, groups, f"{attack_name(attack, run)}; {sample_name(sample, run)}")
+    return figure
+
+
+def _with_rows(family: Sequence[TunedGroup]) -> list[TunedGroup]:
+    """Return the groups that have rows: all diets, the control where there is no other, the source where it is alone."""
+    diets = [group for group in family if group.diet not in (BEFORE, CONTROL)]
+    return diets or [group for group in family if group.diet == CONTROL]
+
+
+def _grid(attempts: pd.DataFrame, column: str) -> np.ndarray:
+    """Return the x at which curves are drawn: all whole L-infinities, else evenly spread over the logarithms."""
+    values = attempts.loc[attempts["flipped"], column]
+    if values.empty:
+        return np.geomspace(SMALLEST if column == "distance" else 1, 1, 2)
+    if column == "linf":
+        return np.arange(1, max(int(values.max()), 2) + 1)
+    low = SMALLEST if column == "distance" else values[values > 0].min() * 0.9
+    return np.geomspace(low, max(values.max(), 2 * low), POINTS_DRAWN)
+
+
+def curve(attempts: pd.DataFrame, column: str, grid: np.ndarray) -> np.ndarray:
+    """Return the percentage of attempts that flipped with a value of at most each of the grid; NaN of no attempts."""
+    if attempts.empty:
+        return np.full(len(grid), np.nan)
+    flips = np.sort(attempts.loc[attempts["flipped"], column])
+    return 100 * np.searchsorted(flips, grid, side="right") / len(attempts)
+
+
+def _draw(
+    axes: Axes,
+    attempts: pd.DataFrame,
+    column: str,
+    grid: np.ndarray,
+    family: Sequence[TunedGroup],
+    group: TunedGroup,
+    run: RunDescription,
+) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(grid[0], grid[-1])
+    axes.set_ylim(0, 101)
+    axes.set_yticks([0, 50, 100])
+    axes.grid()
+    if column == "distance" and run.threshold < 1:
+        axes.axvline(1 - run.threshold, color=GREY, linewidth=0.5, linestyle=":")
+        if group is _with_rows(family)[0]:
+            place = {"transform": axes.get_xaxis_transform(), "ha": "right", "va": "top", "color": GREY}
+            axes.text(0.93 * (1 - run.threshold), 0.98, f"τ = {run.threshold:g}", fontsize=SMALL - 0.5, **place)
+    chosen = [each for each in family if each.diet == BEFORE]
+    chosen += [each for each in family if each.diet == CONTROL and each is not group][:1]
+    for each in [*chosen, group]:
+        curves = [curve(attempts[attempts["network"] == one.name], column, grid) for one in each.networks]
+        curves = [drawn for drawn in curves if np.isfinite(drawn).all()]
+        if not curves:
+            continue
+        look = _look(each)
+        if each is group and len(curves) > 1:
+            for drawn in curves:
+                axes.plot(grid, drawn, linewidth=THIN, alpha=0.7, drawstyle="steps-post", **look)
+        axes.plot(grid, np.mean(curves, axis=0), linewidth=THICK, drawstyle="steps-post", **look)
+
+
+def _look(group: TunedGroup) -> dict:
+    return {"color": look_of(group.diet)[0], "linestyle": (0, (3, 1.2)) if group.diet == CONTROL else "-"}
+
+
+def _legend(figure: Figure, groups: Sequence[TunedGroup], title: str) -> None:
+    handles = []
+    for diet, label in ((BEFORE, "source, before"), (CONTROL, "control: as many steps on clean images")):
+        found = [group for group in groups if group.diet == diet]
+        handles += [Line2D([], [], label=label, linewidth=THICK, **_look(found[0]))] if found else []
+    handles.append(Line2D([], [], label="the diet", linewidth=THICK, color=look_of("adversarial")[0]))
+    if any(len(group.networks) > 1 for group in groups if group.diet not in (BEFORE, CONTROL)):
+        handles.append(Line2D([], [], label="a seed", linewidth=THIN, color=look_of("adversarial")[0]))
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=title)
+    legend.get_title().set_fontsize(SMALL)
