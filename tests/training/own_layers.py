@@ -15,7 +15,7 @@ def perceptron(outputs, image_size, hidden=6):
 
 
 def normalised(outputs, image_size):
-    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.5)
+    layers = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(3), nn.Flatten(), nn.Dropout(0.5)
     return nn.Sequential(Centre(), *layers, nn.Linear(16, outputs))
 
 

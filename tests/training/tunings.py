@@ -1,7 +1,9 @@
 """What tests of fine-tuning need: small faces, a source network, stores of made-up attempts on it, and the stage."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -15,9 +17,9 @@ from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_c
 from faceflip.networks.inference import scores
 from faceflip.networks.network import NetworkSpec, build
 from faceflip.outcomes import Outcome
-from faceflip.pixels import perturbed
 from faceflip.stages.fine_tune import TunedFiles, fine_tune
 from faceflip.store import StoreHeader, StoreWriter, open_store
+from faceflip.training import loop
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.tuning import TuningOptions
 
@@ -39,7 +41,6 @@ def dataset(seed=0, gaps=0.0):
     images = random.integers(0, 256, (count, SIZE[1], SIZE[0], 3), dtype=np.uint8)
     labels = random.choice(np.array([-1, 1], np.int8), (count, len(NAMES)))
     labels[random.random(labels.shape) < gaps] = 0
-    labels[VALIDATION - 1 if gaps else count :] *= 1
     if gaps:
         labels[40:43] = 0
     split = np.repeat(np.array([0, 1, 2], np.uint8), [TRAIN, VALIDATION, 5])
@@ -48,7 +49,8 @@ def dataset(seed=0, gaps=0.0):
 
 
 def spec_of(attributes=NAMES, loss="euclidean", layers="perceptron"):
-    return NetworkSpec(loss, tuple(attributes), SIZE, ArchitectureOptions(name=f"{LAYERS}:{layers}"))
+    architecture = ArchitectureOptions(name=f"{LAYERS}:{layers}", input_mean=[0.0] * 3, input_scale=1.0)
+    return NetworkSpec(loss, tuple(attributes), SIZE, architecture)
 
 
 def source_of(folder, spec=None, metrics=METRICS, seed=1, network=None):
@@ -92,7 +94,12 @@ def made(folder, source, data, attributes=NAMES, images=range(20), name="000", f
     perturbation = np.clip(wanted, 0, 255) - data.images[table["image"]]
     perturbation = (perturbation * table["flipped"].to_numpy()[:, None, None, None]).astype(np.int16)
     about = {
-        **dict(sample="harden", network="mine", checkpoint="converged", attack="ffa-line", parameters={}, seed=1),
+        "sample": "harden",
+        "network": "mine",
+        "checkpoint": "converged",
+        "attack": "ffa-line",
+        "parameters": {},
+        "seed": 1,
         "checkpoint_sha256": {info.member: sha256(source)},
         "dataset_fingerprint": data.fingerprint,
         "first_attempt": first,
@@ -114,13 +121,14 @@ def made(folder, source, data, attributes=NAMES, images=range(20), name="000", f
             steps=1,
             gradient_passes=1,
             forward_passes=1,
-            outcome=np.where(table["flipped"], Outcome.FLIPPED, Outcome.MAX_EPSILON),
+            outcome=np.select(
+                [table["flipped"], table["label"] == 0], [Outcome.FLIPPED, Outcome.UNKNOWN_LABEL], Outcome.MAX_EPSILON
+            ),
         )
     with open_store(store) as opened:
         scores_table = pd.DataFrame({"row": np.arange(len(table)), "pass": table["pass"]})
         scores_table.attrs = {"store_sha256": opened.seal.sha256}
     write_table(scored, scores_table)
-    assert np.array_equal(perturbed(data.images[table["image"]], perturbation), np.clip(wanted, 0, 255)) or True
     return Made(store, scored, table, perturbation)
 
 
@@ -130,12 +138,21 @@ def files_of(folder):
 
 
 def tune(
-    folder, source, data, stores=(), attributes=NAMES, options=OPTIONS, rate=None, seed=7, name="firmer", **tuning
+    folder,
+    source,
+    data,
+    stores=(),
+    attributes=NAMES,
+    options=OPTIONS,
+    seed=7,
+    name="firmer",
+    held_out=HELD_OUT,
+    device=CPU,
+    save_every=1e9,
+    own_code=CODE,
+    **tuning,
 ):
-    """Fine-tune by the stage and return the files."""
-    more = {key: tuning.pop(key) for key in ("save_every", "held_out", "own_code", "device") if key in tuning}
-    arguments = {"held_out": HELD_OUT, "device": CPU, "save_every": 1e9, "own_code": CODE} | more
-    held_out, device = arguments.pop("held_out"), arguments.pop("device")
+    """Fine-tune by the stage, with these options of tuning, and return the files."""
     files = files_of(folder)
     fine_tune(
         data,
@@ -143,7 +160,7 @@ def tune(
         member_of(attributes),
         source,
         attributes,
-        TuningOptions(**tuning, learning_rate=rate),
+        TuningOptions(**tuning),
         options,
         [(each.store, each.scores) for each in stores],
         0.95,
@@ -151,6 +168,25 @@ def tune(
         seed,
         device,
         files,
-        **arguments,
+        save_every=save_every,
+        own_code=own_code,
     )
     return files
+
+
+class StoppedError(Exception):
+    """Instead of a signal, where the process shall live on."""
+
+
+def stopped(after, *arguments, **options):
+    """Fine-tune and stop after so many steps; every one was saved."""
+    learn, calls = loop.Training.learn, iter(range(10**6))
+
+    def counting(*batch):
+        if next(calls) == after:
+            raise StoppedError
+        learn(*batch)
+
+    with mock.patch.object(loop.Training, "learn", counting), suppress(StoppedError):
+        tune(*arguments, save_every=0.0, **options)
+        raise AssertionError("it went on to the end")

@@ -178,7 +178,7 @@ class Mixed(Diet):
         batches = clean.batches(order[training.step * size :], size, size - self.extra)
         for halves in zip(batches, self._feed.batches(drawn, self.extra), strict=True):
             images, labels = zip(*halves, strict=True)
-            yield torch.cat(images), torch.cat(labels)
+            yield torch.cat(images).contiguous(memory_format=torch.channels_last), torch.cat(labels)
 
     def choice(self, training: "Training") -> int:
         """Return the number of images that lie ready."""
