@@ -272,7 +272,14 @@ def test_a_program_is_refused(tmp_path):
     source = given_by(tmp_path, str(tmp_path / "net.ts"))
     message = r"its network is a program, .*net\.ts, whose weights cannot be trained; bring it by the code"
     with pytest.raises(UserError, match=message):
-        tune(tmp_path / "out", source, dataset(), attributes=("glad",), learning_rate=0.1, own_code=[str(tmp_path / "net.ts")])
+        tune(
+            tmp_path / "out",
+            source,
+            dataset(),
+            attributes=("glad",),
+            learning_rate=0.1,
+            own_code=[str(tmp_path / "net.ts")],
+        )
     assert not (tmp_path / "out").exists()
 
 

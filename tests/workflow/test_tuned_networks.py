@@ -103,6 +103,11 @@ BAD = {
         {"experiments": {"paper": {"x": {"converged": ["ffa-line"]}}}},
         "experiments.paper.x.converged: x keeps no such checkpoint, it has tuned",
     ),
+    "a sample called as a split": (
+        {"x": HARD},
+        {"samples": {"test": {"split": "test", "images": 10}}},
+        "samples.test: tables on fine-tuning call the test split so; call it otherwise",
+    ),
     "too few images": (
         {"x": HARD},
         {"samples": {"harden": {"images": 1600}}},

@@ -495,6 +495,8 @@ class Settings(Declared):
                 yield f"{key}.seeds: {source} has no seed {', '.join(map(str, odd))}; it has {self.seeds_of(source)}"
             if network.of_store:
                 yield from self._faults_of_diet(key, network, of)
+        if "test" in self.samples and any(network.source for network in self.networks.values()):
+            yield "samples.test: tables on fine-tuning call the test split so; call it otherwise"
         for sample in self.fed if self.samples else ():
             if sample == self.primary_sample:
                 yield f"samples.{sample}: networks are fine-tuned on it; name another sample, `paper`, for tables"
