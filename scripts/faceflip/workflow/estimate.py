@@ -198,11 +198,7 @@ class Estimate:
     def _tuning(self, network: PlannedNetwork) -> int:
         """Epochs of training; of a diet that is made on the fly each image of its share takes more gradients."""
         options, cost, tuning = network.settings.training, self.costs[network.name], network.settings.tuning
-        held_out = sum(
-            each.images
-            for name, each in self.settings.samples.items()
-            if name in self.plan.held_out and each.split == SPLITS[0]
-        )
+        held_out = sum(self.settings.samples[name].images for name in self.plan.held_out)
         learned = (self.images["train"] - held_out) // options.batch_size * options.batch_size
         made = (tuning.adversary.steps or tuning.contents.steps) if tuning.contents.steps else 0
         training = cost.training or 3 * cost.forward  # which is not counted of networks that were trained elsewhere

@@ -371,9 +371,10 @@ class Plan:
 
     @cached_property
     def held_out(self) -> tuple[str, ...]:
-        """The samples whose images take no part in fine-tuning, as networks are judged by them."""
+        """The samples whose training images take no part in fine-tuning, as networks are judged by them."""
         judged = dict.fromkeys([self.sample, *(each.sample for each in self.experiments)])
-        return tuple(name for name in judged if name not in self.settings.fed)
+        samples, fed = self.settings.samples, self.settings.fed
+        return tuple(name for name in judged if name not in fed and samples[name].split == "train")
 
     def fodder(self, network: PlannedNetwork, member: str) -> tuple[Experiment, list[str]] | None:
         """Return the experiment whose attempts a member is fine-tuned on, and the shards that have its own, or None."""
