@@ -1,13 +1,11 @@
 """The figure of examples, from the stores and the dataset that the workflow writes."""
 
-import json
-
-import h5py
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from PIL import Image
+from stored import HEIGHT, WIDTH, write_dataset, write_stores
 
 from faceflip.analysis.examples import Choice, Example, choose_examples
 from faceflip.data import packed
@@ -15,12 +13,7 @@ from faceflip.data.celeba import ATTRIBUTES
 from faceflip.figures.examples import caption, draw, draw_examples
 from faceflip.figures.make import make_figure
 from faceflip.figures.style import drawing
-from faceflip.outcomes import Outcome
-from faceflip.store import StoreHeader, StoreWriter, write_joined_view
 from faceflip.workflow.products import FIGURES
-
-HEIGHT, WIDTH = 27, 22
-FINGERPRINT = "ab" * 32
 
 
 @pytest.fixture(scope="module")
@@ -28,41 +21,14 @@ def inputs(eight, tmp_path_factory):
     """The specimen's attempts as stores; every perturbation tells by its first pixel which attempt it is of."""
     made, paths = eight
     folder = tmp_path_factory.mktemp("examples")
-    count = sum(made.run.images.values())
-    dataset = folder / "faces.h5"
-    with h5py.File(dataset, "w") as file:
-        pixels = np.random.default_rng(0).integers(60, 200, (count, HEIGHT, WIDTH, 3), dtype=np.uint8)
-        file["images"] = pixels
-        file["labels"] = np.ones((count, len(ATTRIBUTES)), np.int8)
-        file["split"] = np.zeros(count, np.uint8)
-        file["file_name"] = np.array([f"{row + 1:06d}.jpg" for row in range(count)], dtype="S")
-        manifest = {"format": packed.FORMAT, "version": packed.VERSION, "fingerprint": FINGERPRINT}
-        file.attrs["manifest"] = json.dumps(manifest)
+    dataset = write_dataset(folder / "faces.h5", sum(made.run.images.values()))
     stores = []
     for network in ("euclidean", "moon"):
         for attack in ("ffa-line", "ffa-iterative"):
             chosen = made.attempts.query("network == @network and checkpoint == 'converged' and attack == @attack")
-            half = len(chosen) // 2
-            shards = []
-            for number, part in enumerate((chosen[:half], chosen[half:])):
-                shards.append(folder / network / "converged" / attack / f"{number:03d}.h5")
-                _write(shards[-1], part, network, attack, number, number * half)
-            stores.append(folder / network / "converged" / f"{attack}.h5")
-            write_joined_view(stores[-1], shards)
+            experiment = ("paper", network, "converged", attack)
+            stores.append(write_stores(folder / network / f"{attack}.h5", chosen, experiment, mark))
     return paths | {"dataset": dataset, "stores": stores[::-1]}
-
-
-def _write(path, part, network, attack, shard, first):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = StoreHeader("paper", network, "converged", attack, {}, {"any": "00"}, FINGERPRINT, 1, shard, first)
-    perturbation = np.ones((len(part), HEIGHT, WIDTH, 3), np.int16)
-    perturbation[:, 0, 0] = [mark(*row) for row in part[["attribute", "image"]].itertuples(index=False)]
-    columns = ("image", "file_name", "attribute", "label", "score_before", "score_after", "flipped", "epsilon", "steps")
-    columns = {name: part[name].to_numpy() for name in (*columns, "gradient_passes", "forward_passes")}
-    codes = {outcome.label: int(outcome) for outcome in Outcome}
-    with StoreWriter(path, header, len(part), (HEIGHT, WIDTH)) as writer:
-        outcome = part["outcome"].map(codes).to_numpy()
-        writer.write(np.arange(len(part)), perturbation=perturbation, outcome=outcome, **columns)
 
 
 def mark(attribute: str, image: int) -> list[int]:

@@ -1,13 +1,14 @@
 """What the figures on fine-tuning share: how diets look, what they are called, and which sample is shown."""
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import pandas as pd
 
 from faceflip.analysis.names import checkpoint_name, method_name, ordered, search_name
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, lead_attack
-from faceflip.attempt import TUNED
+from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, lead_attack, tuned_groups
+from faceflip.attempt import FINAL, TUNED
 from faceflip.catalogue import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from faceflip.figures.lettering import plain
 from faceflip.figures.style import GREY
@@ -46,10 +47,9 @@ def label_of(group: TunedGroup) -> str:
 
 
 def source_name(group: TunedGroup, run: RunDescription) -> str:
-    """Return the source of a group in words: ``MOON, converged``."""
-    networks = (run.network(name) for name in run.network_names if name == group.source)
-    short = next((network.short for network in networks), group.source)
-    return plain(f"{short}, {checkpoint_name(group.checkpoint)}")
+    """Return the source of a group in words: ``MOON``, with its checkpoint if that is not the last."""
+    short = run.network(group.source).short if group.source in run.network_names else group.source
+    return plain(short + ("" if group.checkpoint in FINAL else f", {checkpoint_name(group.checkpoint)}"))
 
 
 def attack_name(attack: str, run: RunDescription) -> str:
@@ -74,14 +74,24 @@ def shown_sample(samples: Iterable[str], run: RunDescription) -> str:
     return (unseen or present)[0]
 
 
+def families_of(run: RunDescription) -> list[list[TunedGroup]]:
+    """Return the groups of fine-tuned networks by their source, which is the first of each."""
+    return [list(family) for _, family in groupby(tuned_groups(run), lambda each: (each.source, each.checkpoint))]
+
+
 def lead_attempts(attempts: pd.DataFrame, run: RunDescription) -> tuple[pd.DataFrame, str, str] | None:
     """Return the attempts by the attack that is looked at closer on the sample that is shown, and the names of both.
 
-    The attack is one on fine-tuned networks; None where there is none.
+    They are those of fine-tuned networks, and where there are such, of their sources, too; None without any.
     """
-    tuned = attempts[attempts["checkpoint"] == TUNED]
-    if tuned.empty:
+    made = attempts["checkpoint"] == TUNED
+    tuned, before = (
+        set(part[["attack", "sample"]].drop_duplicates().itertuples(index=False, name=None))
+        for part in (attempts[made], attempts[~made])
+    )
+    if not tuned:
         return None
-    attack = lead_attack(list(tuned["attack"].unique()), run)
-    sample = shown_sample(tuned.loc[tuned["attack"] == attack, "sample"].unique(), run)
+    pairs = (tuned & before) or tuned
+    attack = lead_attack(sorted({attack for attack, _ in pairs}), run)
+    sample = shown_sample((sample for name, sample in pairs if name == attack), run)
     return attempts[(attempts["attack"] == attack) & (attempts["sample"] == sample)], attack, sample

@@ -23,6 +23,7 @@ from faceflip.analysis.names import method_name, search_name
 from faceflip.analysis.run import RunDescription
 from faceflip.attempt import Experiment
 from faceflip.figures.lettering import short_names
+from faceflip.figures.perturbations import read_perturbations
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing, page
 from faceflip.pixels import GAIN, triptych
 from faceflip.wording import similarity
@@ -34,7 +35,6 @@ OTHERS_SHOWN, LINE = 5, 74
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the examples that `choose_examples` chooses."""
     from faceflip.data.packed import open_dataset
-    from faceflip.store import find_store
 
     attempts = read_attempts(inputs["attempts"], run, "file_name", "score_before")
     transfers = read_parquet(inputs["transfers"], [*TRANSFERS, "score_after"])
@@ -45,10 +45,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     pictures = {}
     for example in filter(None, chain.from_iterable(choice.examples for choice in choices)):
         wanted = Experiment(run.sample["name"], example.network, run.network(example.network).final, example.attack)
-        with find_store(inputs["stores"], wanted) as store:
-            of_image = store.column("image") == example.image
-            of_attribute = store.column("attribute") == example.attribute.encode()
-            perturbation = store.perturbation(int(np.flatnonzero(of_image & of_attribute)[0]))
+        (perturbation,) = read_perturbations(inputs["stores"], wanted, [(example.attribute, example.image)])
         pictures[example] = images[example.image], perturbation
     return draw_examples(choices, pictures, run)
 

@@ -29,10 +29,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.names import ordered
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.tunings import BEFORE, CONTROL, MEAN, TunedGroup, lead_attack, read_fine_tuning, tuned_groups
-from faceflip.figures.diets import NO_TUNING, attack_name, label_of, look_of, sample_name, source_name
+from faceflip.analysis.tuned_measures import TEST
+from faceflip.analysis.tunings import BEFORE, CONTROL, MEAN, TunedGroup, lead_attack, read_fine_tuning
+from faceflip.figures.diets import NO_TUNING, attack_name, families_of, label_of, look_of, sample_name, source_name
 from faceflip.figures.lettering import POINTS, extent
-from faceflip.figures.placing import place_labels
+from faceflip.figures.placing import LINE_FROM, place_labels
 from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
 FLIPPED, FAR = "flipped", "median_l2_all"
@@ -47,8 +48,6 @@ MANY_TIMES = 8
 """Medians that differ more are drawn on a logarithmic scale."""
 MARK, DOT, WORDS = 1.9, 0.9, SMALL - 0.5
 """Millimetres of a mark and of a seed's dot; type size of the words in the corners, in points."""
-FAR_OFF = 2.2
-"""Millimetres from which on a line leads from a mark to its label."""
 THIN = np.array([-0.1, -0.1, 0.1, 0.1])
 """What makes a line a box, in millimetres."""
 CROSS_HAIR = {"color": GREY, "linewidth": 0.5, "linestyle": (0, (4, 2)), "zorder": 1}
@@ -71,19 +70,18 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         return nothing(run, NO_TUNING)
     attack = lead_attack(list(attacked["attack"].unique()), run)
     at_tau = np.isclose(table["threshold"].astype(float), run.threshold) & (table["measure"] == FLIPPED)
-    table = table[(table["measure"] == "error") | ((table["attack"] == attack) & (at_tau | (table["measure"] == FAR)))]
+    errors = (table["measure"] == "error") & (table["sample"] == TEST)
+    table = table[errors | ((table["attack"] == attack) & (at_tau | (table["measure"] == FAR)))]
     table = table[np.isfinite(table["value"]) | (table["measure"] == FAR)].dropna(subset=["value"])
     samples = ordered(table.loc[table["measure"] == FLIPPED, "sample"].unique(), run.samples)
-    families: dict[tuple[str, str], list[TunedGroup]] = {}
-    for group in tuned_groups(run):
-        families.setdefault((group.source, group.checkpoint), []).append(group)
+    families = families_of(run)
     columns = len(samples) if len(samples) > 1 else 2
     rows = 2 * len(families) * len(samples) // columns
     height = max(min(PANEL, (PAGE_HEIGHT / MM - ABOVE) / rows), LEAST)
     figure = page(run, PAGE, (ABOVE + height * rows) * MM)
     grid = figure.subplots(rows, columns, squeeze=False)
     free, drawn = iter(grid.flat), []
-    for family, measure in product(families.values(), (FLIPPED, FAR)):
+    for family, measure in product(families, (FLIPPED, FAR)):
         points = {sample: _points(table, family[0], measure, sample) for sample in samples}
         scales = _scales(pd.concat(points.values()), family, measure)
         for sample in samples:
@@ -94,7 +92,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
             drawn.append((axes, points[sample], family))
     for axes in grid[-1]:
         axes.set_xlabel("error on the test split, %  (left: more accurate)")
-    diets = {group.diet for family in families.values() for group in family}
+    diets = {group.diet for family in families for group in family}
     _legend(figure, diets, any((points["seed"] != MEAN).any() for _, points, _ in drawn))
     # Words stand where there is room on the page, so the panels must have their places.
     figure.get_layout_engine().execute(figure)
@@ -263,7 +261,7 @@ def _write(axes: Axes, points: pd.DataFrame, family: Sequence[TunedGroup]) -> No
     for name, text, mark, centre, whole in zip(means["network"], texts, marks, centres, sizes, strict=True):
         near = np.clip(mark, centre - whole / 2, centre + whole / 2)
         gap = near - mark
-        if np.hypot(*gap) > FAR_OFF:
+        if np.hypot(*gap) > LINE_FROM:
             start, end = (mark + gap * MARK / 2 / np.hypot(*gap)) / size, near / size
             line = {"color": labels[name][1], "linewidth": 0.4, "clip_on": False, "transform": axes.transAxes}
             axes.plot(*zip(start, end, strict=True), scalex=False, scaley=False, **line).pop().set_in_layout(False)

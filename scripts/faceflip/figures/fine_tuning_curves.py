@@ -18,14 +18,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, read_tuned_attempts, tuned_groups
-from faceflip.figures.diets import NO_TUNING, attack_name, label_of, lead_attempts, look_of, sample_name, source_name
+from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, read_tuned_attempts
+from faceflip.figures.diets import (
+    NO_TUNING,
+    attack_name,
+    families_of,
+    label_of,
+    lead_attempts,
+    look_of,
+    sample_name,
+    source_name,
+)
 from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
-MEASURES = {"l2": "L2 of at most", "linf": "L-infinity of at most", "distance": "1 − PASS of at most"}
+MEASURES = {
+    "l2": "L2 of at most, pixel values",
+    "linf": "L-infinity of at most, pixel values",
+    "distance": "1 − PASS of at most",
+}
 """Columns, and what their axes say; the distance is 1 - PASS."""
 SMALLEST = 1e-4
 """What 1 - PASS is drawn from: less cannot be seen."""
@@ -36,19 +50,18 @@ THIN, THICK = 0.4, 1.1
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
-    """Draw a row for each diet of each source; what was tuned in no other way than its control has one, too."""
-    groups = tuned_groups(run)
+    """Draw a row for each diet of each source."""
     found = lead_attempts(read_tuned_attempts(inputs["attempts"], run, "l2", "linf"), run)
     if found is None:
         return nothing(run, NO_TUNING)
     attempts, attack, sample = found
     attempts = attempts[attempts["correct"]].assign(distance=1 - attempts["pass"])
     attacked = set(attempts["network"])
-    groups = [group for group in groups if attacked.intersection(each.name for each in group.networks)]
-    families = {(group.source, group.checkpoint): [] for group in groups}
-    for group in groups:
-        families[group.source, group.checkpoint].append(group)
-    rows = [(family, group) for family in families.values() for group in _with_rows(family)]
+    families = [
+        [group for group in family if attacked.intersection(each.name for each in group.networks)]
+        for family in families_of(run)
+    ]
+    rows = [(family, group) for family in families for group in _with_rows(family)]
     if not rows:
         return nothing(run, NO_TUNING)
     grids = {column: _grid(attempts, column) for column in MEASURES}
@@ -63,12 +76,18 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
             line[0].set_title(source_name(family[0], run), loc="left", fontsize=SMALL)
     for place, label in zip(axes[-1], MEASURES.values(), strict=True):
         place.set_xlabel(label)
-    _legend(figure, groups, f"{attack_name(attack, run)}; {sample_name(sample, run)}")
+        place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _legend(
+        figure,
+        [group for family in families for group in family],
+        rows[0][1],
+        f"{attack_name(attack, run)}; {sample_name(sample, run)}",
+    )
     return figure
 
 
 def _with_rows(family: Sequence[TunedGroup]) -> list[TunedGroup]:
-    """Return the groups that have rows: all diets, the control where there is no other, the source where it is alone."""
+    """Return the groups that have rows: all diets, and the control where there is no other."""
     diets = [group for group in family if group.diet not in (BEFORE, CONTROL)]
     return diets or [group for group in family if group.diet == CONTROL]
 
@@ -109,10 +128,12 @@ def _draw(
     if column == "distance" and run.threshold < 1:
         axes.axvline(1 - run.threshold, color=GREY, linewidth=0.5, linestyle=":")
         if group is _with_rows(family)[0]:
-            place = {"transform": axes.get_xaxis_transform(), "ha": "right", "va": "top", "color": GREY}
-            axes.text(0.93 * (1 - run.threshold), 0.98, f"τ = {run.threshold:g}", fontsize=SMALL - 0.5, **place)
+            place = {"transform": axes.get_xaxis_transform(), "ha": "left", "va": "bottom", "color": GREY}
+            axes.text(1.08 * (1 - run.threshold), 0.03, f"τ = {run.threshold:g}", fontsize=SMALL - 0.5, **place)
     chosen = [each for each in family if each.diet == BEFORE]
-    chosen += [each for each in family if each.diet == CONTROL and each is not group][:1]
+    controls = [each for each in family if each.diet == CONTROL and each is not group]
+    # One of as many steps, where there are several.
+    chosen += sorted(controls, key=lambda each: each.epochs != group.epochs)[:1]
     for each in [*chosen, group]:
         curves = [curve(attempts[attempts["network"] == one.name], column, grid) for one in each.networks]
         curves = [drawn for drawn in curves if np.isfinite(drawn).all()]
@@ -129,13 +150,16 @@ def _look(group: TunedGroup) -> dict:
     return {"color": look_of(group.diet)[0], "linestyle": (0, (3, 1.2)) if group.diet == CONTROL else "-"}
 
 
-def _legend(figure: Figure, groups: Sequence[TunedGroup], title: str) -> None:
+def _legend(figure: Figure, groups: Sequence[TunedGroup], first: TunedGroup, title: str) -> None:
+    """Put keys above the figure, the diets' one in the colour of the first."""
+    color = look_of(first.diet)[0]
     handles = []
     for diet, label in ((BEFORE, "source, before"), (CONTROL, "control: as many steps on clean images")):
         found = [group for group in groups if group.diet == diet]
         handles += [Line2D([], [], label=label, linewidth=THICK, **_look(found[0]))] if found else []
-    handles.append(Line2D([], [], label="the diet", linewidth=THICK, color=look_of("adversarial")[0]))
-    if any(len(group.networks) > 1 for group in groups if group.diet not in (BEFORE, CONTROL)):
-        handles.append(Line2D([], [], label="a seed", linewidth=THIN, color=look_of("adversarial")[0]))
+    several = any(len(group.networks) > 1 for group in groups if group.diet not in (BEFORE, CONTROL))
+    handles.append(Line2D([], [], label="the diet (mean)" if several else "the diet", linewidth=THICK, color=color))
+    if several:
+        handles.append(Line2D([], [], label="a seed", linewidth=THIN, color=color))
     legend = figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=title)
     legend.get_title().set_fontsize(SMALL)
