@@ -272,7 +272,14 @@ def test_a_program_is_refused(tmp_path):
     source = given_by(tmp_path, str(tmp_path / "net.ts"))
     message = r"its network is a program, .*net\.ts, whose weights cannot be trained; bring it by the code"
     with pytest.raises(UserError, match=message):
-        tune(tmp_path / "out", source, dataset(), attributes=("glad",), learning_rate=0.1, own_code=[str(tmp_path / "net.ts")])
+        tune(
+            tmp_path / "out",
+            source,
+            dataset(),
+            attributes=("glad",),
+            learning_rate=0.1,
+            own_code=[str(tmp_path / "net.ts")],
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -307,6 +314,18 @@ def test_stores_of_another_member(attacked, tmp_path):
         tune(tmp_path / str(len(each)), alone, data, each, NAMES[:1], diet="hard") for each in ([own], [*stores, own])
     )
     assert same(state_of(one), state_of(other))
+
+
+def test_attempts_on_other_members_in_the_same_shard_are_none_of_its(attacked, tmp_path):
+    """Neither are they learned from, nor do their images matter."""
+    _, data, _ = attacked
+    alone = source_of(tmp_path, spec_of(NAMES[:1]))
+    joint = source_of(tmp_path)
+    members = {"glad": sha256(alone), "old": "0" * 64}
+    others = made(tmp_path, joint, data, ("old",), [51, 52, 53], "001", checkpoint_sha256=members)
+    both = made(tmp_path, joint, data, ("glad", "old"), range(30), "000", checkpoint_sha256=members)
+    files = tune(tmp_path / "out", alone, data, [both, others], NAMES[:1], diet="all")
+    assert set(read_table(files.images)["attribute"]) == {"", "glad"}
 
 
 def test_stores_of_another_dataset(attacked, tmp_path):
