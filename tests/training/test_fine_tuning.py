@@ -316,6 +316,18 @@ def test_stores_of_another_member(attacked, tmp_path):
     assert same(state_of(one), state_of(other))
 
 
+def test_attempts_on_other_members_in_the_same_shard_are_none_of_its(attacked, tmp_path):
+    """Neither are they learned from, nor do their images matter."""
+    _, data, _ = attacked
+    alone = source_of(tmp_path, spec_of(NAMES[:1]))
+    joint = source_of(tmp_path)
+    members = {"glad": sha256(alone), "old": "0" * 64}
+    others = made(tmp_path, joint, data, ("old",), [51, 52, 53], "001", checkpoint_sha256=members)
+    both = made(tmp_path, joint, data, ("glad", "old"), range(30), "000", checkpoint_sha256=members)
+    files = tune(tmp_path / "out", alone, data, [both, others], NAMES[:1], diet="all")
+    assert set(read_table(files.images)["attribute"]) == {"", "glad"}
+
+
 def test_stores_of_another_dataset(attacked, tmp_path):
     source, data, stores = attacked
     other = replace(data, manifest={**data.manifest, "fingerprint": "f" * 64})

@@ -267,7 +267,7 @@ def test_bfloat16_trains_in_mixed_precision():
 
 def test_compile_is_an_option(monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch, "compile", lambda network: compiled.append(network) or network)
+    monkeypatch.setattr(torch, "compile", lambda network, **_: compiled.append(network) or network)
     Training(fresh(), examples(32, 1), examples(8, 2), OPTIONS, seed=1)
     assert compiled == []
     Training(fresh(), examples(32, 1), examples(8, 2), OPTIONS.model_copy(update={"compile": True}), seed=1)

@@ -31,10 +31,11 @@ class CheckpointInfo:
     Attributes:
         network: Name of the network in the configuration that trained it.
         member: The attribute that it decides on, or ``all``.
-        epoch: The number of epochs trained; 0 of a network that was brought.
+        epoch: The number of epochs trained, or fine-tuned; 0 of a network that was brought.
         metrics: Row of the training history at that epoch.
-        training: The training options, the seed, the device and, on a CPU, the threads that computed it; of a network
-            that was brought, the files of its weights and its code, by digests.
+        training: The training options, the seed, the device and, on a CPU, the threads that computed it; of one that
+            was fine-tuned also the checkpoint that it is `from`, and the options of its `diet`; of a network that was
+            brought, the files of its weights and its code, by digests.
     """
 
     network: str

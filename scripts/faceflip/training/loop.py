@@ -89,7 +89,7 @@ class Training:
                 f"{self._images} training images are fewer than one batch of {options.batch_size}; lower batch_size"
             )
         self._device = next(network.parameters()).device
-        self._forward = torch.compile(network) if options.compile else network
+        self._forward = torch.compile(network, dynamic=False) if options.compile else network
         self._optimiser = RMSProp(network.parameters(), options.rms_decay, options.rms_delta)
         self._feed = Feed(training, self._device, residence)
         torch.manual_seed(seed)
