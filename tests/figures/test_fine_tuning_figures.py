@@ -402,8 +402,8 @@ def test_where_no_pair_flips_everywhere_those_of_the_source_are_shown(faces):
     assert [text.get_text() for text in figure.texts].count("does\nnot flip") == 6
 
 
-@pytest.mark.parametrize("networks", range(2, 8))
-@pytest.mark.parametrize("aspect", [218 / 178, 1.0, 0.6])
+@pytest.mark.parametrize("networks", [2, 3, 5, 7])
+@pytest.mark.parametrize("aspect", [218 / 178, 0.6])
 def test_blocks_are_apart_and_on_the_page(faces, networks, aspect):
     made, _ = faces
     attempts, *_ = lead_attempts(made.attempts, made.run)
