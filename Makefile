@@ -4,13 +4,16 @@ BIN := $(VENV)/bin
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format report reference lock clean
+.PHONY: help demo future-work test bench lint format report reference lock clean
 
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
 
 demo: $(VENV)/installed  ## Set everything up and run the workflow on synthetic faces (CORES=n to use fewer cores)
 	$(BIN)/snakemake --cores $(CORES)
+
+future-work: $(VENV)/installed  ## Fine-tune networks on what attacks found, on the faces of the demo
+	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/future-work.yaml workflow/presets/future-work-drawn.yaml
 
 test: $(VENV)/installed  ## Set everything up and run the tests
 	$(BIN)/pytest -n 2 --dist loadfile

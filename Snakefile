@@ -29,6 +29,7 @@ from faceflip.workflow.code import note_on_code
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.migration import require_results_of_today
+from faceflip.workflow.network_settings import OF_SCHEDULE
 from faceflip.workflow.packed_from import record_source
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.preflight import require_brought, require_images

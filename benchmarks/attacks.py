@@ -53,7 +53,8 @@ from faceflip.networks.network import NetworkSpec, build  # noqa: E402
 from faceflip.runtime.device import computing_on  # noqa: E402
 from faceflip.runtime.progress import duration  # noqa: E402
 from faceflip.workflow.estimate import Estimate  # noqa: E402
-from faceflip.workflow.settings import CONVERGED, Settings, epoch_name, read_config  # noqa: E402
+from faceflip.workflow.network_settings import epoch_name  # noqa: E402
+from faceflip.workflow.settings import CONVERGED, Settings, read_config  # noqa: E402
 
 NETWORKS = ("euclidean", "softmax", "moon")
 """Of the embedded default, and of the paper's preset."""

@@ -9,7 +9,7 @@ with job(snakemake) as run:
     from faceflip.networks.network import NetworkSpec
     from faceflip.stages.train import TrainedFiles, train_and_save
     from faceflip.training.hyperparameters import TrainingOptions
-    from faceflip.workflow.settings import epoch_name
+    from faceflip.workflow.network_settings import epoch_name
 
     names, params, output = snakemake.wildcards, snakemake.params, snakemake.output
     options = TrainingOptions(**params.training)

@@ -7,8 +7,9 @@ What lies in several keys at once, `Settings.of` alone knows.
 from collections.abc import Mapping
 from typing import Any
 
+from faceflip.attempt import FINAL
 from faceflip.catalogue import ARCHITECTURES, ATTACKS, DIRECTIONS, LOSSES, SEARCHES, ZOOS
-from faceflip.workflow.settings import CONVERGED, NAME, Settings
+from faceflip.workflow.settings import NAME, Settings
 
 Schema = dict[str, Any]
 
@@ -27,7 +28,7 @@ def config_schema() -> Schema:
         for name, attack in ATTACKS.items()
     }
     checkpoints = properties["experiments"]["additionalProperties"]["additionalProperties"]
-    checkpoints["propertyNames"] = {"pattern": rf"^({CONVERGED}|epoch[1-9]\d*)$"}
+    checkpoints["propertyNames"] = {"pattern": rf"^({'|'.join(FINAL)}|epoch[1-9]\d*)$"}
     for group, key, registry, collections in (
         ("NetworkSettings", "loss", LOSSES, ()),
         ("ArchitectureOptions", "name", ARCHITECTURES, ZOOS),

@@ -90,12 +90,12 @@ def searches() -> str:
 
 def tables() -> str:
     """Return the tables of a run."""
-    return _products(products.TABLES, "table")
+    return _products(products.EVERY_TABLE, "table")
 
 
 def figures() -> str:
     """Return the figures of a run."""
-    return _products(products.FIGURES, "figure")
+    return _products(products.EVERY_FIGURE, "figure")
 
 
 def _products(entries: Mapping[str, products.Product], kind: str) -> str:

@@ -173,6 +173,7 @@ class DietEntry:
         shuffled: Whether the perturbation's values change places.
         parts: Diets that it has in equal parts.
         steps: Gradient steps of the attack that makes them on the fly; 0 where nothing is made on the fly.
+        step_size: Of such a step, as a multiple of the largest change of a pixel value.
     """
 
     title: str
@@ -181,6 +182,7 @@ class DietEntry:
     shuffled: bool = False
     parts: tuple[str, ...] = ()
     steps: int = 0
+    step_size: float = 0.0
 
     @property
     def of_store(self) -> bool:
@@ -190,17 +192,20 @@ class DietEntry:
 
 DIETS = {
     "control": DietEntry("no extra images: equally many steps on clean ones"),
-    "noise": DietEntry("correctly classified images with the values of a perturbation shuffled", "right", shuffled=True),
+    "noise": DietEntry(
+        "correctly classified images with the values of a perturbation shuffled", "right", shuffled=True
+    ),
     "adversarial": DietEntry("adversarial images of correctly classified ones", "right"),
     "hard": DietEntry("hard positives: perturbations beyond the flip", "right", (1.05, 1.1, 1.5, 2.0)),
     "corrected": DietEntry("natural adversarial images as an attack corrected them", "wrong"),
     "augmented": DietEntry("natural adversarial images with less than corrects them", "wrong", (0.25, 0.5, 0.75)),
     "natural": DietEntry("natural adversarial images themselves", "wrong", (0.0,)),
     "all": DietEntry(
-        "adversarial, hard, corrected and augmented in equal parts", parts=("adversarial", "hard", "corrected", "augmented")
+        "adversarial, hard, corrected and augmented in equal parts",
+        parts=("adversarial", "hard", "corrected", "augmented"),
     ),
-    "fgsm-rs": DietEntry("made on the fly by one step of gradient signs from a random start", steps=1),
-    "pgd": DietEntry("made on the fly by projected gradient descent from a random start", steps=7),
+    "fgsm-rs": DietEntry("made on the fly by one step of gradient signs from a random start", steps=1, step_size=1.25),
+    "pgd": DietEntry("made on the fly by projected gradient descent from a random start", steps=7, step_size=0.25),
 }
 
 

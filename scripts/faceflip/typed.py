@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from faceflip.errors import did_you_mean
 
@@ -21,6 +22,16 @@ class Declared(BaseModel):
         """Return the options that have another value there: name to (value here, value there)."""
         mine, theirs = self.model_dump(), other.model_dump()
         return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+
+
+def group(kind: type, description: str) -> Any:
+    """Declare a group of options, or named things, whose default is an empty one."""
+    return Field(default_factory=kind, description=description)
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the options of a group by the keys that a configuration has for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def path_of(location: Sequence[str | int]) -> str:
@@ -86,10 +97,10 @@ def _fault(each: Mapping[str, Any], model: type[BaseModel] | None) -> str:
 def _known(model: type[BaseModel] | None, location: Sequence[str | int]) -> list[str]:
     """Return the keys that a group of options at a place has."""
     for part in location:
-        field = model.model_fields.get(part) if model else None
+        field = keys_of(model).get(str(part)) if model else None
         candidates = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else [model]
         model = next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), None)
-    return list(model.model_fields) if model else []
+    return list(keys_of(model)) if model else []
 
 
 def _hint_at_text(text: str, kind: str) -> str:

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
 
-from faceflip.analysis.statistics.intervals import clustered, ends, resampled, wilson
+from faceflip.analysis.statistics.intervals import clustered, ends, of_mean, resampled, wilson
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.9, 0.95]))
@@ -71,3 +72,14 @@ def test_certain_shares_are_as_sure_as_there_are_images():
     expected = wilson([0, 20], [20, 20])
     np.testing.assert_allclose([low[:2], high[:2]], expected)
     assert np.isnan([low[2], high[2]]).all()
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=12), st.sampled_from([0.9, 0.95]))
+def test_interval_of_a_mean_is_that_of_statsmodels(values, confidence):
+    expected = DescrStatsW(values).tconfint_mean(alpha=1 - confidence)
+    np.testing.assert_allclose(of_mean(values, confidence), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [1.0, np.inf], [1.0, np.nan, 2.0]])
+def test_without_two_numbers_a_mean_has_no_interval(values):
+    assert np.isnan(of_mean(values)).all()

@@ -296,6 +296,18 @@ def test_a_stage_with_nothing_to_do_leaves_an_empty_table(tmp_path):
     assert list(frame.columns) == ["network", "changed"]
 
 
+@pytest.mark.parametrize("networks", [["a"], ["a", "c"], ["nobody"], [], None])
+def test_rows_of_some_networks_are_read(tmp_path, networks):
+    path = tmp_path / "predictions.parquet"
+    table = pd.DataFrame({"network": list("abca"), "image": [4, 3, 2, 1], "changed": [True, False, True, False]})
+    table.to_parquet(path, index=False)
+    frame = read_parquet(path, ["image", "changed"], networks=networks)
+    expected = table if networks is None else table[table["network"].isin(networks)]
+    assert list(frame.columns) == ["image", "changed"]
+    assert frame["image"].tolist() == expected["image"].tolist()
+    assert frame["changed"].tolist() == expected["changed"].tolist()
+
+
 def test_csv_keeps_words_that_look_like_something_missing(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("sign,value\nNA,\n-,0.1\n")

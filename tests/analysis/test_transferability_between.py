@@ -58,7 +58,7 @@ def test_a_sheet_for_each_attack_on_a_network(made):
 
 @pytest.mark.parametrize("table", [transfers(), transfers().iloc[:0], pd.DataFrame()], ids=["some", "none", "no types"])
 def test_the_page_is_made(made, tmp_path, table):
-    write_table(tmp_path / "between.parquet", table)
+    write_table(tmp_path / "between.parquet", table.assign(sample="paper"))
     outputs = {kind: tmp_path / f"t.{kind}" for kind in ("csv", "md", "tex", "html")}
     product = TABLES_BETWEEN["transferability_between"]
     make_table(product, {"between": tmp_path / "between.parquet"}, made.run, outputs, True)

@@ -21,8 +21,8 @@ from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, load_n
 from faceflip.networks.exporting import export_network
 from faceflip.networks.network import NetworkSpec, build
 from faceflip.stages.attack import ShardOfAttempts, attack_shard
+from faceflip.workflow.network_settings import NetworkSettings
 from faceflip.workflow.plan import Part
-from faceflip.workflow.settings import NetworkSettings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -13,6 +13,9 @@ from running import Workflow
 
 MICRO = Path(__file__).with_name("micro.yaml")
 
+OF_OTHERS = {"bring_network", "fine_tune", "transfer_between", "collect_between"}
+"""Stages that have jobs only where networks are brought or fine-tuned, which this run has none of."""
+
 DIFFERS = ("benchmarks", "index.html", "runtime.html")
 """Files or folders below results that tell how long something took."""
 

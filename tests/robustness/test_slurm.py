@@ -5,15 +5,13 @@ import signal
 import pytest
 import yaml
 from cluster import Cluster, why_not
-from faults import MICRO, Running, assert_same_results
+from faults import MICRO, OF_OTHERS, Running, assert_same_results
 from running import ROOT, Workflow
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PROFILE = ROOT / "workflow/profiles/slurm"
-ARRAYS = {"attack_shard", "score_shard", "transfer_shard", "transfer_between", "make_table", "make_figure"}
-OF_BROUGHT = {"bring_network", "transfer_between", "collect_between"}
-"""Rules that have jobs only where networks were trained elsewhere; tests/workflow/test_brought_networks.py has such."""
+ARRAYS = {"fine_tune", "attack_shard", "score_shard", "transfer_shard", "transfer_between", "make_table", "make_figure"}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def test_a_run_with_a_cancelled_job_and_a_killed_head(cluster, micro, tmp_path):
 
     jobs = cluster.jobs()
     rules = {job.rule for job in jobs if job.state == "COMPLETED"}
-    assert rules == set(micro.rules()) - {"all"} - OF_BROUGHT
+    assert rules == set(micro.rules()) - {"all"} - OF_OTHERS
     # Which jobs are ready together, and so make an array, hangs on the moments; shards to attack always are.
     assert {"attack_shard"} <= {job.rule for job in jobs if job.in_array} <= ARRAYS
     assert [job.number for job in jobs if job.state == "CANCELLED"] == [cancelled.number]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from faceflip.analysis.tables.classification_error import OTHERS
 from faceflip.attacks.options import AttackSettings, options_of
-from faceflip.catalogue import LOSSES, find_attack
+from faceflip.catalogue import DIETS, LOSSES, find_attack
 from faceflip.cli.app import app
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.synthetic import write_celeba
@@ -24,17 +24,23 @@ from faceflip.errors import UserError
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.stages.job import Job
 from faceflip.training.hyperparameters import TrainingOptions
+from faceflip.training.tuning import AdversaryOptions, TuningOptions
 from faceflip.typed import Declared
 from faceflip.workflow.duplicates import require_unique_keys
+from faceflip.workflow.network_settings import INHERITED, NetworkSettings
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.preflight import require_images
-from faceflip.workflow.settings import INHERITED, OTHER_METHODS, ComputeSettings, Settings, merged, read_config
+from faceflip.workflow.settings import OTHER_METHODS, ComputeSettings, Settings, merged, read_config
 
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
 DEFAULT = read_config(ROOT)
+BESIDE = {"future-work": ["paper"], "future-work-drawn": ["future-work"]}
+"""Presets that are laid over others."""
 EXAMPLES = {"samples": "paper", "networks": "moon", "attacks": "ffa-line"}
 """An entry of each list of named things that the default has."""
+TUNED = {"networks": {"tuned": {"from": "moon"}}}
+"""Beside them a network that is fine-tuned, as some options are of those alone."""
 
 
 def at(path, value):
@@ -82,7 +88,11 @@ def numbers():
                     heeding = [each for each in DEFAULT["attacks"] if name in options_of(find_attack(each))]
                     yield f"attacks.{heeding[0]}.{name}", field, "int" in kinds
                 else:
-                    yield f"{path}.{name}".removeprefix("."), field, "int" in kinds
+                    of_tuned = model is AdversaryOptions or (
+                        model is NetworkSettings and name in TuningOptions.model_fields
+                    )
+                    place = path.replace("networks.moon", "networks.tuned") if of_tuned else path
+                    yield f"{place}.{name}".removeprefix("."), field, "int" in kinds
 
 
 def value_at(settings, path):
@@ -104,7 +114,17 @@ def test_the_default_is_valid():
 
 @pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_presets_are_valid(preset):
-    Settings.of(read_config(ROOT, [preset]))
+    below = [PRESETS / f"{name}.yaml" for name in BESIDE.get(preset.stem, ())]
+    Settings.of(read_config(ROOT, [*below, preset]))
+
+
+def test_what_the_paper_left_for_later_goes_beside_its_preset():
+    settings = Settings.of(read_config(ROOT, [PRESETS / "paper.yaml", PRESETS / "future-work.yaml"]))
+    tuned = {name: network for name, network in settings.networks.items() if network.source}
+    assert {network.diet for network in tuned.values()} == set(DIETS)
+    assert all(network.seeds == [1, 2, 3] and network.source == "moon/converged" for network in tuned.values())
+    assert all(network.architecture.differences(ArchitectureOptions()) == {} for network in tuned.values())
+    assert settings.samples["paper"].images == settings.samples["harden"].images == 1000
 
 
 def test_the_paper_preset_is_the_papers_scale():
@@ -347,7 +367,7 @@ def test_every_number_is_taken_as_it_is_or_refused_by_the_name_of_its_key(path, 
     default = field.get_default(call_default_factory=True)
     settings = fault = None
     try:
-        settings = Settings.of(changed((path, value)))
+        settings = Settings.of(merged(changed((path, value)), merged(TUNED, at(path, value))))
     except UserError as error:
         fault = str(error)
     if fault:

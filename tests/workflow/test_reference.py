@@ -98,7 +98,7 @@ def test_what_is_run_is_valid(path):
 
 def test_what_comes_out_of_the_settings_is_valid():
     """Null included, which stands for what has no value."""
-    settings = Settings.of(default()).model_dump()
+    settings = Settings.of(default()).model_dump(by_alias=True)
     assert faults(settings) == []
 
 

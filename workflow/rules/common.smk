@@ -57,9 +57,16 @@ def final_checkpoints_of(network):
     return checkpoints_of(network.name, network.final, network.members)
 
 
+def fodder_of(wildcards, pattern):
+    """The files, of stores or of scores, of the attempts that a network is fine-tuned on."""
+    experiment, shards = PLAN.fodder(network_of(wildcards), member_of(wildcards)) or (None, [])
+    return [pattern.of(**vars(experiment), shard=shard) for shard in shards]
+
+
 def code_of_others(wildcards):
-    """The user's code that the other networks are built from which a network's adversarial images are shown to."""
-    return list(dict.fromkeys(name for other in PLAN.others(wildcards.network) for name in other.own_code))
+    """The user's code that the other networks are built from which an experiment's adversarial images are shown to."""
+    others = PLAN.others(experiment_of(wildcards))
+    return list(dict.fromkeys(name for other in others for name in other.own_code))
 
 
 def of_product(product):

@@ -61,6 +61,7 @@ rule pack_dataset:
 rule draw_sample:
     input:
         **PACKED,
+        apart=lambda wildcards: [paths.SAMPLE.of(sample=name) for name in SETTINGS.apart_from(wildcards.sample)],
     output:
         **RULES["draw_sample"].outputs,
     log:

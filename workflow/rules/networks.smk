@@ -1,4 +1,4 @@
-# Trainings, networks that were trained elsewhere, and predictions: one job a member of a network, which decides on one
+# Trainings, networks that were trained elsewhere, fine-tunings, and predictions: one job a member of a network, which decides on one
 # attribute or on all.
 
 
@@ -69,6 +69,47 @@ rule bring_network:
         "Bringing the network {wildcards.network}"
     script:
         "../../scripts/bring_network.py"
+
+
+rule fine_tune:
+    input:
+        **PACKED,
+        source=lambda wildcards: paths.CHECKPOINT.of(
+            network=network_of(wildcards).source.name,
+            member=wildcards.member,
+            checkpoint=network_of(wildcards).checkpoint,
+        ),
+        stores=lambda wildcards: fodder_of(wildcards, paths.STORE),
+        scores=lambda wildcards: fodder_of(wildcards, paths.SCORES),
+        held_out=[paths.SAMPLE.of(sample=name) for name in PLAN.held_out],
+        code=lambda wildcards: own_files(network_of(wildcards).own_code),
+    output:
+        **RULES["fine_tune"].outputs,
+    log:
+        RULES["fine_tune"].log,
+    benchmark:
+        RULES["fine_tune"].benchmark
+    priority: lambda wildcards: int(network_of(wildcards).joint)
+    conda:
+        ENVIRONMENT
+    threads: COMPUTE.threads.train
+    resources:
+        **by_attempt(mem_mb=1500, runtime=720),
+        gpu=GPU,
+    params:
+        version=VERSIONS["tune"],
+        seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
+        member=lambda wildcards: member_of(wildcards),
+        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
+        tuning=lambda wildcards: network_of(wildcards).settings.tuning.heeded,
+        training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed", *OF_SCHEDULE}),
+        threshold=lambda wildcards: SETTINGS.analysis.threshold if network_of(wildcards).settings.of_store else None,
+        own_code=lambda wildcards: network_of(wildcards).own_code,
+        device=COMPUTE.device,
+    message:
+        "Fine-tuning {wildcards.network} for {wildcards.member}"
+    script:
+        "../../scripts/fine_tune.py"
 
 
 rule predict_network:

@@ -61,12 +61,15 @@ def read_parquet(path: Path, columns: Sequence[str], networks: Collection[str] |
 def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
     """Read the attempts on the run's sample: what identifies one, whether it flipped, its PASS, and `more` columns.
 
+    Those on fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
+
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
     """
     keys = ("network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
     attempts = read_parquet(path, ["sample", *keys, *more])
-    attempts = attempts[attempts["sample"] == run.sample["name"]].drop(columns="sample").reset_index(drop=True)
+    chosen = (attempts["sample"] == run.sample["name"]) & attempts["network"].isin(run.network_names)
+    attempts = without_unused(attempts[chosen].drop(columns="sample").reset_index(drop=True))
     require_scored(attempts, path)
     return attempts
 
@@ -81,9 +84,16 @@ def require_scored(attempts: pd.DataFrame, path: Path) -> None:
 
 def read_predictions(path: Path, run: RunDescription, *columns: str) -> pd.DataFrame:
     """Read some columns of the predictions on the test split and on the run's sample."""
-    predictions = read_parquet(path, list(dict.fromkeys([*columns, "split", "sample"])))
+    predictions = read_parquet(path, list(dict.fromkeys([*columns, "network", "split", "sample"])))
     chosen = (predictions["split"] == "test") | (predictions["sample"] == run.sample["name"])
-    return predictions.loc[chosen, list(columns)].reset_index(drop=True)
+    chosen &= predictions["network"].isin(run.network_names)
+    return without_unused(predictions.loc[chosen, list(columns)].reset_index(drop=True))
+
+
+def without_unused(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose categories are those that occur, as if no other rows had been read."""
+    used = {name: frame[name].cat.remove_unused_categories() for name in frame.select_dtypes("category")}
+    return frame.assign(**used)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -34,12 +34,16 @@ def _size(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    sign = "+" if value > 0 else "-"
-    return f"{value:+.3g}" if abs(value) < 1_000 else sign + _size(abs(value))
+    return f"{value:+.3g}" if abs(value) < 1_000 else ("+" if value > 0 else "-") + _size(abs(value))
 
 
-SHARE = Form(percent, lambda value: f"{100 * value:+.1f}")
-FINE = Form(lambda value: percent(value, 2), lambda value: f"{100 * value:+.2f}")
+def _points(digits: int) -> Callable[[float], str]:
+    # Adding 0 makes one of minus zero.
+    return lambda share: f"{round(100 * share, digits) + 0.0:+.{digits}f}"
+
+
+SHARE = Form(percent, _points(1))
+FINE = Form(lambda value: percent(value, 2), _points(2))
 SIZE = Form(_size, _signed)
 PASS = Form(lambda value: number(value, 4), lambda value: f"{value:+.2g}")
 
@@ -108,7 +112,7 @@ def notes_on_tests(groups: Sequence[TunedGroup], run: RunDescription) -> list[st
         many = " to ".join(dict.fromkeys([str(seeds[0]), str(seeds[-1])]))
         notes.append(
             f"Means over {many} seeds, with Student's 95 % intervals over them: of {few} they reach {reach:.1f} "
-            "standard deviations to each side, so that what has no mark may differ all the same."
+            "standard deviations to each side, even beyond what is possible. What has no mark may differ all the same."
         )
     if run.synthetic:
         notes.append(

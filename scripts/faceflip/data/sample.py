@@ -1,5 +1,6 @@
 """Samples: the images that are attacked, drawn once and the same in every experiment on the sample."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,21 @@ PAPER = "paper"
 """The sample of the paper; its draw is that of faceflip 0.1, which had no other."""
 
 
-def draw_sample(dataset: Dataset, name: str, split: str, count: int, seed: int) -> "pd.DataFrame":
+def draw_sample(
+    dataset: Dataset, name: str, split: str, count: int, seed: int, apart: Sequence[np.ndarray] = ()
+) -> "pd.DataFrame":
     """Draw `count` images from a split, without replacement and in random order; name and run's seed decide the draw.
 
-    Returns columns `image` (row of the dataset) and `file_name`; raises UserError where the split has fewer images.
+    It is drawn from what other samples leave: `apart` has the rows of each.
+
+    Returns columns `image` (row of the dataset) and `file_name`; raises UserError where there are fewer images.
     """
     import pandas as pd
 
-    rows = dataset.rows(split)
+    rows = np.setdiff1d(dataset.rows(split), np.concatenate([*apart, np.array([], np.int64)]))
     if count > len(rows):
-        raise UserError(f"samples.{name}.images is {count}, but the {split} split has {len(rows)} images")
+        left = f"{len(rows)} images that no other sample has" if len(apart) else f"{len(rows)} images"
+        raise UserError(f"samples.{name}.images is {count}, but the {split} split has {left}")
     own_seed = derive(seed, "sample") if name == PAPER else derive(seed, "sample", name)
     drawn = np.random.default_rng(own_seed).permutation(rows)[:count]
     return pd.DataFrame({"image": drawn, "file_name": dataset.file_names[drawn]})

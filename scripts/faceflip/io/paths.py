@@ -37,6 +37,9 @@ CHECKPOINT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/{{checkpoint}}.pt")
 HISTORY = Pattern(f"{NETWORKS}/{{network}}/{{member}}/history.csv")
 PREFLIGHT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/preflight.csv")
 """What is suspicious of a network that was brought."""
+TUNING = Pattern(f"{NETWORKS}/{{network}}/{{member}}/tuning.csv")
+"""The epochs of a fine-tuning; ``DIET`` has the images that took part."""
+DIET = Pattern(f"{NETWORKS}/{{network}}/{{member}}/diet.parquet")
 MEMBER_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{member}}.parquet")
 
 _EXPERIMENT = "{sample}/{network}/{checkpoint}/{attack}"

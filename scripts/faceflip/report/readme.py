@@ -99,11 +99,27 @@ def facts(run: RunDescription, manifest: Mapping[str, Any]) -> list[str]:
             f"{what}; {options['batch_size']} images a batch, learning rate {options['learning_rate']:g}, "
             f"{options['min_epochs']} to {options['max_epochs']} epochs"
         )
+    lines += _tunings(run)
     for name, options in run.attacks.items():
         options = {key: each for key, each in options.items() if key != "options"} | dict(options.get("options", {}))
         shown = (f"{key} {f'{value:g}' if isinstance(value, float) else value}" for key, value in options.items())
         lines.append(f"Attack {name}: {', '.join(shown)}")
     return lines
+
+
+def _tunings(run: RunDescription) -> Iterator[str]:
+    """Yield a line for each network that others were fine-tuned from."""
+    sources = dict.fromkeys((each.source_group, each.checkpoint) for each in run.tunings)
+    for source, checkpoint in sources:
+        tuned = [each for each in run.tunings if (each.source_group, each.checkpoint) == (source, checkpoint)]
+        made = {
+            each.group: f"{each.group} ({each.diet}{f', {each.share:.0%} of a batch' if each.share else ''}, "
+            f"{quantity(each.epochs, 'epoch')})"
+            for each in tuned
+        }
+        seeds = [f"{seed}" for seed in dict.fromkeys(each.seed for each in tuned) if seed is not None]
+        again = f"; seeds {', '.join(seeds)}" if seeds else ""
+        yield f"Fine-tuned from {source}, {checkpoint}: {', '.join(made.values())}{again}"
 
 
 def headlines(run: RunDescription, errors: pd.DataFrame, attempts: pd.DataFrame) -> list[str]:

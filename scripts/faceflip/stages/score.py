@@ -1,6 +1,8 @@
 """How a person would see the attempts of a shard: PASS and plain SSIM of every flipped image."""
 
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,22 @@ def adversarial_blocks(
                 f"dataset ({error}); give the dataset that was attacked"
             ) from error
         yield block.rows, originals, adversarial
+
+
+@contextmanager
+def spooled(blocks: Iterable[np.ndarray], shape: tuple[int, ...], folder: Path | None = None) -> Iterator[np.ndarray]:
+    """Write blocks of images, uint8, to a file without a name, and yield them as one mapped array of a shape.
+
+    The file lies in `folder`, or where temporary files do.
+    """
+    if not shape[0]:
+        yield np.empty(shape, np.uint8)
+        return
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for block in blocks:
+            block.tofile(file)
+        file.flush()
+        yield np.memmap(file, np.uint8, "r", shape=shape)
 
 
 def score_shard(

@@ -2,10 +2,13 @@
 
 import csv
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from faceflip.data.packed import Dataset
@@ -61,57 +64,95 @@ def train_and_save(
     Raises UserError where there are too few images, the loss is no longer finite, or the GPU's memory is too small.
     """
     own_seed = derive(seed, "train", network, *spec.attributes)
-    computed_by = {"device": device.type, **({"threads": torch.get_num_threads()} if device.type == "cpu" else {})}
     recipe = {
         "stage": VERSIONS["train"],
         "network": spec.to_dict(),
         "training": options.model_dump(exclude={"seed"}),
         "seed": own_seed,
         "dataset": dataset.fingerprint,
-        **computed_by,
+        **computed_by(device),
     }
     unfinished = Unfinished(files.history.parent / UNFINISHED, recipe, save_every)
     for path in (files.converged, *files.epochs.values(), files.history):
         sweep(path.parent, below=False)
     unfinished.clean()
+    recorded = {**options.model_dump(), "seed": own_seed, **computed_by(device)}
+
+    def info(record: EpochRecord) -> CheckpointInfo:
+        return CheckpointInfo(network, member, record.epoch, vars(record), recorded, dataset.fingerprint)
+
+    with telling_memory(options, network, spec.image_size, device):
+        built = build(spec, own_seed).to(device)
+        images = (known_images(dataset, dataset.rows(split), spec.attributes) for split in ("train", "validation"))
+        training = Training(built, *images, options, own_seed, residence)
+        carry_out(training, unfinished, options, info, progress)
+
+    converged = options.converged_epoch(training.validation_errors)
+    for path, epoch in ((files.converged, converged), *((path, epoch) for epoch, path in files.epochs.items())):
+        with replacing(path) as beside:
+            shutil.copyfile(unfinished.checkpoint(epoch), beside)
+    write_history(files.history, [{"network": network, "member": member, **vars(each)} for each in training.history])
+    unfinished.remove()
+
+
+def computed_by(device: torch.device) -> dict[str, Any]:
+    """Return on what the last bits of a training hang: the kind of device, and the threads of a CPU."""
+    return {"device": device.type, **({"threads": torch.get_num_threads()} if device.type == "cpu" else {})}
+
+
+def known_images(dataset: Dataset, rows: np.ndarray, attributes: tuple[str, ...]) -> LabelledImages:
+    """Return the images at some rows but those of which no attribute is known, which teach nothing."""
+    labels = dataset.labels_of(attributes)[rows]
+    known = (labels != 0).any(axis=1)
+    return LabelledImages(dataset.images, rows[known], labels[known])
+
+
+def carry_out(
+    training: Training,
+    unfinished: Unfinished,
+    options: TrainingOptions,
+    info: Callable[[EpochRecord], CheckpointInfo],
+    progress: Callable[[int], NotedProgress] | None,
+) -> None:
+    """Train to the end, from where an earlier process left it, if one did; keep the checkpoints that may be needed.
+
+    `info` says what they say of themselves; `progress` is as of `train_and_save`.
+    """
 
     def keep(trained: AttributeNetwork, record: EpochRecord) -> None:
         if record.epoch in options.kept_epochs(training.validation_errors):
-            recorded = {**options.model_dump(), "seed": own_seed, **computed_by}
-            info = CheckpointInfo(network, member, record.epoch, vars(record), recorded, dataset.fingerprint)
-            save_checkpoint(unfinished.checkpoint(record.epoch), trained, info)
+            save_checkpoint(unfinished.checkpoint(record.epoch), trained, info(record))
 
-    def save(training: Training) -> None:
+    def save(_: Training) -> None:
         if unfinished.due:
             unfinished.save(training.state(), options.kept_epochs(training.validation_errors))
 
+    if state := unfinished.load():
+        training.restore(state)
+        print(f"continuing after epoch {len(training.history)} and {training.step:,} steps of the next")
+    training.run(keep, progress(training.images_done) if progress else None, save)
+
+
+def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a CSV file, whole or not at all, a row an epoch."""
+    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@contextmanager
+def telling_memory(
+    options: TrainingOptions, network: str, image_size: tuple[int, int], device: torch.device
+) -> Iterator[None]:
+    """Turn the error of a GPU's memory that is too small into one that says what to do."""
     try:
-        built = build(spec, own_seed).to(device)
-        labels = dataset.labels_of(spec.attributes)
-        known = (labels != 0).any(axis=1)  # an image of which no attribute is known teaches nothing
-        splits = (rows[known[rows]] for rows in map(dataset.rows, ("train", "validation")))
-        images = (LabelledImages(dataset.images, rows, labels[rows]) for rows in splits)
-        training = Training(built, *images, options, own_seed, residence)
-        if state := unfinished.load():
-            training.restore(state)
-            print(f"continuing after epoch {len(training.history)} and {training.step:,} steps of the next")
-        training.run(keep, progress(training.images_done) if progress else None, save)
+        yield
     except torch.OutOfMemoryError as error:
-        width, height = spec.image_size
+        width, height = image_size
         raise UserError(
             f"training on batches of {options.batch_size} images of {width} x {height} pixels does not fit into the "
             f"memory of {device}; lower training.batch_size ({options.batch_size}) of network {network}. Before that, "
             "see that nobody else uses the GPU, or try compute.training_images: never (the images themselves stay out "
             "of its memory) or training.precision: bfloat16"
         ) from error
-
-    converged = options.converged_epoch(training.validation_errors)
-    for path, epoch in ((files.converged, converged), *((path, epoch) for epoch, path in files.epochs.items())):
-        with replacing(path) as beside:
-            shutil.copyfile(unfinished.checkpoint(epoch), beside)
-    names = ["network", "member", *(field.name for field in fields(EpochRecord))]
-    with replacing(files.history) as beside, beside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({"network": network, "member": member, **vars(record)} for record in training.history)
-    unfinished.remove()

@@ -1,6 +1,5 @@
 """What adversarial images of one attribute do to the decisions on others: transferability and correlation."""
 
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ from faceflip.networks.checkpoint import load_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.networks.network import AttributeNetwork
 from faceflip.runtime.progress import MoreDone, ProgressCallback, counted
-from faceflip.stages.score import adversarial_blocks
-from faceflip.store import Store, open_store
+from faceflip.stages.score import adversarial_blocks, spooled
+from faceflip.store import open_store
 from faceflip.store.scores import read_scores_of
 
 
@@ -45,6 +44,7 @@ def transfer_shard(
     Raises UserError where a file cannot be read, the store belongs to another dataset, or the scores to another store.
     """
     with _adversarial(path, scores_path, dataset, threshold, batch_size) as (known, perturbed, attrs):
+        known = known.drop(columns="sample")
         unique, index = np.unique(known["image"], return_inverse=True)
         more = counted(progress, len(targets) * (len(unique) + len(known)))
         tables = []
@@ -78,8 +78,8 @@ def transfer_between(
     The other arguments are as of `transfer_shard`.
 
     Returns:
-        One row an adversarial image and network: network, checkpoint, attack, attribute, image, correct, target (the
-        network), score_before, score_after (its decision values of the attribute), changed. `attrs` as there.
+        One row an adversarial image and network: sample, network, checkpoint, attack, attribute, image, correct, target
+        (the network), score_before, score_after (its decision values of the attribute), changed. `attrs` as there.
 
     Raises what `transfer_shard` does.
     """
@@ -119,6 +119,7 @@ def _adversarial(
         sources = attempts.iloc[rows]
         known = pd.DataFrame(
             {
+                "sample": header.sample,
                 "network": header.network,
                 "checkpoint": header.checkpoint,
                 "attack": header.attack,
@@ -127,22 +128,9 @@ def _adversarial(
                 "correct": ((sources["score_before"] > 0) == (sources["label"] > 0)).to_numpy(),
             }
         )
-        with _spooled(store, dataset, rows, batch_size) as perturbed:
+        images = (block for _, _, block in adversarial_blocks(store, dataset, rows, batch_size))
+        with spooled(images, (len(rows), *dataset.images.shape[1:])) as perturbed:
             yield known, perturbed, {"similarity": similarities.attrs.get("similarity"), "threshold": threshold}
-
-
-@contextmanager
-def _spooled(store: Store, dataset: Dataset, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Decode the adversarial images of these attempts, `size` at a time, into a mapped file (N, H, W, 3) uint8."""
-    shape = (len(rows), *dataset.images.shape[1:])
-    if not len(rows):
-        yield np.empty(shape, np.uint8)
-        return
-    with tempfile.TemporaryFile() as file:
-        for _, _, images in adversarial_blocks(store, dataset, rows, size):
-            images.tofile(file)
-        file.flush()
-        yield np.memmap(file, np.uint8, "r", shape=shape)
 
 
 def _decision_values(

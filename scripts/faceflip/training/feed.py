@@ -4,11 +4,13 @@ Shuffled training reads images in random order, in one of three ways that give t
 memory map (CPU), from a copy in the GPU's memory or, where that is too small, by reader threads that run ahead.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,6 +20,16 @@ RESIDENT_SHARE = 0.5
 """Share of a GPU's free memory that the images may take; the rest is for the network and its activations."""
 _BLOCK = 1024
 _READERS, _AHEAD = 4, 8
+
+
+class Examples(Protocol):
+    """What can be fed: `shape` is that of all n images, (n, H, W, 3), and `labels` are (n, attributes) int8."""
+
+    shape: tuple[int, ...]
+    labels: np.ndarray
+
+    def gather(self, positions: np.ndarray) -> np.ndarray:
+        """Return the images at some of the n positions, uint8 (len(positions), H, W, 3); several threads may ask."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,11 @@ class LabelledImages:
     rows: np.ndarray
     labels: np.ndarray
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all images: (n, H, W, 3)."""
+        return (len(self.rows), *self.images.shape[1:])
+
     def gather(self, positions: np.ndarray) -> np.ndarray:
         """Return the images at some of the n positions, shape (len(positions), H, W, 3)."""
         return np.take(self.images, self.rows[positions], axis=0)
@@ -42,7 +59,7 @@ class LabelledImages:
 class Feed:
     """Batches of labelled images on a device."""
 
-    def __init__(self, examples: LabelledImages, device: torch.device, residence: str = "auto") -> None:
+    def __init__(self, examples: Examples, device: torch.device, residence: str = "auto") -> None:
         """Prepare the images for the device where batches are needed; this reads all of them if they are to lie there.
 
         `residence` says whether a GPU holds all images: ``auto`` (if half of its free memory suffices), ``always`` or
@@ -61,13 +78,14 @@ class Feed:
             return f"all {len(self._labels):,} training images are in the memory of {self._device}"
         return "training images are read ahead from the dataset" if self._streamed else "training images are mapped"
 
-    def batches(self, order: np.ndarray, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, order: np.ndarray, size: int, first: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the full batches of an order, which are positions among the images; the incomplete last is left out.
 
         Yields:
-            Images (size, 3, H, W), float32 on 0-255, channels-last in memory, and labels (size, attributes) int8.
+            Images (size, 3, H, W), float32 on 0-255, channels-last in memory, and labels (size, attributes) int8; of
+            each batch only the `first` so many, if that is given.
         """
-        full = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        full = [order[start : start + size][:first] for start in range(0, len(order) - size + 1, size)]
         for positions, images in zip(full, self._images(full), strict=True):
             labels = self._labels.index_select(0, torch.from_numpy(positions).to(self._device))
             yield images.permute(0, 3, 1, 2).float(), labels
@@ -81,24 +99,23 @@ class Feed:
         return (torch.from_numpy(self._examples.gather(each)) for each in batches)
 
 
-def _fits(examples: LabelledImages, device: torch.device, residence: str) -> bool:
+def _fits(examples: Examples, device: torch.device, residence: str) -> bool:
     if residence != "auto":
         return residence == "always"
     free, _ = torch.cuda.mem_get_info(device)
-    return len(examples.rows) * int(np.prod(examples.images.shape[1:])) <= RESIDENT_SHARE * free
+    return math.prod(examples.shape) <= RESIDENT_SHARE * free
 
 
-def _copy(examples: LabelledImages, device: torch.device) -> Tensor:
+def _copy(examples: Examples, device: torch.device) -> Tensor:
     """Return all images as uint8 (n, H, W, 3) on the device; they are read front to back, as disks like it."""
-    count = len(examples.rows)
-    copy = torch.empty((count, *examples.images.shape[1:]), dtype=torch.uint8, device=device)
-    for start in range(0, count, _BLOCK):
-        block = np.arange(start, min(start + _BLOCK, count))
+    copy = torch.empty(examples.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(copy), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(copy)))
         copy[start : start + len(block)] = torch.from_numpy(examples.gather(block))
     return copy
 
 
-def _read_ahead(examples: LabelledImages, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
+def _read_ahead(examples: Examples, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
     """Yield batches as uint8 tensors in pinned memory; threads read several at a time, so that the disk has a queue."""
 
     def read(positions: np.ndarray) -> Tensor:

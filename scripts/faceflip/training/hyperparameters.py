@@ -10,6 +10,7 @@ from faceflip.typed import Declared
 MAX_SEED = 2**63 - 1
 """The largest seed of a run, or of a part of it."""
 
+OwnSeed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Epoch = Annotated[int, Field(ge=1, le=10_000)]
 
 

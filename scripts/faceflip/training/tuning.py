@@ -1,5 +1,6 @@
 """How a network is fine-tuned from another: the options of a network with `from`, read without PyTorch."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -17,9 +18,7 @@ class AdversaryOptions(Declared):
     warm_up: float = Field(
         0.5, ge=0, le=1, description="share of the steps of fine-tuning over which eps grows from 0 to its full size"
     )
-    steps: int | None = Field(
-        None, ge=1, le=1000, description="gradient steps; null: 1 of `fgsm-rs`, 7 of `pgd`"
-    )
+    steps: int | None = Field(None, ge=1, le=1000, description="gradient steps; null: 1 of `fgsm-rs`, 7 of `pgd`")
     step_size: float | None = Field(
         None,
         gt=0,
@@ -32,28 +31,43 @@ class AdversaryOptions(Declared):
 class TuningOptions(Declared):
     """What a network is fine-tuned on."""
 
-    diet: Literal[tuple(DIETS)] = Field("control", description="the extra images, see docs/fine-tuning.md")
-    share: float = Field(0.5, ge=0, le=1, description="of extra images in each batch, in place of clean ones")
-    epochs: int = Field(1, ge=1, le=10_000, description="over the training split")
+    diet: Literal[tuple(DIETS)] = Field(
+        "control", description="of fine-tuning: what is learned beside clean images, see docs/fine-tuning.md"
+    )
+    share: float = Field(
+        0.5, ge=0, le=1, description="of fine-tuning: of extra images in each batch, in place of clean ones"
+    )
+    epochs: int = Field(1, ge=1, le=10_000, description="of fine-tuning, over the training split")
+    learning_rate: float | None = Field(
+        None, gt=0, le=1e3, description="of fine-tuning, constant; null: the rate at which the source's training ended"
+    )
     factors: list[Factor] | None = Field(
-        None, min_length=1, description="what perturbations are multiplied by; null: the diet's own"
+        None, min_length=1, description="of fine-tuning: what perturbations are multiplied by; null: the diet's own"
     )
     adversary: AdversaryOptions = Field(
-        default_factory=AdversaryOptions, description="the attack of the diets `fgsm-rs` and `pgd`"
+        default_factory=AdversaryOptions, description="of fine-tuning: the attack of the diets `fgsm-rs` and `pgd`"
     )
 
     @property
-    def entry(self) -> DietEntry:
+    def contents(self) -> DietEntry:
         """What the extra images are; without any (`share: 0`) those of the control."""
         return DIETS[self.diet if self.share else "control"]
 
     @property
+    def parts(self) -> tuple[DietEntry, ...]:
+        """By what extra images are made of stores: the diet, or each of its parts, with the factors that hold."""
+        if self.contents.parts:
+            return tuple(DIETS[part] for part in self.contents.parts)
+        return (replace(self.contents, factors=tuple(self.factors)) if self.factors else self.contents,)
+
+    @property
     def heeded(self) -> dict[str, object]:
         """Return the options on which the result hangs, as plain values: those of no use to the diet are left out."""
-        entry = self.entry
-        if entry == DIETS["control"]:
-            return {"diet": "control", "epochs": self.epochs}
-        found = self.model_dump(include={"diet", "share", "epochs"})
-        if entry.steps:
+        contents = self.contents
+        rate = {"learning_rate": self.learning_rate} if self.learning_rate else {}
+        if contents == DIETS["control"]:
+            return {"diet": "control", "epochs": self.epochs, **rate}
+        found = self.model_dump(include={"diet", "share", "epochs"}) | rate
+        if contents.steps:
             return found | {"adversary": self.adversary.model_dump()}
-        return found | ({"factors": self.factors} if self.factors and not entry.parts else {})
+        return found | ({"factors": self.factors} if self.factors and not contents.parts else {})

@@ -109,15 +109,20 @@ class Estimate:
 
     def spec(self, network: str) -> NetworkSpec:
         """Return the specification of the first member of a network; the others cost the same."""
-        planned = self.plan.networks[network]
+        planned = self.plan.networks[network].root
         attributes, settings = planned.attributes_of(planned.members[0]), planned.settings
         size = self.settings.dataset.size
         return NetworkSpec(settings.loss, attributes, size, settings.architecture, settings.brought)
 
     @cached_property
     def costs(self) -> dict[str, Cost]:
-        """Of a member of each network."""
-        return {name: cost_of(self.spec(name), self._brought(name)) for name in self.plan.networks}
+        """Of a member of each network; one that is fine-tuned, or made with another seed, costs as the first did."""
+        known: dict[str, Cost] = {}
+        for name, network in self.plan.networks.items():
+            group = network.root.group
+            if group not in known:
+                known[group] = cost_of(self.spec(name), self._brought(network.root.name))
+        return {name: known[network.root.group] for name, network in self.plan.networks.items()}
 
     def _brought(self, name: str) -> AttributeNetwork | None:
         """Return a network that was trained elsewhere, after seeing that its weights fit, or None."""
@@ -158,7 +163,8 @@ class Estimate:
         A state is weights and mean squares of gradients; the checkpoints are those kept, and one better than the best.
         """
         sizes = (
-            (2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[each.name].parameters for each in self.plan.trained
+            (2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[each.name].parameters
+            for each in (*self.plan.trained, *self.plan.tuned)
         )
         return max(sizes, default=0)
 
@@ -167,6 +173,7 @@ class Estimate:
         plan = self.plan
         return {
             **{f"training of {each.title}": self._training(each) for each in plan.trained},
+            **({"fine-tuning": sum(map(self._tuning, plan.tuned))} if plan.tuned else {}),
             "predictions": sum(
                 len(each.members) * self._predictions(each) * self.costs[name].forward
                 for name, each in plan.networks.items()
@@ -187,6 +194,16 @@ class Estimate:
         learned = self.images["train"] // options.batch_size * options.batch_size
         epoch = learned * cost.training + self.images["validation"] * cost.forward
         return len(network.members) * options.max_epochs * epoch
+
+    def _tuning(self, network: PlannedNetwork) -> int:
+        """Epochs of training; of a diet that is made on the fly each image of its share takes more gradients."""
+        options, cost, tuning = network.settings.training, self.costs[network.name], network.settings.tuning
+        held_out = sum(self.settings.samples[name].images for name in self.plan.held_out)
+        learned = (self.images["train"] - held_out) // options.batch_size * options.batch_size
+        made = (tuning.adversary.steps or tuning.contents.steps) if tuning.contents.steps else 0
+        training = cost.training or 3 * cost.forward  # which is not counted of networks that were trained elsewhere
+        epoch = learned * (training + tuning.share * made * cost.gradient) + self.images["validation"] * cost.forward
+        return round(len(network.members) * tuning.epochs * epoch)
 
     def _predictions(self, network: PlannedNetwork) -> int:
         """Images that each member is run on, by all its checkpoints together: the test split and samples."""
@@ -214,7 +231,7 @@ class Estimate:
         images, source = self.settings.samples[experiment.sample].images, self.plan.networks[experiment.network]
         return sum(
             2 * images * len({*source.attacked} & {*other.attributes}) * self.costs[other.name].forward
-            for other in self.plan.others(experiment.network)
+            for other in self.plan.others(experiment)
         )
 
 

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
-from faceflip.attempt import CONVERGED, GIVEN
+from faceflip.attempt import CONVERGED, GIVEN, TUNED
 from faceflip.data.celeba import ANNOTATIONS, IMAGES, MISLABELLED_LABELS, PARTITION, PROVENANCE
 from faceflip.io import paths
 from faceflip.io.paths import Pattern, folder_of
+from faceflip.workflow.network_settings import epoch_name
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.products import Product
-from faceflip.workflow.settings import epoch_name
 
 Wildcards = Mapping[str, str]
 ONCE: tuple[Wildcards, ...] = ({},)
@@ -65,9 +65,9 @@ class Rule:
 def rules_of(plan: Plan) -> dict[str, Rule]:
     """Return the rules of a run by name, in the order of its stages."""
     drawn = plan.settings.dataset.drawn
-    members, trained = (
+    members, trained, fine_tuned = (
         [{"network": network.name, "member": folder_of(member)} for network in networks for member in network.members]
-        for networks in (plan.networks.values(), plan.trained)
+        for networks in (plan.networks.values(), plan.trained, plan.tuned)
     )
     brought = [{"network": network.name} for network in plan.networks.values() if network.brought]
     experiments = [vars(experiment) for experiment in plan.experiments]
@@ -86,9 +86,12 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
     faces = {name: f"{paths.SYNTHETIC}/{file}" for name, file in annotated.items()}
     packed = {"dataset": paths.DATASET, "manifest": paths.MANIFEST, "labels": paths.LABELS}
     epochs = [epoch_name(epoch) for epoch in sorted(plan.settings.training.checkpoints)]
-    kept = {name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in (CONVERGED, GIVEN, *epochs)}
+    kept = {
+        name: Pattern(paths.CHECKPOINT.replace("{checkpoint}", name)) for name in (CONVERGED, GIVEN, TUNED, *epochs)
+    }
     given = {"checkpoint": kept.pop(GIVEN), "preflight": paths.PREFLIGHT}
     given = {name: Pattern(path.replace("{member}", ALL)) for name, path in given.items()}
+    tuned = {"checkpoint": kept.pop(TUNED), "history": paths.TUNING, "images": paths.DIET}
     tables = {kind: Pattern(paths.TABLE.replace("{format}", kind)) for kind in ("csv", "md", "tex", "html")}
     kinds = {"pdf": "pdf", "png": "png", "caption": "txt"}
     figures = {name: Pattern(paths.FIGURE.replace("{format}", kind)) for name, kind in kinds.items()}
@@ -99,6 +102,7 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("draw_sample", {"sample": paths.SAMPLE}, [{"sample": name} for name in plan.settings.samples], "dataset"),
         Rule("train_network", {**kept, "history": paths.HISTORY}, trained, "networks"),
         Rule("bring_network", given, brought, "networks"),
+        Rule("fine_tune", tuned, fine_tuned, "networks"),
         Rule("predict_network", {"predictions": paths.MEMBER_PREDICTIONS}, members, "predictions"),
         Rule("attack_shard", {"store": paths.STORE}, shards, "attacks"),
         Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
@@ -143,6 +147,7 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
         "stores": rules["join_shards"].files,
         "histories": rules["train_network"].output("history"),
         "preflights": rules["bring_network"].output("preflight"),
+        "tunings": rules["fine_tune"].output("history"),
     }
     found = {
         role: files[role] if role in files else paths.TABLE.of(table=role, format="csv") for role in product.inputs

@@ -14,12 +14,24 @@ from typing import Any
 from faceflip.attacks.libraries import version_of
 from faceflip.attacks.options import AttackSettings, heeded_by
 from faceflip.attempt import Experiment
-from faceflip.catalogue import ATTACKS, COLORS, LINE, LOSSES, SEARCHES, AttackEntry, find_loss, find_search, parts_of
+from faceflip.catalogue import (
+    ATTACKS,
+    COLORS,
+    DIETS,
+    LINE,
+    LOSSES,
+    SEARCHES,
+    AttackEntry,
+    find_loss,
+    find_search,
+    parts_of,
+)
 from faceflip.io.paths import folder_of, shard_name
 from faceflip.networks.brought import is_program
 from faceflip.registry import is_reference
-from faceflip.workflow.products import FIGURES, TABLES_BETWEEN, Product
-from faceflip.workflow.settings import PRIMARY_SAMPLE, NetworkSettings, Settings
+from faceflip.workflow.network_settings import NetworkSettings
+from faceflip.workflow.products import FIGURES, FIGURES_TUNED, TABLES_BETWEEN, TABLES_SEEDED, TABLES_TUNED, Product
+from faceflip.workflow.settings import Settings
 
 ALL = "all"
 """The member of a network that decides on all attributes."""
@@ -37,10 +49,11 @@ class Part:
 
 @dataclass(frozen=True)
 class PlannedNetwork:
-    """A network of the configuration: one for each of its attributes, or one for all; trained here, or brought.
+    """A network of the configuration: one for each of its attributes, or one for all; trained, brought or fine-tuned.
 
     `attacked` are those of its attributes that are attacked, in the order in which their attempts are numbered. It is
-    called `title` on pages, and `short` in figures.
+    called `title` on pages, and `short` in figures. It is of the entry `group` of the configuration, made with `seed`
+    where that lists some. `source` is what it is fine-tuned from, with its `checkpoint`, else None.
     """
 
     name: str
@@ -50,6 +63,10 @@ class PlannedNetwork:
     title: str
     short: str
     color: str
+    group: str
+    seed: int | None = None
+    source: "PlannedNetwork | None" = None
+    checkpoint: str = ""
 
     @property
     def joint(self) -> bool:
@@ -89,14 +106,24 @@ class PlannedNetwork:
         return self.settings.file is not None
 
     @property
+    def tuned(self) -> bool:
+        """Whether it is fine-tuned from another one."""
+        return self.source is not None
+
+    @property
+    def root(self) -> "PlannedNetwork":
+        """The network that it goes back to, which says how it is built: itself, unless it is fine-tuned."""
+        return self.source.root if self.source else self
+
+    @property
     def own_code(self) -> list[str]:
         """The names of the user's code that its networks are built from: references, and programs."""
-        return self.settings.own_code
+        return self.root.settings.own_code
 
     @property
     def library(self) -> str | None:
         """The library and version whose code builds it where it was brought: of another one it is brought anew."""
-        file = self.settings.file
+        file = self.root.settings.file
         return version_of(file) if file and not is_program(file) else None
 
     @property
@@ -117,6 +144,27 @@ class PlannedNetwork:
             "attacked": list(self.attacked),
             "checkpoints": self.checkpoints,
             **self._made,
+            **({} if self.seed is None else {"group": self.group, "seed": self.seed}),
+        }
+
+    def tuning(self) -> dict[str, Any]:
+        """Return what tables and figures on fine-tuning need to know of it, as plain values."""
+        settings, of_store = self.settings, self.settings.of_store
+        return {
+            "name": self.name,
+            "group": self.group,
+            "title": self.title,
+            "seed": self.seed,
+            "source": self.source.name,
+            "source_group": self.source.group,
+            "checkpoint": self.checkpoint,
+            "diet": settings.tuning.heeded["diet"],
+            "share": settings.tuning.heeded.get("share", 0.0),
+            "epochs": settings.epochs,
+            "sample": settings.sample if of_store else "",
+            "attack": settings.attack if of_store else "",
+            "attributes": list(self.attributes),
+            "attacked": list(self.attacked),
         }
 
     @property
@@ -191,31 +239,84 @@ class Plan:
 
     @cached_property
     def networks(self) -> dict[str, PlannedNetwork]:
-        """The networks by name: those for one attribute first, brought ones last, by loss; overlays shuffle them."""
+        """The networks by name, one a seed: those for one attribute first, brought ones later, fine-tuned ones last.
+
+        Within these they are ordered by loss, as overlays shuffle them.
+        """
 
         def place(item: tuple[str, NetworkSettings]) -> tuple[bool, bool, int]:
             network = item[1]
             return network.per == ALL, network.file is not None, [*LOSSES, network.loss].index(network.loss)
 
-        networks = dict(sorted(self.settings.networks.items(), key=place))
-        titles = {name: _titles(name, each) for name, each in networks.items()}
+        settings = self.settings
+        entries = dict(sorted(settings.networks.items(), key=place))
+        names = {
+            (group, seed): name
+            for group, each in entries.items()
+            if each.source is None
+            for name, seed in settings.names_of(group).items()
+        }
+        titles = {group: _titles(group, entries[group]) for group, _ in names}
         shorts = [short for _, short in titles.values()]
-        colors = _colors(networks)
+        colors = _colors({name: entries[group] for (group, _), name in names.items()})
         made = {}
-        for name, each in networks.items():
-            attacked = self.settings.attacked
-            attributes = tuple(each.attributes or (self.settings.dataset.attributes if each.per == ALL else attacked))
-            title, short = titles[name]
-            if each.title is None and shorts.count(short) > 1:  # several of one loss: their names tell them apart
-                title, short = f"{title} ({name})", name
-            shared = tuple(attribute for attribute in attacked if attribute in attributes)
-            made[name] = PlannedNetwork(name, each, attributes, shared, title, short, colors[name])
+        for (group, seed), name in names.items():
+            title, short = titles[group]
+            if entries[group].title is None and shorts.count(short) > 1:  # several of one loss: names tell them apart
+                title, short = f"{title} ({group})", group
+            if seed is not None:
+                title, short = f"{title}, seed {seed}", f"{short}, seed {seed}"
+            made[name] = self._planned(name, group, seed, title, short, colors[name])
+        return made | self._tuned(entries, made)
+
+    def _planned(self, name: str, group: str, seed: int | None, *looks: str, **source: Any) -> PlannedNetwork:
+        """Return a network of the configuration; `looks` are title, short title and colour."""
+        network, attacked = self.settings.networks[group], self.settings.attacked
+        attributes = tuple(network.attributes or (self.settings.dataset.attributes if network.per == ALL else attacked))
+        if seed is not None:
+            network = network.model_copy(update={"training": network.training.model_copy(update={"seed": seed})})
+        shared = tuple(attribute for attribute in attacked if attribute in attributes)
+        return PlannedNetwork(name, network, attributes, shared, *looks, group, seed, **source)
+
+    def _tuned(
+        self, entries: Mapping[str, NetworkSettings], known: Mapping[str, PlannedNetwork]
+    ) -> dict[str, PlannedNetwork]:
+        """Return the networks that are fine-tuned, in the order of their diets, sources before what is made of them."""
+        settings, known, made = self.settings, dict(known), {}
+        diets = list(DIETS)
+        waiting = sorted(
+            (group for group, each in entries.items() if each.source),
+            key=lambda group: (entries[group].origin[0], diets.index(settings.networks[group].diet)),
+        )
+        alike = [(entries[group].source, entries[group].diet) for group in waiting]
+        while waiting:
+            group = next(each for each in waiting if entries[each].origin[0] not in waiting)
+            waiting.remove(group)
+            entry, (origin, checkpoint) = entries[group], entries[group].origin
+            of = settings.names_of(origin)
+            for name, seed in settings.names_of(group).items():
+                source = known[next(each for each, own in of.items() if own in (None, seed))]
+                title = entry.title or f"{_titles(origin, entries[origin])[1]}, {entry.diet}"
+                if entry.title is None and alike.count((entry.source, entry.diet)) > 1:
+                    title = f"{title} ({group})"
+                more = {"source": source, "checkpoint": checkpoint or source.final}
+                made[name] = known[name] = self._planned(name, group, seed, title, title, source.color, **more)
         return made
+
+    @property
+    def main(self) -> list[PlannedNetwork]:
+        """The networks that most tables and figures are about: all but fine-tuned ones."""
+        return [network for network in self.networks.values() if not network.tuned]
+
+    @property
+    def tuned(self) -> list[PlannedNetwork]:
+        """The networks that are fine-tuned from others."""
+        return [network for network in self.networks.values() if network.tuned]
 
     @property
     def trained(self) -> list[PlannedNetwork]:
         """The networks that are trained here."""
-        return [network for network in self.networks.values() if not network.brought]
+        return [network for network in self.networks.values() if not network.brought and not network.tuned]
 
     @cached_property
     def attacks(self) -> dict[str, PlannedAttack]:
@@ -226,27 +327,63 @@ class Plan:
 
     @cached_property
     def experiments(self) -> tuple[Experiment, ...]:
-        """All attacks to be run: those on the primary sample first, on each network those on its last checkpoint."""
+        """All attacks to be run: those on the primary sample first, on each network those on its last checkpoint.
+
+        Fine-tuned networks are attacked as their source is, unless the configuration says otherwise, and sources on
+        the samples that networks are fine-tuned on.
+        """
         made = self.settings.experiments
+        fed: dict[tuple[str, str, str], list[str]] = {}
+        for network in self.tuned:
+            if network.settings.of_store:
+                place = (network.settings.sample, network.source.name, network.checkpoint)
+                fed.setdefault(place, []).append(network.settings.attack)
+
+        def attacks(sample: str, network: PlannedNetwork, checkpoint: str) -> list[str]:
+            said = made.get(sample, {}).get(network.group, {}).get(checkpoint, [])
+            if network.tuned and not any(network.group in networks for networks in made.values()):
+                said = [] if sample in self.settings.fed else attacks(sample, network.source, network.checkpoint)
+            return list(dict.fromkeys([*said, *fed.get((sample, network.name, checkpoint), [])]))
+
         return tuple(
             Experiment(sample, network.name, checkpoint, attack)
-            for sample in sorted(made, key=lambda name: name != self.sample)
+            for sample in sorted(dict.fromkeys([*made, *self.settings.fed]), key=lambda name: name != self.sample)
             for network in self.networks.values()
             for checkpoint in [network.final, *network.checkpoints[:-1]]
-            for attack in made[sample].get(network.name, {}).get(checkpoint, [])
+            for attack in attacks(sample, network, checkpoint)
             if network.attacked
         )
 
     @property
     def sample(self) -> str:
         """The sample that tables and figures are about, unless they say otherwise."""
-        samples = self.settings.samples
-        return PRIMARY_SAMPLE if PRIMARY_SAMPLE in samples else next(iter(samples))
+        return self.settings.primary_sample
 
     def samples_of(self, network: str) -> tuple[str, ...]:
-        """Return the samples that a network is shown: those it is attacked on, and the primary one."""
+        """Return the samples that a network is shown: those it is attacked on, and the primary one.
+
+        Fine-tuned ones are also shown those that they, or others of their source, were fine-tuned on.
+        """
         attacked = (each.sample for each in self.experiments if each.network == network)
-        return tuple(dict.fromkeys([self.sample, *attacked]))
+        source = self.networks[network].source
+        fed = (each.settings.sample for each in self.tuned if each.source is source and each.settings.of_store)
+        return tuple(dict.fromkeys([self.sample, *attacked, *(fed if source else ())]))
+
+    @cached_property
+    def held_out(self) -> tuple[str, ...]:
+        """The samples whose training images take no part in fine-tuning, as networks are judged by them."""
+        judged = dict.fromkeys([self.sample, *(each.sample for each in self.experiments)])
+        samples, fed = self.settings.samples, self.settings.fed
+        return tuple(name for name in judged if name not in fed and samples[name].split == "train")
+
+    def fodder(self, network: PlannedNetwork, member: str) -> tuple[Experiment, list[str]] | None:
+        """Return the experiment whose attempts a member is fine-tuned on, and the shards that have its own, or None."""
+        if not network.settings.of_store or not set(network.attacked) & set(network.attributes_of(member)):
+            return None
+        settings = network.settings
+        experiment = Experiment(settings.sample, network.source.name, network.checkpoint, settings.attack)
+        shards = self.shards(experiment)
+        return experiment, [each for each in shards if member in self.members_of_shard(experiment, each)]
 
     def attempts_of(self, experiment: Experiment) -> int:
         """Return the number of attempts of an experiment."""
@@ -284,7 +421,7 @@ class Plan:
         Of networks for one attribute those of line searches (Fig. 4), of networks for all those on the converged ones
         (Fig. 5), both by FFA where it was run.
         """
-        methods = self._methods
+        methods = {name: each for name, each in self._methods.items() if not self.networks[name].tuned}
         shown = {self.networks[name].joint: name for name in reversed(self.networks) if name in methods}
         names = methods if self.settings.analysis.transfer == "all" else shown.values()
 
@@ -312,30 +449,40 @@ class Plan:
     def between(self) -> tuple[Experiment, ...]:
         """Experiments whose adversarial images are shown to other networks that decide on the attacked attribute.
 
-        They are on last checkpoints, by FFA where it was run, and by line search where that was run.
+        They are on last checkpoints, or on those that others are fine-tuned from; by FFA where it was run, and by line
+        search where that was run.
         """
         found = [
             each
             for each in self.experiments
-            if each.sample == self.sample
-            and each.checkpoint == self.networks[each.network].final
-            and self._leads(each)
-            and self.others(each.network)
+            if each.sample not in self.settings.fed and self._leads(each) and self.others(each)
         ]
-        by_line = {each.network for each in found if self.attacks[each.attack].parts[1] == LINE}
+        by_line = {self._state(each) for each in found if self.attacks[each.attack].parts[1] == LINE}
         return tuple(
-            each for each in found if each.network not in by_line or self.attacks[each.attack].parts[1] == LINE
+            each for each in found if self._state(each) not in by_line or self.attacks[each.attack].parts[1] == LINE
         )
 
-    def others(self, network: str) -> tuple[PlannedNetwork, ...]:
-        """Return the other networks that its adversarial images are shown to."""
-        source, which = self.networks[network], self.settings.analysis.between
+    @staticmethod
+    def _state(experiment: Experiment) -> tuple[str, str, str]:
+        return experiment.sample, experiment.network, experiment.checkpoint
+
+    def others(self, experiment: Experiment) -> tuple[PlannedNetwork, ...]:
+        """Return the other networks that the adversarial images of an experiment are shown to.
+
+        On every sample they are those that are fine-tuned from the attacked one.
+        """
+        source, which = self.networks[experiment.network], self.settings.analysis.between
+        whole = (experiment.sample, experiment.checkpoint) == (self.sample, source.final) and not source.tuned
+
+        def shown(target: PlannedNetwork) -> bool:
+            if target.tuned:
+                return target.source is source and target.checkpoint == experiment.checkpoint
+            return whole and (which == "all" or (which == "brought" and (source.brought or target.brought)))
+
         return tuple(
             target
             for target in self.networks.values()
-            if target.name != network
-            and {*source.attacked} & {*target.attributes}
-            and (which == "all" or (which == "brought" and (source.brought or target.brought)))
+            if target.name != source.name and {*source.attacked} & {*target.attributes} and shown(target)
         )
 
     def targets_between(self, experiment: Experiment, shard: str) -> list[tuple[PlannedNetwork, list[str]]]:
@@ -343,7 +490,7 @@ class Plan:
         attributes = dict.fromkeys(part.attribute for part in self.parts(experiment, shard))
         found = [
             (other, [*dict.fromkeys(other.member_of(name) for name in attributes if name in other.attributes)])
-            for other in self.others(experiment.network)
+            for other in self.others(experiment)
         ]
         return [(other, members) for other, members in found if members]
 
@@ -357,6 +504,7 @@ class Plan:
             experiment
             for experiment in self.experiments
             if (experiment.sample, experiment.checkpoint) == (self.sample, self.networks[experiment.network].final)
+            and not self.networks[experiment.network].tuned
             and (search := self.attacks[experiment.attack].entry.search) != "scan"
             and find_search(search).target == line
         )
@@ -370,14 +518,20 @@ class Plan:
     @cached_property
     def tables(self) -> dict[str, Product]:
         """All tables by name, those of one's own last."""
-        between = TABLES_BETWEEN if self.between else {}
-        own = {name: each.product for name, each in self.settings.tables.items()}
-        return {**self.settings.known_tables, **between, **own}
+        known = dict(self.settings.known_tables)
+        if any(not other.tuned for each in self.between for other in self.others(each)):
+            known |= TABLES_BETWEEN
+        if any(network.seed is not None for network in self.main):
+            known |= TABLES_SEEDED
+        if self.tuned:
+            known |= TABLES_TUNED
+        return known | {name: each.product for name, each in self.settings.tables.items()}
 
     @cached_property
     def figures(self) -> dict[str, Product]:
         """All figures by name, those of one's own last."""
-        return {**FIGURES, **{name: each.product for name, each in self.settings.figures.items()}}
+        known = {**FIGURES, **(FIGURES_TUNED if self.tuned else {})}
+        return known | {name: each.product for name, each in self.settings.figures.items()}
 
     @property
     def line(self) -> str:
@@ -390,7 +544,7 @@ class Plan:
         sample = settings.samples[self.sample]
         return (
             f"Run with seed {settings.seed}: {images} to train, validate and test, {width} x {height} pixels; networks "
-            f"{', '.join(network.title for network in self.networks.values())}; {len(settings.attacked)} attributes "
+            f"{', '.join(network.title for network in self.main)}; {len(settings.attacked)} attributes "
             f"attacked on {sample.images:,} images of the {sample.split} split; adversarial from PASS "
             f"{settings.analysis.threshold:g} on{', of grey images' * (settings.similarity.color == 'gray')}."
         )
@@ -401,7 +555,8 @@ class Plan:
         settings = self.settings
         groups = {"synthetic": settings.synthetic} if settings.dataset.drawn else {}
         groups |= {f"samples.{name}": each for name, each in settings.samples.items()}
-        groups |= {f"networks.{each.name}.training": each.settings.training for each in self.trained}
+        of_own = [*self.trained, *self.tuned]
+        groups |= {f"networks.{each.name}.training": each.settings.training for each in of_own}
         seeds = {f"{key}.seed": settings.seed_of(group) for key, group in groups.items()}
         return {key: seed for key, seed in seeds.items() if seed != settings.seed}
 
@@ -414,7 +569,11 @@ class Plan:
             "sample": {"name": self.sample, **settings.samples[self.sample].model_dump(exclude={"seed"})},
             "dataset_attributes": list(settings.dataset.attributes),
             "attacked": list(settings.attacked),
-            "networks": [network.description() for network in self.networks.values()],
+            "networks": [network.description() for network in self.main],
+            "tunings": [network.tuning() for network in self.tuned],
+            "samples": {
+                name: each.model_dump(exclude={"seed"}) for name, each in settings.samples.items() if self.tuned
+            },
             "attacks": [attack.description() for attack in self.attacks.values()],
             "transfers": [[each.network, each.checkpoint, each.attack] for each in self.transfers],
             "color": settings.similarity.color,

@@ -97,7 +97,7 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
     """
     plan = Plan(Settings.of(config))
     faults: dict[str, list[str]] = {}
-    for network in plan.networks.values():
+    for network in plan.main:
         if names is None or network.name in names:
             try:
                 _try_out(network, plan.settings.dataset.size)

@@ -220,6 +220,8 @@ TABLES_SEEDED = _products(
 )
 """Tables of runs in which networks are trained once a seed."""
 
+EVERY_TABLE = {**TABLES, **TABLES_BETWEEN, **TABLES_SEEDED, **TABLES_TUNED}
+
 FIGURES = _products(
     "faceflip.figures",
     {
@@ -286,6 +288,8 @@ FIGURES_TUNED = _products(
 )
 """Figures of runs in which networks are fine-tuned."""
 
+
+EVERY_FIGURE = {**FIGURES, **FIGURES_TUNED}
 
 OF_CELEBA = "Of CelebA alone: "
 """How a paragraph of a docstring begins that pages on other attributes leave out."""

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
-from faceflip.attempt import CONVERGED, FIELDS, FINAL, GIVEN, Experiment
+from faceflip.attempt import FIELDS, FINAL, Experiment
 from faceflip.catalogue import (
     READERS,
     SIMILARITIES,
@@ -33,15 +33,16 @@ from faceflip.data.synthetic import MISLABELLED
 from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
 from faceflip.io.paths import SYNTHETIC
-from faceflip.networks.architecture import ArchitectureOptions, Arguments
-from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
+from faceflip.networks.architecture import ArchitectureOptions
+from faceflip.networks.brought import is_program
 from faceflip.registry import from_home, is_reference, load, look_up, own_file
-from faceflip.training.hyperparameters import MAX_SEED, TrainingOptions
-from faceflip.typed import Declared, faults_of
+from faceflip.training.hyperparameters import MAX_SEED, OwnSeed, TrainingOptions
+from faceflip.typed import Declared, faults_of, group, keys_of
 from faceflip.wording import first_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
-from faceflip.workflow.products import FIGURES, INPUTS, PARTS, TABLES, TABLES_BETWEEN, Product
+from faceflip.workflow.network_settings import INHERITED, NetworkSettings, inheriting, merged
+from faceflip.workflow.products import EVERY_FIGURE, EVERY_TABLE, INPUTS, PARTS, TABLES, Product
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 """Form of the names of samples, networks, attacks, tables and figures: they are names of folders and files."""
@@ -56,19 +57,11 @@ OF_TABLE = ("images", "columns", "splits")
 """Keys of `dataset` that are about a table of one's own."""
 CHOICES = ("subset", "split_shares", "split_seed")
 """Keys of `dataset` that say which images are taken, and how they are split."""
-INHERITED = ("architecture", "training")
-"""The groups of options that a network takes from the whole, key by key."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
-OwnSeed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Side = Annotated[int, Field(ge=32, le=1024)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Threads = Annotated[int, Field(ge=1, le=1024)]
-
-
-def _group(kind: type, description: str) -> Any:
-    """Declare a group of options, or named things, whose default is an empty one."""
-    return Field(default_factory=kind, description=description)
 
 
 class DatasetSettings(Declared):
@@ -200,153 +193,6 @@ class SampleSettings(Declared):
     )
 
 
-Column = Annotated[int, Field(ge=0, le=1_000_000)]
-
-
-def _columns(value: Any) -> Any:
-    def are(columns: Any) -> bool:
-        return isinstance(columns, list) and all(type(each) is int and 0 <= each <= 1_000_000 for each in columns)
-
-    named = isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
-    if are(value) or (named and all(are(each if isinstance(each, list) else [each]) for each in value.values())):
-        return value
-    form = "columns from 0 on: a list, or a mapping of attributes to COLUMN or [ABSENT, PRESENT]"
-    raise PydanticCustomError("outputs", f"expected {form}")
-
-
-class NetworkSettings(Declared):
-    """A network, or one for each attribute; what it does not say of architecture and training stands above.
-
-    With `file` it is one that was trained elsewhere (docs/networks.md), and its one checkpoint is called `given`.
-    """
-
-    loss: str = Field(description="`euclidean`, `softmax`, `bce`, or `FILE.py:CLASS` of one's own")
-    per: Literal["attribute", "all"] = Field(
-        "attribute", description="a network for each `attribute`, or one for `all` (the paper's MOON: euclidean, all)"
-    )
-    title: str | None = Field(None, min_length=1, description="its name on pages; by default from loss and per")
-    attributes: list[str] | None = Field(
-        None, min_length=1, description="those it decides on; by default `attributes`, or with `per: all` the dataset's"
-    )
-    architecture: ArchitectureOptions = _group(
-        ArchitectureOptions, "keys of `architecture` that differ for this network"
-    )
-    training: TrainingOptions = _group(TrainingOptions, "keys of `training` that differ for this network")
-    file: Annotated[str, AfterValidator(from_home)] | None = Field(
-        None, min_length=1, description=f"a network that was trained elsewhere: {FORMS}"
-    )
-    weights: Annotated[str, AfterValidator(from_home)] | None = Field(
-        None, min_length=1, description="file of its weights: safetensors, or what `torch.save` wrote of a state dict"
-    )
-    entry: str | None = Field(
-        None,
-        min_length=1,
-        description="the entry of that file that has them, such as `state_dict`; null: of an EMA, else the network's",
-    )
-    options: Arguments = _group(dict, "keyword arguments of what `file` names, such as `num_classes`")
-    outputs: Annotated[list[Column] | dict[str, Column | list[Column]], BeforeValidator(_columns)] | None = Field(
-        None,
-        description="columns of its outputs, from 0, if not all in order: `{ATTRIBUTE: COLUMN}` or a list; of losses "
-        "with two logits `[ABSENT, PRESENT]`",
-    )
-    input: InputOptions = _group(InputOptions, "how it sees images")
-
-    @property
-    def checkpoints(self) -> list[str]:
-        """The names of its checkpoints, the earliest first."""
-        return [GIVEN] if self.file else checkpoint_names(self.training)
-
-    @property
-    def columns(self) -> list[int] | None:
-        """The columns of its outputs that are its scores, in the order of `attributes`; None for all."""
-        if not isinstance(self.outputs, dict):
-            return self.outputs
-        found = [self.outputs[name] for name in self.attributes]
-        return [column for each in found for column in (each if isinstance(each, list) else [each])]
-
-    @property
-    def brought(self) -> BroughtOptions | None:
-        """How to build it where it was trained elsewhere, else None."""
-        if self.file is None:
-            return None
-        return BroughtOptions(file=self.file, options=self.options, columns=self.columns, input=self.input)
-
-    @property
-    def files(self) -> list[tuple[str, str]]:
-        """The files that hold its weights, each with its key, where it was trained elsewhere."""
-        program = self.file if self.file and is_program(self.file) else None
-        return [(key, file) for key, file in (("file", program), ("weights", self.weights)) if file]
-
-    @property
-    def own_code(self) -> list[str]:
-        """The names of the user's code that it is built from: references, and programs."""
-        names = (self.loss, self.architecture.name, self.file)
-        return [name for name in names if name and (is_reference(name) or is_program(name))]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, values: Any) -> Any:
-        """Let a brought network decide on all its attributes, which its outputs may name."""
-        if not isinstance(values, Mapping) or values.get("file") is None:
-            return values
-        outputs = values.get("outputs")
-        named = {"attributes": list(outputs)} if isinstance(outputs, Mapping) else {}
-        return {"per": "all", **named, **values}
-
-    @model_validator(mode="after")
-    def _require_sense(self) -> "NetworkSettings":
-        given, brought = self.model_fields_set, ("weights", "entry", "options", "outputs", "input")
-        if self.file is None:
-            fields = type(self).model_fields
-            defaults = {key: fields[key].get_default(call_default_factory=True) for key in brought}
-            if misplaced := [key for key, default in defaults.items() if getattr(self, key) != default]:
-                raise ValueError(f"{misplaced[0]}: is of a network that was trained elsewhere; name its code in `file`")
-            return self
-        try:
-            require_form(self.file)
-        except UserError as error:
-            raise ValueError(f"file: {error}") from None
-        if self.per != "all":
-            raise ValueError("per: a network with a `file` is one network of all its attributes; remove this key")
-        for key in INHERITED:
-            if key in given:
-                raise ValueError(f"{key}: a network with a `file` is built by it and is not trained; remove this key")
-        if is_program(self.file):
-            for key in ("weights", "entry", "options"):
-                if key in given:
-                    raise ValueError(f"{key}: the program {self.file} has its weights in it; remove this key")
-        if is_of_zoo(self.file):
-            if self.weights is None:
-                raise ValueError(f"weights: missing; {self.file} names layers alone, and nothing is downloaded")
-            if "input" not in given:
-                raise ValueError(
-                    "input: missing; say how it saw images when it was trained, such as {size: [224, 224], scale: "
-                    "1/255, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
-                )
-        if self.entry and (self.weights or "").endswith(".safetensors"):
-            raise ValueError("entry: a safetensors file has no entries but the weights; remove this key")
-        if fault := self._fault_of_outputs():
-            raise ValueError(f"outputs: {fault}")
-        return self
-
-    def _fault_of_outputs(self) -> str | None:
-        outputs, attributes = self.outputs, self.attributes or []
-        if outputs is None:
-            return None
-        if isinstance(outputs, dict):
-            if odd := {*attributes} ^ {*outputs}:
-                said = ", ".join(sorted(odd))
-                return f"{said}: stands in only one of `outputs` and `attributes`; leave `attributes` out"
-            if {len(each) if isinstance(each, list) else 1 for each in outputs.values()} not in ({1}, {2}):
-                return "expected a column for each attribute, or [ABSENT, PRESENT] for each"
-        columns, count = self.columns, len(attributes)
-        if len(set(columns)) < len(columns):
-            return f"{columns} names a column twice"
-        if not columns or (count and len(columns) not in (count, 2 * count)):
-            return f"{len(columns)} columns for {count} attributes; expected one for each, or two logits for each"
-        return None
-
-
 class ThreadSettings(Declared):
     """CPU threads of the jobs of a kind; networks compute with so many whatever `--cores` is: last bits hang on it."""
 
@@ -366,7 +212,7 @@ class ComputeSettings(Declared):
     batch_size: int = Field(
         32, ge=1, le=65_536, description="images a pass in attacks and predictions; decides last bits of a score"
     )
-    threads: ThreadSettings = _group(ThreadSettings, "CPU threads of jobs")
+    threads: ThreadSettings = group(ThreadSettings, "CPU threads of jobs")
     jobs_per_gpu: int = Field(1, ge=1, le=64, description="jobs on the same GPU at a time; changes no result")
     save_every: float = Field(
         300, ge=0, le=1e9, description="seconds of training after which its state is saved; changes no result"
@@ -393,7 +239,7 @@ class SimilaritySettings(Declared):
         description="`cpu` (numba), `torch`, or `auto`: torch where there is a GPU; scores are made anew when the word "
         "changes",
     )
-    metrics: dict[str, str] = _group(dict, "more similarities: column of the attempts -> `FILE.py:FUNCTION`")
+    metrics: dict[str, str] = group(dict, "more similarities: column of the attempts -> `FILE.py:FUNCTION`")
 
 
 class AnalysisSettings(Declared):
@@ -450,25 +296,25 @@ class Settings(Declared):
     seed: int = Field(
         2018, ge=0, le=MAX_SEED, description="all that is random follows from it, but for what has a `seed` of its own"
     )
-    dataset: DatasetSettings = _group(DatasetSettings, "faces and labels")
-    synthetic: SyntheticSettings = _group(SyntheticSettings, "the look-alike, used where `dataset.celeba` is null")
-    samples: dict[str, SampleSettings] = _group(dict, "named draws that are attacked")
+    dataset: DatasetSettings = group(DatasetSettings, "faces and labels")
+    synthetic: SyntheticSettings = group(SyntheticSettings, "the look-alike, used where `dataset.celeba` is null")
+    samples: dict[str, SampleSettings] = group(dict, "named draws that are attacked")
     attributes: Annotated[str | list[str], BeforeValidator(_all_or_a_list)] = Field(
         "all", description="those that are attacked, and have networks of their own: `all`, or a list"
     )
-    architecture: ArchitectureOptions = _group(ArchitectureOptions, "of all networks, unless they say otherwise")
-    training: TrainingOptions = _group(TrainingOptions, "of all networks, unless they say otherwise")
-    networks: dict[str, NetworkSettings] = _group(dict, "named networks")
-    attacks: dict[str, AttackSettings] = _group(dict, "named attacks with their options")
-    experiments: dict[str, dict[str, dict[str, list[str]]]] = _group(
+    architecture: ArchitectureOptions = group(ArchitectureOptions, "of all networks, unless they say otherwise")
+    training: TrainingOptions = group(TrainingOptions, "of all networks, unless they say otherwise")
+    networks: dict[str, NetworkSettings] = group(dict, "named networks")
+    attacks: dict[str, AttackSettings] = group(dict, "named attacks with their options")
+    experiments: dict[str, dict[str, dict[str, list[str]]]] = group(
         dict, "sample -> network -> checkpoint (`converged`, `epochN`, `given`) -> attacks"
     )
-    compute: ComputeSettings = _group(ComputeSettings, "where and how jobs compute")
-    store: StoreSettings = _group(StoreSettings, "perturbation stores")
-    similarity: SimilaritySettings = _group(SimilaritySettings, "PASS and others")
-    analysis: AnalysisSettings = _group(AnalysisSettings, "tables and figures")
-    tables: dict[str, ProductSettings] = _group(dict, "tables of one's own")
-    figures: dict[str, ProductSettings] = _group(dict, "figures of one's own")
+    compute: ComputeSettings = group(ComputeSettings, "where and how jobs compute")
+    store: StoreSettings = group(StoreSettings, "perturbation stores")
+    similarity: SimilaritySettings = group(SimilaritySettings, "PASS and others")
+    analysis: AnalysisSettings = group(AnalysisSettings, "tables and figures")
+    tables: dict[str, ProductSettings] = group(dict, "tables of one's own")
+    figures: dict[str, ProductSettings] = group(dict, "figures of one's own")
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
@@ -481,18 +327,14 @@ class Settings(Declared):
         cleaned = _without_nulls(config, cls)
         networks = as_mapping(cleaned.get("networks"))
         overrides = {name: each for name, each in networks.items() if isinstance(each, Mapping)}
-        inheriting = {
-            name: {**each, **{group: merged(cleaned.get(group, {}), each.get(group, {})) for group in INHERITED}}
-            for name, each in overrides.items()
-            if "file" not in each
-        }
-        faults = [
+        completed, faults = inheriting(networks, cleaned)
+        faults += [
             f"networks.{name}.training.checkpoints: all networks keep the same; set training.checkpoints"
             for name, each in overrides.items()
-            if "checkpoints" in as_mapping(each.get("training"))
+            if "checkpoints" in as_mapping(each.get("training")) and "from" not in each
         ]
         try:
-            whole = cls.model_validate({**cleaned, **({"networks": {**networks, **inheriting}} if overrides else {})})
+            whole = cls.model_validate({**cleaned, **({"networks": completed} if overrides else {})})
             settings = whole.model_copy(update={"experiments": _remaining(whole.experiments, config)})
             faults = faults or list(settings._contradictions())
         except ValidationError as error:
@@ -506,6 +348,39 @@ class Settings(Declared):
     def seed_of(self, group: SyntheticSettings | SampleSettings | TrainingOptions) -> int:
         """Return the seed of what may have one of its own."""
         return self.seed if group.seed is None else group.seed
+
+    def seeds_of(self, network: str) -> list[int | None]:
+        """Return the seeds that a network is made for: those it lists, else its source's; None for the run's."""
+        settings = self.networks[network]
+        if settings.seeds or settings.source is None:
+            return list(settings.seeds or [None])
+        return self.seeds_of(settings.origin[0])
+
+    def names_of(self, network: str) -> dict[str, int | None]:
+        """Return what the networks of one entry are called, one a seed, each with its seed."""
+        return {network if seed is None else f"{network}-seed{seed}": seed for seed in self.seeds_of(network)}
+
+    def root_of(self, network: str) -> NetworkSettings:
+        """Return the network that a fine-tuned one goes back to; of others themselves."""
+        settings = self.networks[network]
+        return self.root_of(settings.origin[0]) if settings.source else settings
+
+    @property
+    def fed(self) -> tuple[str, ...]:
+        """The samples whose attempts networks are fine-tuned on."""
+        return tuple(dict.fromkeys(network.sample for network in self.networks.values() if network.of_store))
+
+    @property
+    def primary_sample(self) -> str:
+        """The sample that tables and figures are about, unless they say otherwise."""
+        return PRIMARY_SAMPLE if PRIMARY_SAMPLE in self.samples else next(iter(self.samples))
+
+    def apart_from(self, sample: str) -> tuple[str, ...]:
+        """Return the samples whose images a sample does without: one that networks are fine-tuned on shares none."""
+        if sample not in self.fed:
+            return ()
+        split = self.samples[sample].split
+        return tuple(name for name, each in self.samples.items() if name not in self.fed and each.split == split)
 
     @property
     def known_tables(self) -> Mapping[str, Product]:
@@ -545,6 +420,7 @@ class Settings(Declared):
         for name, network in self.networks.items():
             yield from _unless_found(f"networks.{name}.loss", find_loss, network.loss)
             yield from _unless_found(f"networks.{name}.architecture.name", find_architecture, network.architecture.name)
+        yield from self._faults_of_tunings()
         yield from self._faults_of_attacks()
         yield from self._faults_of_experiments()
         for key, file in self.files_of_own():
@@ -559,8 +435,8 @@ class Settings(Declared):
         if len(set(self.analysis.thresholds)) != len(self.analysis.thresholds):
             yield f"analysis.thresholds: {self.analysis.thresholds} names one twice"
         for kind, products, known in (
-            ("tables", self.tables, TABLES | TABLES_BETWEEN),
-            ("figures", self.figures, FIGURES),
+            ("tables", self.tables, EVERY_TABLE),
+            ("figures", self.figures, EVERY_FIGURE),
         ):
             for name, product in products.items():
                 if name in known:
@@ -589,12 +465,55 @@ class Settings(Declared):
         methods: dict[str, str] = {}
         titled: dict[str, str] = {}
         for name, network in self.networks.items():
-            for checkpoint in network.checkpoints:
-                method = name if checkpoint in FINAL else f"{name}_{checkpoint}"
+            made = dict.fromkeys([name, *self.names_of(name)])
+            ends = ["" if checkpoint in FINAL else f"_{checkpoint}" for checkpoint in network.checkpoints]
+            for method in (each + end for each in made for end in ends):
                 if method in OTHER_METHODS or methods.setdefault(method, name) != name:
                     yield f"networks.{name}: tables have another method {method}; call it otherwise"
             if network.title and titled.setdefault(network.title, name) != name:
                 yield f"networks.{name}.title: {network.title!r} is the title of {titled[network.title]} already"
+
+    def _faults_of_tunings(self) -> Iterator[str]:
+        for name, network in self.networks.items():
+            if network.source is None:
+                continue
+            key, (source, checkpoint) = f"networks.{name}", network.origin
+            of, root = self.networks[source], self.root_of(name)
+            if checkpoint is not None and checkpoint not in of.checkpoints:
+                known = ", ".join(of.checkpoints)
+                yield f"{key}.from: {source} keeps no checkpoint {checkpoint!r}, it has {known}"
+            if root.file and is_program(root.file):
+                yield f"{key}.from: {root.file} is a program, which cannot be trained on; bring its code and weights"
+            if of.file and network.learning_rate is None:
+                yield f"{key}.learning_rate: missing; nothing says at which rate the training of {source} ended"
+            own = set(network.attributes or ())
+            if network.per == "all" and of.attributes is not None and own != set(of.attributes):
+                yield f"{key}.attributes: {source} decides on all its attributes at once; remove this key"
+            elif network.per != "all" and (more := own - set(of.attributes or self.attacked)):
+                yield f"{key}.attributes: {source} has no network for {', '.join(sorted(more))}"
+            if odd := [seed for seed in network.seeds or () if {None, seed}.isdisjoint(self.seeds_of(source))]:
+                yield f"{key}.seeds: {source} has no seed {', '.join(map(str, odd))}; it has {self.seeds_of(source)}"
+            if network.of_store:
+                yield from self._faults_of_diet(key, network, of)
+        if "test" in self.samples and any(network.source for network in self.networks.values()):
+            yield "samples.test: tables on fine-tuning call the test split so; call it otherwise"
+        for sample in self.fed if self.samples else ():
+            if sample == self.primary_sample:
+                yield f"samples.{sample}: networks are fine-tuned on it; name another sample, `paper`, for tables"
+            for network in self.experiments.get(sample, {}):
+                if network in self.networks and self.networks[network].source:
+                    yield (
+                        f"experiments.{sample}.{network}: networks are fine-tuned on the sample {sample}, and none of "
+                        "them is judged by it; attack it on another sample"
+                    )
+
+    def _faults_of_diet(self, key: str, network: NetworkSettings, source: NetworkSettings) -> Iterator[str]:
+        yield from _unless_found(f"{key}.sample", look_up, self.samples, network.sample, "sample")
+        yield from _unless_found(f"{key}.attack", look_up, self.attacks, network.attack, "attack")
+        if network.attack in self.attacks:
+            yield from self._faults_of_experiment(f"{key}.attack", source, [network.attack])
+        if network.sample in self.samples and self.samples[network.sample].split != "train":
+            yield f"samples.{network.sample}.split: networks are fine-tuned on it, so it must be of the split train"
 
     def _faults_of_attributes(self) -> Iterator[str]:
         lists = {"attributes": self.attacked}
@@ -671,6 +590,13 @@ class Settings(Declared):
             if network.file:
                 continue
             asked.append((f"networks.{name}.training.batch_size", network.training.batch_size, "train"))
+        for sample in (name for name in self.fed if name in self.samples):
+            if apart := self.apart_from(sample):
+                names, split = " and ".join([sample, *apart]), self.samples[sample].split
+                needed = sum(self.samples[each].images for each in (sample, *apart))
+                asked.append(
+                    (f"samples: {names} share no image, as networks are fine-tuned on {sample}", needed, split)
+                )
         for key, count, split in asked:
             if count > images[split]:
                 there = f"synthetic.{split}" if drawn else f"the images of the {split} split in {source}"
@@ -679,16 +605,6 @@ class Settings(Declared):
             if not images[split]:
                 needed = f"{source} has no images of the {split} split, which every run needs"
                 yield f"dataset: {needed}; dataset.split_shares makes the splits anew"
-
-
-def checkpoint_names(training: TrainingOptions) -> list[str]:
-    """Return the names of the checkpoints that a training keeps, the earliest first."""
-    return [*(epoch_name(epoch) for epoch in sorted(training.checkpoints)), CONVERGED]
-
-
-def epoch_name(epoch: int) -> str:
-    """Return the name of the checkpoint of an epoch."""
-    return f"epoch{epoch}"
 
 
 def read_config(project: Path, overlays: Sequence[Path] = ()) -> dict[str, Any]:
@@ -707,13 +623,6 @@ def read_config(project: Path, overlays: Sequence[Path] = ()) -> dict[str, Any]:
             raise UserError(f"{path}: expected a mapping of keys to values, found {type(content).__name__}")
         config = merged(config, content)
     return config
-
-
-def merged(below: Any, above: Any) -> Any:
-    """Lay one value over another: mappings merge key by key, everything else replaces."""
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
-        return above
-    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in below | above}
 
 
 def _remaining(experiments: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
@@ -741,7 +650,7 @@ def _without_nulls(value: Any, kind: Any) -> Any:
     """Drop keys that are null, but for unknown ones, which are told; `kind` is the type of the value."""
     if not isinstance(value, Mapping):
         return value
-    fields = kind.model_fields if isinstance(kind, type) and issubclass(kind, Declared) else None
+    fields = keys_of(kind) if isinstance(kind, type) and issubclass(kind, Declared) else None
 
     def kind_of(key: Any) -> Any:
         if fields is None:  # of dict[str, KIND]
@@ -760,6 +669,10 @@ def _reported(error: ValidationError, overrides: Mapping[str, Any]) -> Iterator[
     told: set[str] = set()
     for each, fault in zip(error.errors(include_url=False), faults_of(error, Settings), strict=True):
         place = each["loc"]
+        if len(place) > 2 and place[0] == "networks":
+            said = as_mapping(overrides.get(place[1]))
+            if "from" in said and place[2] not in said:
+                continue
         if len(place) > 2 and place[0] == "networks" and place[2] in INHERITED:
             own = as_mapping(overrides.get(place[1])).get(place[2], {})
             if isinstance(own, Mapping) and (not own or (len(place) > 3 and place[3] not in own)):

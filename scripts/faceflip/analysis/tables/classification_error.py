@@ -17,7 +17,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, in_order, read_csv, read_parquet, wide, with_rate
+from faceflip.analysis.frames import Inputs, in_order, read_csv, read_predictions, wide, with_rate
 from faceflip.analysis.names import checkpoint_name, display_name, ordered
 from faceflip.analysis.pages import MISSING, Column, Sheet, marked, percent_cell
 from faceflip.analysis.run import RunDescription
@@ -162,7 +162,7 @@ def _means(frame: pd.DataFrame, attributes: Sequence[str], name: str) -> pd.Data
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return `classification_error` of the run."""
     columns = ("network", "checkpoint", "attribute", "split", "label", "score")
-    return classification_error(read_parquet(inputs["predictions"], columns), read_csv(inputs["labels"]), run)
+    return classification_error(read_predictions(inputs["predictions"], run, *columns), read_csv(inputs["labels"]), run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:

@@ -7,8 +7,8 @@ are to the control of the same source and seed, in percentage points, or in the 
 p < 0.05 over images, `†` those with p < 0.05 over seeds.
 
 A rate of flips is of the images that the network itself classifies correctly, so it is of other images for each. The
-median L2 counts images that never flipped as infinitely far: it is ∞ where half of them did not flip, and it is the
-number to compare, since a median over flips alone falls when the hard images stop flipping. An attack that finds
+median L2 counts images that never flipped as infinitely far: it is ∞ where at least half of them did not flip, and it
+is the number to compare, since a median over flips alone falls when the hard images stop flipping. An attack that finds
 nothing may itself have failed: a network that hides its gradients seems robust. Compare several attacks, the transfer
 of old images, and the median of the line search.
 
@@ -19,7 +19,8 @@ places). Old adversarial images still flip where the new network answers otherwi
 than on the image without it; they fool it where its answer is wrong.
 
 With few seeds intervals are wide, and one diet in twenty gets a mark by chance, for every column. (The CSV has a row a
-measure, sample, attack and threshold, and the networks of each seed beside their mean; `before` has an empty diet.)
+measure, sample, attack and threshold, with both p; the networks of each seed stand beside their mean, and `before` has
+an empty diet.)
 """
 
 import math
@@ -144,6 +145,10 @@ class _Cells:
         """Return a cell of a measure."""
         return value_cell(self.row(group, *of), form)
 
+    def plain(self, form: Form, group: TunedGroup, *of: str | float) -> Cell:
+        """Return a cell of a measure without its interval."""
+        return form.text(self.row(group, *of).get("value", math.nan))
+
     def against(self, form: Form, group: TunedGroup, *of: str | float) -> Cell:
         """Return a cell of the difference to the control."""
         return difference_cell(self.row(group, *of), form)
@@ -167,10 +172,10 @@ class _Cells:
 def _answer(cells: _Cells) -> Sheet:
     tau, attacked = float(cells.run.threshold), cells.samples(FLIPS[0])
     fed = [name for name in fed_in(cells.groups, cells.run) if name in cells.samples(NATURAL[0])]
-    natural = ordered(cells.samples(NATURAL[0]), [*fed, *attacked])
+    natural = ordered(cells.samples(NATURAL[0]), dict.fromkeys([*fed, *attacked]))
 
     def row(group: TunedGroup) -> Iterator[Cell]:
-        yield cells.value(SIZE, group, "extra_images")
+        yield cells.plain(SIZE, group, "extra_images")
         yield cells.value(FINE, group, "error", TEST)
         yield cells.against(FINE, group, "error", TEST)
         yield cells.value(FINE, group, "balanced_error", TEST)
@@ -183,13 +188,12 @@ def _answer(cells: _Cells) -> Sheet:
         yield from (cells.value(SHARE, group, "natural_new", sample) for sample in attacked)
         for sample in cells.samples(OLD_IMAGES[0]):
             yield cells.value(SHARE, group, OLD_IMAGES[0], sample, cells.lead(group, OLD_IMAGES[0], sample), tau)
-        yield cells.value(SIZE, group, "minutes")
+        yield cells.plain(SIZE, group, "minutes")
 
     columns = [Column("extra images")]
     columns += [Column(name, "test error, percent") for name in ("plain", "against control", "balanced")]
     for sample in attacked:
-        columns += [Column("percent", f"{sample}: flipped"), Column("against control", f"{sample}: flipped")]
-        columns += [Column("median L2", sample)]
+        columns += [Column(name, sample) for name in ("flipped, percent", "against control", "median L2")]
     columns += [Column(f"fed: {name}" if name in fed else name, "natural cured, percent") for name in natural]
     columns += [Column(name, "natural new, percent") for name in attacked]
     columns += [Column(name, "old images still flip, percent") for name in cells.samples(OLD_IMAGES[0])]
@@ -199,18 +203,21 @@ def _answer(cells: _Cells) -> Sheet:
 
 
 def _notes(cells: _Cells, attacked: Sequence[str], fed: Sequence[str]) -> list[str]:
-    run, first = cells.run, cells.groups[0]
+    run = cells.run
     notes = []
     for sample in attacked:
-        attack = cells.lead(first, FLIPS[0], sample)
-        counts = [cells.row(group, "attempts", sample, attack).get("value") for group in cells.groups]
-        least, most = (of(count for count in counts if count) for of in (min, max))
-        many = " to ".join(dict.fromkeys([f"{least:,.0f}", f"{most:,.0f}"]))
-        notes.append(f"{sample}: {many} attempts on each network by {attack}, the attack of this sheet.")
+        counts: dict[str, list[float]] = {}
+        for group in cells.groups:
+            attack = cells.lead(group, FLIPS[0], sample)
+            if count := cells.row(group, "attempts", sample, attack).get("value"):
+                counts.setdefault(attack, []).append(count)
+        for attack, found in counts.items():
+            many = " to ".join(dict.fromkeys(f"{count:,.0f}" for count in (min(found), max(found))))
+            notes.append(f"{sample}: {many} attempts on each network by {attack}, the attack of this sheet.")
     if attacked:
         notes.append(
             f"Flipped: with a PASS of at least {run.threshold:g}, of the images that the network classifies correctly. "
-            "Median L2: of all these, ∞ where half of them did not flip."
+            "Median L2: of all these, ∞ where at least half of them did not flip."
         )
     if fed:
         notes.append(
@@ -230,7 +237,7 @@ def _errors(cells: _Cells) -> Sheet:
                 yield cells.against(FINE, group, measure, sample)
 
     rows, breaks = rows_of(cells.groups, row)
-    names = ("plain", "against control", "balanced", "against control")
+    names = ("plain", "plain against control", "balanced", "balanced against control")
     columns = [Column(name, f"{sample}, percent") for sample in samples for name in names]
     notes = ["Means over attributes; balanced: first over the two classes of each. Test is the whole test split."]
     return Sheet("Errors on the test split and the samples", [*HEADS, *columns], rows, notes, breaks)

@@ -129,7 +129,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     means = frame[frame["seed"] == MEAN]
     groups = groups_in(means, run)
     fed = fed_in(groups, run)
-    samples = ordered(means["sample"], [*fed, *run.samples])
+    samples = ordered(means["sample"], dict.fromkeys([*fed, *run.samples]))
     cells = {(row["source"], row["checkpoint"], row["network"], row["sample"]): row for row in means.to_dict("records")}
     shown = {
         name: COUNTS if means.loc[means["sample"] == name, "new"].notna().any() else COUNTS[:3] for name in samples

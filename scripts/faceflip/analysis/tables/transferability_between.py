@@ -38,8 +38,10 @@ def transferability_between(transfers: pd.DataFrame, run: RunDescription) -> pd.
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `transferability_between` of the run."""
-    return transferability_between(read_parquet(inputs["between"], (*KEYS, "image", "changed")), run)
+    """Return `transferability_between` of the run's sample; of fine-tuned networks other tables tell."""
+    transfers = read_parquet(inputs["between"], ("sample", *KEYS, "image", "changed"))
+    of_sample = transfers["sample"] == run.sample["name"]
+    return transferability_between(transfers[of_sample & transfers["target"].isin(run.network_names)], run)
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
