@@ -21,12 +21,12 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tuned_examples import SOME_DO_NOT, choose_faces, networks_shown
 from faceflip.catalogue import DIETS
 from faceflip.data import packed
-from faceflip.figures.diets import LOOKS, families_of, label_of, lead_attempts
 from faceflip.figures.fine_tuning_curves import curve
 from faceflip.figures.fine_tuning_faces import draw_faces, room
 from faceflip.figures.make import caption, make_figure
 from faceflip.figures.placing import place_labels
 from faceflip.figures.style import DARK_PAGE, MM, NOTE, PAGE, darkened, drawing
+from faceflip.figures.tuned_looks import LOOKS, families_of, label_of, lead_attempts
 from faceflip.registry import load
 from faceflip.workflow.products import FIGURES_TUNED
 
