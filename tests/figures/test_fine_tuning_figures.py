@@ -21,12 +21,12 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tuned_examples import SOME_DO_NOT, choose_faces, networks_shown
 from faceflip.catalogue import DIETS
 from faceflip.data import packed
-from faceflip.figures.diets import LOOKS, families_of, label_of, lead_attempts
 from faceflip.figures.fine_tuning_curves import curve
 from faceflip.figures.fine_tuning_faces import draw_faces, room
 from faceflip.figures.make import caption, make_figure
 from faceflip.figures.placing import place_labels
 from faceflip.figures.style import DARK_PAGE, MM, NOTE, PAGE, darkened, drawing
+from faceflip.figures.tuned_looks import LOOKS, families_of, label_of, lead_attempts
 from faceflip.registry import load
 from faceflip.workflow.products import FIGURES_TUNED
 
@@ -402,8 +402,8 @@ def test_where_no_pair_flips_everywhere_those_of_the_source_are_shown(faces):
     assert [text.get_text() for text in figure.texts].count("does\nnot flip") == 6
 
 
-@pytest.mark.parametrize("networks", range(2, 8))
-@pytest.mark.parametrize("aspect", [218 / 178, 1.0, 0.6])
+@pytest.mark.parametrize("networks", [2, 3, 5, 7])
+@pytest.mark.parametrize("aspect", [218 / 178, 0.6])
 def test_blocks_are_apart_and_on_the_page(faces, networks, aspect):
     made, _ = faces
     attempts, *_ = lead_attempts(made.attempts, made.run)

@@ -1,18 +1,18 @@
-"""Error and robustness after fine-tuning: the answer in one picture, a row or two of panels for each source.
+"""Error and robustness after fine-tuning: the answer in one picture, for each source and each sample attacked.
 
 A mark is a diet: the further up, the more robust the network has become, the further to the left, the more accurate.
 Up stands, in one panel, the share of the correctly classified images that the leading attack flips with a PASS of at
 least tau, with few flips above; in the other the median L2 of a flip, where images that are never flipped count as
-infinitely far: ∞ says that they are more than half. The cross-hair goes through the control, which was trained on for
-as many steps on clean images alone: only what is above it gained from its extra images, and the words in the corners
-are about it. (Without a control it goes through the source.) Small dots are seeds, the mark is their mean, lines are
-95 % intervals of Student's t over seeds; one that reaches the edge goes on beyond it. With two or three seeds they are
-wide, and diets whose lines overlap cannot be told apart.
+infinitely far: ∞ says that they are at least half. The cross-hair goes through the control, which was trained on for as
+many steps on clean images alone: only what is above it gained from its extra images, and the words in the corners are
+about it. (Without a control it goes through the source.) Small dots are seeds, the mark is their mean, lines are 95 %
+intervals of Student's t over seeds; one that reaches the edge goes on beyond it. With two or three seeds they are wide,
+and diets whose lines overlap cannot be told apart.
 
-A diet above the cross-hair on images that it was not fed (`unseen`) made the network more robust; one that is above it
-only among images of the training split made it learn them by heart. It would be surprising if a diet without
-perturbations (natural) or with shuffled ones (noise) did as well as those with what attacks found: then the
-perturbation is not what helps.
+Look at images of the test split first, from which no network ever learned; those of the training split took no part in
+the fine-tuning, but the source had learned from them. A diet that is above the cross-hair and not to the right of it
+costs nothing. It would be surprising if a diet without perturbations (natural) or with shuffled ones (noise) did as
+well as those with what attacks found: then the perturbation is not what helps.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,10 +31,18 @@ from faceflip.analysis.names import ordered
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tuned_measures import TEST
 from faceflip.analysis.tunings import BEFORE, CONTROL, MEAN, TunedGroup, lead_attack, read_fine_tuning
-from faceflip.figures.diets import NO_TUNING, attack_name, families_of, label_of, look_of, sample_name, source_name
 from faceflip.figures.lettering import POINTS, extent
 from faceflip.figures.placing import LINE_FROM, place_labels
 from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
+from faceflip.figures.tuned_looks import (
+    NO_TUNING,
+    attack_name,
+    families_of,
+    label_of,
+    look_of,
+    sample_name,
+    source_name,
+)
 
 FLIPPED, FAR = "flipped", "median_l2_all"
 """The measures of robustness: of the first less is better."""

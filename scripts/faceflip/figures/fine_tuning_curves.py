@@ -23,7 +23,8 @@ from matplotlib.ticker import FuncFormatter
 from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, read_tuned_attempts
-from faceflip.figures.diets import (
+from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
+from faceflip.figures.tuned_looks import (
     NO_TUNING,
     attack_name,
     families_of,
@@ -33,7 +34,6 @@ from faceflip.figures.diets import (
     sample_name,
     source_name,
 )
-from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
 MEASURES = {
     "l2": "L2 of at most, pixel values",

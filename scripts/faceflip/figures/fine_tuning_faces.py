@@ -24,7 +24,10 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tuned_examples import FaceChoice, FaceExample, choose_faces, networks_shown
 from faceflip.analysis.tunings import read_tuned_attempts
 from faceflip.attempt import Experiment
-from faceflip.figures.diets import (
+from faceflip.figures.lettering import IN_COLUMN, short_names
+from faceflip.figures.perturbations import read_perturbations
+from faceflip.figures.style import DPI, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, note_height, nothing, with_note
+from faceflip.figures.tuned_looks import (
     NO_TUNING,
     attack_name,
     families_of,
@@ -32,9 +35,6 @@ from faceflip.figures.diets import (
     sample_name,
     source_name,
 )
-from faceflip.figures.lettering import IN_COLUMN, short_names
-from faceflip.figures.perturbations import read_perturbations
-from faceflip.figures.style import DPI, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, note_height, nothing, with_note
 from faceflip.pixels import GAIN, triptych
 from faceflip.wording import similarity
 
