@@ -6,7 +6,7 @@ values and PASS. Changes beyond twelve pixel values are cut off. Faces are chose
 and image that all these networks classify correctly and the leading attack flips, the one nearest to the median L2 of
 the source, one an attribute, spread over the attributes; as many as have room. So a network that hardly anything flips
 is shown where something still does. The images are of the first sample of the test split that was attacked, else of the
-first; of several sources the first is shown.
+first; of several sources the one is shown of which most was made.
 
 A more robust network needs a larger L2, and a smaller PASS. Compare with the control, which was trained on for as many
 steps on clean images. Look at where the perturbation lies: on what belongs to the attribute, or all over the image.
@@ -54,7 +54,7 @@ Pictures = Mapping[tuple[int, int], tuple[np.ndarray, np.ndarray]]
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
-    """Draw what `choose_faces` chooses of the first source that was attacked."""
+    """Draw what `choose_faces` chooses of the source of which most networks were made and attacked."""
     from faceflip.data.packed import open_dataset
 
     found = lead_attempts(read_tuned_attempts(inputs["attempts"], run, "l2", "score_before"), run)
@@ -63,8 +63,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     attempts, attack, sample = found
     attacked = set(attempts["network"])
     choices = ([each for each in networks_shown(family) if each[1].name in attacked] for family in families_of(run))
-    shown = next((pairs for pairs in choices if len(pairs) > 1 and pairs[0][1].tuning is None), [])
-    if not shown:
+    shown = max((pairs for pairs in choices if pairs and pairs[0][1].tuning is None), key=len, default=[])
+    if len(shown) < 2:
         return nothing(run, "This run has no attacks on a network both before and after fine-tuning.")
     groups, networks = zip(*shown, strict=True)
     dataset = open_dataset(inputs["dataset"])
