@@ -35,7 +35,12 @@ KINDS = {
     "all": {},
     "one run": {"seeds": (None,), "samples": ("unseen",)},
     "few": {"diets": ("hard", "corrected"), "seeds": (1, 2)},
-    "sources": {"sources": ("moon", "euclidean"), "sources_of_seeds": True, "dataset": "celeba"},
+    "sources": {
+        "sources": ("moon", "euclidean"),
+        "diets": ("control", "hard", "natural", "pgd"),
+        "sources_of_seeds": True,
+        "dataset": "celeba",
+    },
     "never": {"never": 0.27, "seed": 3},
 }
 
@@ -182,6 +187,17 @@ def test_up_is_more_robust_and_the_labels_say_so(figures):
     for axes in (flipped, median_l2):
         assert "up: more robust" in axes.get_ylabel()
     assert "left: more accurate" in median_l2.get_xlabel()
+
+
+def test_a_table_without_intervals_has_none_in_the_figure(runs, figures, tmp_path):
+    made, paths = runs["few"]
+    table = tmp_path / "fine_tuning.csv"
+    made.table.drop(columns=["low", "high"]).to_csv(table, index=False)
+    with drawing():
+        figure = draw("fine_tuning", made, paths | {"fine_tuning": table})
+    keys = [[text.get_text() for text in each.legends[0].texts] for each in (figure, figures["fine_tuning", "few"])]
+    assert keys == [["source, before", "a seed"], ["source, before", "a seed", "95 % interval over seeds"]]
+    assert marks_of(figure.axes[0]) == marks_of(figures["fine_tuning", "few"].axes[0])
 
 
 def test_infinity_stands_above_the_scale_and_has_a_tick(figures):

@@ -73,6 +73,7 @@ CORNERS = {
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw for each source a row for each measure, with a column for each sample that was attacked."""
     table = read_fine_tuning(inputs["fine_tuning"])
+    table = table.assign(**{end: np.nan for end in ("low", "high") if end not in table})  # a run without intervals
     attacked = table[table["measure"] == FLIPPED]
     if attacked.empty:
         return nothing(run, NO_TUNING)
@@ -101,7 +102,8 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel("error on the test split, %  (left: more accurate)")
     diets = {group.diet for family in families for group in family}
-    _legend(figure, diets, any((points["seed"] != MEAN).any() for _, points, _ in drawn))
+    whole = pd.concat([points for _, points, _ in drawn])
+    _legend(figure, diets, (whole["seed"] != MEAN).any(), whole[["x_low", "y_low"]].notna().any(axis=None))
     # Words stand where there is room on the page, so the panels must have their places.
     figure.get_layout_engine().execute(figure)
     for axes, points, family in drawn:
@@ -224,13 +226,14 @@ def _middle(points: pd.DataFrame, family: Sequence[TunedGroup]) -> pd.Series | N
     return None
 
 
-def _legend(figure: Figure, diets: Collection[str], seeds: bool) -> None:
+def _legend(figure: Figure, diets: Collection[str], seeds: bool, intervals: bool) -> None:
     handles = [Line2D([], [], linestyle="", label="source, before", **look_of(BEFORE)[1])]
     if CONTROL in diets:
         look = CROSS_HAIR | look_of(CONTROL)[1]
         handles.append(Line2D([], [], label="control: as many steps on clean images", **look))
     if seeds:
         handles.append(Line2D([], [], color=GREY, label="a seed", **SEED))
+    if intervals:
         handles.append(Line2D([], [], color=GREY, label="95 % interval over seeds", **INTERVAL))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
