@@ -54,6 +54,11 @@ def in_order(keys: Iterable[Key], run: RunDescription) -> list[Key]:
     return sorted(keys, key=place)
 
 
+def over_seeds(values: Sequence[float]) -> float:
+    """Return the mean of a number over seeds, or their median where some are infinite, as a mean would be then."""
+    return float(np.mean(values) if np.isfinite(values).all() else np.median(values))
+
+
 def against(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Return the mean difference of pairs, one a seed, with its interval and the p of the paired t-test.
 

@@ -26,7 +26,6 @@ an empty diet.)
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs
@@ -46,6 +45,7 @@ from faceflip.analysis.tuned_measures import (
     TunedMeasures,
     against,
     in_order,
+    over_seeds,
 )
 from faceflip.analysis.tuned_pages import (
     FINE,
@@ -70,11 +70,11 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Take all measures of the run's fine-tuned networks and of their sources.
 
     Returns:
-        Columns source, checkpoint, network (groups), diet, share, sample (``test``: that split), attack, threshold,
-        measure (of `MEASURES`), seed (``mean``, or that of one network), seeds (how many the mean is over), value, low,
-        high (95 %, over seeds), against_control (mean difference to the controls, seed by seed), control_low,
-        control_high, p_seeds (paired t-test), p_images (`clustered_mcnemar`, of errors). Shares are fractions; what
-        there is no number of has no row.
+        Columns source, checkpoint, network (groups), diet, share, sample (``test``: that split), attack,
+        threshold, measure (of `MEASURES`), seed (``mean``, or that of one network), seeds (how many the mean is
+        over), value (a median where some seeds are infinite), low, high (95 %, over seeds), against_control
+        (mean difference to the controls, seed by seed), control_low, control_high, p_seeds (paired t-test),
+        p_images (`clustered_mcnemar`, of errors). Shares are fractions; what there is no number of has no row.
     """
     evidence = TunedEvidence(inputs["attempts"], inputs["predictions"], run)
     measures = TunedMeasures(evidence, inputs["between"], inputs["tunings"])
@@ -94,7 +94,7 @@ def _rows(group: TunedGroup, evidence: TunedEvidence, measures: TunedMeasures) -
         place["threshold"] = math.nan if threshold is None else threshold
         values = {network: each[key] for network, each in found.items() if key in each}
         low, high = of_mean(list(values.values()))
-        mean = float(np.mean(list(values.values())))
+        mean = over_seeds(list(values.values()))
         whole = {"seed": MEAN, "seeds": len(values), "value": mean, "low": low, "high": high}
         pairs = {
             network: (mine[key], its[key])
@@ -281,7 +281,10 @@ def _medians(cells: _Cells, sample: str) -> Sheet:
     rows, breaks = _by_attack(cells, cells.attacks("attempts", sample), row)
     columns = [Column(name, "median of the flips") for name in ("ε", "L2", "L∞", "PASS")]
     columns += [Column(name, "median of all") for name in ("L2", "against control")]
-    notes = ["Of images that the network classifies correctly; of all: those that did not flip are infinitely far."]
+    notes = [
+        "Of images that the network classifies correctly; of all: those that did not flip are infinitely far. Where "
+        "some seeds are at ∞, the median over seeds stands in place of their mean."
+    ]
     title = f"Size of the perturbations, {sample}"
     return Sheet(title, [Column("attack", align="l"), *HEADS, *columns], rows, notes, breaks)
 
