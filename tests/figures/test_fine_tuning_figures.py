@@ -148,6 +148,10 @@ def test_marks_stand_at_the_means_and_dots_at_the_seeds(runs, figures, kind, mea
             for diet in of_source["diet"].unique():
                 rows = of_source[of_source["diet"] == diet]
                 x, y = numbers(rows, made.run, sample, measure, "mean")
+                if math.isinf(y):
+                    y = median(
+                        numbers(rows, made.run, sample, measure, seed)[1] for seed in set(rows["seed"]) - {"mean"}
+                    )
                 assert found[LOOKS[diet][1]] == pytest.approx((x, shown(axes, y)))
             dots = {
                 (round(x, 6), round(y, 4))
@@ -176,8 +180,8 @@ def numbers(rows: pd.DataFrame, run: RunDescription, sample: str, measure: str, 
 
 
 def shown(axes, y: float) -> float:
-    """Return where a value stands: infinity at the upper end."""
-    return axes.get_ylim()[1] if math.isinf(y) else y
+    """Return where a value stands: infinity at the last tick."""
+    return axes.get_yticks()[-1] if math.isinf(y) else y
 
 
 def test_up_is_more_robust_and_the_labels_say_so(figures):
@@ -203,7 +207,7 @@ def test_a_table_without_intervals_has_none_in_the_figure(runs, figures, tmp_pat
 def test_infinity_stands_above_the_scale_and_has_a_tick(figures):
     for axes in figures["fine_tuning", "never"].axes[2:]:
         assert axes.get_yticklabels()[-1].get_text() == "∞"
-        assert axes.get_yticks()[-1] == axes.get_ylim()[1]
+        assert axes.get_ylim()[1] > axes.get_yticks()[-1] > max(axes.get_yticks()[:-1])
     for axes in figures["fine_tuning", "all"].axes:
         assert "∞" not in [label.get_text() for label in axes.get_yticklabels()]
 
@@ -277,7 +281,8 @@ def test_labels_are_apart_wherever_their_points_are(points):
     centres = place_labels(points, sizes, marks, np.ones(len(points)), (100, 100))
     assert ((centres - sizes / 2 >= -1e-9) & (centres + sizes / 2 <= 100 + 1e-9)).all()
     for first, second in combinations(range(len(points)), 2):
-        assert (np.abs(centres[first] - centres[second]) >= sizes[0] - 1e-9).any()
+        common = np.maximum(sizes[0] - np.abs(centres[first] - centres[second]), 0)
+        assert common.prod() < 0.05 * sizes[0].prod(), "no more than their corners touch"
     np.testing.assert_array_equal(centres, place_labels(points, sizes, marks, np.ones(len(points)), (100, 100)))
 
 

@@ -5,9 +5,9 @@ Up stands, in one panel, the share of the correctly classified images that the l
 least tau, with few flips above; in the other the median L2 of a flip, where images that are never flipped count as
 infinitely far: ∞ says that they are at least half. The cross-hair goes through the control, which was trained on for as
 many steps on clean images alone: only what is above it gained from its extra images, and the words in the corners are
-about it. (Without a control it goes through the source.) Small dots are seeds, the mark is their mean, lines are 95 %
-intervals of Student's t over seeds; one that reaches the edge goes on beyond it. With two or three seeds they are wide,
-and diets whose lines overlap cannot be told apart.
+about it. (Without a control it goes through the source.) Small dots are seeds, the mark is their mean, or their median
+where some are at ∞; lines are 95 % intervals of Student's t over seeds; one that reaches the edge goes on beyond it.
+With two or three seeds they are wide, and diets whose lines overlap cannot be told apart.
 
 Look at images of the test split first, from which no network ever learned; those of the training split took no part in
 the fine-tuning, but the source had learned from them. A diet that is above the cross-hair and not to the right of it
@@ -120,7 +120,7 @@ def _label(measure: str, attack: str, run: RunDescription) -> str:
 def _points(table: pd.DataFrame, source: TunedGroup, measure: str, sample: str) -> pd.DataFrame:
     """Return where the networks of a source stand: network, seed, then x and y with the ends of their intervals.
 
-    A mean without a seed beside it has rows of its own only as `MEAN`; y of infinity is one.
+    A seed that is alone has no row beside its mean. The y of a mean of which some seed is infinite is their median.
     """
     of_source = table[(table["source"] == source.source) & (table["checkpoint"] == source.checkpoint)]
     keys, numbers = ["network", "seed"], ["value", "low", "high"]
@@ -131,6 +131,9 @@ def _points(table: pd.DataFrame, source: TunedGroup, measure: str, sample: str) 
     points = errors.merge(robust, on=keys, validate="one_to_one")
     columns = [name for name in points if name[0] == "x" or (name[0] == "y" and measure == FLIPPED)]
     points[columns] *= 100
+    seeds = points[points["seed"] != MEAN].groupby("network")["y"].median()
+    infinite = np.isinf(points["y"]) & (points["seed"] == MEAN)
+    points["y"] = points["y"].mask(infinite, points["network"].map(seeds).astype(float).fillna(np.inf))
     alone = points["network"].map((points["seed"] != MEAN).groupby(points["network"]).sum()) < 2
     return points[(points["seed"] == MEAN) | ~alone].reset_index(drop=True)
 
@@ -163,7 +166,10 @@ def _scales(points: pd.DataFrame, family: Sequence[TunedGroup], measure: str) ->
     ticks = [tick for tick in ticks if low <= tick <= high]
     infinity = None
     if np.isinf(points["y"]).any():
-        infinity = high = high * (high / low) ** 0.2 if logarithmic else high + 0.2 * (high - low)
+        # The scale ends beyond it, so that marks there stay off the title.
+        infinity, high = (
+            high * (high / low) ** far if logarithmic else high + far * (high - low) for far in (0.15, 0.22)
+        )
     x = _limits(points, "x", middle, (0.0, 100.0))
     return Scales(x, (high, low) if measure == FLIPPED else (low, high), infinity, logarithmic, ticks)
 
