@@ -34,4 +34,5 @@ with job(snakemake) as run:
             run.compute.training_images,
             lambda done: run.progress("fine-tune", "images", done),
             params.own_code,
+            next(map(Path, run.files("doubts")), None),
         )

@@ -175,6 +175,31 @@ def test_a_pool_of_nothing_is_told_and_trained_as_the_control(attacked, tmp_path
         assert set(pd.read_csv(files.history)["extra_images"]) == {0}
 
 
+@pytest.mark.parametrize("diet", ["natural", "augmented", "all"])
+def test_no_extra_image_is_made_of_labels_in_doubt(attacked, tmp_path, diet):
+    source, data, stores = attacked
+    whole = pd.read_parquet(tune(tmp_path / "whole", source, data, stores, diet=diet).images).query("use == 'extra'")
+    pairs = list(zip(whole["file_name"], whole["attribute"], strict=True))
+    doubted = dict.fromkeys(pairs[::2])
+    assert doubted.keys() < set(pairs)
+    lines = ["file_name,attribute", *(f"{name},{attribute}" for name, attribute in doubted), "9999.png,nobody"]
+    (tmp_path / "doubts.csv").write_text("\n".join(lines) + "\n")
+    firm = tune(tmp_path / "firm", source, data, stores, diet=diet, doubts=tmp_path / "doubts.csv")
+    left = pd.read_parquet(firm.images).query("use == 'extra'")
+    assert set(zip(left["file_name"], left["attribute"], strict=True)) == set(pairs) - doubted.keys()
+    _, info = load_checkpoint(firm.checkpoint, own_code=None)
+    assert info.training["doubts"] == sha256(tmp_path / "doubts.csv")
+
+
+@pytest.mark.parametrize("text", ["", "image,attribute\n1,glad\n", None])
+def test_doubts_that_cannot_be_read(attacked, tmp_path, text):
+    source, data, stores = attacked
+    if text is not None:
+        (tmp_path / "doubts.csv").write_text(text)
+    with pytest.raises(UserError, match=r"doubts\.csv: expected a CSV file with the columns file_name and attribute"):
+        tune(tmp_path, source, data, stores, diet="natural", doubts=tmp_path / "doubts.csv")
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("attributes", [NAMES, NAMES[1:2]], ids=["all", "one"])
 @pytest.mark.parametrize("diet", ["hard", "all", "pgd"])

@@ -150,6 +150,7 @@ def tune(
     device=CPU,
     save_every=1e9,
     own_code=CODE,
+    doubts=None,
     **tuning,
 ):
     """Fine-tune by the stage, with these options of tuning, and return the files."""
@@ -170,6 +171,7 @@ def tune(
         files,
         save_every=save_every,
         own_code=own_code,
+        doubts=doubts,
     )
     return files
 

@@ -16,6 +16,12 @@ OVERLAY = {
         "softmax": None,
         "control": {"from": "moon", "seeds": [1, 2]},
         "hard": {"from": "moon", "diet": "hard", "attack": "ffa-line", "seeds": [1, 2]},
+        "firm": {
+            "from": "moon",
+            "diet": "natural",
+            "attack": "ffa-line",
+            "doubts": "results/synthetic/mislabelled.csv",
+        },
         "quick": {"from": "euclidean/epoch2", "diet": "fgsm-rs", "share": 1.0},
     },
     "experiments": {
@@ -87,6 +93,14 @@ def test_nobody_learns_from_images_that_judge(results):
     assert fed(results, "quick", "Smiling")["use"].eq("extra").all()
 
 
+def test_no_extra_image_is_of_a_label_in_doubt(results):
+    falsified = pd.read_csv(results / "synthetic/mislabelled.csv")
+    extra = fed(results, "firm").query("use == 'extra'")
+    assert not set(zip(extra["file_name"], extra["attribute"], strict=True)) & set(
+        zip(falsified["file_name"], falsified["attribute"], strict=True)
+    )
+
+
 def test_a_seed_has_its_own_order_and_diets_share_it(results):
     def times(network):
         clean = fed(results, network).query("use == 'clean'")
@@ -131,7 +145,7 @@ def test_errors_against_the_control(results):
 def test_old_adversarial_images_on_new_networks(results):
     between = pd.read_parquet(results / "between.parquet")
     assert set(between["sample"]) == {"paper", "unseen"}
-    assert set(between["target"]) == {"control-seed1", "control-seed2", "hard-seed1", "hard-seed2", "quick"}
+    assert set(between["target"]) == {"control-seed1", "control-seed2", "hard-seed1", "hard-seed2", "firm", "quick"}
     assert set(between.query("target == 'quick'")["checkpoint"]) == {"epoch2"}
     table = pd.read_csv(results / "tables/fine_tuning.csv", dtype={"seed": str})
     found = table.query("measure == 'old_still_flips' and network == 'hard' and sample == 'paper' and seed == '1'")
@@ -140,14 +154,14 @@ def test_old_adversarial_images_on_new_networks(results):
 
 
 def test_other_tables_leave_them_out(results):
-    names = ("control", "hard-seed", "quick")
+    names = ("control", "hard-seed", "firm", "quick")
     for file in ("flippability", "success", "overview", "classification_error", "trainings"):
         assert not any(name in (results / f"tables/{file}.csv").read_text() for name in names), file
 
 
 def test_what_makes_it_anew(run):
-    assert run.with_overlay(analysis={"threshold": 0.9}).planned()["fine_tune"] == 2, "those that are fed by stores"
-    assert run.with_overlay(attacks={"ffa-line": {"max_epsilon": 99}}).planned()["fine_tune"] == 2
+    assert run.with_overlay(analysis={"threshold": 0.9}).planned()["fine_tune"] == 3, "those that are fed by stores"
+    assert run.with_overlay(attacks={"ffa-line": {"max_epsilon": 99}}).planned()["fine_tune"] == 3
     longer = run.with_overlay(networks={"quick": {"epochs": 2}}).planned()
     assert longer["fine_tune"] == 1
     assert "train_network" not in longer
@@ -158,4 +172,4 @@ def test_what_makes_it_anew(run):
     assert run.with_overlay(networks={"hard": {"share": 0.0}}).planned()["fine_tune"] == 2
     assert "fine_tune" not in run.with_overlay(networks={"hard": {"title": "Ours"}}).planned()
     trained = run.with_overlay(training={"seed": 4}).planned()
-    assert trained["fine_tune"] == 5
+    assert trained["fine_tune"] == 6

@@ -108,6 +108,16 @@ BAD = {
         {"samples": {"test": {"split": "test", "images": 10}}},
         "samples.test: tables on fine-tuning call the test split so; call it otherwise",
     ),
+    "doubts that are not there": (
+        {"x": {**HARD, "doubts": "d.csv"}},
+        {},
+        "networks.x.doubts: d.csv: no such file; paths",
+    ),
+    "doubts of no use": (
+        {"x": {"from": "moon", "diet": "pgd", "doubts": "d.csv"}},
+        {},
+        "networks.x.doubts: the diet pgd takes no images that an attack found; remove this key",
+    ),
     "too few images": (
         {"x": HARD},
         {"samples": {"harden": {"images": 1600}}},

@@ -82,6 +82,7 @@ rule fine_tune:
         stores=lambda wildcards: fodder_of(wildcards, paths.STORE),
         scores=lambda wildcards: fodder_of(wildcards, paths.SCORES),
         held_out=[paths.SAMPLE.of(sample=name) for name in PLAN.held_out],
+        doubts=lambda wildcards: network_of(wildcards).settings.doubts or [],
         code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
         **RULES["fine_tune"].outputs,

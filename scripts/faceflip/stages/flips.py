@@ -25,6 +25,7 @@ class Wanted:
         member: Of the network, with the digest of its checkpoint's file and the attributes that it decides on.
         threshold: The least PASS.
         takes: Whether of images that the network was ``right`` or ``wrong`` about, or both.
+        doubted: Pairs of file name and attribute whose label is in doubt, of which none is taken.
     """
 
     member: str
@@ -32,6 +33,7 @@ class Wanted:
     attributes: tuple[str, ...]
     threshold: float
     takes: Collection[str | None]
+    doubted: Collection[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,24 @@ def choose(
                 "take a sample of the training split that shares no image with others"
             )
         taken = np.where(right, "right" in wanted.takes, "wrong" in wanted.takes)
-        chosen.append(Chosen(path, attempts[own & passed & taken]))
+        pairs = zip(attempts["file_name"], attempts["attribute"], strict=True)
+        firm = np.fromiter((pair not in wanted.doubted for pair in pairs), bool, len(attempts))
+        chosen.append(Chosen(path, attempts[own & passed & taken & firm]))
     return chosen, faults + ([] if chosen or faults else others)
+
+
+def read_doubts(path: Path) -> frozenset[tuple[str, str]]:
+    """Return the pairs of file name and attribute whose label is in doubt, from a CSV file with these columns.
+
+    Raises UserError where the file is missing or has other columns.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        return frozenset(zip(table["file_name"], table["attribute"], strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: expected a CSV file with the columns file_name and attribute, a row a label in doubt ({error})"
+        ) from error
 
 
 @contextmanager

@@ -183,6 +183,12 @@ class NetworkSettings(TuningOptions, NetworkOptions):
     sample: str = Field(
         "harden", min_length=1, description="of fine-tuning: the sample whose attempts the diet is made of"
     )
+    doubts: Annotated[str, AfterValidator(from_home)] | None = Field(
+        None,
+        min_length=1,
+        description="of fine-tuning: CSV file of labels in doubt, with the columns `file_name` and `attribute`; no "
+        "extra image is made of them",
+    )
     seeds: list[OwnSeed] | None = Field(
         None,
         min_length=1,
@@ -224,9 +230,11 @@ class NetworkSettings(TuningOptions, NetworkOptions):
         if self.seeds and self.file:
             raise ValueError("seeds: a network with a `file` is not trained; remove this key")
         if self.source is None:
-            own = {*TuningOptions.model_fields, "attack", "sample"}
+            own = {*TuningOptions.model_fields, "attack", "sample", "doubts"}
             if misplaced := [key for key in type(self).model_fields if key in own & said]:
                 raise ValueError(f"{misplaced[0]}: is of a network that is fine-tuned; name its source in `from`")
+        elif self.doubts and not self.of_store:
+            raise ValueError(f"doubts: the diet {self.diet} takes no images that an attack found; remove this key")
         elif self.of_store and self.attack is None:
             raise ValueError(f"attack: missing; the diet {self.diet} is made of what an attack on the source found")
         return self

@@ -400,6 +400,8 @@ class Settings(Declared):
             references |= {f"networks.{name}.architecture.name": network.architecture.name}
             references |= {f"networks.{name}.file": network.file}
             yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
+            if network.doubts and not (self.dataset.drawn and Path(network.doubts).is_relative_to(SYNTHETIC)):
+                yield f"networks.{name}.doubts", network.doubts
         for name, attack in self.attacks.items():
             references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
         for key, reference in references.items():
