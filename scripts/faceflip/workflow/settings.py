@@ -307,7 +307,7 @@ class Settings(Declared):
     networks: dict[str, NetworkSettings] = group(dict, "named networks")
     attacks: dict[str, AttackSettings] = group(dict, "named attacks with their options")
     experiments: dict[str, dict[str, dict[str, list[str]]]] = group(
-        dict, "sample -> network -> checkpoint (`converged`, `epochN`, `given`) -> attacks"
+        dict, "sample -> network -> checkpoint (`converged`, `epochN`, `given`, `tuned`) -> attacks"
     )
     compute: ComputeSettings = group(ComputeSettings, "where and how jobs compute")
     store: StoreSettings = group(StoreSettings, "perturbation stores")
