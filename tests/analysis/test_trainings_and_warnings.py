@@ -8,6 +8,7 @@ import pytest
 from store_builder import Builder
 
 from faceflip.analysis.frames import read_csv
+from faceflip.analysis.run import RunTuning
 from faceflip.analysis.tables import warnings
 from faceflip.analysis.tables.trainings import compute, sheets, trainings
 from faceflip.training.hyperparameters import TrainingOptions
@@ -126,6 +127,24 @@ def test_what_the_stores_say_is_told_once(made, tmp_path):
     assert (found.kind, found.network, found.count) == ("suspicious", "euclidean", 2)
     assert not list(warnings.of_stores(stores, made.run, {("euclidean", sentence)})), "told before the attacks already"
     assert list(warnings.of_stores(stores, made.run, {("moon", sentence)})), "of another network"
+
+
+def test_stores_on_networks_that_were_fine_tuned_warn_by_their_titles(made, tmp_path):
+    about = {"source_group": "moon", "checkpoint": "converged", "diet": "hard", "share": 0.5, "epochs": 1}
+    about |= {"sample": "harden", "attack": "ffa-line", "attributes": ("Male",), "attacked": ("Male",)}
+    tunings = (
+        RunTuning("firm-seed2", "firm", "MOON, hard", 2, "moon", **about),
+        RunTuning("own", "own", "apart, hard", None, "euclidean", **about),
+    )
+    run, build = replace(made.run, tunings=tunings), Builder(tmp_path)
+    stores = [
+        build.view(f"results/{name}", 1, network=name, checkpoint="tuned", warnings={member: ["odd"]})
+        for name, member in (("firm-seed2", "all"), ("own", "Male"))
+    ]
+    assert [found.text.partition(" (found")[0] for found in warnings.of_stores(stores, run)] == [
+        "MOON, hard, seed 2, tuned: odd",
+        "Apart, hard, tuned (Male): odd",
+    ]
 
 
 def test_what_was_found_when_a_network_was_brought_is_told(made):

@@ -227,6 +227,13 @@ class RunDescription:
         """Return a network by its name."""
         return self._by_name[name]
 
+    def title_of(self, name: str) -> str:
+        """Return what pages call a network, also one that was fine-tuned."""
+        tuning = next((each for each in self.tunings if each.name == name), None)
+        if tuning is None:
+            return self.network(name).title
+        return tuning.title if tuning.seed is None else f"{tuning.title}, seed {tuning.seed}"
+
     def attack(self, name: str) -> RunAttack:
         """Return an attack by its name; one that the run does not list is a method of its own."""
         return next((attack for attack in self.attack_list if attack.name == name), RunAttack(name, name, LINE))

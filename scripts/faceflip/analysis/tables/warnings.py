@@ -126,7 +126,8 @@ def of_stores(stores: Iterable[Path], run: RunDescription, told: Collection[tupl
         if (network, sentence) in told:
             continue
         attacks, members = (list(dict.fromkeys(names)) for names in zip(*cases, strict=True))
-        which = "" if run.network(network).joint else f" ({_few(members)})"
+        joint = members == ["all"] if network not in run.network_names else run.network(network).joint
+        which = "" if joint else f" ({_few(members)})"
         text = (
             f"{_title(run, network)}, {checkpoint_name(checkpoint)}{which}: {sentence} (found by {', '.join(attacks)})"
         )
@@ -138,7 +139,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _title(run: RunDescription, network: str) -> str:
-    title = run.network(network).title
+    title = run.title_of(network)
     return title[0].upper() + title[1:]
 
 
