@@ -664,3 +664,51 @@ def test_a_rule_between_sources_and_attacks(two, table):
     assert answer.breaks == errors.breaks == {5}
     assert [row[0] for row in rates.rows] == ["fgs-line"] * 8 + ["ffa-line"] * 8
     assert rates.breaks == {5, 8, 13}
+
+
+def chained():
+    """MOON is fine-tuned, and what came of it again on the same sample; separate networks of one attribute, too."""
+    tunings = tunings_of("moon", {"plain": "control", "firm": "hard"}, [None])
+    again = tunings_of("firm", {"again": "hard", "still": "control"}, [None])
+    tunings += [replace(each, checkpoint="tuned") for each in again]
+    one = tunings_of("apart", {"few": "adversarial"}, [None])
+    tunings += [replace(each, attributes=("Smiling",), attacked=("Smiling",)) for each in one]
+    return described([network("moon", True), network("apart", False)], tunings)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    made = make_up(chained(), seed=5)
+    made.attempts += [
+        each | {"sample": "harden"} for each in made.attempts if (each["network"], each["sample"]) == ("firm", "unseen")
+    ]
+    return made, fine_tuning.compute(made.write(tmp_path_factory.mktemp("chain")), made.run)
+
+
+def test_what_was_fine_tuned_can_be_a_source(chain):
+    _, frame = chain
+    means = frame[frame["seed"] == "mean"]
+    for source in ("moon", "firm"):
+        before = means[(means["source"] == source) & (means["diet"] == "")]
+        assert {"paper", "unseen"} == set(before.loc[before["measure"] == "flipped", "sample"])
+    compared = means[(means["measure"] == "error") & means["against_control"].notna()]
+    assert {("moon", "firm"), ("firm", "again")} == set(zip(compared["source"], compared["network"], strict=True))
+
+
+def test_nobody_is_judged_by_what_was_fed(chain):
+    _, frame = chain
+    assert (
+        not frame.loc[frame["measure"].isin(["flipped", "median_l2_all", "natural_new"]), "sample"].eq("harden").any()
+    )
+
+
+def test_a_source_is_asked_of_the_attributes_of_its_fine_tunings(chain):
+    made, frame = chain
+    rows = [row for row in made.predictions if (row["network"], row["checkpoint"]) == ("apart", "converged")]
+    wrong = [
+        (row["score"] > 0) != (row["label"] > 0)
+        for row in rows
+        if (row["split"], row["attribute"]) == ("test", "Smiling")
+    ]
+    found = frame.query("network == 'apart' and measure == 'error' and sample == 'test' and seed == 'mean'")
+    assert found["value"].tolist() == pytest.approx([sum(wrong) / len(wrong)])

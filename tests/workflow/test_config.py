@@ -39,7 +39,7 @@ BESIDE = {"future-work": ["paper"], "future-work-drawn": ["future-work"]}
 """Presets that are laid over others."""
 EXAMPLES = {"samples": "paper", "networks": "moon", "attacks": "ffa-line"}
 """An entry of each list of named things that the default has."""
-TUNED = {"networks": {"tuned": {"from": "moon"}}}
+TUNED = {"networks": {"tuned": {"from": "moon", "diet": "pgd"}}}
 """Beside them a network that is fine-tuned, as some options are of those alone."""
 
 

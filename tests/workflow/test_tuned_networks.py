@@ -7,7 +7,7 @@ from faceflip.attempt import Experiment
 from faceflip.errors import UserError
 from faceflip.io import paths
 from faceflip.workflow.estimate import Estimate
-from faceflip.workflow.jobs import inputs_of, rules_of
+from faceflip.workflow.jobs import files_of_part, inputs_of, rules_of
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.products import EVERY_TABLE
 from faceflip.workflow.settings import Settings, merged, read_config
@@ -101,7 +101,7 @@ BAD = {
     "another checkpoint": (
         {"x": HARD},
         {"experiments": {"paper": {"x": {"converged": ["ffa-line"]}}}},
-        "experiments.paper.x.converged: x keeps no such checkpoint, it has tuned",
+        "experiments.paper.x.converged: x keeps no such checkpoint, it has tuned (it is fine-tuned)",
     ),
     "a sample called as a split": (
         {"x": HARD},
@@ -145,7 +145,27 @@ BAD = {
     "seeds and a seed": (
         {"moon": {"seeds": [1], "training": {"seed": 4}}},
         {},
-        "networks.moon.training.seed: there are `seeds`, too; remove one of them",
+        "networks.moon.seeds: there is a training.seed, of this network or of all; remove one of them",
+    ),
+    "a seed of its own where the source lists some": (
+        {"moon": {"seeds": [1]}, "x": {**HARD, "training": {"seed": 4}}},
+        {},
+        "networks.x.training.seed: moon lists `seeds`, and this is made once for each; remove this key",
+    ),
+    "some attributes of a network of all": (
+        {"x": {**HARD, "attributes": ["Male", "Smiling"]}},
+        {},
+        "networks.x.attributes: moon decides on all its attributes at once; remove this key",
+    ),
+    "factors of no use": (
+        {"x": {**HARD, "diet": "all", "factors": [2.0]}},
+        {},
+        "networks.x.factors: the diet all has none of its own; remove this key",
+    ),
+    "an adversary of no use": (
+        {"x": {**HARD, "adversary": {"eps": 4.0}}},
+        {},
+        "networks.x.adversary: the diet hard is not made on the fly; remove this key",
     ),
     "a name that seeds make": (
         {"moon": {"seeds": [1]}, "moon-seed1": {"loss": "bce"}},
@@ -314,3 +334,58 @@ def test_work():
     assert estimate.multiply_adds()["fine-tuning"] == 2 * (images * cost.training + validated) + (
         images * (cost.training + 0.25 * 7 * cost.gradient) + validated
     )
+
+
+def test_what_is_attacked_for_a_diet_counts_for_no_table():
+    """Neither do those attacks decide which of the others is looked at closer."""
+    plain = {"paper": {"euclidean": {"converged": ["fgs-line"], "epoch2": []}, "softmax": {"epoch2": []}}}
+    without = planned({}, experiments=plain)
+    fed = planned({"x": {"from": "euclidean", "diet": "hard", "attack": "ffa-iterative"}}, experiments=plain)
+    assert Experiment("paper", "euclidean", "converged", "fgs-line") in without.transfers
+    assert fed.transfers == without.transfers
+    assert Experiment("paper", "euclidean", "converged", "fgs-line") in fed.between
+    none = {"paper": {"euclidean": {"converged": [], "epoch2": []}}}
+    assert (
+        planned({"x": {**HARD, "from": "euclidean"}}, experiments=none).transfers
+        == planned({}, experiments=none).transfers
+    )
+
+
+def test_titles_tell_networks_apart():
+    plan = planned(
+        {
+            "x": HARD,
+            "y": {**HARD, "from": "moon/converged"},
+            "z": {**HARD, "from": "x", "diet": "natural"},
+            "other": {"loss": "euclidean", "per": "all"},
+            "w": {**HARD, "from": "other", "title": "Ours"},
+        }
+    )
+    titles = {network.name: network.title for network in plan.tuned}
+    assert titles == {"x": "MOON, hard", "y": "MOON, hard (y)", "z": "MOON, hard, natural", "w": "Ours"}
+
+
+def test_the_sample_of_the_tables_is_no_diet_s():
+    plan = planned(
+        {"x": HARD},
+        samples={"paper": None},
+        experiments={"paper": None, "unseen": {"moon": {"converged": ["ffa-line"]}}},
+    )
+    assert next(iter(plan.settings.samples)) == "harden"
+    assert plan.sample == "unseen"
+
+
+def test_history_is_in_no_inventory():
+    """It tells how long a fine-tuning took, which is not the same twice."""
+    rules = rules_of(planned({"x": HARD}))
+    listed = files_of_part(rules, "networks")["fine_tune"]
+    assert listed == ["results/networks/x/all/tuned.pt", "results/networks/x/all/diet.parquet"]
+    assert rules["collect_between"].jobs
+
+
+def test_disk():
+    """Beside its state a fine-tuning has the images that it learns from, as bytes."""
+    alone, fed = (Estimate.of(planned({"x": each}).settings).unfinished_bytes() for each in ({"from": "moon"}, HARD))
+    of_moon = Estimate.of(planned({}).settings).costs["moon"].parameters
+    assert alone == 4 * 7 * of_moon  # of MOON itself: two states, and three checkpoints
+    assert fed == 4 * 6 * of_moon + 200 * 8 * 3 * 44 * 54

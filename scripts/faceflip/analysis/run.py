@@ -114,6 +114,7 @@ class RunTuning:
         diet: One of `faceflip.catalogue.DIETS`, as is `share` of extra images in each batch, for so many `epochs`.
         sample: Its extra images are made of attempts on this sample, by `attack`; empty where no store was read.
         attributes: It decides on these; those of `attacked` are attacked.
+        batch_size: Images a step; `learning_rate` is None where it is that at which the source's training ended.
     """
 
     name: str
@@ -130,6 +131,8 @@ class RunTuning:
     attack: str
     attributes: tuple[str, ...]
     attacked: tuple[str, ...]
+    batch_size: int = 0
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True, config=NO_MORE)

@@ -69,12 +69,16 @@ class TunedEvidence:
         self.run = run
         self.groups = tuned_groups(run)
         self._attempts_path, self._predictions_path = attempts, predictions
-        self._networks = {(each.name, each.checkpoint): each for group in self.groups for each in group.networks}
+        networks = [each for group in self.groups for each in group.networks]
+        # A network that others were fine-tuned from may be fine-tuned itself: it is both then.
+        self._tuned = [each for each in networks if each.tuning is not None]
+        self._sources = {(each.name, each.checkpoint): each for each in networks if each.tuning is None}
+        self._fed = {each.sample for each in run.tunings}
         self._answers: dict[TunedNetwork, dict[str, Answers]] = {}
         self._naturals: dict[TunedNetwork, pd.DataFrame] = {}
         self._attempts: tuple[TunedNetwork | None, pd.DataFrame] = (None, pd.DataFrame())
         columns = ["network", "checkpoint", "sample", "attack"]
-        found = read_parquet(attempts, columns, networks=[name for name, _ in self._networks])
+        found = read_parquet(attempts, columns, networks=[each.name for each in networks])
         self._attacked: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for network, checkpoint, sample, attack in found.drop_duplicates().astype("str").itertuples(index=False):
             self._attacked.setdefault((network, checkpoint), set()).add((sample, attack))
@@ -82,11 +86,11 @@ class TunedEvidence:
     def source(self, network: TunedNetwork) -> TunedNetwork:
         """Return what a network was fine-tuned from; a source itself."""
         tuning = network.tuning
-        return network if tuning is None else self._networks[tuning.source, tuning.checkpoint]
+        return network if tuning is None else self._sources[tuning.source, tuning.checkpoint]
 
     def tuned_from(self, source: TunedNetwork) -> list[TunedNetwork]:
         """Return the networks that were fine-tuned from a source."""
-        return [each for each in self._networks.values() if each.tuning and self.source(each) == source]
+        return [each for each in self._tuned if self.source(each) == source]
 
     def control(self, network: TunedNetwork) -> TunedNetwork | None:
         """Return the network that a fine-tuned one is compared with, if there is one."""
@@ -94,17 +98,23 @@ class TunedEvidence:
         return self._of(tuning) if tuning else None
 
     def _of(self, tuning: RunTuning) -> TunedNetwork:
-        return next(each for each in self._networks.values() if each.tuning == tuning)
+        return next(each for each in self._tuned if each.tuning == tuning)
 
     def attacked(self, network: TunedNetwork) -> set[tuple[str, str]]:
         """Return the samples and the attacks on them that a network went through."""
         return self._attacked.get((network.name, network.checkpoint), set())
 
     def scope(self, network: TunedNetwork) -> Scope:
-        """Return what is asked of a network: of attacks those that its source (its fine-tunings) went through, too."""
+        """Return what is asked of a network: the attributes and attacks that its source (its fine-tunings) has, too.
+
+        No network is asked of samples that some were fine-tuned on.
+        """
         source = self.source(network)
-        others = set().union(*map(self.attacked, self.tuned_from(source) if network == source else [source]))
-        return Scope(frozenset(network.attributes), frozenset(self.attacked(network) & others))
+        others = self.tuned_from(source) if network == source else [source]
+        attributes = set().union(*(each.attributes for each in others))
+        attacked = self.attacked(network) & set().union(*map(self.attacked, others))
+        judging = (pair for pair in attacked if pair[0] not in self._fed)
+        return Scope(frozenset(attributes & set(network.attributes)), frozenset(judging))
 
     def answers(self, network: TunedNetwork) -> dict[str, Answers]:
         """Return what a network said of each sample, and of the test split by the name ``""``."""

@@ -110,7 +110,7 @@ def _text(seed: int | None) -> str:
 
 
 def control_of(tuning: RunTuning, run: RunDescription) -> RunTuning | None:
-    """Return the control of a fine-tuning: of the same source, checkpoint and seed, for as many epochs.
+    """Return the control of a fine-tuning: of the same source, checkpoint and seed, for as many and as long steps.
 
     None for controls, and where the run has no such control: one of fewer steps would tell nothing of the diet.
     """
@@ -118,7 +118,7 @@ def control_of(tuning: RunTuning, run: RunDescription) -> RunTuning | None:
         return None
 
     def key(each: RunTuning) -> tuple:
-        return each.source, each.checkpoint, each.seed, each.epochs
+        return each.source, each.checkpoint, each.seed, each.epochs, each.batch_size, each.learning_rate
 
     return next((each for each in run.tunings if each.diet == CONTROL and key(each) == key(tuning)), None)
 

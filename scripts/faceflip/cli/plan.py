@@ -75,7 +75,7 @@ def _probed(estimate: "Estimate", network: str) -> float:
     from faceflip.runtime.device import computing_on
     from faceflip.training.probe import images_per_second
 
-    compute, options = estimate.settings.compute, estimate.settings.networks[network].training
+    compute, options = estimate.settings.compute, estimate.plan.networks[network].settings.training
     threads = compute.threads.train
     with computing_on(compute.device, threads, compute.jobs_per_gpu, options.tf32, deterministic=True) as device:
         measured = images_per_second(estimate.spec(network), options, device)

@@ -130,6 +130,7 @@ def _draw(
         if group is _with_rows(family)[0]:
             place = {"transform": axes.get_xaxis_transform(), "ha": "left", "va": "bottom", "color": GREY}
             axes.text(1.08 * (1 - run.threshold), 0.03, f"τ = {run.threshold:g}", fontsize=SMALL - 0.5, **place)
+    attempts = attempts[attempts["attribute"].isin(group.networks[0].attributes)]
     chosen = [each for each in family if each.diet == BEFORE]
     controls = [each for each in family if each.diet == CONTROL and each is not group]
     # One of as many steps, where there are several.

@@ -84,6 +84,7 @@ def lead_attempts(attempts: pd.DataFrame, run: RunDescription) -> tuple[pd.DataF
 
     They are those of fine-tuned networks, and where there are such, of their sources, too; None without any.
     """
+    attempts = attempts[~attempts["sample"].isin({each.sample for each in run.tunings})]
     made = attempts["checkpoint"] == TUNED
     tuned, before = (
         set(part[["attack", "sample"]].drop_duplicates().itertuples(index=False, name=None))

@@ -161,12 +161,21 @@ class Estimate:
         """Return what a training under way takes at most until it ends: its last state, the next one, and checkpoints.
 
         A state is weights and mean squares of gradients; the checkpoints are those kept, and one better than the best.
+        A fine-tuning has the images that it learns from beside it.
         """
-        sizes = (
-            (2 * 2 + len(each.checkpoints) + 1) * 4 * self.costs[each.name].parameters
-            for each in (*self.plan.trained, *self.plan.tuned)
-        )
+        sizes = [self._state(each) for each in self.plan.trained]
+        sizes += [self._state(each) + self._fodder(each) for each in self.plan.tuned]
         return max(sizes, default=0)
+
+    def _state(self, network: PlannedNetwork) -> int:
+        return (2 * 2 + len(network.checkpoints) + 1) * 4 * self.costs[network.name].parameters
+
+    def _fodder(self, network: PlannedNetwork) -> int:
+        """Return the bytes of the perturbed images that a fine-tuning learns from, decoded."""
+        found = self.plan.fodder(network, network.members[0])
+        width, height = self.settings.dataset.size
+        images = self.plan.attempts_of(found[0]) if found else 0
+        return 3 * width * height * images // len(network.source.members)
 
     def multiply_adds(self) -> dict[str, int]:
         """Return multiply-adds by stage."""

@@ -25,13 +25,14 @@ ONCE: tuple[Wildcards, ...] = ({},)
 class Rule:
     """A rule of the Snakefile: patterns of its outputs by their names, and the wildcards of each of its jobs.
 
-    `part` is the inventory that lists its outputs, None for what differs from run to run.
+    `part` is the inventory that lists its outputs, but for the `unlisted` ones, None for what differs from run to run.
     """
 
     name: str
     outputs: Mapping[str, str]
     jobs: Sequence[Wildcards] = ONCE
     part: str | None = None
+    unlisted: tuple[str, ...] = ()
 
     @cached_property
     def wildcards(self) -> tuple[str, ...]:
@@ -55,6 +56,12 @@ class Rule:
     def output(self, name: str) -> list[str]:
         """Return the files of one of its outputs, of all jobs."""
         return [self.outputs[name].format(**wildcards) for wildcards in self.jobs]
+
+    @property
+    def listed(self) -> list[str]:
+        """Its outputs of all jobs that an inventory lists."""
+        patterns = [pattern for name, pattern in self.outputs.items() if name not in self.unlisted]
+        return [pattern.format(**wildcards) for wildcards in self.jobs for pattern in patterns]
 
     @cached_property
     def files(self) -> list[str]:
@@ -102,7 +109,8 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("draw_sample", {"sample": paths.SAMPLE}, [{"sample": name} for name in plan.settings.samples], "dataset"),
         Rule("train_network", {**kept, "history": paths.HISTORY}, trained, "networks"),
         Rule("bring_network", given, brought, "networks"),
-        Rule("fine_tune", tuned, fine_tuned, "networks"),
+        # Its history tells how long it took.
+        Rule("fine_tune", tuned, fine_tuned, "networks", ("history",)),
         Rule("predict_network", {"predictions": paths.MEMBER_PREDICTIONS}, members, "predictions"),
         Rule("attack_shard", {"store": paths.STORE}, shards, "attacks"),
         Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
@@ -113,7 +121,7 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("collect_attempts", {"attempts": paths.ATTEMPTS}, part="scores"),
         Rule("collect_predictions", {"table": paths.PREDICTIONS}, part="predictions"),
         Rule("collect_transfers", {"table": paths.TRANSFERS}, part="transfers"),
-        Rule("collect_between", {"table": paths.BETWEEN}, ONCE if between else (), "transfers"),
+        Rule("collect_between", {"table": paths.BETWEEN}, ONCE if between or fine_tuned else (), "transfers"),
         Rule("describe_run", {"run": paths.RUN}, part="pages"),
         Rule("make_table", tables, [{"table": name} for name in plan.tables], "pages"),
         Rule("make_figure", figures, [{"figure": name} for name in plan.figures], "pages"),
@@ -131,7 +139,7 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
 
 def files_of_part(rules: Mapping[str, Rule], part: str) -> dict[str, list[str]]:
     """Return the files that an inventory lists, by the rule that makes them."""
-    return {name: rule.files for name, rule in rules.items() if rule.part == part and rule.jobs}
+    return {name: rule.listed for name, rule in rules.items() if rule.part == part and rule.jobs}
 
 
 def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | list[str]]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from faceflip.attempt import CONVERGED, GIVEN, TUNED
-from faceflip.catalogue import LOSSES
+from faceflip.catalogue import DIETS, LOSSES
 from faceflip.errors import UserError, did_you_mean
 from faceflip.networks.architecture import ArchitectureOptions, Arguments
 from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
@@ -226,16 +226,22 @@ class NetworkSettings(TuningOptions, NetworkOptions):
         if self.seeds and len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds: {self.seeds} names one twice")
         if self.seeds and self.training.seed is not None:
-            raise ValueError("training.seed: there are `seeds`, too; remove one of them")
+            raise ValueError("seeds: there is a training.seed, of this network or of all; remove one of them")
         if self.seeds and self.file:
             raise ValueError("seeds: a network with a `file` is not trained; remove this key")
         if self.source is None:
             own = {*TuningOptions.model_fields, "attack", "sample", "doubts"}
             if misplaced := [key for key in type(self).model_fields if key in own & said]:
                 raise ValueError(f"{misplaced[0]}: is of a network that is fine-tuned; name its source in `from`")
-        elif self.doubts and not self.of_store:
+            return self
+        diet = DIETS[self.diet]
+        if self.doubts and not diet.of_store:
             raise ValueError(f"doubts: the diet {self.diet} takes no images that an attack found; remove this key")
-        elif self.of_store and self.attack is None:
+        if self.factors and (diet.parts or not diet.of_store):
+            raise ValueError(f"factors: the diet {self.diet} has none of its own; remove this key")
+        if "adversary" in said and not diet.steps:
+            raise ValueError(f"adversary: the diet {self.diet} is not made on the fly; remove this key")
+        if self.of_store and self.attack is None:
             raise ValueError(f"attack: missing; the diet {self.diet} is made of what an attack on the source found")
         return self
 

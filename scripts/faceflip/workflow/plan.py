@@ -165,6 +165,8 @@ class PlannedNetwork:
             "attack": settings.attack if of_store else "",
             "attributes": list(self.attributes),
             "attacked": list(self.attacked),
+            "batch_size": settings.training.batch_size,
+            "learning_rate": settings.learning_rate,
         }
 
     @property
@@ -259,15 +261,16 @@ class Plan:
         titles = {group: _titles(group, entries[group]) for group, _ in names}
         shorts = [short for _, short in titles.values()]
         colors = _colors({name: entries[group] for (group, _), name in names.items()})
+        for group, (title, short) in titles.items():
+            if entries[group].title is None and shorts.count(short) > 1:  # several of one loss: names tell them apart
+                titles[group] = f"{title} ({group})", group
         made = {}
         for (group, seed), name in names.items():
             title, short = titles[group]
-            if entries[group].title is None and shorts.count(short) > 1:  # several of one loss: names tell them apart
-                title, short = f"{title} ({group})", group
             if seed is not None:
                 title, short = f"{title}, seed {seed}", f"{short}, seed {seed}"
             made[name] = self._planned(name, group, seed, title, short, colors[name])
-        return made | self._tuned(entries, made)
+        return made | self._tuned(entries, made, {group: short for group, (_, short) in titles.items()})
 
     def _planned(self, name: str, group: str, seed: int | None, *looks: str, **source: Any) -> PlannedNetwork:
         """Return a network of the configuration; `looks` are title, short title and colour."""
@@ -279,26 +282,27 @@ class Plan:
         return PlannedNetwork(name, network, attributes, shared, *looks, group, seed, **source)
 
     def _tuned(
-        self, entries: Mapping[str, NetworkSettings], known: Mapping[str, PlannedNetwork]
+        self, entries: Mapping[str, NetworkSettings], known: Mapping[str, PlannedNetwork], shorts: Mapping[str, str]
     ) -> dict[str, PlannedNetwork]:
-        """Return the networks that are fine-tuned, in the order of their diets, sources before what is made of them."""
-        settings, known, made = self.settings, dict(known), {}
+        """Return the networks that are fine-tuned, in the order of their diets, sources before what is made of them.
+
+        `known` are the others, `shorts` what they are called in titles.
+        """
+        settings, known, titles, made = self.settings, dict(known), dict(shorts), {}
         diets = list(DIETS)
         waiting = sorted(
             (group for group, each in entries.items() if each.source),
             key=lambda group: (entries[group].origin[0], diets.index(settings.networks[group].diet)),
         )
-        alike = [(entries[group].source, entries[group].diet) for group in waiting]
         while waiting:
             group = next(each for each in waiting if entries[each].origin[0] not in waiting)
             waiting.remove(group)
             entry, (origin, checkpoint) = entries[group], entries[group].origin
             of = settings.names_of(origin)
+            title = entry.title or f"{titles[origin]}, {entry.diet}"
+            titles[group] = title = f"{title} ({group})" if title in titles.values() else title
             for name, seed in settings.names_of(group).items():
                 source = known[next(each for each, own in of.items() if own in (None, seed))]
-                title = entry.title or f"{_titles(origin, entries[origin])[1]}, {entry.diet}"
-                if entry.title is None and alike.count((entry.source, entry.diet)) > 1:
-                    title = f"{title} ({group})"
                 more = {"source": source, "checkpoint": checkpoint or source.final}
                 made[name] = known[name] = self._planned(name, group, seed, title, title, source.color, **more)
         return made
@@ -434,15 +438,15 @@ class Plan:
 
     @cached_property
     def _methods(self) -> dict[str, list[str]]:
-        """The methods that each network is attacked by."""
+        """The methods that each network is judged by."""
         methods: dict[str, list[str]] = {}
-        for each in self.experiments:
+        for each in (each for each in self.experiments if each.sample not in self.settings.fed):
             methods.setdefault(each.network, []).append(self.attacks[each.attack].parts[0])
         return methods
 
     def _leads(self, experiment: Experiment) -> bool:
         """Return whether an experiment is by FFA, or by its network's first method where FFA was not run."""
-        methods = self._methods[experiment.network]
+        methods = self._methods.get(experiment.network, [""])
         return self.attacks[experiment.attack].parts[0] == ("ffa" if "ffa" in methods else methods[0])
 
     @cached_property

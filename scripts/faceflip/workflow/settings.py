@@ -373,7 +373,8 @@ class Settings(Declared):
     @property
     def primary_sample(self) -> str:
         """The sample that tables and figures are about, unless they say otherwise."""
-        return PRIMARY_SAMPLE if PRIMARY_SAMPLE in self.samples else next(iter(self.samples))
+        judging = [name for name in self.samples if name not in self.fed]
+        return PRIMARY_SAMPLE if PRIMARY_SAMPLE in self.samples else next(iter(judging or self.samples))
 
     def apart_from(self, sample: str) -> tuple[str, ...]:
         """Return the samples whose images a sample does without: one that networks are fine-tuned on shares none."""
@@ -400,7 +401,10 @@ class Settings(Declared):
             references |= {f"networks.{name}.architecture.name": network.architecture.name}
             references |= {f"networks.{name}.file": network.file}
             yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
-            if network.doubts and not (self.dataset.drawn and Path(network.doubts).is_relative_to(SYNTHETIC)):
+            made = self.dataset.drawn and Path(network.doubts or "").absolute().is_relative_to(
+                Path(SYNTHETIC).absolute()
+            )
+            if network.doubts and not made:
                 yield f"networks.{name}.doubts", network.doubts
         for name, attack in self.attacks.items():
             references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
@@ -489,10 +493,13 @@ class Settings(Declared):
             if of.file and network.learning_rate is None:
                 yield f"{key}.learning_rate: missing; nothing says at which rate the training of {source} ended"
             own = set(network.attributes or ())
-            if network.per == "all" and of.attributes is not None and own != set(of.attributes):
+            whole = list(of.attributes or self.dataset.attributes)
+            if network.per == "all" and list(network.attributes or self.dataset.attributes) != whole:
                 yield f"{key}.attributes: {source} decides on all its attributes at once; remove this key"
             elif network.per != "all" and (more := own - set(of.attributes or self.attacked)):
                 yield f"{key}.attributes: {source} has no network for {', '.join(sorted(more))}"
+            if network.training.seed is not None and self.seeds_of(name) != [None]:
+                yield f"{key}.training.seed: {source} lists `seeds`, and this is made once for each; remove this key"
             if odd := [seed for seed in network.seeds or () if {None, seed}.isdisjoint(self.seeds_of(source))]:
                 yield f"{key}.seeds: {source} has no seed {', '.join(map(str, odd))}; it has {self.seeds_of(source)}"
             if network.of_store:
@@ -560,7 +567,8 @@ class Settings(Declared):
                     key = f"experiments.{sample}.{network}.{checkpoint}"
                     if checkpoint not in known:
                         given = self.networks[network].file
-                        listed = "it was trained elsewhere" if given else "see training.checkpoints"
+                        tuned = "it is fine-tuned" if self.networks[network].source else "see training.checkpoints"
+                        listed = "it was trained elsewhere" if given else tuned
                         yield f"{key}: {network} keeps no such checkpoint, it has {', '.join(known)} ({listed})"
                     yield from self._faults_of_experiment(key, self.networks[network], attacks)
 
