@@ -14,9 +14,10 @@ OVERLAY = {
     "samples": {"harden": {"images": 12}, "unseen": {"split": "test", "images": 6}},
     "networks": {
         "softmax": None,
+        "moon": {"training": {"max_epochs": 6}},  # which flips by then
         "control": {"from": "moon", "seeds": [1, 2]},
         "hard": {"from": "moon", "diet": "hard", "attack": "ffa-line", "seeds": [1, 2]},
-        "firm": {
+        "trusted": {
             "from": "moon",
             "diet": "natural",
             "attack": "ffa-line",
@@ -95,7 +96,7 @@ def test_nobody_learns_from_images_that_judge(results):
 
 def test_no_extra_image_is_of_a_label_in_doubt(results):
     falsified = pd.read_csv(results / "synthetic/mislabelled.csv")
-    extra = fed(results, "firm").query("use == 'extra'")
+    extra = fed(results, "trusted").query("use == 'extra'")
     assert not set(zip(extra["file_name"], extra["attribute"], strict=True)) & set(
         zip(falsified["file_name"], falsified["attribute"], strict=True)
     )
@@ -145,7 +146,7 @@ def test_errors_against_the_control(results):
 def test_old_adversarial_images_on_new_networks(results):
     between = pd.read_parquet(results / "between.parquet")
     assert set(between["sample"]) == {"paper", "unseen"}
-    assert set(between["target"]) == {"control-seed1", "control-seed2", "hard-seed1", "hard-seed2", "firm", "quick"}
+    assert set(between["target"]) == {"control-seed1", "control-seed2", "hard-seed1", "hard-seed2", "trusted", "quick"}
     assert set(between.query("target == 'quick'")["checkpoint"]) == {"epoch2"}
     table = pd.read_csv(results / "tables/fine_tuning.csv", dtype={"seed": str})
     found = table.query("measure == 'old_still_flips' and network == 'hard' and sample == 'paper' and seed == '1'")
@@ -154,7 +155,7 @@ def test_old_adversarial_images_on_new_networks(results):
 
 
 def test_other_tables_leave_them_out(results):
-    names = ("control", "hard-seed", "firm", "quick")
+    names = ("control", "hard-seed", "trusted", "quick")
     for file in ("flippability", "success", "overview", "classification_error", "trainings"):
         assert not any(name in (results / f"tables/{file}.csv").read_text() for name in names), file
 
