@@ -172,7 +172,7 @@ def test_adversarial_images_are_shown_to_networks_that_share_an_attribute():
     plan = Plan(Settings.of(config))
 
     def pairs(plan):
-        return {(each.network, other.name) for each in plan.between for other in plan.others(each.network)}
+        return {(each.network, other.name) for each in plan.between for other in plan.others(each)}
 
     assert pairs(plan) == {(name, "mine") for name in ("euclidean", "softmax", "moon")} | {
         ("mine", name) for name in ("euclidean", "softmax", "moon")
