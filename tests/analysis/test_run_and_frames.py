@@ -8,7 +8,7 @@ import pytest
 
 from faceflip.analysis.comparability import GUESSES, Basis, departures
 from faceflip.analysis.frames import in_order, read_attempts, read_csv, read_parquet, read_predictions, wide
-from faceflip.analysis.names import checkpoint_name, display_name, lead_method, method_name, ordered
+from faceflip.analysis.names import checkpoint_name, display_name, images_of, lead_method, method_name, ordered
 from faceflip.analysis.run import PAPER_PASS, RunDescription, describe
 from faceflip.data.celeba import ATTRIBUTES, SPLIT_SIZES, official_split
 from faceflip.errors import UserError
@@ -336,3 +336,11 @@ def test_only_the_run_s_sample_is_read(tmp_path, made):
         tmp_path / "predictions.parquet"
     )
     assert len(read_predictions(tmp_path / "predictions.parquet", made.run, "score")) == len(made.predictions)
+
+
+@pytest.mark.parametrize(
+    ("split", "images", "words"),
+    [("train", 1000, "1,000 training images"), ("validation", 2, "2 validation images"), ("test", 1, "1 test image")],
+)
+def test_samples_in_words(split, images, words):
+    assert images_of({"split": split, "images": images}) == words

@@ -73,16 +73,19 @@ def figures(eight, forty, six) -> dict:
         return {(name, size): draw(name, made) for name in DRAWN for size, made in sizes.items()}
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", DRAWN)
-def test_nothing_is_cut(figures, name, size):
-    figure = figures[name, size]
+def assert_nothing_is_cut(figure) -> None:
     box = figure.get_tightbbox()
     width, height = figure.get_size_inches()
     assert box.x0 >= 0
     assert box.y0 >= 0
     assert box.x1 <= width + 0.005
     assert box.y1 <= height + 0.005
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", DRAWN)
+def test_nothing_is_cut(figures, name, size):
+    assert_nothing_is_cut(figures[name, size])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -230,7 +233,7 @@ def test_success_names_tau_and_its_axis_beside_the_panels(eight, figures):
         assert axes.get_ylabel().startswith("adversarial, %\n")
 
 
-def _contrast(first, second) -> float:
+def contrast(first, second) -> float:
     """Return the contrast of two colours as WCAG 2 defines it."""
 
     def luminance(color):
@@ -248,13 +251,13 @@ def test_type_can_be_read_on_dark_screens(figures, name):
     colors = [text.get_color() for text in shown]
     with darkened(figure):
         assert figure.get_facecolor()[:3] == pytest.approx(to_rgb(DARK_PAGE))
-        assert min(_contrast(text.get_color(), DARK_PAGE) for text in shown) >= 3
+        assert min(contrast(text.get_color(), DARK_PAGE) for text in shown) >= 3
     assert [text.get_color() for text in shown] == colors, "the colours of paper come back"
 
 
 def test_colors_of_networks_can_be_told_from_both_pages():
-    assert all(_contrast(color, DARK_PAGE) >= 3 for color in COLORS if color != BLACK)
-    assert all(_contrast(color, "white") >= 2 for color in COLORS)
+    assert all(contrast(color, DARK_PAGE) >= 3 for color in COLORS if color != BLACK)
+    assert all(contrast(color, "white") >= 2 for color in COLORS)
 
 
 def test_pages_and_figures_have_the_same_dark_background():

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from stored import HEIGHT, WIDTH, write_dataset, write_stores
-from test_figures import SMALLEST_TYPE, _contrast
+from test_figures import SMALLEST_TYPE, assert_nothing_is_cut, contrast
 from tuned_run import ATTACKED, SAMPLES, Tuned, tuned
 
 from faceflip.analysis.run import RunDescription
@@ -67,12 +67,7 @@ def figures(runs) -> dict:
 
 
 def assert_whole(figure) -> None:
-    box = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= width + 0.005
-    assert box.y1 <= height + 0.005
+    assert_nothing_is_cut(figure)
     assert figure.get_figwidth() == pytest.approx(PAGE)
 
 
@@ -90,9 +85,9 @@ def test_figures_are_whole_and_legible(figures, runs, name, kind):
     noted = NOTE in [text.get_text() for text in figure.texts]
     assert noted == runs[kind][0].run.synthetic
     with darkened(figure):
-        assert min(_contrast(text.get_color(), DARK_PAGE) for text in words_of(figure)) >= 3
+        assert min(contrast(text.get_color(), DARK_PAGE) for text in words_of(figure)) >= 3
         marks = [line for axes in figure.axes for line in axes.lines if line.get_marker() not in ("", "None", None)]
-        assert all(_contrast(to_rgb(line.get_markeredgecolor()), DARK_PAGE) >= 2.5 for line in marks)
+        assert all(contrast(to_rgb(line.get_markeredgecolor()), DARK_PAGE) >= 2.5 for line in marks)
 
 
 @pytest.mark.parametrize("name", FIGURES_TUNED)
@@ -116,7 +111,7 @@ def test_files_are_the_same_twice(runs, tmp_path, name):
 def test_diets_can_be_told_apart():
     assert set(LOOKS) == {"", *DIETS}, "every diet has a look"
     assert len({(marker, filled) for _, marker, filled in LOOKS.values()}) == len(LOOKS), "even without colours"
-    assert all(_contrast(color, "white") >= 2 for color, *_ in LOOKS.values())
+    assert all(contrast(color, "white") >= 2 for color, *_ in LOOKS.values())
 
 
 # Error and robustness

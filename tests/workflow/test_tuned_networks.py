@@ -278,7 +278,7 @@ def test_what_is_fed_is_attacked_without_being_asked():
         assert not any(each.sample == "harden" for each in plan.experiments)
         assert plan.fodder(plan.networks["x"], "all") is None
         assert plan.settings.apart_from("harden") == ()
-    assert planned({"x": {**HARD, "share": 0}}).networks["x"].settings.tuning.heeded == {"diet": "control", "epochs": 1}
+    assert planned({"x": {**HARD, "share": 0}}).networks["x"].settings.heeded == {"diet": "control", "epochs": 1}
 
 
 def test_who_is_fed_what():

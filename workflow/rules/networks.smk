@@ -102,7 +102,7 @@ rule fine_tune:
         seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
         member=lambda wildcards: member_of(wildcards),
         attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
-        tuning=lambda wildcards: network_of(wildcards).settings.tuning.heeded,
+        tuning=lambda wildcards: network_of(wildcards).settings.heeded,
         training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed", *OF_SCHEDULE}),
         threshold=lambda wildcards: SETTINGS.analysis.threshold if network_of(wildcards).settings.of_store else None,
         own_code=lambda wildcards: network_of(wildcards).own_code,

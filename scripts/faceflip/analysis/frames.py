@@ -67,8 +67,8 @@ def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
     """
     keys = ("network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
-    attempts = read_parquet(path, ["sample", *keys, *more])
-    chosen = (attempts["sample"] == run.sample["name"]) & attempts["network"].isin(run.network_names)
+    attempts = read_parquet(path, ["sample", *keys, *more], networks=run.network_names)
+    chosen = attempts["sample"] == run.sample["name"]
     attempts = without_unused(attempts[chosen].drop(columns="sample").reset_index(drop=True))
     require_scored(attempts, path)
     return attempts
@@ -84,9 +84,9 @@ def require_scored(attempts: pd.DataFrame, path: Path) -> None:
 
 def read_predictions(path: Path, run: RunDescription, *columns: str) -> pd.DataFrame:
     """Read some columns of the predictions on the test split and on the run's sample."""
-    predictions = read_parquet(path, list(dict.fromkeys([*columns, "network", "split", "sample"])))
+    columns_read = list(dict.fromkeys([*columns, "split", "sample"]))
+    predictions = read_parquet(path, columns_read, networks=run.network_names)
     chosen = (predictions["split"] == "test") | (predictions["sample"] == run.sample["name"])
-    chosen &= predictions["network"].isin(run.network_names)
     return without_unused(predictions.loc[chosen, list(columns)].reset_index(drop=True))
 
 

@@ -1,6 +1,9 @@
 """How things are ordered and called on a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from faceflip.wording import quantity
 
 METHODS = ("fgs", "ffa")
 SEARCHES = ("line", "iterative")
@@ -36,6 +39,12 @@ def display_name(attribute: str) -> str:
 def checkpoint_name(checkpoint: str) -> str:
     """Return a checkpoint in words: ``converged``, ``epoch 2``."""
     return checkpoint.replace("epoch", "epoch ")
+
+
+def images_of(sample: Mapping[str, Any]) -> str:
+    """Return how many images a sample has, and of which split: ``1,000 training images``."""
+    split = {"train": "training"}.get(sample["split"], sample["split"])
+    return quantity(sample["images"], f"{split} image")
 
 
 def spread(names: Sequence[str], most: int) -> list[str]:

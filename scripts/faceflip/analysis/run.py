@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from faceflip.analysis.names import method_name, ordered
+from faceflip.analysis.names import images_of, method_name, ordered
 from faceflip.attacks.options import AttackOptions
 from faceflip.attempt import CONVERGED, FINAL, GIVEN
 from faceflip.catalogue import LINE
@@ -292,14 +292,13 @@ class RunDescription:
         images = " / ".join(f"{self.images[split]:,}" for split in SPLITS)
         architectures = ", ".join(dict.fromkeys(_architecture(network.architecture) for network in self.networks))
         grey = " of grey images" if self.color == "gray" else ""
-        attacked = quantity(self.sample["images"], f"{self.sample['split']}ing image".replace("testing", "test"))
         faces = {"synthetic": "Synthetic faces, drawn by this project: the numbers say nothing about CelebA. "}
         faces["celeba"] = "CelebA, "
         return (
             faces.get(self.dataset, "Faces and labels of one's own, ")
             + f"{images} images to train, validate and test; "
             + f"{architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
-            + f"{attacked} attacked; adversarial from PASS {self.threshold:g}{grey} on."
+            + f"{images_of(self.sample)} attacked; adversarial from PASS {self.threshold:g}{grey} on."
         )
 
     @property

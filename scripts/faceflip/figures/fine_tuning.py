@@ -120,7 +120,7 @@ def _label(measure: str, attack: str, run: RunDescription) -> str:
 def _points(table: pd.DataFrame, source: TunedGroup, measure: str, sample: str) -> pd.DataFrame:
     """Return where the networks of a source stand: network, seed, then x and y with the ends of their intervals.
 
-    A seed that is alone has no row beside its mean. The y of a mean of which some seed is infinite is their median.
+    A seed that is alone has no row beside its mean.
     """
     of_source = table[(table["source"] == source.source) & (table["checkpoint"] == source.checkpoint)]
     keys, numbers = ["network", "seed"], ["value", "low", "high"]
@@ -131,9 +131,6 @@ def _points(table: pd.DataFrame, source: TunedGroup, measure: str, sample: str) 
     points = errors.merge(robust, on=keys, validate="one_to_one")
     columns = [name for name in points if name[0] == "x" or (name[0] == "y" and measure == FLIPPED)]
     points[columns] *= 100
-    seeds = points[points["seed"] != MEAN].groupby("network")["y"].median()
-    infinite = np.isinf(points["y"]) & (points["seed"] == MEAN)
-    points["y"] = points["y"].mask(infinite, points["network"].map(seeds).astype(float).fillna(np.inf))
     alone = points["network"].map((points["seed"] != MEAN).groupby(points["network"]).sum()) < 2
     return points[(points["seed"] == MEAN) | ~alone].reset_index(drop=True)
 

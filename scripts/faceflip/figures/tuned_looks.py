@@ -5,14 +5,13 @@ from itertools import groupby
 
 import pandas as pd
 
-from faceflip.analysis.names import checkpoint_name, method_name, ordered, search_name
+from faceflip.analysis.names import checkpoint_name, images_of, method_name, ordered, search_name
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, lead_attack, tuned_groups
 from faceflip.attempt import FINAL, TUNED
 from faceflip.catalogue import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from faceflip.figures.lettering import plain
 from faceflip.figures.style import GREY
-from faceflip.wording import quantity
 
 NO_TUNING = "This run has no attacks on fine-tuned networks."
 LOOKS = {
@@ -62,9 +61,7 @@ def sample_name(sample: str, run: RunDescription) -> str:
     """Return a sample in words: ``unseen: 1,000 test images``."""
     if sample not in run.samples:
         return plain(sample)
-    about = run.samples[sample]
-    split = {"train": "training"}.get(about["split"], about["split"])
-    return plain(f"{sample}: {quantity(about['images'], f'{split} image')}")
+    return plain(f"{sample}: {images_of(run.samples[sample])}")
 
 
 def shown_sample(samples: Iterable[str], run: RunDescription) -> str:

@@ -206,9 +206,9 @@ class Estimate:
 
     def _tuning(self, network: PlannedNetwork) -> int:
         """Epochs of training; of a diet that is made on the fly each image of its share takes more gradients."""
-        options, cost, tuning = network.settings.training, self.costs[network.name], network.settings.tuning
+        tuning, cost = network.settings, self.costs[network.name]
         held_out = sum(self.settings.samples[name].images for name in self.plan.held_out)
-        learned = (self.images["train"] - held_out) // options.batch_size * options.batch_size
+        learned = (self.images["train"] - held_out) // tuning.training.batch_size * tuning.training.batch_size
         made = (tuning.adversary.steps or tuning.contents.steps) if tuning.contents.steps else 0
         training = cost.training or 3 * cost.forward  # which is not counted of networks that were trained elsewhere
         epoch = learned * (training + tuning.share * made * cost.gradient) + self.images["validation"] * cost.forward

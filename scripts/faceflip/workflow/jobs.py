@@ -53,20 +53,19 @@ class Rule:
     def _own(self, folder: str, suffix: str) -> Pattern:
         return Pattern("/".join([folder, self.name, *(f"{{{name}}}" for name in self.wildcards)]) + f".{suffix}")
 
-    def output(self, name: str) -> list[str]:
-        """Return the files of one of its outputs, of all jobs."""
-        return [self.outputs[name].format(**wildcards) for wildcards in self.jobs]
+    def output(self, *names: str) -> list[str]:
+        """Return the files of some of its outputs, of all jobs."""
+        return [self.outputs[name].format(**wildcards) for wildcards in self.jobs for name in names]
 
     @property
     def listed(self) -> list[str]:
         """Its outputs of all jobs that an inventory lists."""
-        patterns = [pattern for name, pattern in self.outputs.items() if name not in self.unlisted]
-        return [pattern.format(**wildcards) for wildcards in self.jobs for pattern in patterns]
+        return self.output(*(name for name in self.outputs if name not in self.unlisted))
 
     @cached_property
     def files(self) -> list[str]:
         """All its outputs of all jobs."""
-        return [pattern.format(**wildcards) for wildcards in self.jobs for pattern in self.outputs.values()]
+        return self.output(*self.outputs)
 
 
 def rules_of(plan: Plan) -> dict[str, Rule]:

@@ -24,6 +24,8 @@ OF_SOURCE = ("loss", "per", "architecture", "file", "weights", "entry", "options
 OF_SCHEDULE = ("learning_rate", "gamma", "power", "checkpoints", "min_epochs", "max_epochs", "patience")
 """Options of training that fine-tuning has no use for: its rate is constant, and it ends after `epochs`."""
 
+HomePath = Annotated[str, AfterValidator(from_home)]
+"""A path that may begin with ~."""
 Column = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -53,10 +55,8 @@ class NetworkOptions(Declared):
         ArchitectureOptions, "keys of `architecture` that differ for this network"
     )
     training: TrainingOptions = group(TrainingOptions, "keys of `training` that differ for this network")
-    file: Annotated[str, AfterValidator(from_home)] | None = Field(
-        None, min_length=1, description=f"a network that was trained elsewhere: {FORMS}"
-    )
-    weights: Annotated[str, AfterValidator(from_home)] | None = Field(
+    file: HomePath | None = Field(None, min_length=1, description=f"a network that was trained elsewhere: {FORMS}")
+    weights: HomePath | None = Field(
         None, min_length=1, description="file of its weights: safetensors, or what `torch.save` wrote of a state dict"
     )
     entry: str | None = Field(
@@ -183,7 +183,7 @@ class NetworkSettings(TuningOptions, NetworkOptions):
     sample: str = Field(
         "harden", min_length=1, description="of fine-tuning: the sample whose attempts the diet is made of"
     )
-    doubts: Annotated[str, AfterValidator(from_home)] | None = Field(
+    doubts: HomePath | None = Field(
         None,
         min_length=1,
         description="of fine-tuning: CSV file of labels in doubt, with the columns `file_name` and `attribute`; no "
@@ -209,11 +209,6 @@ class NetworkSettings(TuningOptions, NetworkOptions):
         """The network that it is fine-tuned from, and the checkpoint of that, None for the last."""
         name, _, checkpoint = (self.source or "").partition("/")
         return name, checkpoint or None
-
-    @property
-    def tuning(self) -> TuningOptions:
-        """What it is fine-tuned on."""
-        return TuningOptions(**self.model_dump(include=set(TuningOptions.model_fields)))
 
     @property
     def of_store(self) -> bool:

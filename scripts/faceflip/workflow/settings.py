@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from faceflip.attacks.options import AttackSettings, options_of
@@ -35,13 +35,13 @@ from faceflip.errors import UserError, did_you_mean
 from faceflip.io.paths import SYNTHETIC
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.brought import is_program
-from faceflip.registry import from_home, is_reference, load, look_up, own_file
+from faceflip.registry import is_reference, load, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, OwnSeed, TrainingOptions
 from faceflip.typed import Declared, faults_of, group, keys_of
 from faceflip.wording import first_of
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
-from faceflip.workflow.network_settings import INHERITED, NetworkSettings, inheriting, merged
+from faceflip.workflow.network_settings import INHERITED, HomePath, NetworkSettings, inheriting, merged
 from faceflip.workflow.products import EVERY_FIGURE, EVERY_TABLE, INPUTS, PARTS, TABLES, Product
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
@@ -67,23 +67,23 @@ Threads = Annotated[int, Field(ge=1, le=1024)]
 class DatasetSettings(Declared):
     """Faces and labels: drawn ones, CelebA, or a table of one's own."""
 
-    celeba: Annotated[str, AfterValidator(from_home)] | None = Field(
+    celeba: HomePath | None = Field(
         None,
         min_length=1,
         description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
     )
-    table: Annotated[str, AfterValidator(from_home)] | None = Field(
+    table: HomePath | None = Field(
         None,
         min_length=1,
         description="labels of one's own: a CSV, TSV or Parquet file with a row an image and a column an attribute",
     )
-    images: Annotated[str, AfterValidator(from_home)] | None = Field(
+    images: HomePath | None = Field(
         None, min_length=1, description="folder or zip archive of the table's images; null: the folder of the table"
     )
     columns: list[str] | None = Field(
         None, min_length=1, description="of the table, those that are attributes; null: all but file, split and group"
     )
-    splits: Annotated[str, AfterValidator(from_home)] | None = Field(
+    splits: HomePath | None = Field(
         None, min_length=1, description="another file that says the split of each image; null: the table's column split"
     )
     subset: bool = Field(False, description="use those of the annotated images that are there, and say how many")
@@ -269,9 +269,7 @@ class AnalysisSettings(Declared):
 class ProductSettings(Declared):
     """A table or figure of one's own; see docs/extending.md."""
 
-    file: Annotated[str, AfterValidator(from_home)] = Field(
-        pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)"
-    )
+    file: HomePath = Field(pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)")
     title: str = Field(min_length=1, description="a few words")
     inputs: list[str] = Field(
         min_length=1, description="what it is made from: `attempts`, `predictions`, ..., or tables"

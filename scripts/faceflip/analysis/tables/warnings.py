@@ -24,6 +24,7 @@ from faceflip.catalogue import LINE, REFERENCE
 from faceflip.outcomes import Outcome
 from faceflip.store.reader import open_store
 from faceflip.wording import first_of, quantity
+from faceflip.workflow.plan import ALL
 
 MANY = 0.05
 """From this share of an attack's attempts on, a cap that ended them is told."""
@@ -126,8 +127,7 @@ def of_stores(stores: Iterable[Path], run: RunDescription, told: Collection[tupl
         if (network, sentence) in told:
             continue
         attacks, members = (list(dict.fromkeys(names)) for names in zip(*cases, strict=True))
-        joint = members == ["all"] if network not in run.network_names else run.network(network).joint
-        which = "" if joint else f" ({_few(members)})"
+        which = "" if members == [ALL] else f" ({_few(members)})"
         text = (
             f"{_title(run, network)}, {checkpoint_name(checkpoint)}{which}: {sentence} (found by {', '.join(attacks)})"
         )
