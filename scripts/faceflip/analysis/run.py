@@ -169,6 +169,7 @@ class RunDescription:
         definition: Name and parameters of the definition of PASS.
         metrics: More similarities of the attempts, by the names of their columns.
         threshold: PASS from which on a flipped image is adversarial, tau; `thresholds` are those of Table 1.
+        budgets: Largest changes of a pixel value at which robust accuracy is told.
         seed: Of the run; `seeds` are those of parts that have another one, by their keys.
         transfers: Network, checkpoint and attack of the adversarial images that were shown to others.
         attacks: Options of each attack by its name, where they matter.
@@ -191,6 +192,7 @@ class RunDescription:
     metrics: tuple[str, ...] = ()
     threshold: float = PAPER_THRESHOLD
     thresholds: tuple[float | int, ...] = (0.0, 0.9, 0.95, 0.99)
+    budgets: tuple[float | int, ...] = (1, 2, 4, 8)
     seed: int = 0
     seeds: Mapping[str, int] = field(default_factory=dict)
     transfers: tuple[tuple[str, str, str], ...] = ()

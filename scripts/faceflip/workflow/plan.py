@@ -584,6 +584,7 @@ class Plan:
             "metrics": list(settings.similarity.metrics),
             "threshold": settings.analysis.threshold,
             "thresholds": list(settings.analysis.thresholds),
+            "budgets": list(settings.analysis.budgets),
         }
 
 

@@ -113,6 +113,9 @@ TABLES = _products(
         "flippability": ("Flipped attributes by PASS", ("attempts",), "Adversarial images", {"paper": "Table 1"}),
         "success": ("Success per attribute", ("attempts",), "Adversarial images", {}),
         "overview": ("What the attacks did and cost", ("attempts",), "Adversarial images", {"experiment": "all"}),
+        "best_known": ("The smallest flips that are known", ("attempts",), "Adversarial images", {}),
+        "optimality": ("How close each attack comes to the smallest flips", ("attempts",), "Adversarial images", {}),
+        "robust_accuracy": ("Accuracy under attack", ("attempts",), "Adversarial images", {}),
         "line_search": ("What the line search missed", ("scans",), "Adversarial images", {"attack": "line searches"}),
         "transferability": (
             "Transfer to the networks of other attributes",
@@ -256,6 +259,7 @@ FIGURES = _products(
             "Adversarial images",
             {"attack": "line searches"},
         ),
+        "robustness_curves": ("Flips by size of the perturbation", ("attempts",), "Adversarial images", {}),
         "pass_distribution": ("PASS of the flipped attempts", ("attempts",), "Adversarial images", {}),
         "epsilon_distribution": ("Epsilon of the flipped attempts", ("attempts",), "Adversarial images", {}),
         "training_curves": (

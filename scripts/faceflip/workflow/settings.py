@@ -249,6 +249,9 @@ class AnalysisSettings(Declared):
         [0, 0.9, 0.95, 0.99], min_length=1, description="of PASS, in the table of flips by PASS (Table 1)"
     )
     threshold: Share = Field(0.95, description="of PASS, from which on a flipped image counts as adversarial")
+    budgets: list[Annotated[float, Field(gt=0, le=65_535)]] = Field(
+        [1, 2, 4, 8], min_length=1, description="largest changes of a pixel value at which robust accuracy is told"
+    )
     intervals: bool = Field(True, description="95 % intervals in the tables")
     scan_images: int = Field(
         100, ge=0, le=1_000_000_000, description="line searches are repeated on so many with every whole epsilon"
