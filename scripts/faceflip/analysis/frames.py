@@ -22,6 +22,7 @@ FigureInputs = Mapping[str, Path | Sequence[Path]]
 FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
 """Columns of truth values."""
 TEXTS = ("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id", "sample", "seed")
+TEXTS += ("found_by",)
 """Columns of names, which may look like numbers: an attribute can be called 2020."""
 
 
@@ -150,16 +151,22 @@ def shares_by_image(hits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """
     groups = hits.groupby(list(by), observed=True)
     frame = groups.size().reset_index()[list(by)].astype("str")
-    images, image = np.unique(hits["image"].to_numpy(), return_inverse=True)
-    size = (len(images), len(frame))
-    cell = image * size[1] + groups.ngroup().to_numpy()
-    successes, trials = (
-        np.bincount(cell, weights=weights, minlength=size[0] * size[1]).reshape(size)
-        for weights in (hits["hit"].to_numpy(float), None)
-    )
+    successes, trials = sums_by_image(hits["image"], groups.ngroup(), hits["hit"].to_numpy(float), None)
     low, high = clustered(successes, trials)
     count, of = (each.sum(axis=0).astype("int64") for each in (successes, trials))
     return frame.assign(successes=count, trials=of, rate=count / of, low=low, high=high)
+
+
+def sums_by_image(image: pd.Series, group: pd.Series, *values: np.ndarray | None) -> list[np.ndarray]:
+    """Return the sums of values (None: how many there are) over the rows of each image and group.
+
+    Groups are numbered from 0 on, each has rows. Results have shape (images, groups), images in the order of their
+    numbers.
+    """
+    images, row = np.unique(image.to_numpy(), return_inverse=True)
+    size = (len(images), int(group.max()) + 1 if len(group) else 0)
+    cell = row * size[1] + group.to_numpy()
+    return [np.bincount(cell, weights=each, minlength=size[0] * size[1]).reshape(size) for each in values]
 
 
 def only_final(attempts: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,9 @@ SEARCHES = ("line", "iterative")
 SIGNS = ("+", "-")
 """Correctly classified before the attack (adversarial), and misclassified (natural adversarial)."""
 
+ALL = "all"
+"""What a table's file calls all attributes together; no attribute has this name."""
+
 SIGN_NAMES = {"+": "correctly classified (+)", "-": "misclassified (−)"}
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
 

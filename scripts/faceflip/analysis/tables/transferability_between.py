@@ -10,11 +10,10 @@ that an attack needs no access to the network that it is meant for. An attribute
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, in_order, read_parquet, shares_by_image
-from faceflip.analysis.names import display_name, ordered
+from faceflip.analysis.names import ALL, display_name, ordered
 from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
 from faceflip.analysis.run import RunDescription
 
-ALL = "all"
 KEYS = ["network", "checkpoint", "attack", "target", "attribute"]
 COLUMNS = [*KEYS, "images", "changed", "rate", "low", "high"]
 TITLE = "Transfer to other networks"
