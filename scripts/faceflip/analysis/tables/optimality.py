@@ -4,7 +4,7 @@ The best known flip of an image is the smallest over all attacks, for each measu
 pixel values, and 1 − PASS. Optimality compares two curves, the share of images that an attack flips within a budget and
 the share that the best known flips do: it is the area below the one over the area below the other, up to the budget
 with which the best known flips everything that is flipped at all. 100 % means that the attack found the smallest flip
-of every image; an image that it does not flip counts as one without any area. The median ratio looks only at images
+of every image; an image that it does not flip adds nothing. The median ratio looks only at images
 that the attack did flip: 1.1 is ten percent larger than the best known, and an attack can have a good ratio and a bad
 optimality because it gives up on hard images. An attack is among the smallest of an image also where others tie.
 

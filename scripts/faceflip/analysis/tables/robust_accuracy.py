@@ -44,15 +44,16 @@ def robust_accuracy(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame
     attempts = attempts.sort_values([*KEYS, "image"], ignore_index=True)
     pair = attempts.groupby(PAIR, observed=True).ngroup().to_numpy()
     first = np.unique(pair, return_index=True)[1]
-    trials = attempts[[*KEYS, "image"]].astype(dict.fromkeys(KEYS, "str"))
-    trials = pd.concat([trials, trials.iloc[first].assign(attack=TOGETHER)], ignore_index=True)
+    trials = pd.concat([attempts, attempts.iloc[first].assign(attack=TOGETHER)], ignore_index=True)
+    trials = trials[[*KEYS, "image"]].astype(dict.fromkeys(KEYS, "category"))
     correct = attempts["correct"].to_numpy(bool)
     parts = []
     for measure, budget, within in _budgets(attempts, run):
         some = np.bincount(pair, weights=within) > 0
         hit = np.concatenate([correct & ~within, correct[first] & ~some])
-        for each in (trials, trials.assign(attribute=ALL)):
-            parts.append(shares_by_image(each.assign(hit=hit), KEYS).assign(measure=measure, budget=budget))
+        hits = trials.assign(hit=hit)
+        counted = (shares_by_image(hits, KEYS), shares_by_image(hits, KEYS[:2]).assign(attribute=ALL))
+        parts += [each.assign(measure=measure, budget=budget) for each in counted]
     frame = pd.concat(parts, ignore_index=True).rename(columns={"successes": "robust", "trials": "images"})
     return arranged_by_attack(frame[COLUMNS], run, KEYS)
 
