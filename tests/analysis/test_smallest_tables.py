@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.make import make_table
-from faceflip.analysis.smallest import SIZES, TOGETHER, best_known, read_sizes
+from faceflip.analysis.smallest import SIZES, TOGETHER, best_known, read_sizes, with_sizes
 from faceflip.analysis.tables import best_known as best_known_table
 from faceflip.analysis.tables import optimality as optimality_table
 from faceflip.analysis.tables import robust_accuracy as robust_table
@@ -38,11 +38,7 @@ def attempt(attack, image, size=None, *, attribute="Male", network="euclidean", 
 
 def sizes_of(*attempts: dict) -> pd.DataFrame:
     """Return what `read_sizes` would."""
-    frame = pd.DataFrame(attempts)
-    frame["dissimilarity"] = 1 - frame["pass"]
-    for size in SIZES:
-        frame[size] = frame[size].where(frame["flipped"], math.inf).astype(float)
-    return frame
+    return with_sizes(pd.DataFrame(attempts))
 
 
 def row_of(frame: pd.DataFrame, **values) -> pd.Series:
