@@ -101,7 +101,7 @@ def test_last_bits_do_not_depend_on_company():
     assert torch.equal(together, alone)
 
 
-def test_flips_lie_on_the_ray_and_are_its_first():
+def test_flips_lie_on_the_ray_and_the_image_before_is_none():
     network = convolutional(1, seed=5, size=SIZE)
     images = noise_images(12, 5, SIZE)
     result = attack(network, images, "similar-line", margin=0.0, **SIMILAR)
@@ -115,7 +115,12 @@ def test_flips_lie_on_the_ray_and_are_its_first():
         whole = along(images[at].ravel(), ray, result.epsilon[at]) - images[at].ravel()
         assert np.abs(whole - change).sum() <= 2  # the gradient of another batch, in its last bits
         assert (result.score_after[at] > 0) != (result.score_before[at] > 0)
-        before = along(images[at].ravel(), ray, result.epsilon[at] * (1 - 1e-3)).reshape(1, *SIZE, 3)
+        low, high = 0.0, result.epsilon[at]  # down to the last image on the ray that is another one
+        for _ in range(60):
+            middle = (low + high) / 2
+            same = (along(images[at].ravel(), ray, middle) - images[at].ravel() == whole).all()
+            low, high = (low, middle) if same else (middle, high)
+        before = along(images[at].ravel(), ray, low).reshape(1, *SIZE, 3)
         with torch.no_grad():
             value = network(torch.from_numpy(before).permute(0, 3, 1, 2).float()).item()
         assert (value > 0) == (result.score_before[at] > 0)
