@@ -84,6 +84,11 @@ DIRECTIONS = {
     "ffa": DirectionEntry(
         "faceflip.attacks.directions:FFA", ("ffa_target", "ffa_crossed", "ffa_objective"), ("ffa_target", "ffa_crossed")
     ),
+    "ffa-ssim": DirectionEntry(
+        "faceflip.attacks.similar:SimilarFFA",
+        ("ffa_target", "ffa_crossed", "ffa_objective"),
+        ("ffa_target", "ffa_crossed"),
+    ),
 }
 
 

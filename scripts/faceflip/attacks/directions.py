@@ -51,6 +51,14 @@ class Direction:
         """Return the gradient (N, M) to propagate back from scores (N, M), any positive scale."""
         raise NotImplementedError
 
+    def steepest(self, gradients: Tensor, originals: Tensor) -> Tensor:
+        """Return where gradients (N, P) lead, by the unperturbed images (N, height, width, 3) uint8; before `scale`.
+
+        Here it is the gradients themselves: every change of a pixel value costs the same. Where changes cost more in
+        one place than in another, return another tensor, whose product with the gradients is positive.
+        """
+        return gradients
+
     def scale(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Make directions of gradients (N, P), in place; here by dividing by the largest absolute value.
 

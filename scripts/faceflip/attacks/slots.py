@@ -139,7 +139,11 @@ class Slots:
             return unit
 
         scores, gradients = self.passes.gradient(images, output_gradients)
-        directions, slope = self.direction.scale(gradients)
+        originals = self.image.index_select(0, index).reshape(-1, *self.passes.size, 3)
+        steepest = self.direction.steepest(gradients, originals)
+        directions, slope = self.direction.scale(steepest)
+        if steepest is not gradients:  # then `scale` has seen no gradients, and slopes are products with these
+            slope = torch.linalg.vecdot(gradients, directions)
         # One transfer for everything that the bookkeeping needs.
         passed = torch.stack([self._values(scores, index), self._decision[index], slope, upwards])
         values, decision, slope, upwards = passed.double().cpu().numpy()
