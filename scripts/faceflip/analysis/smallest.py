@@ -23,11 +23,16 @@ def read_sizes(path: Path, run: RunDescription) -> pd.DataFrame:
     Returns:
         Columns network, attack, attribute, image, correct, flipped and those of `SIZES`, infinite where not flipped.
     """
-    attempts = only_final(read_attempts(path, run, "l2", "linf"))
+    sizes = with_sizes(only_final(read_attempts(path, run, "l2", "linf")))
+    return sizes[["network", "attack", "attribute", "image", "correct", "flipped", *SIZES]].reset_index(drop=True)
+
+
+def with_sizes(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return attempts with the columns of `SIZES`, made of l2, linf and pass, infinite where not flipped."""
     sizes = attempts.assign(dissimilarity=1 - attempts["pass"])
     for size in SIZES:
         sizes[size] = sizes[size].where(sizes["flipped"], np.inf).astype(float)
-    return sizes[["network", "attack", "attribute", "image", "correct", "flipped", *SIZES]].reset_index(drop=True)
+    return sizes
 
 
 def best_known(sizes: pd.DataFrame) -> pd.DataFrame:
