@@ -77,11 +77,9 @@ def _drawn(values: np.ndarray) -> np.ndarray:
 def ends(values: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the interval that holds the middle of resampled values (draws, ...); NaN where all are."""
     values = np.asarray(values, float)
-    missing = np.isnan(values)
-    nothing, tail = missing.all(axis=0), (1 - confidence) / 2
-    # Both give the same numbers, but one of them takes column by column.
-    quantile = np.nanquantile if missing.any() else np.quantile
-    found = quantile(np.where(nothing, 0.0, values), [tail, 1 - tail], axis=0)
+    nothing = np.isnan(values).all(axis=0)
+    tail = (1 - confidence) / 2
+    found = np.nanquantile(np.where(nothing, 0.0, values), [tail, 1 - tail], axis=0)
     low, high = np.where(nothing, np.nan, found)
     return low, high
 
