@@ -37,7 +37,7 @@ def grids_of(sizes: pd.DataFrame) -> dict[str, np.ndarray]:
 def _grid(values: pd.Series, size: str) -> np.ndarray:
     """Return all whole L-infinities, else what is evenly spread over the logarithms."""
     if values.empty:
-        return np.geomspace(SMALLEST if size == "dissimilarity" else 1, 1, 2)
+        return np.geomspace(*((SMALLEST, 1) if size == "dissimilarity" else (1, 10)), 2)
     if size == "linf":
         return np.arange(1, max(int(values.max()), 2) + 1)
     low = SMALLEST if size == "dissimilarity" else values[values > 0].min() * 0.9

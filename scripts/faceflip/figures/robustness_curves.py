@@ -4,9 +4,9 @@ A curve at x is the share of the correctly classified images, of all attributes 
 perturbation of at most that size: by L2, by the largest change of a pixel value (L-infinity), and by 1 - PASS. Dotted
 are the budgets of L-infinity at which the table of accuracy under attack counts, and tau. Images that an attack does
 not flip are beyond every x, so a curve need not come to 100 %. The further to the left and up a curve lies, the
-stronger the attack. Dashed black is the smallest flip that is known: of all attacks of the run on the network, for each
-image and each size the best one. What lies between it and a curve is what the attack misses, and what it lacks to 100 %
-at the right no attack of the run has flipped.
+stronger the attack. Dashed black is the smallest flip that is known: the best of all attacks on the network, where
+there are several, for each image and each size. What lies between it and a curve is what the attack misses, and what it
+lacks to 100 % at the right no attack of the run has flipped.
 
 Colour and mark are the method, and the dashes the kind of search. Bands are 95 % intervals for other images, which know
 that attempts on one image are not independent. All curves of a panel are of the same images: bands that overlap do not
@@ -50,7 +50,7 @@ SHADE, SPREAD = 0.12, 0.13
 """Opacity of bands, and how far apart marks on a curve are, as a share of the panel's diagonal."""
 NO_ROWS = "This run has no attacks on correctly classified images."
 NONE_RIGHT = "no image is classified correctly"
-BEST = {"color": BLACK, "linestyle": (0, (2.5, 1.5)), "linewidth": 1.1, "zorder": 3}
+BEST = {"label": "smallest that is known", "color": BLACK, "linestyle": (0, (2.5, 1.5)), "linewidth": 1.1, "zorder": 3}
 TICKS = (1, 3, 10, 30, 100, 255)
 APART = 1.6
 """Factor by which ticks of L-infinity differ at least, so that their labels have room."""
@@ -62,9 +62,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     networks = ordered(sizes["network"].unique(), run.network_names)
     sizes = sizes[sizes["correct"]]
     if sizes.empty:
-        return nothing(
-            run, "This run attacked no image that its network classifies correctly." if networks else NO_ATTACKS
-        )
+        return nothing(run, NO_ROWS if networks else NO_ATTACKS)
     attacks = ordered(sizes["attack"].unique(), (attack.name for attack in run.attack_list))
     looks = looks_of(attacks, run)
     handles = _handles(looks, run)
@@ -74,11 +72,13 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     figure, panels = rows_of_panels(run, [plain(run.network(name).short) for name in networks], grids, above)
     for line, network in zip(panels, networks, strict=True):
         part = sizes[sizes["network"] == network]
+        of_attacks = {name: part[part["attack"] == name] for name in looks if (part["attack"] == name).any()}
+        best = best_known(part) if len(of_attacks) > 1 else None
         _mark_budgets(line[1], run)
         mark_tau(line[-1], run, network == networks[0])
         for axes, (size, grid) in zip(line, grids.items(), strict=True):
-            _draw(axes, part, size, grid, looks)
-    title = f"correctly classified, of {images_of(run.sample)}; all attributes"
+            _draw(axes, of_attacks, best, size, grid, looks)
+    title = f"attempts on the correctly classified of {images_of(run.sample)}, all attributes together"
     legend = figure.legend(handles=handles, loc="outside upper center", ncols=columns, title=title, handlelength=HANDLE)
     legend.get_title().set_fontsize(SMALL)
     return figure
@@ -87,7 +87,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
 def looks_of(attacks: Sequence[str], run: RunDescription) -> dict[str, dict[str, Any]]:
     """Return colour, mark and dashes of each attack; no two are alike as long as there are enough marks and dashes."""
     known = [run.attack(name) for name in attacks]
-    methods = ordered([*METHODS, *(each.method for each in known)], METHODS)
+    methods = dict.fromkeys([*METHODS, *(each.method for each in known)])
     kinds = ordered([*SEARCHES, *(each.search for each in known)], (*SEARCHES, REFERENCE))
     faces = dict(zip(methods, cycle(product(MARKS, [color for color in COLORS if color != BLACK])), strict=False))
     dashes = dict(zip(kinds, cycle(DASHES), strict=False))
@@ -98,20 +98,25 @@ def looks_of(attacks: Sequence[str], run: RunDescription) -> dict[str, dict[str,
     return looks
 
 
-def _draw(axes: Axes, sizes: pd.DataFrame, size: str, grid: np.ndarray, looks: Mapping[str, Mapping[str, Any]]) -> None:
+def _draw(
+    axes: Axes,
+    of_attacks: Mapping[str, pd.DataFrame],
+    best: pd.DataFrame | None,
+    size: str,
+    grid: np.ndarray,
+    looks: Mapping[str, Mapping[str, Any]],
+) -> None:
     """Draw the curves of a network, those of attacks with bands."""
-    if sizes.empty:
+    if not of_attacks:
         axes.text(0.5, 0.5, NONE_RIGHT, transform=axes.transAxes, ha="center", va="center", color=GREY)
-        return
-    present = [name for name in looks if (sizes["attack"] == name).any()]
-    for number, name in enumerate(present):
-        each = sizes[sizes["attack"] == name]
-        low, high = band(each[size], each["image"], grid)
+    for number, (name, sizes) in enumerate(of_attacks.items()):
+        low, high = band(sizes[size], sizes["image"], grid)
         axes.fill_between(grid, low, high, step="post", color=looks[name]["color"], alpha=SHADE, linewidth=0)
-        every = (SPREAD * number / len(present), SPREAD)
-        axes.plot(grid, curve(each[size], grid), drawstyle="steps-post", markevery=every, **THIN, **looks[name])
-    if len(present) > 1:
-        axes.plot(grid, curve(best_known(sizes)[size], grid), drawstyle="steps-post", **BEST)
+        # Marks of different curves stand at different places.
+        look = {"label": name, "markevery": (SPREAD * number / len(of_attacks), SPREAD), **THIN, **looks[name]}
+        axes.plot(grid, curve(sizes[size], grid), drawstyle="steps-post", **look)
+    if best is not None:
+        axes.plot(grid, curve(best[size], grid), drawstyle="steps-post", **BEST)
 
 
 def _mark_budgets(axes: Axes, run: RunDescription) -> None:
@@ -132,7 +137,7 @@ def _handles(looks: Mapping[str, Mapping[str, Any]], run: RunDescription) -> lis
     words = {name: text if alike[text] == 1 else f"{text} ({name})" for name, text in words.items()}
     names = told_apart(words, LONGEST)
     handles = [Line2D([], [], label=names[name], **THIN, **look) for name, look in looks.items()]
-    best = [Line2D([], [], label="smallest that is known", **BEST)] if len(looks) > 1 else []
+    best = [Line2D([], [], **BEST)] if len(looks) > 1 else []
     return [*handles, *best, Patch(color=GREY, alpha=SHADE, linewidth=0, label="95 % interval")]
 
 
