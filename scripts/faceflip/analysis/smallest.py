@@ -21,15 +21,17 @@ def read_sizes(path: Path, run: RunDescription) -> pd.DataFrame:
     """Read the attempts on the run's sample and the last checkpoints, with the sizes of their flips.
 
     Returns:
-        Columns network, attack, attribute, image, correct, flipped and those of `SIZES`, infinite where not flipped.
+        Columns network, attack, attribute, image, correct, flipped and those of `SIZES`, infinite where not flipped;
+        in the order of the first four, so that sums do not depend on that of the file.
     """
     sizes = with_sizes(only_final(read_attempts(path, run, "l2", "linf")))
-    return sizes[["network", "attack", "attribute", "image", "correct", "flipped", *SIZES]].reset_index(drop=True)
+    keys = ["network", "attack", "attribute", "image"]
+    return sizes[[*keys, "correct", "flipped", *SIZES]].sort_values(keys, ignore_index=True)
 
 
 def with_sizes(attempts: pd.DataFrame) -> pd.DataFrame:
     """Return attempts with the columns of `SIZES`, made of l2, linf and pass, infinite where not flipped."""
-    sizes = attempts.assign(dissimilarity=1 - attempts["pass"])
+    sizes = attempts.assign(dissimilarity=(1 - attempts["pass"].astype(float)).clip(lower=0))
     for size in SIZES:
         sizes[size] = sizes[size].where(sizes["flipped"], np.inf).astype(float)
     return sizes
