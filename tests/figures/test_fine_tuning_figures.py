@@ -21,7 +21,7 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tuned_examples import SOME_DO_NOT, choose_faces, networks_shown
 from faceflip.catalogue import DIETS
 from faceflip.data import packed
-from faceflip.figures.fine_tuning_curves import curve
+from faceflip.figures.curves import curve
 from faceflip.figures.fine_tuning_faces import draw_faces, room
 from faceflip.figures.make import caption, make_figure
 from faceflip.figures.placing import place_labels
@@ -287,10 +287,10 @@ def test_labels_are_apart_wherever_their_points_are(points):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.5, 300)), min_size=1, max_size=30))
 def test_a_curve_counts_the_flips_up_to_each_x(rows):
-    attempts = pd.DataFrame(rows, columns=["flipped", "l2"])
+    values = [value if flipped else math.inf for flipped, value in rows]
     grid = np.geomspace(0.5, 300, 7)
     expected = [100 * sum(flipped and value <= x for flipped, value in rows) / len(rows) for x in grid]
-    assert curve(attempts, "l2", grid) == pytest.approx(expected)
+    assert curve(values, grid) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)

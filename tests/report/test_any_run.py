@@ -295,7 +295,7 @@ def test_a_search_of_ones_own_is_a_kind_of_its_own(runs, tmp_path):
     paths = made.write(tmp_path) | {name: files["csv"] for name, files in tables.items()}
     for name in FIGURES:
         _, texts = Made(name, replace(made, run=run), paths, tables).figure(name)
-        if name in ("success", "pass_distribution", "epsilon_distribution", "examples"):
+        if name in ("success", "robustness_curves", "pass_distribution", "epsilon_distribution", "examples"):
             assert any("Zigzag" in text for text in texts), name
         if name == "success_intervals":
             assert texts[-1] == "This run has no line search on converged networks."

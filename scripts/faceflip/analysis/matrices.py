@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_parquet, wide, with_rate
-from faceflip.analysis.names import checkpoint_name, display_name, method_name, ordered, search_name
+from faceflip.analysis.names import checkpoint_name, display_name, ordered
 from faceflip.analysis.pages import Column, Heat, Sheet, nothing, percent, percent_cell
 from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.statistics.intervals import clustered as clustered_ends
@@ -141,9 +141,9 @@ def mean_interval(
 def matrices(frame: pd.DataFrame, run: RunDescription) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield title and rates of each matrix of a table; the title says which network, and checkpoint or attack."""
     for (name, checkpoint, attack), part in frame.groupby(MATRIX[:3], sort=False):
-        network, known = run.network(name), run.attack(attack)
+        network = run.network(name)
         if network.joint:
-            yield f"{network.short}: {method_name(known.method)}, {search_name(known.search)}", part
+            yield f"{network.short}: {run.attack(attack).words}", part
         else:
             yield f"{network.short}: {checkpoint_name(checkpoint).capitalize()} to converged", part
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from faceflip.analysis.names import images_of, method_name, ordered
+from faceflip.analysis.names import images_of, method_name, ordered, search_name
 from faceflip.attacks.options import AttackOptions
 from faceflip.attempt import CONVERGED, FINAL, GIVEN
 from faceflip.catalogue import LINE
@@ -152,6 +152,11 @@ class RunAttack:
     search: str
     epsilon: str = "pixel values"
     note: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it is called beside others: ``FFA, line search``."""
+        return f"{method_name(self.method)}, {search_name(self.search)}"
 
 
 @dataclass(frozen=True, config=NO_MORE)

@@ -14,7 +14,7 @@ from faceflip.figures.style import COLUMN, MM, NO_ATTACKS, PAGE_HEIGHT, SMALL, n
 
 COLORS = (ORANGE, BLUE, PURPLE, GREEN, VERMILION, SKY, BLACK)
 """Of the methods: FGS, FFA, others."""
-DASHES = ("-", (0, (3, 1.2)), ":", (0, (4, 1, 1, 1)))
+DASHES = ("-", (0, (3, 1.2)), ":", (0, (4, 1, 1, 1)), (0, (7, 1.5)), (0, (4, 1, 1, 1, 1, 1)))
 """Of the searches: line, iterative, others."""
 BELOW, ROW = 18, 32
 """Millimetres: for legend and axis, and of a network's row."""

@@ -18,12 +18,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
 
 from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.run import RunDescription
+from faceflip.analysis.smallest import with_sizes
 from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, read_tuned_attempts
-from faceflip.figures.style import GREY, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
+from faceflip.figures.curves import curve, grids_of, mark_tau, rows_of_panels
+from faceflip.figures.style import SMALL, nothing
 from faceflip.figures.tuned_looks import (
     NO_TUNING,
     attack_name,
@@ -35,17 +36,8 @@ from faceflip.figures.tuned_looks import (
     source_name,
 )
 
-MEASURES = {
-    "l2": "L2 of at most, pixel values",
-    "linf": "L-infinity of at most, pixel values",
-    "distance": "1 − PASS of at most",
-}
-"""Columns, and what their axes say; the distance is 1 - PASS."""
-SMALLEST = 1e-4
-"""What 1 - PASS is drawn from: less cannot be seen."""
-POINTS_DRAWN = 400
-ABOVE, BELOW, ROW, LEAST = 12, 8, 30, 17
-"""Millimetres: for legend and titles, for the axis, and of a row where there is room, and at least."""
+ABOVE = 12
+"""Millimetres for legend and titles."""
 THIN, THICK = 0.4, 1.1
 
 
@@ -55,7 +47,7 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     if found is None:
         return nothing(run, NO_TUNING)
     attempts, attack, sample = found
-    attempts = attempts[attempts["correct"]].assign(distance=1 - attempts["pass"])
+    attempts = with_sizes(attempts[attempts["correct"]])
     attacked = set(attempts["network"])
     families = [
         [group for group in family if attacked.intersection(each.name for each in group.networks)]
@@ -64,19 +56,15 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     rows = [(family, group) for family in families for group in _with_rows(family)]
     if not rows:
         return nothing(run, NO_TUNING)
-    grids = {column: _grid(attempts, column) for column in MEASURES}
-    height = max(min(ROW, (PAGE_HEIGHT / MM - ABOVE - BELOW) / len(rows)), LEAST)
-    figure = page(run, PAGE, (ABOVE + BELOW + height * len(rows)) * MM)
-    axes = figure.subplots(len(rows), len(MEASURES), sharex="col", sharey=True, squeeze=False)
-    for line, (family, group) in zip(axes, rows, strict=True):
-        for place, column in zip(line, MEASURES, strict=True):
-            _draw(place, attempts, column, grids[column], family, group, run)
-        line[0].set_ylabel(f"{label_of(group)}\n% flipped")
-        if group is _with_rows(family)[0]:
+    grids = grids_of(attempts)
+    figure, panels = rows_of_panels(run, [label_of(group) for _, group in rows], grids, ABOVE)
+    for line, (family, group) in zip(panels, rows, strict=True):
+        first = group is _with_rows(family)[0]
+        mark_tau(line[-1], run, first)
+        for axes, (size, grid) in zip(line, grids.items(), strict=True):
+            _draw(axes, attempts, size, grid, family, group)
+        if first:
             line[0].set_title(source_name(family[0], run), loc="left", fontsize=SMALL)
-    for place, label in zip(axes[-1], MEASURES.values(), strict=True):
-        place.set_xlabel(label)
-        place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     _legend(
         figure,
         [group for family in families for group in family],
@@ -92,51 +80,21 @@ def _with_rows(family: Sequence[TunedGroup]) -> list[TunedGroup]:
     return diets or [group for group in family if group.diet == CONTROL]
 
 
-def _grid(attempts: pd.DataFrame, column: str) -> np.ndarray:
-    """Return the x at which curves are drawn: all whole L-infinities, else evenly spread over the logarithms."""
-    values = attempts.loc[attempts["flipped"], column]
-    if values.empty:
-        return np.geomspace(SMALLEST if column == "distance" else 1, 1, 2)
-    if column == "linf":
-        return np.arange(1, max(int(values.max()), 2) + 1)
-    low = SMALLEST if column == "distance" else values[values > 0].min() * 0.9
-    return np.geomspace(low, max(values.max(), 2 * low), POINTS_DRAWN)
-
-
-def curve(attempts: pd.DataFrame, column: str, grid: np.ndarray) -> np.ndarray:
-    """Return the percentage of attempts that flipped with a value of at most each of the grid; NaN of no attempts."""
-    if attempts.empty:
-        return np.full(len(grid), np.nan)
-    flips = np.sort(attempts.loc[attempts["flipped"], column])
-    return 100 * np.searchsorted(flips, grid, side="right") / len(attempts)
-
-
 def _draw(
     axes: Axes,
     attempts: pd.DataFrame,
-    column: str,
+    size: str,
     grid: np.ndarray,
     family: Sequence[TunedGroup],
     group: TunedGroup,
-    run: RunDescription,
 ) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(grid[0], grid[-1])
-    axes.set_ylim(0, 101)
-    axes.set_yticks([0, 50, 100])
-    axes.grid()
-    if column == "distance" and run.threshold < 1:
-        axes.axvline(1 - run.threshold, color=GREY, linewidth=0.5, linestyle=":")
-        if group is _with_rows(family)[0]:
-            place = {"transform": axes.get_xaxis_transform(), "ha": "left", "va": "bottom", "color": GREY}
-            axes.text(1.08 * (1 - run.threshold), 0.03, f"τ = {run.threshold:g}", fontsize=SMALL - 0.5, **place)
     attempts = attempts[attempts["attribute"].isin(group.networks[0].attributes)]
     chosen = [each for each in family if each.diet == BEFORE]
     controls = [each for each in family if each.diet == CONTROL and each is not group]
     # One of as many steps, where there are several.
     chosen += sorted(controls, key=lambda each: each.epochs != group.epochs)[:1]
     for each in [*chosen, group]:
-        curves = [curve(attempts[attempts["network"] == one.name], column, grid) for one in each.networks]
+        curves = [curve(attempts.loc[attempts["network"] == one.name, size], grid) for one in each.networks]
         curves = [drawn for drawn in curves if np.isfinite(drawn).all()]
         if not curves:
             continue

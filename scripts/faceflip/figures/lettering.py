@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
 from matplotlib.font_manager import FontProperties
@@ -23,7 +23,12 @@ PITCH = 2.1
 
 def short_names(attributes: Iterable[str], longest: int = LONGEST) -> dict[str, str]:
     """Return what figures call attributes; long ones without their middle, those alike with a number."""
-    short = {name: _shortened(display_name(name), longest) for name in attributes}
+    return told_apart({name: display_name(name) for name in attributes}, longest)
+
+
+def told_apart(texts: Mapping[str, str], longest: int) -> dict[str, str]:
+    """Return texts by their keys, long ones without their middle, those alike then with a number."""
+    short = {name: _shortened(text, longest) for name, text in texts.items()}
     alike, numbers, made = Counter(short.values()), Counter(), {}
     for name, text in short.items():
         numbers[text] += 1
@@ -46,7 +51,7 @@ def of_all(shown: Sequence[str], of: Sequence[str]) -> str:
 def in_lines(label: str, width: float, size: float) -> str:
     """Return a label in lines that are about so many millimetres wide in some type size."""
     wide = size * extent(label)
-    return label if wide <= width else "\n".join(wrap(label, int(len(label) * width / wide)))
+    return label if wide <= width else "\n".join(wrap(label, int(len(label) * width / wide))).replace("\\\n$", "\n\\$")
 
 
 def _shortened(text: str, longest: int) -> str:

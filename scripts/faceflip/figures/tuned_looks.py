@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pandas as pd
 
-from faceflip.analysis.names import checkpoint_name, images_of, method_name, ordered, search_name
+from faceflip.analysis.names import checkpoint_name, images_of, ordered
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, lead_attack, tuned_groups
 from faceflip.attempt import FINAL, TUNED
@@ -53,8 +53,7 @@ def source_name(group: TunedGroup, run: RunDescription) -> str:
 
 def attack_name(attack: str, run: RunDescription) -> str:
     """Return an attack in words: ``FFA, line search``."""
-    known = run.attack(attack)
-    return plain(f"{method_name(known.method)}, {search_name(known.search)}")
+    return plain(run.attack(attack).words)
 
 
 def sample_name(sample: str, run: RunDescription) -> str:
