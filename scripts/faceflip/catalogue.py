@@ -6,7 +6,9 @@ to code of one's own does as well (`faceflip.registry`); it then has the propert
 are listed in `faceflip.workflow.products`.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, label_of, look_up
@@ -230,6 +232,35 @@ ATTACK_LIBRARIES = {
     "torchattacks": LibraryEntry("torchattacks", "torchattacks"),
 }
 """By the module that is imported. Others are taken as well where they call their attacks as one of these does."""
+
+
+@dataclass(frozen=True)
+class LibraryAttackEntry:
+    """What is known of an attack of a library: the passes of an attempt, as `benchmarks/passes.py` measures them.
+
+    Attributes:
+        steps: Options whose product is its number of steps, with the library's defaults; of a list the length counts.
+        gradients: Gradient passes a step.
+        forwards: Forward passes a step.
+        more_gradients: Gradient passes beside those of its steps.
+        more_forwards: Forward passes beside those of its steps, such as that of the verdict.
+        most: Steps that it takes in the mean where it ends by itself.
+        third_class: Whether its loss looks at a third class whatever its options are.
+    """
+
+    steps: Mapping[str, int] = field(default_factory=dict)
+    gradients: float = 1
+    forwards: float = 0
+    more_gradients: float = 0
+    more_forwards: float = 1
+    most: float = math.inf
+    third_class: bool = False
+
+
+LIBRARY_ATTACKS = {
+    "adv_lib:alma": LibraryAttackEntry({"num_steps": 1000}, third_class=True),
+    "torchattacks:APGDT": LibraryAttackEntry({"steps": 10, "n_restarts": 1}, third_class=True),
+}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from faceflip.catalogue import ATTACK_LIBRARIES, FOREIGN_SEARCHES, LINE, REFERENCE, AttackEntry
+from faceflip.catalogue import (
+    ATTACK_LIBRARIES,
+    FOREIGN_SEARCHES,
+    LIBRARY_ATTACKS,
+    LINE,
+    REFERENCE,
+    AttackEntry,
+    LibraryAttackEntry,
+)
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, own_file
 
@@ -41,6 +49,12 @@ def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> A
         gradients=1 + steps,
         forwards=1 + (LINE_PASSES if then else 0),
     )
+
+
+def known_attack(file: str) -> LibraryAttackEntry | None:
+    """Return what is known of an attack that a reference names, under whichever of its library's modules; or None."""
+    place, _, name = file.rpartition(":")
+    return None if own_file(file) else LIBRARY_ATTACKS.get(f"{place.partition('.')[0]}:{name}")
 
 
 def is_installed(module: str) -> bool:
