@@ -82,8 +82,9 @@ def test_a_tie_has_a_third_class_below(tmp_path):
 def test_it_is_given_where_the_loss_is_a_ratio(tmp_path, options):
     """And what asks for the number of classes is told it."""
     (tmp_path / "own.py").write_text(OWN)
-    found = attack(Linear(np.ones((1, 12)), -900.0), noise_images(3, 1, (2, 2)), f"{tmp_path}/own.py:of_classes",
-                   options=options)
+    found = attack(
+        Linear(np.ones((1, 12)), -900.0), noise_images(3, 1, (2, 2)), f"{tmp_path}/own.py:of_classes", options=options
+    )
     assert len(found.flipped) == 3
 
 
