@@ -39,7 +39,6 @@ CASES = [
     ("foolbox.attacks:NewtonFoolAttack", {"steps": 20}),
     ("torchattacks:APGD", {"eps": 0.02, "steps": 20}),
     ("torchattacks:APGDT", {"eps": 0.02, "steps": 20}),
-    ("torchattacks:AutoAttack", {"eps": 0.05}),
     ("torchattacks:BIM", {"eps": 0.02, "alpha": 0.004, "steps": 20}),
     ("torchattacks:CW", {"steps": 40, "c": 10}),
     ("torchattacks:DeepFool", {}),
