@@ -41,6 +41,7 @@ from tabulate import tabulate  # noqa: E402
 from torch import nn  # noqa: E402
 
 from faceflip.attacks import AttackResult, attack, plain  # noqa: E402
+from faceflip.attempt import CONVERGED  # noqa: E402
 from faceflip.catalogue import ATTACKS, find_direction  # noqa: E402
 from faceflip.data.packed import Dataset, open_dataset  # noqa: E402
 from faceflip.data.packing import pack_dataset  # noqa: E402
@@ -54,7 +55,7 @@ from faceflip.runtime.device import computing_on  # noqa: E402
 from faceflip.runtime.progress import duration  # noqa: E402
 from faceflip.workflow.estimate import Estimate  # noqa: E402
 from faceflip.workflow.network_settings import epoch_name  # noqa: E402
-from faceflip.workflow.settings import CONVERGED, Settings, read_config  # noqa: E402
+from faceflip.workflow.settings import Settings, read_config  # noqa: E402
 
 NETWORKS = ("euclidean", "softmax", "moon")
 """Of the embedded default, and of the paper's preset."""

@@ -6,7 +6,9 @@ to code of one's own does as well (`faceflip.registry`); it then has the propert
 are listed in `faceflip.workflow.products`.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, label_of, look_up
@@ -235,6 +237,99 @@ ATTACK_LIBRARIES = {
     "torchattacks": LibraryEntry("torchattacks", "torchattacks"),
 }
 """By the module that is imported. Others are taken as well where they call their attacks as one of these does."""
+
+
+@dataclass(frozen=True)
+class LibraryAttackEntry:
+    """What is known of an attack of a library: the passes of an attempt, as `benchmarks/passes.py` measures them.
+
+    Attributes:
+        steps: Options whose product is its number of steps, with the library's defaults; of a list the length counts.
+        gradients: Gradient passes a step.
+        forwards: Forward passes a step.
+        more_gradients: Gradient passes beside those of its steps.
+        more_forwards: Forward passes beside those of its steps, such as that of the verdict.
+        most: Steps that it takes in the mean where it ends by itself.
+        third_class: Whether its loss looks at a third class whatever its options are.
+    """
+
+    steps: Mapping[str, int] = field(default_factory=dict)
+    gradients: float = 1
+    forwards: float = 0
+    more_gradients: float = 0
+    more_forwards: float = 1
+    most: float = math.inf
+    third_class: bool = False
+
+
+_Passes = LibraryAttackEntry
+"""Short, so that an attack is a line of the table."""
+
+LIBRARY_ATTACKS = {
+    "adv_lib:alma": _Passes({"num_steps": 1000}, third_class=True),
+    "adv_lib:apgd": _Passes({"n_iter": 100}, more_gradients=2),
+    "adv_lib:apgd_targeted": _Passes({"n_iter": 100}, more_gradients=2),
+    "adv_lib:minimal_apgd": _Passes({"n_iter": 100, "binary_search_steps": 20}, 1.1, 0.1),
+    "adv_lib:carlini_wagner_l2": _Passes({"max_iterations": 10_000, "binary_search_steps": 9}, 0.14),
+    "adv_lib:ddn": _Passes({"steps": 100}),
+    "adv_lib:df": _Passes({"steps": 100}, most=5),
+    "adv_lib:fab": _Passes({"n_iter": 100}, forwards=1),
+    "adv_lib:fmn": _Passes({"steps": 10}),
+    "adv_lib:pdgd": _Passes({"num_steps": 500}),
+    "adv_lib:pdpgd": _Passes({"num_steps": 500}),
+    "adv_lib:perc_al": _Passes({"max_iterations": 1000}, forwards=1),
+    "adv_lib:pgd_linf": _Passes({"steps": 40}, more_gradients=1),
+    "adv_lib:sdf": _Passes({"steps": 100}, 2, 1.4, most=9),
+    "adv_lib:sigma_zero": _Passes({"num_steps": 1000}),
+    "adv_lib:tr": _Passes({"iter": 100}, 0.9, 0.9),
+    "adv_lib:vfga": _Passes({"max_iter": 100}, forwards=20, most=12),
+    "foolbox:BoundaryAttack": _Passes({"steps": 25_000}, 0, 1.1, 1, 33),
+    "foolbox:DDNAttack": _Passes({"steps": 100}, more_forwards=2),
+    "foolbox:HopSkipJumpAttack": _Passes({"steps": 64, "initial_gradient_eval_steps": 100}, 0, 4, 1, 20),
+    "foolbox:L2CarliniWagnerAttack": _Passes({"steps": 10_000, "binary_search_steps": 9}, 0.14, more_forwards=2),
+    "foolbox:L2DeepFoolAttack": _Passes({"steps": 50}, more_forwards=2, most=5),
+    "foolbox:L2FMNAttack": _Passes({"steps": 100}, more_forwards=2),
+    "foolbox:LInfFMNAttack": _Passes({"steps": 100}, more_forwards=2),
+    "foolbox:LinearSearchBlendedUniformNoiseAttack": _Passes({"steps": 1000}, 0, 0.45, 1, 9),
+    "foolbox:LinearSearchContrastReductionAttack": _Passes({"steps": 1000}, 0, 0.7, 1, 2),
+    "foolbox:LinfDeepFoolAttack": _Passes({"steps": 50}, more_forwards=2, most=6),
+    "foolbox:NewtonFoolAttack": _Passes({"steps": 100}, more_forwards=2),
+    **{
+        f"foolbox:{norm}{name}": _Passes({"steps": steps, "epsilons": 1}, more_gradients=more, more_forwards=2)
+        for norm in ("L1", "L2", "Linf")
+        for name, steps, more in (
+            ("BasicIterativeAttack", 10, 0),
+            ("MomentumIterativeFastGradientMethod", 10, 0),
+            ("PGD", 40 if norm == "Linf" else 50, 1),
+            ("ProjectedGradientDescentAttack", 40 if norm == "Linf" else 50, 1),
+        )
+    },
+    "foolbox:FGSM": _Passes({"epsilons": 1}, 0, 2, 1, 0),
+    "foolbox:MIFGSM": _Passes({"steps": 10, "epsilons": 1}, more_forwards=2),
+    "foolbox:PGD": _Passes({"steps": 40, "epsilons": 1}, more_gradients=1, more_forwards=2),
+    **{f"foolbox:{norm}FastGradientAttack": _Passes({"epsilons": 1}, 0, 2, 1, 0) for norm in ("L1", "L2", "Linf")},
+    "torchattacks:APGD": _Passes({"steps": 10}, more_gradients=2),
+    "torchattacks:APGDT": _Passes({"steps": 10}, more_gradients=2, third_class=True),
+    "torchattacks:AutoAttack": _Passes({}, more_gradients=14, more_forwards=420, third_class=True),
+    "torchattacks:BIM": _Passes({"steps": 10}),
+    "torchattacks:CW": _Passes({"steps": 50}, 0.3),
+    "torchattacks:DeepFool": _Passes({"steps": 50}, most=6),
+    "torchattacks:FAB": _Passes({"steps": 10}, forwards=1, more_forwards=2),
+    "torchattacks:FGSM": _Passes(),
+    "torchattacks:MIFGSM": _Passes({"steps": 10}),
+    "torchattacks:PGD": _Passes({"steps": 10}, more_gradients=1),
+    "torchattacks:PGDL2": _Passes({"steps": 10}, more_gradients=1),
+    "torchattacks:Square": _Passes({"n_queries": 5000}, 0, 0.4, 1, 12),
+    "art:AutoProjectedGradientDescent": _Passes({"max_iter": 100}, 1, 1, 1, 4),
+    "art:BasicIterativeMethod": _Passes({"max_iter": 100}, more_forwards=2),
+    "art:BoundaryAttack": _Passes({"max_iter": 5000}, 0, 30, 1, 80),
+    "art:CarliniL2Method": _Passes({"max_iter": 10, "binary_search_steps": 10}, 1.8, 4),
+    "art:DeepFool": _Passes({"max_iter": 100}, 0.35, 0.35, 1, 1),
+    "art:FastGradientMethod": _Passes(),
+    "art:HopSkipJump": _Passes({"max_iter": 50, "init_eval": 100}, 0, 2.5, 1, 10),
+    "art:ProjectedGradientDescent": _Passes({"max_iter": 100}, more_forwards=2),
+}
+"""By library and name, under whichever of its modules it is; on networks of the embedded default (docs)."""
 
 
 @dataclass(frozen=True)

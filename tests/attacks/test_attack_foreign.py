@@ -58,6 +58,8 @@ LIBRARIES = [
 
 RANDOM = [
     (f"{OWN}:drawn", {}),
+    ("adv_lib.attacks:pgd_linf", {"ε": 0.05, "steps": 5}),
+    ("adv_lib.attacks:apgd", {"eps": 0.05, "norm": float("inf"), "n_iter": 6}),
     ("torchattacks:PGD", {"eps": 0.05, "alpha": 0.01, "steps": 5}),
     (
         "art.attacks.evasion:ProjectedGradientDescent",
@@ -332,20 +334,6 @@ class TestEachLibrary:
             first = next((one for one in each if one.flipped[row]), each[-1])
             np.testing.assert_array_equal(found.perturbation[row], first.perturbation[row])
 
-    def test_alma_sees_a_third_class_by_a_file_of_ones_own(self, case, tmp_path):
-        """As docs/reference-attacks.md says."""
-        require_library("adv_lib.attacks:alma")
-        page = Path(__file__).parents[2] / "docs/reference-attacks.md"
-        (tmp_path / "alma.py").write_text(
-            page.read_text().partition("`alma.py`:\n\n```python\n")[2].partition("```")[0]
-        )
-        network, images = case
-        found = attack(network, images, f"{tmp_path}/alma.py:alma", 1, options={"num_steps": 60}, then="line")
-        assert found.flipped.mean() > 0.8
-        line = attack(network, images, "ffa-line", 1)
-        both = found.flipped & line.flipped
-        assert np.median(norms(found)[0][both]) < 1.05 * np.median(norms(line)[0][both])
-
 
 class TestTheSignatureOfAdvLib:
     """Also of functions elsewhere, where adv-lib is not installed."""
@@ -513,12 +501,14 @@ class TestRandomness:
                 else:
                     np.testing.assert_array_equal(values, expected[rows], err_msg=name)
 
-    @pytest.mark.parametrize("file", [own("drawn"), "torchattacks:PGD"])
-    def test_it_follows_from_the_seed_and_the_image(self, case, file):
+    @pytest.mark.parametrize(("file", "options"), RANDOM, ids=lambda value: value if isinstance(value, str) else "")
+    def test_it_follows_from_the_seed_and_the_image(self, case, file, options):
         require_library(file)
         network, images = case
-        pair = images[[0, 0, 1]]
-        one, again, other = (attack(network, pair, file, 1, seed=seed).perturbation for seed in (1, 1, 2))
+        some = images[[0, 0, *range(1, 8)]]
+        one, again, other = (
+            attack(network, some, file, 1, options=options, seed=seed).perturbation for seed in (1, 1, 2)
+        )
         np.testing.assert_array_equal(one, again)
         assert (one != other).any()
         np.testing.assert_array_equal(one[0], one[1])
@@ -626,12 +616,34 @@ class TestShards:
     @pytest.mark.parametrize("then", [None, "line"])
     @pytest.mark.parametrize(
         ("file", "options"),
-        [(own("drawn"), {"size": 0.6}), ("torchattacks:PGD", {"eps": 0.6, "alpha": 0.2, "steps": 4})],
+        [
+            (own("drawn"), {"size": 0.6}),
+            ("torchattacks:PGD", {"eps": 0.6, "alpha": 0.2, "steps": 4}),
+        ],
     )
     def test_of_one_three_and_eight_attempts(self, bench, file, options, then):
         require_library(file)
         more = {"options": options} | ({"then": then} if then else {})
-        whole, *cut = (self.attempts(bench, file, size, **more) for size in (18, 1, 3, 8))
+        self.compare(bench, file, more, (1, 3, 8))
+
+    @pytest.mark.parametrize(
+        ("file", "options"),
+        [
+            ("adv_lib.attacks:apgd", {"eps": 0.6, "norm": float("inf"), "n_iter": 4}),
+            ("foolbox.attacks:LinfPGD", {"epsilons": 0.6, "steps": 4}),
+            (
+                "art.attacks.evasion:ProjectedGradientDescent",
+                {"eps": 0.6, "eps_step": 0.2, "max_iter": 4, "num_random_init": 1},
+            ),
+        ],
+    )
+    def test_of_each_library(self, bench, file, options):
+        require_library(file)
+        self.compare(bench, file, {"options": options}, (5,))
+
+    def compare(self, bench, file, more, sizes):
+        """Compare what shards of these sizes hold with a single one."""
+        whole, *cut = (self.attempts(bench, file, size, **more) for size in (18, *sizes))
         assert whole[0]["flipped"].any()
         for shards in cut:
             assert {shard["margin"] for shard in shards} == {whole[0]["margin"]}

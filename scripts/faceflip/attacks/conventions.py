@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from faceflip.attacks.libraries import is_installed
+from faceflip.attacks.libraries import is_installed, known_attack
+from faceflip.attacks.third_class import WithThirdClass
 from faceflip.attacks.two_logits import SCALE, TwoLogits
 from faceflip.errors import UserError, did_you_mean
 from faceflip.registry import load
@@ -23,6 +24,12 @@ from faceflip.registry import load
 FAR = 1.0
 """Pixel values may leave 0-1 by so much; what leaves it further is on another scale."""
 
+CLASSES = {"n_classes": 2, "num_classes": 2, "num_targets": 1}
+"""What attacks call the number of classes, or of those that could take the place of the decided one."""
+RATIOS = ("dlr", "difference_logits_ratio")
+"""What libraries call the loss that is a ratio of logits, of which the third is one."""
+
+Seen = TwoLogits | WithThirdClass
 ForeignAttack = Callable[[TwoLogits, Tensor, Tensor, int], Tensor]
 """From network, image (1, 3, height, width) on 0-1, class (1,) int64 and a seed to images (k, P) float32 on 0-255.
 
@@ -39,10 +46,12 @@ def foreign_attack(file: str, options: Mapping[str, Any]) -> ForeignAttack:
         found = load(file)
     adapt = _convention(file, found)
     _require_fitting(file, found, adapt, [name for name in options if not (adapt is _foolbox and name == "epsilons")])
-    attack = adapt(file, found, dict(options))
+    attack = adapt(file, found, {**_two_classes(found), **options})
+    third = _needs_third_class(file, found, options)
 
     def run(network: TwoLogits, image: Tensor, decided: Tensor, seed: int) -> Tensor:
-        return _checked(file, attack(network, image.clone(), decided.clone(), seed), image)
+        seen = WithThirdClass(network, image) if third else network
+        return _checked(file, attack(seen, image.clone(), decided.clone(), seed), image)
 
     return run
 
@@ -84,7 +93,7 @@ def _require_fitting(file: str, found: Any, adapt: Callable[..., Any], options: 
     before = {_function: 3, _torchattacks: 1, _art: 1}.get(adapt, 0)
     own = [name for name, each in list(signature.parameters.items())[before:] if each.kind != each.VAR_KEYWORD]
     try:
-        signature.bind(*[None] * before, **dict.fromkeys(options))
+        signature.bind(*[None] * before, **dict.fromkeys([*_two_classes(found), *options]))
     except TypeError as error:
         unknown = [name for name in options if name not in own]
         hint = did_you_mean(unknown[0], own, otherwise="; it takes ") if unknown else ""
@@ -99,6 +108,20 @@ def _parameters(found: Any) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
+def _two_classes(found: Any) -> dict[str, int]:
+    """Return the options that tell an attack of how many classes there are, where it takes them."""
+    return {name: count for name, count in CLASSES.items() if name in _parameters(found)}
+
+
+def _needs_third_class(file: str, found: Any, options: Mapping[str, Any]) -> bool:
+    """Return whether the loss of an attack, by its options or their defaults, looks at a third class."""
+    known = known_attack(file)
+    if known and known.third_class:
+        return True
+    defaults = {name: each.default for name, each in _parameters(found).items()}
+    return any(isinstance(each, str) and each.lower() in RATIOS for each in {**defaults, **options}.values())
+
+
 def _seeded(found: Any, options: dict[str, Any], seed: int) -> dict[str, Any]:
     """Return options with a seed where something takes one and none is given."""
     return {"seed": seed % 2**31, **options} if "seed" in _parameters(found) else options
@@ -110,7 +133,7 @@ def _function(file: str, found: Any, options: dict[str, Any]) -> Callable[..., A
     With the option ``targeted`` it gets the other class instead.
     """
 
-    def run(network: TwoLogits, image: Tensor, decided: Tensor, seed: int) -> Any:
+    def run(network: Seen, image: Tensor, decided: Tensor, seed: int) -> Any:
         classes = 1 - decided if options.get("targeted") else decided
         return found(network, image, classes, **_seeded(found, options, seed))
 
@@ -126,7 +149,7 @@ def _foolbox(file: str, found: Any, options: dict[str, Any]) -> Callable[..., An
     if epsilons is None and issubclass(found, FixedEpsilonAttack):
         raise UserError(f"{file}: needs the option epsilons, a number or a list of them, on images on 0-1")
 
-    def run(network: TwoLogits, image: Tensor, decided: Tensor, seed: int) -> Any:
+    def run(network: Seen, image: Tensor, decided: Tensor, seed: int) -> Any:
         model = foolbox.PyTorchModel(network.eval(), bounds=(0, 1), device=image.device)
         _, clipped, _ = found(**_seeded(found, options, seed))(model, image, decided, epsilons=epsilons)
         return torch.cat(clipped) if isinstance(clipped, list) else clipped
@@ -137,7 +160,7 @@ def _foolbox(file: str, found: Any, options: dict[str, Any]) -> Callable[..., An
 def _torchattacks(file: str, found: Any, options: dict[str, Any]) -> Callable[..., Any]:
     """Adapt a class of torchattacks, which is made with the network."""
 
-    def run(network: TwoLogits, image: Tensor, decided: Tensor, seed: int) -> Any:
+    def run(network: Seen, image: Tensor, decided: Tensor, seed: int) -> Any:
         return found(network.eval(), **_seeded(found, options, seed))(image, decided)
 
     return run
@@ -149,11 +172,12 @@ def _art(file: str, found: Any, options: dict[str, Any]) -> Callable[..., Any]:
 
     quiet = {"verbose": False} if "verbose" in _parameters(found) else {}
 
-    def run(network: TwoLogits, image: Tensor, decided: Tensor, seed: int) -> Any:
+    def run(network: Seen, image: Tensor, decided: Tensor, seed: int) -> Any:
         where = "gpu" if image.device.type == "cuda" else "cpu"
         size = tuple(image.shape[1:])
+        count = network.classes
         estimator = PyTorchClassifier(
-            network, nn.CrossEntropyLoss(), size, 2, clip_values=(0.0, 1.0), device_type=where
+            network, nn.CrossEntropyLoss(), size, count, clip_values=(0.0, 1.0), device_type=where
         )
         classes = (1 - decided if options.get("targeted") else decided).cpu().numpy()
         return found(estimator, **quiet, **_seeded(found, options, seed)).generate(image.cpu().numpy(), classes)

@@ -2,21 +2,30 @@
 
 import importlib.metadata
 import importlib.util
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from faceflip.catalogue import ATTACK_LIBRARIES, FOREIGN_SEARCHES, LINE, REFERENCE, AttackEntry
+from faceflip.catalogue import (
+    ATTACK_LIBRARIES,
+    FOREIGN_SEARCHES,
+    LIBRARY_ATTACKS,
+    LINE,
+    REFERENCE,
+    AttackEntry,
+    LibraryAttackEntry,
+)
 from faceflip.errors import UserError
 from faceflip.registry import is_reference, own_file
 
 STEPS = ("steps", "num_steps", "max_iter", "n_iter")
-"""What libraries call the number of gradient steps."""
+"""What libraries call the number of gradient steps, of attacks of which nothing else is known."""
 ASSUMED_STEPS = 100
 """Where none is given."""
-LINE_PASSES = 16
-"""Forward passes of a search along a line."""
+LINE_PASSES = 13
+"""Forward passes of a search along a line: 7 behind an image that is nearly the smallest, 17 where it does not flip."""
 
 
 def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> AttackEntry:
@@ -33,14 +42,38 @@ def attack_of_file(file: str, options: Mapping[str, Any], then: str | None) -> A
         raise UserError(f"option file: {file}: the package {module} is not installed; {remedy}")
     kind = LINE if then else REFERENCE
     search = next(search for search, entry in FOREIGN_SEARCHES.items() if entry.kind == kind)
-    steps = next((options[key] for key in STEPS if isinstance(options.get(key), int)), ASSUMED_STEPS)
+    gradients, forwards = _passes(known_attack(file), options)
     return AttackEntry(
         "faceflip.attacks.reference_search:DecisionValue",
         search,
         title=f"{file}, as it is" if then is None else f"along what {file} returns",
-        gradients=1 + steps,
-        forwards=1 + (LINE_PASSES if then else 0),
+        gradients=math.ceil(gradients),
+        forwards=math.ceil(forwards) + (LINE_PASSES if then else 0),
     )
+
+
+def _passes(known: LibraryAttackEntry | None, options: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the gradient and forward passes to expect of an attempt."""
+    if known is None:
+        return 1 + next((options[key] for key in STEPS if isinstance(options.get(key), int)), ASSUMED_STEPS), 1
+    counts = (_count(options.get(name), default) for name, default in known.steps.items())
+    steps = min(math.prod(counts), known.most)
+    gradients = known.gradients * steps + known.more_gradients
+    # The first tells the decision, whether the attack asks for one or not.
+    return max(1, gradients), known.forwards * steps + known.more_forwards
+
+
+def _count(value: Any, default: int) -> int:
+    """Return what an option counts: itself, or the length of a list."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return len(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def known_attack(file: str) -> LibraryAttackEntry | None:
+    """Return what is known of an attack that a reference names, under whichever of its library's modules; or None."""
+    place, _, name = file.rpartition(":")
+    return None if own_file(file) else LIBRARY_ATTACKS.get(f"{place.partition('.')[0]}:{name}")
 
 
 def is_installed(module: str) -> bool:

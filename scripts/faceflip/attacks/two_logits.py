@@ -51,6 +51,8 @@ class TwoLogits(nn.Module):
     be differentiated a second time. Modes and parameters are none of the attacked network's.
     """
 
+    classes = 2
+
     def __init__(self, ask: Ask, size: tuple[int, int], device: torch.device) -> None:
         """Ask for the passes of images of `size` (height, width)."""
         super().__init__()
@@ -79,7 +81,8 @@ class _WithGradient(Function):
         answer = ask(Asked(_rows(images, device), gradient=True))
         size = images.shape[2:]
         gradients = answer.gradients.view(len(images), *size, 3).permute(0, 3, 1, 2) * SCALE
-        ctx.save_for_backward(gradients.to(images))
+        # Some attacks view gradients as rows, which only the default layout allows.
+        ctx.save_for_backward(gradients.to(images).contiguous())
         return _logits(answer.values, images)
 
     @staticmethod
