@@ -86,6 +86,7 @@ DIRECTIONS = {
     "ffa": DirectionEntry(
         "faceflip.attacks.directions:FFA", ("ffa_target", "ffa_crossed", "ffa_objective"), ("ffa_target", "ffa_crossed")
     ),
+    "boundary": DirectionEntry("faceflip.attacks.directions:Boundary", ()),
     "ffa-ssim": DirectionEntry(
         "faceflip.attacks.similar:SimilarFFA",
         ("ffa_target", "ffa_crossed", "ffa_objective"),
@@ -103,22 +104,33 @@ class SearchEntry:
         takes: The options of attacks that it heeds.
         epsilon: What the column epsilon of its attempts counts.
         whole_attack: Whether it is an attack of somebody else's, which goes its own way, so that it has no direction.
+        gradients: The option that says how many gradients an attempt takes beside the first, if one does.
     """
 
     target: str
     kind: str
-    takes: tuple[str, ...] = ("max_epsilon", "epsilon_tolerance", "max_steps")
+    takes: tuple[str, ...] = ("max_epsilon", "epsilon_tolerance", "max_steps", "descent_steps")
     epsilon: str = "pixel values"
     whole_attack: bool = False
+    gradients: str | None = None
 
 
-LINE, ITERATIVE, REFERENCE = "line", "iterative", "reference"
-"""Kinds of searches: along one ray, step by step, and by an attack of a library or of one's own."""
+LINE, ITERATIVE, MINIMAL, REFERENCE = "line", "iterative", "minimal", "reference"
+"""Kinds of searches: along one ray, step by step, for small perturbations, and by an attack that is not ours."""
 
 SEARCHES = {
     "doubling": SearchEntry("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
     "scan": SearchEntry("faceflip.attacks.line:Scan", LINE, ("max_epsilon", "epsilon_tolerance")),
     "iterative": SearchEntry("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
+    "newton": SearchEntry(
+        "faceflip.attacks.minimal:NewtonSearch", MINIMAL, ("max_steps", "max_epsilon", "epsilon_tolerance")
+    ),
+    "descent": SearchEntry(
+        "faceflip.attacks.minimal:DescentSearch",
+        MINIMAL,
+        ("descent_steps", "max_epsilon", "epsilon_tolerance"),
+        gradients="descent_steps",
+    ),
 }
 
 FOREIGN = "faceflip.attacks.reference_search:ForeignSearch"
@@ -151,7 +163,7 @@ class AttackEntry:
     share_of_raw: float = 0.70
 
 
-ATTACKS = {
+PAPER_ATTACKS = {
     "fgs-line": AttackEntry(
         "fgs", "doubling", "smallest whole epsilon along the sign of the loss gradient", 1, 9, 0.30
     ),
@@ -166,6 +178,15 @@ ATTACKS = {
     ),
 }
 """In the order of the paper's tables."""
+
+ATTACKS = PAPER_ATTACKS | {
+    "ffa-newton": AttackEntry(
+        "boundary", "newton", "smallest epsilon along what Newton steps to the boundary add up to", 6, 13, 0.63
+    ),
+    "ffa-descent": AttackEntry(
+        "boundary", "descent", "the smallest perturbation that a ray finds that turns with the gradient", 31, 10, 0.63
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,8 @@ def test_the_same_run_gives_the_same_bytes_and_blocks_in_the_same_order(name):
     assert sorted(np.concatenate([block.index for block in runs[0]])) == list(range(50))
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+# The lengths of Newton steps follow from scores of unrounded images, which this network does not compute exactly.
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name != "ffa-newton"])
 def test_an_exact_network_gives_the_same_results_in_any_batch_size(name):
     random = np.random.default_rng(0)
     network = Linear(random.integers(-9, 10, (1, 48)), bias=-500)

@@ -7,7 +7,7 @@ import torch
 from attack_networks import Ridge
 
 from faceflip.attacks import attack
-from faceflip.catalogue import ATTACKS
+from faceflip.catalogue import PAPER_ATTACKS
 from faceflip.workflow.versions import VERSIONS
 
 DIGESTS = {
@@ -27,7 +27,7 @@ def digest() -> str:
     with torch.no_grad():  # both decisions occur
         network.bias = -float(network(torch.from_numpy(images).permute(0, 3, 1, 2).float()).median())
     sha, flipped = hashlib.sha256(), []
-    for name in ATTACKS:
+    for name in PAPER_ATTACKS:
         scan = {"search": "scan"} if name.endswith("-line") else {}
         for options in ({}, {**scan, "fgs_label": "opposite", "ffa_target": "original"}):
             result = attack(network, images, name, batch_size=8, **options)

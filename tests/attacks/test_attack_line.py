@@ -61,7 +61,7 @@ def scores(network: nn.Module, several: np.ndarray) -> np.ndarray:
 
 def direction(network: nn.Module, image: np.ndarray, name: str, **options) -> np.ndarray:
     """Return the direction by the plain formula."""
-    method = plain.Method(network, image, SHAPE, 0, "euclidean", 0, AttackOptions.of(options), whole=name == "fgs")
+    method = plain.Method(network, image, SHAPE, 0, "euclidean", 0, AttackOptions.of(options), name)
     return method.gradient(method.image)[1]
 
 

@@ -20,6 +20,8 @@ WEIGHTS = ("normal", "heavy")
 
 CLOSE = {
     "ffa-line": {},
+    "ffa-newton": {},
+    "ffa-descent": {},
     "deepfool-line": {"file": "foolbox.attacks:L2DeepFoolAttack", "options": {"steps": 50}, "then": "line"},
 }
 """Attacks, with their options, that come within 1 % of the smallest L2 on linear networks: add others here."""

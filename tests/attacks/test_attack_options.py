@@ -6,15 +6,18 @@ from pydantic import ValidationError
 
 from faceflip.attacks import AttackOptions
 from faceflip.attacks.options import AttackSettings, heeded_by, options_of
-from faceflip.catalogue import ATTACKS, find_attack, find_search, parts_of
+from faceflip.catalogue import ATTACKS, PAPER_ATTACKS, find_attack, find_search, parts_of
 from faceflip.errors import UserError
 
 
 def test_attacks_are_found_by_name():
     for name, entry in ATTACKS.items():
         assert find_attack(name) is entry
-        assert AttackOptions().attack(name) is entry
+        assert AttackOptions().attack(name) == entry
+    for name, entry in PAPER_ATTACKS.items():
         assert parts_of(name, find_search(entry.search).kind) == tuple(name.split("-"))
+    for name in ("ffa-newton", "ffa-descent"):
+        assert parts_of(name, find_search(ATTACKS[name].search).kind) == (name, "minimal"), "none of the paper's FFA"
     with pytest.raises(UserError, match="no attack 'fga-line'; did you mean fgs-line or ffa-line"):
         find_attack("fga-line")
     with pytest.raises(UserError, match=f"no attack 'pgd'; there are {', '.join(ATTACKS)}"):
@@ -31,6 +34,7 @@ def test_options_are_frozen_and_documented_defaults():
         "max_epsilon": 255,
         "epsilon_tolerance": 0,
         "max_steps": 100,
+        "descent_steps": 30,
         "fgs_label": "current",
         "fgs_scope": "network",
         "ffa_target": "current",
@@ -97,6 +101,7 @@ def test_an_attack_is_put_together_of_a_direction_and_a_search():
     entry = AttackOptions(direction="fgs", search="iterative").attack("mine")
     assert (entry.direction, entry.search) == ("fgs", "iterative")
     assert AttackOptions(search="scan").attack("fgs-line").direction == "fgs"
+    assert AttackOptions(descent_steps=12).attack("ffa-descent").gradients == 13
     own = AttackOptions(direction="mine.py:Mine").attack("ffa-line")
     assert (own.direction, own.search) == ("mine.py:Mine", "doubling")
 

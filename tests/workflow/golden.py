@@ -98,7 +98,7 @@ def attack():
     import torch
 
     from faceflip.attacks import attack as run
-    from faceflip.catalogue import ATTACKS
+    from faceflip.catalogue import PAPER_ATTACKS
 
     class Linear(torch.nn.Module):
         def __init__(self):
@@ -109,7 +109,7 @@ def attack():
         def forward(self, images):
             return (images / 255).flatten(1) @ self.weights.T + 0.3
 
-    results = {name: run(Linear(), _images(), name) for name in ATTACKS}
+    results = {name: run(Linear(), _images(), name) for name in PAPER_ATTACKS}
     return {
         name: {"epsilon": _rounded(result.epsilon, 5), "changed": np.abs(result.perturbation).sum((1, 2, 3)).tolist()}
         for name, result in results.items()

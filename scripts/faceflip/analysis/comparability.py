@@ -19,7 +19,7 @@ from faceflip.analysis.run import (
     RunNetwork,
 )
 from faceflip.attacks.options import AttackOptions
-from faceflip.catalogue import ATTACKS
+from faceflip.catalogue import PAPER_ATTACKS
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLIT_SIZES, WIDTH
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
@@ -57,7 +57,7 @@ class Basis:
 
     aspects: tuple[str, ...] = ()
     roles: tuple[str, ...] = tuple(PAPER_ROLES)
-    attacks: tuple[str, ...] = tuple(ATTACKS)
+    attacks: tuple[str, ...] = tuple(PAPER_ATTACKS)
 
 
 def departures(run: RunDescription, basis: Basis) -> list[Departure]:
@@ -149,10 +149,10 @@ def _sample(run: RunDescription) -> Iterator[Departure]:
 
 def _attacks(run: RunDescription, attacks: Sequence[str]) -> Iterator[Departure]:
     """Yield what differs in the attacks that have the names of the paper's."""
-    for attack in (name for name in ATTACKS if name in attacks and name in run.attacks):
+    for attack in (name for name in PAPER_ATTACKS if name in attacks and name in run.attacks):
         for name, value in run.attacks[attack].items():
             # Direction and search stand in the catalogue.
-            paper = getattr(ATTACKS[attack], name, AttackOptions.model_fields[name].default)
+            paper = getattr(PAPER_ATTACKS[attack], name, AttackOptions.model_fields[name].default)
             # The paper runs FGS on networks of one attribute alone, where its scope changes nothing.
             if name != "fgs_scope" and value not in (None, paper):
                 guess = name in GUESSES["attacks"]

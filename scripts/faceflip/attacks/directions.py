@@ -68,7 +68,8 @@ class Direction:
         # On a CPU amax and amin together take a fifteenth of the time of aminmax or of an infinity norm.
         largest = torch.maximum(gradient.amax(dim=1), -gradient.amin(dim=1))
         directions = gradient.div_(largest.where(largest > 0, 1.0)[:, None])
-        return directions, directions.square().sum(dim=1) * largest
+        # Added up in double precision, so that the number of rows does not show in the last bit.
+        return directions, directions.square().sum(dim=1, dtype=torch.float64).float() * largest
 
 
 class FGS(Direction):
@@ -149,6 +150,17 @@ class FFA(Direction):
         """Return the way from decision values (N, 1) to zero, or further on where zero has been crossed if `onward`."""
         crossed = decisions(value) != decision
         return torch.where(crossed & onward, -decision.to(value.dtype), -value)
+
+
+class Boundary(Direction):
+    """The gradient of the decision value, towards the other decision: to the boundary, and past it."""
+
+    def output_gradient(
+        self, scores: Tensor, attempts: Attempts, objective: Objective, options: AttackOptions
+    ) -> Tensor:
+        """Return how the scores should change for the decision value to leave the decision."""
+        gradient = objective.value_gradient(attempts.attribute, scores.shape[1])
+        return -attempts.decision[:, None].to(gradient.dtype) * gradient
 
 
 def unit_scaled(gradients: Tensor) -> Tensor:

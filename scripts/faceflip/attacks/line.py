@@ -45,6 +45,13 @@ class LineSearch:
         self.high[rows] = self.change_high[rows] = np.inf
         self.slots.state[rows] = SlotState.PROBE
 
+    def begin_below(self, rows: np.ndarray, epsilons: np.ndarray, values: np.ndarray) -> None:
+        """Let these slots look along the directions that they have, below flips at epsilons (N,) with these values."""
+        self.low[rows] = self.change_low[rows] = 0
+        self.high[rows], self.slots.after[rows] = epsilons, values
+        self.change_high[rows] = self._rays.write(rows, epsilons, self._image, rows)
+        self.slots.state[rows] = SlotState.PROBE
+
     def forward(self, rows: np.ndarray) -> None:
         """Take the verdicts on the probes of these slots; in what would be padding, on later probes as well."""
         slots = self.slots

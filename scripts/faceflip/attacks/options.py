@@ -4,6 +4,7 @@ The configuration is checked while the Snakefile is parsed, so this module impor
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -34,8 +35,9 @@ class AttackSettings(Declared):
     search: str | None = Field(
         None,
         description="how far: `doubling` widens each section of a line twofold until the decision changes and bisects "
-        "the last one, `scan` tries every whole epsilon, `iterative` makes steps of one pixel value; or "
-        "`FILE.py:CLASS` of one's own; by default the attack's own",
+        "the last one, `scan` tries every whole epsilon, `iterative` makes steps of one pixel value, `newton` steps to "
+        "where the boundary should be, `descent` looks for the smallest perturbation; or `FILE.py:CLASS` of one's own; "
+        "by default the attack's own",
     )
     max_epsilon: float = Field(
         255,
@@ -49,7 +51,10 @@ class AttackSettings(Declared):
         le=65_535,
         description="line searches along FFA end once the ends are this close; 0: at one pixel value",
     )
-    max_steps: int = Field(100, ge=1, le=1_000_000, description="iterative searches: the most steps of one pixel value")
+    max_steps: int = Field(
+        100, ge=1, le=1_000_000, description="iterative searches: the most steps of one pixel value; `newton`: the most"
+    )
+    descent_steps: int = Field(30, ge=2, le=1_000_000, description="`descent`: steps, each with a gradient")
     fgs_label: Literal["current", "annotated", "opposite"] = Field(
         "current",
         description="FGS: the label whose loss is raised (the `current` decision or the `annotated` label), or "
@@ -116,7 +121,8 @@ class AttackSettings(Declared):
         own = find_search(find_attack(name).search).kind if self.search and not self.direction else kind
         if kind != own:
             raise UserError(f"option search: {self.search} is no {own} search, as {name} is")
-        return entry
+        steps = find_search(entry.search).gradients
+        return replace(entry, gradients=1 + getattr(self, steps)) if steps else entry
 
 
 class AttackOptions(AttackSettings):

@@ -63,9 +63,10 @@ def attack(
     checked = AttackOptions.of(options)
     entry = checked.attack(attack)
     look_up(dict.fromkeys(("euclidean", "softmax", "bce")), objective, "loss on this page")
-    whole = look_up({"fgs": True, "ffa": False}, entry.direction, "direction on this page")
-    method = Method(network, image.ravel(), image.shape, attribute, objective, label, checked, whole)
+    look_up(dict.fromkeys(("fgs", "ffa", "boundary")), entry.direction, "direction on this page")
+    method = Method(network, image.ravel(), image.shape, attribute, objective, label, checked, entry.direction)
     searches = {"doubling": method.line, "scan": partial(method.line, growth=1), "iterative": method.iterative}
+    searches |= {"newton": method.newton, "descent": method.descent}
     return look_up(searches, entry.search, "search on this page")()
 
 
@@ -90,6 +91,23 @@ def along(image: np.ndarray, direction: np.ndarray, epsilon: float) -> np.ndarra
     return np.rint(np.clip(image.astype(np.float64) + epsilon * direction.astype(np.float64), 0, 255))
 
 
+def squared(direction: np.ndarray) -> np.float32:
+    """Return the squared L2 norm of a direction, rounded to single precision: the same in whatever order it adds up."""
+    return np.square(direction).sum(dtype=np.float64).astype(np.float32)
+
+
+def norm(direction: np.ndarray) -> float:
+    """Return the L2 norm of a direction."""
+    return float(np.sqrt(np.float64(squared(direction))))
+
+
+OVERSHOOT = 1.02
+"""Of a Newton step, so that it crosses the boundary and does not end at it."""
+FIRST, KEPT, CHANGE = 4.0, (0.3, 0.95), (0.5, 0.02)
+"""Of a descent: pixel values of its first step; at the first and last step, the share of the old direction in the new
+one, and the share by which a length may change."""
+
+
 @dataclass
 class Method:
     """One attempt: the arguments of `attack`, and what the passes so far have shown.
@@ -98,7 +116,7 @@ class Method:
         image: (P,) uint8, the unperturbed image x, its values in the order height, width, channel.
         shape: (H, W, 3).
         unsure: Whether a score or a gradient on the way was not finite, which is no verdict and no direction.
-        whole: Whether directions are -1, 0, +1 alone, so that a whole epsilon gives whole pixel values: FGS, not FFA.
+        toward: The direction: ``fgs``, ``ffa`` or ``boundary``.
         original: (M,) float32, the scores of the unperturbed image, known from the first pass on.
         before: Its decision value.
         decision: Its decision.
@@ -111,10 +129,15 @@ class Method:
     objective: str
     label: int
     options: AttackOptions
-    whole: bool
+    toward: str
     gradient_passes: int = 0
     forward_passes: int = 0
     unsure: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether directions are -1, 0, +1 alone, so that a whole epsilon gives whole pixel values: FGS, no other."""
+        return self.toward == "fgs"
 
     # Scores and decisions
 
@@ -173,6 +196,15 @@ class Method:
             descent[carrier] = -self.decision
         return descent
 
+    def boundary(self, scores: np.ndarray) -> np.ndarray:
+        """Return how the scores change for the decision value to leave the decision, by both logits if there are two.
+
+        With a margin of logits in place of the larger one it is FFA's way, and it goes on past the boundary.
+        """
+        descent = np.zeros(len(scores))
+        descent[self.own] = -self.decision * np.array([-1, 1] if self.objective == "softmax" else [1])
+        return descent
+
     # Passes
 
     def batch(self, image: np.ndarray) -> torch.Tensor:
@@ -188,8 +220,8 @@ class Method:
     def gradient(self, image: np.ndarray) -> tuple[float, np.ndarray, float]:
         """Return the decision value of an image (P,), its direction, and how much the value should rise by a step.
 
-        The direction (P,) is the sign of the gradient (FGS), or the gradient scaled to a largest absolute value of one
-        (FFA), so that epsilon is in pixel values for both. What is propagated back matters up to a positive factor
+        The direction (P,) is the sign of the gradient (FGS), or the gradient scaled to a largest absolute value of one,
+        so that epsilon is in pixel values. What is propagated back matters up to a positive factor
         only; it is scaled to one as well, so that the flat loss of a sure decision does not underflow on the way.
         """
         leaf = self.batch(image).requires_grad_()
@@ -199,15 +231,18 @@ class Method:
             self.original, self.before = scores, self.value(scores)
             self.decision = decide(self.before)
         self.gradient_passes += 1
-        wanted = self.fgs(scores) if self.whole else self.ffa(scores)
+        wanted = {"fgs": self.fgs, "ffa": self.ffa, "boundary": self.boundary}[self.toward](scores)
         wanted = (wanted / (np.abs(wanted).max() or 1)).astype(np.float32)
         (gradient,) = torch.autograd.grad(outputs, leaf, torch.from_numpy(wanted)[None])
         gradient = gradient.permute(0, 2, 3, 1).numpy().ravel()
         value = self.value(scores)
         if not np.isfinite(value + gradient.sum()):
             self.unsure, gradient = True, np.zeros_like(gradient)
-        direction = np.sign(gradient) if self.whole else gradient / (np.abs(gradient).max() or 1)
-        return value, direction, np.sign(self.value(wanted)) * np.abs(gradient).sum()
+        if self.whole:
+            return value, np.sign(gradient), np.sign(self.value(wanted)) * np.abs(gradient).sum()
+        largest = np.abs(gradient).max()
+        direction = gradient / (largest or 1)
+        return value, direction, np.sign(self.value(wanted)) * (squared(direction) * largest)
 
     # Searches
 
@@ -217,25 +252,37 @@ class Method:
         With a growth of 1 every whole epsilon is tried. FGS keeps epsilon whole. An image that an end of the section
         has already is not judged again.
         """
-        image, options = self.image, self.options
-        _, direction, _ = self.gradient(image)
+        _, direction, _ = self.gradient(self.image)
         if not direction.any():
             return self.ended(Outcome.ZERO_GRADIENT, 1)
-        limit = np.floor(options.max_epsilon) if self.whole else options.max_epsilon
+        return self.on_ray(direction, 1, self.whole, growth)
+
+    def on_ray(
+        self,
+        direction: np.ndarray,
+        steps: int,
+        whole: bool = False,
+        growth: int = 2,
+        high: float | None = None,
+        after: float = np.nan,
+    ) -> Attempt:
+        """Search a ray whose direction took so many steps; below a flip at `high` of the value `after`, if any."""
+        image, options = self.image, self.options
+        limit = np.floor(options.max_epsilon) if whole else options.max_epsilon
         farthest = np.where(direction == 0, image, np.where(direction > 0, 255, 0))
-        low, at_low, high, at_high, after = 0.0, image, None, None, np.nan
+        low, at_low, at_high = 0.0, image, None if high is None else along(image, direction, high)
         while True:
             if high is None:
                 if low >= limit:
-                    return self.ended(Outcome.MAX_EPSILON, 1)
+                    return self.ended(Outcome.MAX_EPSILON, steps)
                 if (at_low == farthest).all():
-                    return self.ended(Outcome.SATURATED, 1)
+                    return self.ended(Outcome.SATURATED, steps)
                 probe = min(growth * low + 1, limit)
             else:
-                probe = np.floor((low + high) / 2) if self.whole else (low + high) / 2
-                near = high - low <= options.epsilon_tolerance or np.abs(at_high - at_low).sum() == 1
-                if not low < probe < high or (near and not self.whole):
-                    return self.ended(Outcome.FLIPPED, 1, at_high, high, after)
+                probe = np.floor((low + high) / 2) if whole else (low + high) / 2
+                near = high - low <= options.epsilon_tolerance or np.abs(at_high - at_low).sum() <= 1
+                if not low < probe < high or (near and not whole):
+                    return self.ended(Outcome.FLIPPED, steps, at_high, high, after)
             picture = along(image, direction, probe)
             if (picture == at_low).all():
                 low = probe
@@ -275,6 +322,65 @@ class Method:
             held = (value - last_value) / last_slope if steps else 1.0
             expected = self.whole and decide(value + held * slope) != self.decision
             state, steps, last_value, last_slope = stepped, steps + 1, value, slope
+
+    def newton(self) -> Attempt:
+        """Step to where the tangent of the decision value crosses zero, until the unrounded image has crossed it.
+
+        That is DeepFool (Moosavi-Dezfooli et al. 2016) for one binary decision. All that was added is then a ray.
+        """
+        state, options = self.image.astype(np.float32), self.options
+        for step in range(options.max_steps + 1):
+            value, direction, slope = self.gradient(state)
+            if not step and not direction.any():
+                return self.ended(Outcome.ZERO_GRADIENT, 0)
+            if not direction.any() or step == options.max_steps or (step and decide(value) != self.decision):
+                break
+            length = OVERSHOOT * (abs(value) + (options.margin or 0.0)) / np.float64(abs(slope))
+            state = np.clip(state + direction * np.float32(min(length, options.max_epsilon)), 0, 255)
+        way = state - self.image
+        if not way.any():
+            return self.ended(Outcome.SATURATED, step)
+        return self.on_ray(way / np.abs(way).max(), step)
+
+    def descent(self) -> Attempt:
+        """Turn and shorten a ray step by step, so that its image stays at the boundary and comes closer to x.
+
+        The ray turns towards the gradient at its image, less and less; it becomes as long as the secant of the decision
+        value says, but by no more than a share that falls, not shorter unless the image is flipped, nor longer if it
+        is. Norm and direction are decoupled as in DDN (Rony et al. 2019). The smallest flip in L2 counts.
+        """
+        picture, steps, margin = self.image.astype(np.float32), self.options.descent_steps, self.options.margin or 0.0
+        way, epsilon, best, smallest = np.zeros_like(picture), 0.0, None, np.inf
+        for step in range(steps + 1):
+            value, direction, _ = self.gradient(picture)
+            if not step and not direction.any():
+                return self.ended(Outcome.ZERO_GRADIENT, 0)
+            flipped = step > 0 and self.flips(value)
+            size = np.square(picture - self.image).sum(dtype=np.float64)
+            if flipped and size < smallest:
+                smallest, best = size, (way, epsilon, value)
+            if step == steps:
+                break
+            progress = min(max((step - 1) / max(steps - 2, 1), 0), 1)
+            kept, change = (ends[0] + (ends[1] - ends[0]) * progress for ends in (KEPT, CHANGE))
+            length = epsilon * norm(way)
+            gone, missing = self.decision * (self.before - value), self.decision * self.before + margin
+            wanted = length * missing / gone if gone > 0 else np.inf
+            shortest, longest = (length * (1 - change), length) if flipped else (length, length * (1 + change))
+            if step and direction.any():
+                way = way * np.float32(kept / norm(way)) + direction * np.float32((1 - kept) / norm(direction))
+            elif step:
+                way = way * np.float32(kept / norm(way))
+            else:
+                way = direction * np.float32(1 / norm(direction))
+            way = way / np.abs(way).max()
+            epsilon = min(max(wanted, shortest), longest) / norm(way) if step else FIRST
+            epsilon = min(epsilon, self.options.max_epsilon)
+            picture = along(self.image, way, epsilon).astype(np.float32)
+        if best is None:
+            return self.on_ray(way, steps)
+        way, epsilon, value = best
+        return self.on_ray(way, steps, high=epsilon, after=value)
 
     def ended(
         self,

@@ -23,7 +23,7 @@ from faceflip.analysis.pages import Cell, Column, Sheet, nothing
 from faceflip.analysis.run import PAPER_EARLY, PAPER_ROLES, RunDescription
 from faceflip.analysis.statistics.verdicts import beyond
 from faceflip.analysis.tables.classification_error import UNCONFIRMED, UNCONFIRMED_NOTE
-from faceflip.catalogue import ATTACKS, ITERATIVE, LINE
+from faceflip.catalogue import ITERATIVE, LINE, PAPER_ATTACKS
 
 TESTED = ("data", "attributes", "network")
 CLASSIFIED = (*TESTED, "sample")
@@ -260,7 +260,7 @@ class _Lookup:
         if id_ in PUBLISHED:
             return ["ours is the published table, too, and nothing is measured"]
         if id_ == "set_linesearch_factor":
-            lines = [name for name, entry in ATTACKS.items() if entry.search == DOUBLING]
+            lines = [name for name, entry in PAPER_ATTACKS.items() if entry.search == DOUBLING]
             searches = {name: self.run.attacks.get(name, {}).get("search", DOUBLING) for name in lines}
             return [f"{name} with search {search}" for name, search in searches.items() if search != DOUBLING]
         return []
