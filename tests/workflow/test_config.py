@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from faceflip.analysis.tables.classification_error import OTHERS
 from faceflip.attacks.options import AttackSettings, options_of
-from faceflip.catalogue import DIETS, LOSSES, find_attack
+from faceflip.catalogue import ATTACKS, DIETS, LOSSES, find_attack
 from faceflip.cli.app import app
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.synthetic import write_celeba
@@ -35,12 +35,17 @@ from faceflip.workflow.settings import OTHER_METHODS, ComputeSettings, Settings,
 ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
 DEFAULT = read_config(ROOT)
-BESIDE = {"future-work": ["paper"], "future-work-drawn": ["future-work"]}
+BESIDE = {
+    "future-work": ["paper"],
+    "future-work-drawn": ["future-work"],
+    "reference": ["paper"],
+    "reference-drawn": ["reference"],
+}
 """Presets that are laid over others."""
 EXAMPLES = {"samples": "paper", "networks": "moon", "attacks": "ffa-line"}
 """An entry of each list of named things that the default has."""
-TUNED = {"networks": {"tuned": {"from": "moon", "diet": "pgd"}}}
-"""Beside them a network that is fine-tuned, as some options are of those alone."""
+BESIDE_THEM = {"networks": {"tuned": {"from": "moon", "diet": "pgd"}}, "attacks": {name: {} for name in ATTACKS}}
+"""Beside them a network that is fine-tuned, and every attack of ours, as some options are of those alone."""
 
 
 def at(path, value):
@@ -85,7 +90,7 @@ def numbers():
             kinds = str(field.annotation)
             if "int" in kinds or "float" in kinds:
                 if path.startswith("attacks."):  # named by one that heeds it
-                    heeding = [each for each in DEFAULT["attacks"] if name in options_of(find_attack(each))]
+                    heeding = [each for each in ATTACKS if name in options_of(find_attack(each))]
                     yield f"attacks.{heeding[0]}.{name}", field, "int" in kinds
                 else:
                     of_tuned = model is AdversaryOptions or (
@@ -125,6 +130,22 @@ def test_what_the_paper_left_for_later_goes_beside_its_preset():
     assert all(network.seeds == [1, 2, 3] and network.source == "moon/converged" for network in tuned.values())
     assert all(network.architecture.differences(ArchitectureOptions()) == {} for network in tuned.values())
     assert settings.samples["paper"].images == settings.samples["harden"].images == 1000
+
+
+@pytest.mark.parametrize(("below", "networks"), [("paper", 2), ("reference-drawn", 3)])
+def test_reference_attacks_stand_beside_the_papers(below, networks):
+    paper = Settings.of(read_config(ROOT, [PRESETS / "paper.yaml"] if below == "paper" else [])).experiments["paper"]
+    settings = Settings.of(read_config(ROOT, [PRESETS / f"{name}.yaml" for name in ("paper", "reference")]))
+    if below != "paper":
+        settings = Settings.of(read_config(ROOT, [PRESETS / f"{name}.yaml" for name in ("reference", below)]))
+    more = 0
+    for network, checkpoints in settings.experiments["paper"].items():
+        attacks = checkpoints["converged"]
+        assert attacks[: len(paper[network]["converged"])] == paper[network]["converged"]
+        more += len(attacks) > len(paper[network]["converged"])
+    assert more == networks
+    files = {attack.file for attack in settings.attacks.values() if attack.file}
+    assert {"adv_lib.attacks:ddn", "adv_lib.attacks:fmn", "adv_lib.attacks:alma"} <= files
 
 
 def test_the_paper_preset_is_the_papers_scale():
@@ -367,7 +388,7 @@ def test_every_number_is_taken_as_it_is_or_refused_by_the_name_of_its_key(path, 
     default = field.get_default(call_default_factory=True)
     settings = fault = None
     try:
-        settings = Settings.of(merged(changed((path, value)), merged(TUNED, at(path, value))))
+        settings = Settings.of(merged(changed((path, value)), merged(BESIDE_THEM, at(path, value))))
     except UserError as error:
         fault = str(error)
     if fault:

@@ -42,7 +42,7 @@ def foreign_attack(file: str, options: Mapping[str, Any]) -> ForeignAttack:
 
     Raises `UserError` where there is none, or it takes no such options.
     """
-    with _without_charts():
+    with without_charts():
         found = load(file)
     adapt = _convention(file, found)
     _require_fitting(file, found, adapt, [name for name in options if not (adapt is _foolbox and name == "epsilons")])
@@ -57,7 +57,7 @@ def foreign_attack(file: str, options: Mapping[str, Any]) -> ForeignAttack:
 
 
 @contextmanager
-def _without_charts() -> Iterator[None]:
+def without_charts() -> Iterator[None]:
     """Let adv-lib be imported where visdom is missing, which it imports for charts that nobody asks for here."""
     if is_installed("visdom"):
         yield
