@@ -145,7 +145,7 @@ def test_reference_attacks_stand_beside_the_papers(below, networks):
         more += len(attacks) > len(paper[network]["converged"])
     assert more == networks
     files = {attack.file for attack in settings.attacks.values() if attack.file}
-    assert {"adv_lib.attacks:ddn", "adv_lib.attacks:fmn", "adv_lib.attacks:alma"} <= files
+    assert {"adv_lib.attacks:ddn", "adv_lib.attacks:fmn", "foolbox.attacks:L2DeepFoolAttack"} <= files
 
 
 def test_the_paper_preset_is_the_papers_scale():

@@ -39,10 +39,11 @@ ATTACKS = {
     "bim": BIM,
     "bim-line": {**BIM, "then": "line"},
 }
-EXPERIMENTS = {"euclidean": {"converged": [*ATTACKS, "ffa-line"]}, "moon": {"converged": ["mine", "bim-line"]}}
+OURS = ("ffa-line", "ffa-descent")
+EXPERIMENTS = {"euclidean": {"converged": [*ATTACKS, *OURS]}, "moon": {"converged": ["mine", "bim-line"]}}
 OVERLAY = {
     "networks": {"softmax": None},
-    "attacks": ATTACKS,
+    "attacks": {**ATTACKS, "ffa-descent": {}},
     "experiments": {"paper": EXPERIMENTS},
     "compute": {"shard_size": 6},
 }
@@ -92,7 +93,7 @@ def test_every_table_and_figure_is_made(run):
 
 
 def test_the_attempts_are_ordinary_ones(run, attempts):
-    assert set(attempts["attack"]) == {*ATTACKS, "ffa-line"}
+    assert set(attempts["attack"]) == {*ATTACKS, *OURS}
     flipped = attempts[attempts["flipped"]]
     assert (flipped.groupby("attack", observed=True).size() > 0).all()
     assert (attempts["gradient_passes"] > 0).all()
@@ -115,11 +116,27 @@ def test_the_line_is_never_larger_than_the_reference(attempts):
     assert (both["l2_line"] < both["l2"]).any()
 
 
+def test_the_best_known_is_the_smallest_of_all_attacks(run, attempts):
+    table = pd.read_csv(run.directory / "results/tables/best_known.csv", dtype={"attribute": str})
+    flips = attempts[attempts["flipped"]].assign(dissimilarity=1 - attempts["pass"])
+    for row in table[(table["sign"] == "all") & (table["attribute"] != "all")].to_dict("records"):
+        mine = flips[(flips["network"] == row["network"]) & (flips["attribute"] == row["attribute"])]
+        mine = mine[mine["checkpoint"] == "converged"]
+        smallest = mine.groupby("image")[row["size"]].min()
+        assert row["flipped"] == len(smallest)
+        if len(smallest):
+            assert row["median"] == pytest.approx(smallest.median())
+    shares = pd.read_csv(run.directory / "results/tables/optimality.csv")
+    pooled = shares[(shares["network"] == "euclidean") & (shares["attribute"] == "all") & (shares["size"] == "l2")]
+    assert set(pooled["attack"]) == {*ATTACKS, *OURS}
+    assert pooled.set_index("attack")["optimality"].idxmax() == "ffa-descent"
+
+
 def test_tables_put_them_under_their_kinds(run):
     """An attack as it is under `reference`, with a line search behind it under `line`, beside our own."""
     table = pd.read_csv(run.directory / "results/tables/success.csv")
     kinds = {tuple(row) for row in table[["method", "search"]].drop_duplicates().itertuples(index=False)}
-    assert kinds == {("mine", "reference"), ("bim", "reference"), ("bim", "line"), ("ffa", "line")}
+    assert kinds == {("mine", "reference"), ("bim", "reference"), ("bim", "line"), ("ffa", "line"), ("ffa-descent", "minimal")}
     page = (run.directory / "results/tables/flippability.md").read_text()
     assert "bim: torchattacks:BIM of torchattacks 3" in page
     assert "mine: mine/attack.py:attack, rounded to whole pixel values" in page
