@@ -136,7 +136,13 @@ def test_tables_put_them_under_their_kinds(run):
     """An attack as it is under `reference`, with a line search behind it under `line`, beside our own."""
     table = pd.read_csv(run.directory / "results/tables/success.csv")
     kinds = {tuple(row) for row in table[["method", "search"]].drop_duplicates().itertuples(index=False)}
-    assert kinds == {("mine", "reference"), ("bim", "reference"), ("bim", "line"), ("ffa", "line"), ("ffa-descent", "minimal")}
+    assert kinds == {
+        ("mine", "reference"),
+        ("bim", "reference"),
+        ("bim", "line"),
+        ("ffa", "line"),
+        ("ffa-descent", "minimal"),
+    }
     page = (run.directory / "results/tables/flippability.md").read_text()
     assert "bim: torchattacks:BIM of torchattacks 3" in page
     assert "mine: mine/attack.py:attack, rounded to whole pixel values" in page
