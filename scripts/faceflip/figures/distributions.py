@@ -14,8 +14,12 @@ from faceflip.figures.style import COLUMN, MM, NO_ATTACKS, PAGE_HEIGHT, SMALL, n
 
 COLORS = (ORANGE, BLUE, PURPLE, GREEN, VERMILION, SKY, BLACK)
 """Of the methods: FGS, FFA, others."""
+MARKS = ("", "o", "^", "s", "D", "v", "P", "X")
+"""Of methods whose colour another one has."""
 DASHES = ("-", (0, (3, 1.2)), ":", (0, (4, 1, 1, 1)), (0, (7, 1.5)), (0, (4, 1, 1, 1, 1, 1)))
 """Of the searches: line, iterative, others."""
+SPREAD = 0.13
+"""How far apart marks on a curve are, as a share of the panel's diagonal."""
 BELOW, ROW = 18, 32
 """Millimetres: for legend and axis, and of a network's row."""
 
@@ -30,7 +34,8 @@ def draw_cumulative(attempts: pd.DataFrame, column: str, grid: np.ndarray, run: 
     networks = ordered(attempts["network"].unique(), run.network_names)
     if not networks:
         return nothing(run, NO_ATTACKS)
-    colors = dict(zip(ordered([*METHODS, *attempts["method"].unique()], METHODS), cycle(COLORS), strict=False))
+    every = ordered([*METHODS, *attempts["method"].unique()], METHODS)
+    faces = dict(zip(every, cycle(product(MARKS, COLORS)), strict=False))
     dashes = dict(zip(ordered([*SEARCHES, *attempts["search"].unique()], SEARCHES), cycle(DASHES), strict=False))
     height = BELOW + len(networks) * min(ROW, (PAGE_HEIGHT / MM - BELOW) / len(networks))
     figure = page(run, COLUMN, height * MM)
@@ -47,7 +52,9 @@ def draw_cumulative(attempts: pd.DataFrame, column: str, grid: np.ndarray, run: 
                 flipped = np.sort(each.loc[each["flipped"], column])
                 shares = 100 * np.searchsorted(flipped, grid, side="right") / len(each)
                 key = f"{method_name(method)}, {search_name(search)}"
-                handles[key] = axes.plot(grid, shares, color=colors[method], linestyle=dashes[search])[0]
+                mark, color = faces[method]
+                look = {"color": color, "linestyle": dashes[search], "marker": mark, "markevery": SPREAD}
+                handles[key] = axes.plot(grid, shares, markersize=2.4, markeredgewidth=0, **look)[0]
             axes.set_xscale("log")
             axes.set_ylim(0, 101)
             axes.grid()

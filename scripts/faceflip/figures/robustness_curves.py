@@ -35,19 +35,17 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.smallest import best_known, read_sizes
 from faceflip.catalogue import BLACK, REFERENCE
 from faceflip.figures.curves import band, curve, grids_of, mark_tau, rows_of_panels
-from faceflip.figures.distributions import COLORS, DASHES
+from faceflip.figures.distributions import COLORS, DASHES, MARKS, SPREAD
 from faceflip.figures.lettering import POINTS, extent, plain, told_apart
 from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, SMALL, nothing
 
-MARKS = ("", "o", "^", "s", "D", "v", "P", "X")
-"""Of methods whose colour another one has."""
 HANDLE, GAP, LONGEST = 3.0, 3.0, 32
 """In the legend: the piece of a line, and the space around it and between columns, in type sizes; characters."""
 LINE = 3.1
 """Millimetres of a line of the legend."""
 THIN = {"linewidth": 0.8, "markersize": 2.4, "markeredgewidth": 0}
-SHADE, SPREAD = 0.12, 0.13
-"""Opacity of bands, and how far apart marks on a curve are, as a share of the panel's diagonal."""
+SHADE = 0.12
+"""Opacity of bands."""
 NO_ROWS = "This run has no attacks on correctly classified images."
 NONE_RIGHT = "no image is classified correctly"
 BEST = {"label": "smallest that is known", "color": BLACK, "linestyle": (0, (2.5, 1.5)), "linewidth": 1.1, "zorder": 3}

@@ -15,7 +15,7 @@ from itertools import chain, product, repeat
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
@@ -30,6 +30,8 @@ from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, SMAL
 
 OTHERS = (ORANGE, YELLOW, BLACK, PURPLE, SKY, GREEN, VERMILION, BLUE)
 """Of methods beside FFA, which has the networks' own colours: FGS is orange where no network is."""
+DARKER = 0.55
+"""What is left of a colour's brightness where all have been given and more are needed."""
 PAPER_LOSSES = {"euclidean", "softmax"}
 MOST = 72
 """Attributes that have room side by side."""
@@ -98,7 +100,8 @@ def _colors(success: pd.DataFrame, run: RunDescription) -> dict[Pair, str]:
     """Return the colours, in the order of the bars: of FFA the network's, of others one that no network has."""
     pairs = _pairs(success, run)
     taken = {run.network(network).color for network, _ in pairs}
-    free = chain([color for color in OTHERS if color not in taken], repeat(GREY))
+    free = [color for color in OTHERS if color not in taken]
+    free = chain(free, [to_hex([DARKER * part for part in to_rgb(color)]) for color in free], repeat(GREY))
     others = dict(zip(dict.fromkeys(_kind(pair, run) for pair in pairs if pair[1] != "ffa"), free, strict=False))
     return {pair: others[_kind(pair, run)] if pair[1] != "ffa" else run.network(pair[0]).color for pair in pairs}
 
