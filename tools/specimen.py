@@ -15,7 +15,7 @@ import pandas as pd
 
 from faceflip.analysis.make import make_table
 from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork, describe
-from faceflip.catalogue import ATTACKS as KNOWN_ATTACKS
+from faceflip.catalogue import PAPER_ATTACKS
 from faceflip.catalogue import ITERATIVE, LINE, find_direction, find_search
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.outcomes import Outcome
@@ -59,7 +59,7 @@ def every_attack(networks: Mapping[str, Mapping[str, Any]] = NETWORKS, *early: s
         joint = network.get("per") == ALL
         found = [
             (attack, find_search(entry.search).kind)
-            for attack, entry in KNOWN_ATTACKS.items()
+            for attack, entry in PAPER_ATTACKS.items()
             if not (joint and find_direction(entry.direction).whole_loss)
         ]
         attacks[name, CONVERGED] = tuple(attack for attack, _ in found)
@@ -224,14 +224,14 @@ def _run(
     experiments: dict[str, dict[str, list[str]]] = {}
     for (network, checkpoint), names in attacks.items():
         experiments.setdefault(network, {})[checkpoint] = list(names)
-    named = [*KNOWN_ATTACKS, *(name for names in attacks.values() for name in names)]
+    named = [*PAPER_ATTACKS, *(name for names in attacks.values() for name in names)]
     epochs = sorted({int(name.removeprefix("epoch")) for _, name in attacks if name != CONVERGED}) or [2]
     config = {
         "samples": {PRIMARY_SAMPLE: {"images": sample}},
         "dataset": {"celeba": "made up"},
         "attributes": list(attacked),
         "training": {"checkpoints": epochs},
-        "attacks": {name: {} if name in KNOWN_ATTACKS else _of_ones_own(name) for name in named},
+        "attacks": {name: {} if name in PAPER_ATTACKS else _of_ones_own(name) for name in named},
         "experiments": {PRIMARY_SAMPLE: experiments},
     }
     manifest = {"source": dataset, "images": images, "official": images, "width": size[0], "height": size[1]}
