@@ -15,8 +15,7 @@ import pandas as pd
 
 from faceflip.analysis.make import make_table
 from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork, describe
-from faceflip.catalogue import PAPER_ATTACKS
-from faceflip.catalogue import ITERATIVE, LINE, find_direction, find_search
+from faceflip.catalogue import ITERATIVE, LINE, PAPER_ATTACKS, find_direction, find_search
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.outcomes import Outcome
 from faceflip.stages.collect import COLUMNS
