@@ -54,7 +54,7 @@ clean:  ## Remove what runs and tests wrote, but not the environment
 	find results -mindepth 1 ! -name .gitignore -delete
 
 # The lock is complete, so nothing is resolved here.
-$(VENV)/installed: requirements.lock pyproject.toml
+$(VENV)/installed: requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	"faceflip needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@PYTHONPATH=scripts $(PYTHON) -B -c 'import sys; from faceflip.runtime.interpreter import fault_of; sys.exit(fault_of("$(BIN)/python"))'

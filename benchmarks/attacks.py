@@ -42,7 +42,7 @@ from torch import nn  # noqa: E402
 
 from faceflip.attacks import AttackResult, attack, plain  # noqa: E402
 from faceflip.attempt import CONVERGED  # noqa: E402
-from faceflip.catalogue import ATTACKS, find_direction  # noqa: E402
+from faceflip.catalogue import PAPER_ATTACKS, find_direction  # noqa: E402
 from faceflip.data.packed import Dataset, open_dataset  # noqa: E402
 from faceflip.data.packing import pack_dataset  # noqa: E402
 from faceflip.data.synthetic import write_celeba  # noqa: E402
@@ -195,7 +195,7 @@ def efficiency(model: nn.Module, images: np.ndarray, network: str, arguments: ar
     rows, batch = [], torch.from_numpy(images[: arguments.batch]).permute(0, 3, 1, 2).float()
     some, attributes = images[: arguments.loop_images], model.spec.attributes
     options = {"attribute": attributes.index(arguments.attribute), "max_steps": arguments.max_steps}
-    for name, entry in ATTACKS.items():
+    for name, entry in PAPER_ATTACKS.items():
         if len(attributes) > 1 and find_direction(entry.direction).whole_loss:
             continue  # FGS cannot pick one of MOON's attributes.
         print(f"{network}, {name}", file=sys.stderr, flush=True)
@@ -461,7 +461,7 @@ def full(
     contenders = {}
     for mode in modes:
         model = torch.compile(network) if mode.compiled else network
-        for name in ATTACKS:
+        for name in PAPER_ATTACKS:
             options = {**estimate.plan.attacks[name].options, "batch_size": size}
             contenders[mode.name, name] = full_contender(model, images, name, mode, device, **options)
         for backward in (False, True):
@@ -472,7 +472,7 @@ def full(
     for mode in modes:
         bare_times = timed[mode.name, False], timed[mode.name, True]
         hours = []
-        for name in ATTACKS:
+        for name in PAPER_ATTACKS:
             run, first = timed[mode.name, name], timed[modes[0].name, name].outcome
             passes = run.outcome
             work = passes["gradients"] * cost.gradient + passes["forwards"] * cost.forward

@@ -181,10 +181,10 @@ PAPER_ATTACKS = {
 
 ATTACKS = PAPER_ATTACKS | {
     "ffa-newton": AttackEntry(
-        "boundary", "newton", "smallest epsilon along what Newton steps to the boundary add up to", 6, 13, 0.63
+        "boundary", "newton", "smallest epsilon along what Newton steps to the boundary add up to", 29, 16, 0.63
     ),
     "ffa-descent": AttackEntry(
-        "boundary", "descent", "the smallest perturbation that a ray finds that turns with the gradient", 31, 10, 0.63
+        "boundary", "descent", "the smallest perturbation that a ray finds that turns with the gradient", 31, 13, 0.63
     ),
 }
 

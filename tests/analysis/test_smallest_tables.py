@@ -251,7 +251,7 @@ def many(attack, flips, images=100, **about):
 @pytest.mark.parametrize(
     ("ffa", "fgs", "note"),
     [
-        (0, 7, "FFA flips fewer than 1 % of the images of Male (0 of 100, any attack 7). Others flip more"),
+        (0, 7, "FFA flips fewer than 1 % of the images of Male (0 of 100, any attack 7 at a median PASS of"),
         (0, 0, "FFA flips fewer than 1 % of the images of Male (0 of 100), and no other attack flips more."),
         (1, 50, "There is no attribute of which FFA flips fewer than 1 % of the images."),
         (0, None, "Only FFA attacked this network; what it misses is not known."),
@@ -274,12 +274,19 @@ def test_notes_say_which_attributes_ffa_hardly_flips(made, ffa, fgs, note):
     assert "no proof" in notes[-1]
 
 
+def test_flips_that_anybody_sees_are_no_failure_of_ffa(made):
+    seen = notes_of(made.run, *many("ffa-line", 0), *many("fgs-line", 7, similarity=0.4))
+    assert seen[0].endswith("any attack 7 at a median PASS of 0.40). Others flip more, but mostly by what can be seen.")
+    unseen = notes_of(made.run, *many("ffa-line", 0), *many("fgs-line", 7, similarity=0.97))
+    assert unseen[0].endswith("any attack 7 at a median PASS of 0.97). There the attack failed.")
+
+
 def test_notes_tell_attributes_apart(made):
     rows = [*many("ffa-line", 0, attribute="Male"), *many("fgs-line", 9, attribute="Male")]
     rows += [*many("ffa-line", 0, attribute="Young"), *many("fgs-line", 0, attribute="Young")]
     rows += [*many("ffa-line", 50, attribute="Bald"), *many("fgs-line", 0, attribute="Bald")]
     notes = notes_of(made.run, *rows)
-    assert "of Male (0 of 100, any attack 9). Others" in notes[0]
+    assert "of Male (0 of 100, any attack 9 at a median PASS of" in notes[0]
     assert "of Young (0 of 100), and no" in notes[1]
     assert notes[2] == "No attack flips an image of Young."
 

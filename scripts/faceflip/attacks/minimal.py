@@ -12,7 +12,7 @@ from torch import Tensor
 
 from faceflip.attacks.line import LineSearch
 from faceflip.attacks.rays import Rays
-from faceflip.attacks.slots import Slots
+from faceflip.attacks.slots import GradientPass, Slots
 from faceflip.outcomes import Outcome
 
 OVERSHOOT = 1.02
@@ -20,24 +20,37 @@ OVERSHOOT = 1.02
 FIRST = 4.0
 """Pixel values of the first step of a descent."""
 KEPT = (0.3, 0.95)
-"""Share of the way so far in the next one, at the first and at the last step of a descent."""
+"""Share of the way so far in the next one, at the second and at the last step of a descent."""
 CHANGE = (0.5, 0.02)
-"""By which share a perturbation may become longer or shorter, at the first and at the last step of a descent."""
+"""By which share a perturbation may become longer or shorter, at the second and at the last step of a descent."""
 
 
-class NewtonSearch(LineSearch):
+class _Gradients(LineSearch):
+    """What both searches have in common: rays that are not whole, and directions that lead out of the decision."""
+
+    def __init__(self, slots: Slots) -> None:
+        super().__init__(slots)
+        self.whole = False
+        self.limit[:] = slots.options.max_epsilon
+
+    def _oriented(self, rows: np.ndarray, passed: GradientPass) -> Tensor:
+        """Return the directions (N, P) of a pass, those turned round along which the decision value does not fall."""
+        back = self.slots.decision[rows] * passed.slopes > 0
+        sign = torch.from_numpy(np.where(back, -1.0, 1.0)).to(self._image.device, torch.float32)
+        return passed.directions.mul_(sign[:, None])
+
+
+class NewtonSearch(_Gradients):
     """Steps to where the tangent of the decision value crosses zero, until the unrounded image has crossed it.
 
     That is DeepFool for one binary decision. Then the line search goes along all that was added, so also where the
-    `max_steps` are made, or the gradient is zero, without a crossing.
+    `max_steps` are made, the gradient is zero or nothing can move any more, without a crossing.
 
     Source: Moosavi-Dezfooli, Fawzi and Frossard 2016, DeepFool, CVPR.
     """
 
     def __init__(self, slots: Slots) -> None:
         super().__init__(slots)
-        self.whole = False
-        self.limit[:] = slots.options.max_epsilon
         self._state = torch.zeros_like(self._image)
         """Images that steps have led to, unrounded."""
 
@@ -52,15 +65,17 @@ class NewtonSearch(LineSearch):
         passed = slots.gradient(rows, state)
 
         slots.finish(rows[fresh & ~passed.moving], Outcome.ZERO_GRADIENT)
-        made = slots.gradients[rows] - 1
-        arrived = slots.crossed(rows, passed.values) | ~passed.moving | (made >= slots.options.max_steps)
-        done, going = ~fresh & arrived, passed.moving & ~(~fresh & arrived)
         with np.errstate(divide="ignore", invalid="ignore"):
             length = OVERSHOOT * (np.abs(passed.values) + slots.margin) / np.abs(passed.slopes)
         # Beyond this every pixel value that moves is at its limit.
         length = np.minimum(np.nan_to_num(length, nan=0.0, posinf=np.inf), slots.options.max_epsilon)
         steps = torch.from_numpy(length).to(state.device, torch.float32)[:, None]
-        stepped = passed.directions.mul_(steps).add_(state).clamp_(0, 255)
+        stepped = self._oriented(rows, passed).mul_(steps).add_(state).clamp_(0, 255)
+
+        stuck = ((stepped - state).abs_().amax(dim=1) == 0).cpu().numpy()
+        over = slots.gradients[rows] > slots.options.max_steps
+        done = ~fresh & (slots.crossed(rows, passed.values) | ~passed.moving | stuck | over)
+        going = passed.moving & ~done
         chosen = slots.on_device(np.flatnonzero(going))
         self._state.index_copy_(0, index[chosen], stepped[chosen])
         slots.steps[rows[going]] += 1
@@ -77,7 +92,7 @@ class NewtonSearch(LineSearch):
         self.slots.finish(rows[~moved], Outcome.SATURATED)
 
 
-class DescentSearch(LineSearch):
+class DescentSearch(_Gradients):
     """Turns and shortens a ray step by step, so that its image stays at the boundary and comes closer to x.
 
     Each step takes the gradient at a whole-number image of the ray. The ray turns towards it, by less from step to
@@ -93,8 +108,6 @@ class DescentSearch(LineSearch):
 
     def __init__(self, slots: Slots) -> None:
         super().__init__(slots)
-        self.whole = False
-        self.limit[:] = slots.options.max_epsilon
         self._turning = Rays(slots.image)
         """The rays as they are now; those of the line search are those of the smallest flips."""
         count = len(slots.state)
@@ -120,7 +133,8 @@ class DescentSearch(LineSearch):
         self._end(rows[last])
         if going.any():
             chosen = slots.on_device(np.flatnonzero(going))
-            self._step(rows[going], passed.directions[chosen], passed.values[going], flipped[going])
+            directions = self._oriented(rows, passed)[chosen]
+            self._step(rows[going], directions, passed.values[going], flipped[going])
         self._advance()
 
     def _begin(self, rows: np.ndarray) -> None:

@@ -104,7 +104,7 @@ def norm(direction: np.ndarray) -> float:
 OVERSHOOT = 1.02
 """Of a Newton step, so that it crosses the boundary and does not end at it."""
 FIRST, KEPT, CHANGE = 4.0, (0.3, 0.95), (0.5, 0.02)
-"""Of a descent: pixel values of its first step; at the first and last step, the share of the old direction in the new
+"""Of a descent: pixel values of its first step; at the second and last step, the share of the old direction in the new
 one, and the share by which a length may change."""
 
 
@@ -336,7 +336,11 @@ class Method:
             if not direction.any() or step == options.max_steps or (step and decide(value) != self.decision):
                 break
             length = OVERSHOOT * (abs(value) + (options.margin or 0.0)) / np.float64(abs(slope))
-            state = np.clip(state + direction * np.float32(min(length, options.max_epsilon)), 0, 255)
+            out = -direction if self.decision * slope > 0 else direction
+            stepped = np.clip(state + out * np.float32(min(length, options.max_epsilon)), 0, 255)
+            if step and (stepped == state).all():
+                break
+            state = stepped
         way = state - self.image
         if not way.any():
             return self.ended(Outcome.SATURATED, step)
@@ -352,7 +356,8 @@ class Method:
         picture, steps, margin = self.image.astype(np.float32), self.options.descent_steps, self.options.margin or 0.0
         way, epsilon, best, smallest = np.zeros_like(picture), 0.0, None, np.inf
         for step in range(steps + 1):
-            value, direction, _ = self.gradient(picture)
+            value, direction, slope = self.gradient(picture)
+            direction = -direction if self.decision * slope > 0 else direction
             if not step and not direction.any():
                 return self.ended(Outcome.ZERO_GRADIENT, 0)
             flipped = step > 0 and self.flips(value)

@@ -37,7 +37,9 @@ class SimilarFFA(FFA):
             )
         # One by one: the last bits of an image's direction must not hang on how many others are beside it.
         pairs = zip(gradients, originals, strict=True)
-        return torch.stack([self._solved(gradient.view_as(original), original) for gradient, original in pairs])
+        # TF32 would drown variances, and some algorithms add up in another order each time.
+        with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+            return torch.stack([self._solved(gradient.view_as(original), original) for gradient, original in pairs])
 
     def _solved(self, gradient: Tensor, original: Tensor) -> Tensor:
         """Return Q^-1 g (P,) of a gradient and its image, both (height, width, 3), up to a positive factor."""

@@ -143,13 +143,17 @@ class Slots:
         steepest = self.direction.steepest(gradients, originals)
         directions, slope = self.direction.scale(steepest)
         if steepest is not gradients:  # then `scale` has seen no gradients, and slopes are products with these
-            slope = torch.linalg.vecdot(gradients, directions)
+            slope = (gradients * directions).sum(dim=1, dtype=torch.float64).float()
         # One transfer for everything that the bookkeeping needs.
         passed = torch.stack([self._values(scores, index), self._decision[index], slope, upwards])
         values, decision, slope, upwards = passed.double().cpu().numpy()
         self._check_finite(rows[fresh], values[fresh], "score")
         self._check_finite(rows[fresh], slope[fresh], "gradient")
-        self.unsure[rows] |= ~np.isfinite(values + slope)
+        unsure = ~np.isfinite(values + slope)
+        self.unsure[rows] |= unsure
+        if unsure.any():  # what is no number leads nowhere
+            directions[self.on_device(np.flatnonzero(unsure))] = 0
+            slope[unsure] = 0
         if self.findings is None:
             self.findings = examine(self.passes)
             for sentence in self.findings.warnings:

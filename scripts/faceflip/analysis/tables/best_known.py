@@ -1,15 +1,15 @@
 """The smallest flips that are known: over all attacks of the run, and what FFA alone would have missed.
 
-Read a row as: of so many images any attack flips so many; FFA, by whatever search, misses so many of these; no attack
+Read a row as: of so many images any attack flips so many; the paper's FFA, by either search, misses so many; no attack
 flips the rest. Medians are over the flipped images, of the smallest L2, L∞ (both in pixel values) and 1 − PASS that any
 attack found, each measure on its own. Beside them stands the attack that found most of the smallest, and how many; of
 attacks that tie on an image each has found it.
 
 The paper finds attributes that hardly any image flips. But an attack gives an upper bound: an image that it does not
-flip may have a small flip that it overlooks. Where FFA flips next to nothing and others do, the attack failed, and the
-network is as easy to fool as elsewhere. That no attack of the run flips an image is no proof that nothing does; it
-weighs more the more different the attacks are. (The CSV has a row a size, for correctly classified images, for
-misclassified ones, and for `all`, both together.)
+flip may have a small flip that it overlooks. Where FFA flips next to nothing and others do by small perturbations, the
+attack failed, and not the network is robust; the notes say how similar their images are. That no attack of the run
+flips an image is no proof that nothing does; it weighs more the more different the attacks are. (The CSV has a row a
+size, for correctly classified images, for misclassified ones, and for `all`, both together.)
 """
 
 import numpy as np
@@ -116,22 +116,23 @@ def _sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
     columns += [Column(name, "median of the smallest") for name in SIZES.values()]
     columns += [Column(name, "found most of the smallest", align="l") for name in SIZES.values()]
     title = f"{TITLE}, {run.network(network).title}"
-    return Sheet(title, columns, rows, _notes(part), frozenset({len(rows) - 1}))
+    return Sheet(title, columns, rows, _notes(part, run), frozenset({len(rows) - 1}))
 
 
-def _notes(part: pd.DataFrame) -> list[str]:
+def _notes(part: pd.DataFrame, run: RunDescription) -> list[str]:
     """Say what the numbers of a network mean for attributes that hardly any image flips."""
     whole = part[(part["sign"] == ALL) & (part["size"] == next(iter(SIZES))) & (part["attribute"] != ALL)]
     never = whole[whole["flipped"] == 0]
+    medians = part[(part["sign"] == ALL) & (part["size"] == "dissimilarity")].set_index("attribute")["median"]
     return [
-        *_notes_on_ffa(whole),
+        *_notes_on_ffa(whole.assign(similarity=1 - whole["attribute"].map(medians).astype(float)), run),
         f"No attack flips an image of {_named(never)}." if len(never) else "Each attribute flips on some image.",
         "Attacks give upper bounds: that none of them flips an image is no proof that nothing does.",
     ]
 
 
-def _notes_on_ffa(whole: pd.DataFrame) -> list[str]:
-    """Say which attributes FFA hardly flips, and whether that is its own failure."""
+def _notes_on_ffa(whole: pd.DataFrame, run: RunDescription) -> list[str]:
+    """Say which attributes FFA hardly flips, and whether that is its own failure, by the median `similarity`."""
     name = method_name(FFA)
     if whole["by_ffa"].isna().all():
         return [f"{name} did not attack this network."]
@@ -142,9 +143,13 @@ def _notes_on_ffa(whole: pd.DataFrame) -> list[str]:
     if hardly.empty:
         return [*notes, f"There is no attribute of which {fewer}."]
     overlooked = hardly["missed_by_ffa"].fillna(0) > 0
-    if overlooked.any():
-        listed = _named(hardly[overlooked], "{by_ffa:,} of {images:,}, any attack {flipped:,}")
-        notes.append(f"{fewer} of {listed}. Others flip more: there the attack failed.")
+    near = hardly["similarity"] >= run.threshold
+    counts = "{by_ffa:,} of {images:,}, any attack {flipped:,} at a median PASS of {similarity:.2f}"
+    if (overlooked & near).any():
+        notes.append(f"{fewer} of {_named(hardly[overlooked & near], counts)}. There the attack failed.")
+    if (overlooked & ~near).any():
+        listed = _named(hardly[overlooked & ~near], counts)
+        notes.append(f"{fewer} of {listed}. Others flip more, but mostly by what can be seen.")
     if not overlooked.all():
         listed = _named(hardly[~overlooked], "{by_ffa:,} of {images:,}")
         notes.append(f"{fewer} of {listed}" + ("." if alone else ", and no other attack flips more."))

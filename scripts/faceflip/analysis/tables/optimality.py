@@ -6,7 +6,8 @@ the share that the best known flips do: it is the area below the one over the ar
 with which the best known flips everything that is flipped at all. 100 % means that the attack found the smallest flip
 of every image; an image that it does not flip adds nothing to its area. The median ratio looks only at images that the
 attack did flip: 1.1 is ten percent larger than the best known. An attack that gives up on hard images can have a good
-ratio and a bad optimality. Where several attacks tie on an image, each of them is among the smallest.
+ratio and a bad optimality. Where a few best known flips are huge, any ordinary flip counts nearly in full: then the
+ratio tells more. Where several attacks tie on an image, each of them is among the smallest.
 
 The best known is an upper bound: a better attack beside these would lower the optimality of them all. So compare
 attacks of one run, and attack a network at least twice before you read anything into it. Attributes together are all
