@@ -9,7 +9,7 @@ from attack_networks import convolutional, noise_images
 from known_attacks import CASES
 
 from faceflip.attacks import attack
-from faceflip.attacks.conventions import _without_charts
+from faceflip.attacks.conventions import without_charts
 from faceflip.attacks.libraries import ASSUMED_STEPS, LINE_PASSES, attack_of_file, is_installed, known_attack
 from faceflip.catalogue import ATTACK_LIBRARIES, LIBRARY_ATTACKS
 
@@ -55,7 +55,7 @@ def test_defaults_are_those_of_the_library(name):
     if not is_installed(module):
         pytest.skip("it is not installed")
     places = {"adv_lib": ("attacks", "attacks.auto_pgd"), "foolbox": ("attacks",), "art": ("attacks.evasion",)}
-    with _without_charts():
+    with without_charts():
         modules = [
             importlib.import_module(".".join([module, *rest.split(".")]).rstrip("."))
             for rest in places.get(module, ("",))
