@@ -21,8 +21,10 @@ FigureInputs = Mapping[str, Path | Sequence[Path]]
 
 FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
 """Columns of truth values."""
-TEXTS = ("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id", "sample", "seed")
-TEXTS += ("found_by",)
+TEXTS = (
+    *("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id", "sample", "seed"),
+    "found_by",
+)
 """Columns of names, which may look like numbers: an attribute can be called 2020."""
 
 

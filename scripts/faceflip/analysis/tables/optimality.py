@@ -46,7 +46,7 @@ def optimality(sizes: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """
     if sizes.empty:
         return pd.DataFrame(columns=COLUMNS)
-    known = sizes.groupby(PAIR, observed=True)[["flipped", *SIZES]].transform("min")
+    known = sizes.groupby(PAIR, observed=True)[list(SIZES)].transform("min")
     known["flipped"] = np.isfinite(known["l2"])
     both = (sizes, sizes.assign(attribute=ALL))
     frame = pd.concat([_compare(part, known, size) for part in both for size in SIZES], ignore_index=True)
