@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -20,6 +21,7 @@ import faceflip
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrix
 from faceflip.catalogue import BLACK, COLORS
+from faceflip.figures import success as success_figure
 from faceflip.figures.heatmaps import ATTACKED, DIMMED, FEW, WATCHED
 from faceflip.figures.make import caption, make_figure
 from faceflip.figures.style import AS_IT_IS, COLUMN, DARK_PAGE, DPI, MM, NOTE, PAGE, darkened, drawing, save
@@ -330,3 +332,11 @@ def test_parts_of_the_experiments_are_enough(prepared, tmp_path, experiments):
         for name in DRAWN:
             figure = draw(name, run)
             assert figure.axes or "This run has no" in figure.texts[-1].get_text()
+
+
+def test_success_gives_each_method_of_many_a_colour_of_its_own(eight):
+    made, _ = eight
+    methods = ["fgs", "ffa", "ddn", "deepfool", "fmn", "similar", "ffa-newton", "ffa-descent"]
+    pairs = [(network, method) for network in ("euclidean", "moon") for method in methods]
+    colors = success_figure._colors(pd.DataFrame(pairs, columns=["network", "method"]), made.run)
+    assert len(set(colors.values())) == len(pairs)

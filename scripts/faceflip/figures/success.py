@@ -30,8 +30,8 @@ from faceflip.figures.style import GREY, MM, NO_ATTACKS, PAGE, PAGE_HEIGHT, SMAL
 
 OTHERS = (ORANGE, YELLOW, BLACK, PURPLE, SKY, GREEN, VERMILION, BLUE)
 """Of methods beside FFA, which has the networks' own colours: FGS is orange where no network is."""
-DARKER = 0.55
-"""What is left of a colour's brightness where all have been given and more are needed."""
+DARKER = (0.6, 0.35)
+"""What is left of the brightness of colours, black aside, where all have been given and more are needed."""
 PAPER_LOSSES = {"euclidean", "softmax"}
 MOST = 72
 """Attributes that have room side by side."""
@@ -101,7 +101,9 @@ def _colors(success: pd.DataFrame, run: RunDescription) -> dict[Pair, str]:
     pairs = _pairs(success, run)
     taken = {run.network(network).color for network, _ in pairs}
     free = [color for color in OTHERS if color not in taken]
-    free = chain(free, [to_hex([DARKER * part for part in to_rgb(color)]) for color in free], repeat(GREY))
+    bright = [to_rgb(color) for color in free if color != BLACK]
+    darker = [to_hex([share * part for part in color]) for share in DARKER for color in bright]
+    free = chain(free, darker, repeat(GREY))
     others = dict(zip(dict.fromkeys(_kind(pair, run) for pair in pairs if pair[1] != "ffa"), free, strict=False))
     return {pair: others[_kind(pair, run)] if pair[1] != "ffa" else run.network(pair[0]).color for pair in pairs}
 
