@@ -19,7 +19,7 @@ Inputs = Mapping[str, Path]
 FigureInputs = Mapping[str, Path | Sequence[Path]]
 """Paths of a figure's inputs by role."""
 
-FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same"})
+FLAGS = frozenset({"correct", "flipped", "changed", "scan_flipped", "same", "doubtful", "falsified"})
 """Columns of truth values."""
 TEXTS = (
     *("network", "member", "checkpoint", "attack", "method", "attribute", "source", "target", "id", "sample", "seed"),
@@ -64,12 +64,14 @@ def read_parquet(path: Path, columns: Sequence[str], networks: Collection[str] |
 def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
     """Read the attempts on the run's sample: what identifies one, whether it flipped, its PASS, and `more` columns.
 
-    Those on fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
+    Of a run in which something says which labels are in doubt (`RunDescription.doubt`) there is the column `doubtful`,
+    too. Those on fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
 
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
     """
     keys = ("network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
+    keys += ("doubtful",) if run.doubt else ()
     attempts = read_parquet(path, ["sample", *keys, *more], networks=run.network_names)
     chosen = attempts["sample"] == run.sample["name"]
     attempts = without_unused(attempts[chosen].drop(columns="sample").reset_index(drop=True))

@@ -11,6 +11,9 @@ SEARCHES = ("line", "iterative")
 SIGNS = ("+", "-")
 """Correctly classified before the attack (adversarial), and misclassified (natural adversarial)."""
 
+SPLIT_SIGNS = ("- firm", "- doubtful")
+"""The misclassified ones again, by whether their label is in doubt (`faceflip.data.label_doubt`)."""
+
 ALL = "all"
 """What a table's file calls all attributes together; no attribute has this name."""
 

@@ -181,6 +181,7 @@ class RunDescription:
         code: Digest of the package that described the run; None where that was not recorded.
         tunings: The networks that were fine-tuned from others; tables and figures on fine-tuning alone are about them.
         samples: Split and number of images of every sample, by name.
+        doubt: What says which labels are in doubt: of ``rules``, ``scores``, ``audit``; empty where nothing does.
         order: Of the attributes in matrices, where it matters: ``official`` or ``clustered``.
     """
 
@@ -208,6 +209,7 @@ class RunDescription:
     dataset_attributes: tuple[str, ...] = ATTRIBUTES
     tunings: tuple[RunTuning, ...] = ()
     samples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    doubt: tuple[str, ...] = ()
 
     @property
     def synthetic(self) -> bool:

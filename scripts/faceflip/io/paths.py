@@ -30,6 +30,10 @@ SOURCE = ".snakemake/faceflip/source.json"
 DATASET = f"{RESULTS}/dataset/faces.h5"
 MANIFEST = f"{RESULTS}/dataset/manifest.json"
 LABELS = f"{RESULTS}/dataset/labels.csv"
+LABEL_DOUBT = f"{RESULTS}/dataset/label_doubt.parquet"
+"""Which labels are in doubt, and why (`faceflip.data.label_doubt`)."""
+FOLD_SCORES = Pattern(f"{RESULTS}/doubt/{{fold}}.parquet")
+"""What a network says of the images of a fold that it did not learn from."""
 SAMPLE = Pattern(f"{RESULTS}/samples/{{sample}}.csv")
 
 NETWORKS = f"{RESULTS}/networks"

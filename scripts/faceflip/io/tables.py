@@ -5,7 +5,7 @@ right before it, where readers of Parquet do not look: they find the footer from
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +35,17 @@ def write_table(path: Path | str, table: "pd.DataFrame") -> None:
             file.write(MARK + hashlib.sha256(footer).digest() + footer)
 
 
-def read_table(path: Path | str) -> "pd.DataFrame":
-    """Read a table; raises UserError where the file is missing, not Parquet or damaged."""
+def read_table(path: Path | str, columns: Sequence[str] | None = None, only: str | None = None) -> "pd.DataFrame":
+    """Read a table, or some columns of it, or the rows alone in which the column `only` is true.
+
+    Raises UserError where the file is missing, not Parquet or damaged, or lacks a column.
+    """
     import pandas as pd
 
     try:
         require_sound_footer(path)
-        return pd.read_parquet(path, page_checksum_verification=True)
+        chosen = None if only is None else [(only, "==", True)]
+        return pd.read_parquet(path, columns=columns, filters=chosen, page_checksum_verification=True)
     except Exception as error:  # Arrow and pandas raise whatever damaged bytes lead them to
         raise UserError(f"{path}: not a readable table ({error}); delete it and run the workflow again") from error
 

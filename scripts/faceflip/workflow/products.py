@@ -16,6 +16,7 @@ from typing import Any
 PARTS = (
     "Warnings",
     "Accuracy",
+    "Labels",
     "Adversarial images",
     "Transfer",
     "Progress of training",
@@ -36,6 +37,7 @@ INPUTS = (
     "preflights",
     "between",
     "tunings",
+    "doubts",
 )
 """Roles of what products are made from; the others are tables by name."""
 
@@ -223,7 +225,20 @@ TABLES_SEEDED = _products(
 )
 """Tables of runs in which networks are trained once a seed."""
 
-EVERY_TABLE = {**TABLES, **TABLES_BETWEEN, **TABLES_SEEDED, **TABLES_TUNED}
+TABLES_DOUBT = _products(
+    "faceflip.analysis.tables",
+    {
+        "label_doubt": (
+            "Labels in doubt",
+            ("doubts",),
+            "Labels",
+            {"experiment": "", "network": "", "attack": "", "attribute": "all"},
+        )
+    },
+)
+"""Tables of runs in which something says which labels are in doubt."""
+
+EVERY_TABLE = {**TABLES, **TABLES_DOUBT, **TABLES_BETWEEN, **TABLES_SEEDED, **TABLES_TUNED}
 
 FIGURES = _products(
     "faceflip.figures",
@@ -292,8 +307,20 @@ FIGURES_TUNED = _products(
 )
 """Figures of runs in which networks are fine-tuned."""
 
+FIGURES_DOUBT = _products(
+    "faceflip.figures",
+    {
+        "most_doubted": (
+            "The most doubted labels",
+            ("doubts", "dataset"),
+            "Labels",
+            {"experiment": "", "network": "", "attack": "", "attribute": "all"},
+        )
+    },
+)
+"""Figures of runs in which something says which labels are in doubt."""
 
-EVERY_FIGURE = {**FIGURES, **FIGURES_TUNED}
+EVERY_FIGURE = {**FIGURES, **FIGURES_DOUBT, **FIGURES_TUNED}
 
 OF_CELEBA = "Of CelebA alone: "
 """How a paragraph of a docstring begins that pages on other attributes leave out."""
