@@ -73,6 +73,7 @@ wildcard_constraints:
     checkpoint="|".join([*FINAL, r"epoch\d+"]),
     attack="|".join(map(re.escape, PLAN.attacks)) or "none",
     shard=r"\d\d\d+",
+    fold=r"\d+",
     table="|".join(map(re.escape, PLAN.tables)),
     figure="|".join(map(re.escape, PLAN.figures)),
 

@@ -5,6 +5,7 @@ rule collect_attempts:
     input:
         shards=RULES["attack_shard"].files,
         scores=RULES["score_shard"].files,
+        doubts=RULES["doubt_labels"].files,
     output:
         **RULES["collect_attempts"].outputs,
     log:

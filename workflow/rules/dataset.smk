@@ -58,6 +58,63 @@ rule pack_dataset:
         "../../scripts/pack_dataset.py"
 
 
+rule score_fold:
+    input:
+        **PACKED,
+        code=own_files(SETTINGS.doubt.architecture.name),
+    output:
+        **RULES["score_fold"].outputs,
+    log:
+        RULES["score_fold"].log,
+    benchmark:
+        RULES["score_fold"].benchmark
+    # What takes longest and is asked for early.
+    priority: 1
+    conda:
+        ENVIRONMENT
+    threads: COMPUTE.threads.train
+    resources:
+        **by_attempt(mem_mb=1500, runtime=720),
+        gpu=GPU,
+    params:
+        version=VERSIONS["doubt"],
+        seed=SETTINGS.seed,
+        folds=SETTINGS.doubt.folds,
+        architecture=SETTINGS.doubt.architecture.model_dump(),
+        training=SETTINGS.doubt.training.model_dump(exclude={"seed"}),
+        device=COMPUTE.device,
+    message:
+        "Training a small network without the images of fold {wildcards.fold}, to score these"
+    script:
+        "../../scripts/score_fold.py"
+
+
+rule doubt_labels:
+    input:
+        **PACKED,
+        rules=SETTINGS.doubt.rules_file or [],
+        audit=SETTINGS.doubt.audited or [],
+        scores=RULES["score_fold"].files,
+    output:
+        **RULES["doubt_labels"].outputs,
+    log:
+        RULES["doubt_labels"].log,
+    benchmark:
+        RULES["doubt_labels"].benchmark
+    conda:
+        ENVIRONMENT
+    resources:
+        **by_attempt(mem_mb=4000, runtime=60),
+    params:
+        version=VERSIONS["doubt"],
+        by_rules="rules" in SETTINGS.doubt_sources,
+        rules=[asdict(each) for each in SETTINGS.rules],
+    message:
+        "Looking for labels in doubt"
+    script:
+        "../../scripts/doubt_labels.py"
+
+
 rule draw_sample:
     input:
         **PACKED,

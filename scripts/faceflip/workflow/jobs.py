@@ -70,7 +70,7 @@ class Rule:
 
 def rules_of(plan: Plan) -> dict[str, Rule]:
     """Return the rules of a run by name, in the order of its stages."""
-    drawn = plan.settings.dataset.drawn
+    drawn, doubt = plan.settings.dataset.drawn, plan.settings.doubt
     members, trained, fine_tuned = (
         [{"network": network.name, "member": folder_of(member)} for network in networks for member in network.members]
         for networks in (plan.networks.values(), plan.trained, plan.tuned)
@@ -106,6 +106,10 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("synthesize_faces", faces, ONCE if drawn else (), "synthetic"),
         Rule("pack_dataset", packed, part="dataset"),
         Rule("draw_sample", {"sample": paths.SAMPLE}, [{"sample": name} for name in plan.settings.samples], "dataset"),
+        Rule(
+            "score_fold", {"scores": paths.FOLD_SCORES}, [{"fold": str(fold)} for fold in range(doubt.folds)], "labels"
+        ),
+        Rule("doubt_labels", {"doubts": paths.LABEL_DOUBT}, ONCE if plan.settings.doubt_sources else (), "labels"),
         Rule("train_network", {**kept, "history": paths.HISTORY}, trained, "networks"),
         Rule("bring_network", given, brought, "networks"),
         # Its history tells how long it took.

@@ -30,7 +30,16 @@ from faceflip.io.paths import folder_of, shard_name
 from faceflip.networks.brought import is_program
 from faceflip.registry import is_reference
 from faceflip.workflow.network_settings import NetworkSettings
-from faceflip.workflow.products import FIGURES, FIGURES_TUNED, TABLES_BETWEEN, TABLES_SEEDED, TABLES_TUNED, Product
+from faceflip.workflow.products import (
+    FIGURES,
+    FIGURES_DOUBT,
+    FIGURES_TUNED,
+    TABLES_BETWEEN,
+    TABLES_DOUBT,
+    TABLES_SEEDED,
+    TABLES_TUNED,
+    Product,
+)
 from faceflip.workflow.settings import Settings
 
 ALL = "all"
@@ -529,12 +538,16 @@ class Plan:
             known |= TABLES_SEEDED
         if self.tuned:
             known |= TABLES_TUNED
+        if self.settings.doubt_sources:
+            known |= TABLES_DOUBT
         return known | {name: each.product for name, each in self.settings.tables.items()}
 
     @cached_property
     def figures(self) -> dict[str, Product]:
         """All figures by name, those of one's own last."""
         known = {**FIGURES, **(FIGURES_TUNED if self.tuned else {})}
+        if self.settings.doubt_sources:
+            known |= FIGURES_DOUBT
         return known | {name: each.product for name, each in self.settings.figures.items()}
 
     @property
@@ -585,6 +598,7 @@ class Plan:
             "threshold": settings.analysis.threshold,
             "thresholds": list(settings.analysis.thresholds),
             "budgets": list(settings.analysis.budgets),
+            "doubt": list(settings.doubt_sources),
         }
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -28,6 +29,8 @@ from faceflip.catalogue import (
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.data.celeba.finding import input_files
 from faceflip.data.celeba.splits import fault_of_shares
+from faceflip.data.contradictions import Contradiction, read_contradictions
+from faceflip.data.label_doubt import SOURCES as DOUBT_SOURCES
 from faceflip.data.reading import Reader
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.data.table import first_size, read_columns
@@ -39,6 +42,7 @@ from faceflip.registry import is_reference, load, look_up, own_file
 from faceflip.training.hyperparameters import MAX_SEED, OwnSeed, TrainingOptions
 from faceflip.typed import Declared, faults_of, group, keys_of
 from faceflip.wording import first_of
+from faceflip.workflow.doubt_settings import NONE, DoubtSettings
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.migration import as_mapping, text_for_today
 from faceflip.workflow.network_settings import INHERITED, HomePath, NetworkSettings, inheriting, merged
@@ -314,6 +318,7 @@ class Settings(Declared):
     store: StoreSettings = group(StoreSettings, "perturbation stores")
     similarity: SimilaritySettings = group(SimilaritySettings, "PASS and others")
     analysis: AnalysisSettings = group(AnalysisSettings, "tables and figures")
+    doubt: DoubtSettings = group(DoubtSettings, "labels in doubt")
     tables: dict[str, ProductSettings] = group(dict, "tables of one's own")
     figures: dict[str, ProductSettings] = group(dict, "figures of one's own")
 
@@ -384,6 +389,19 @@ class Settings(Declared):
         split = self.samples[sample].split
         return tuple(name for name, each in self.samples.items() if name not in self.fed and each.split == split)
 
+    @cached_property
+    def rules(self) -> tuple[Contradiction, ...]:
+        """The rules that labels may contradict, as far as the dataset has their attributes."""
+        if self.doubt.rules == NONE:
+            return ()
+        return read_contradictions(self.doubt.rules_file, self.dataset.attributes)
+
+    @property
+    def doubt_sources(self) -> tuple[str, ...]:
+        """What says which labels are in doubt, of `faceflip.data.label_doubt.SOURCES`."""
+        there = (bool(self.rules), bool(self.doubt.folds), bool(self.doubt.audited))
+        return tuple(compress(DOUBT_SOURCES, there))
+
     @property
     def known_tables(self) -> Mapping[str, Product]:
         """The package's tables that the run has: of other attributes than CelebA's nothing is in print."""
@@ -407,6 +425,7 @@ class Settings(Declared):
             )
             if network.doubts and not made:
                 yield f"networks.{name}.doubts", network.doubts
+        yield from ((f"doubt.{key}", file) for key, file in self.doubt.files)
         for name, attack in self.attacks.items():
             references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
         for key, reference in references.items():
@@ -435,6 +454,7 @@ class Settings(Declared):
                 yield f"{key}: {file}: no such file; paths are seen from {Path.cwd()}"
             elif {*"{}"} & {*file}:
                 yield f"{key}: {file}: Snakemake takes braces in paths for wildcards; rename the file or its folder"
+        yield from self._faults_of_doubt()
         if self.dataset.drawn:
             yield from self.faults_of_sizes({split: getattr(self.synthetic, split) for split in SPLITS})
         if self.analysis.threshold not in self.analysis.thresholds:
@@ -524,6 +544,18 @@ class Settings(Declared):
             yield from self._faults_of_experiment(f"{key}.attack", source, [network.attack])
         if network.sample in self.samples and self.samples[network.sample].split != "train":
             yield f"samples.{network.sample}.split: networks are fine-tuned on it, so it must be of the split train"
+
+    def _faults_of_doubt(self) -> Iterator[str]:
+        there = {key for key, file in self.doubt.files if Path(file).is_file()}
+        readers = {
+            "rules": lambda: self.rules,
+            "audited": lambda: require_audit(self.doubt.audited, self.dataset.attributes),
+        }
+        for key in sorted(there):
+            try:
+                readers[key]()
+            except UserError as error:
+                yield from (f"doubt.{key}: {line}" for line in str(error).splitlines())
 
     def _faults_of_attributes(self) -> Iterator[str]:
         lists = {"attributes": self.attacked}

@@ -9,6 +9,7 @@ VERSIONS = {
     "synthesize_faces": 1,
     "pack_dataset": 1,
     "draw_sample": 1,
+    "doubt": 1,
     "train": 2,
     "tune": 1,
     "bring": 1,

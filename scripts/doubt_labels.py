@@ -1,0 +1,21 @@
+"""Say which labels are in doubt, and why."""
+
+from faceflip.stages.job import job
+
+with job(snakemake) as run:
+    from faceflip.data.audit import read_audit
+    from faceflip.data.contradictions import read_contradictions
+
+    from faceflip.io.tables import read_table, write_table
+    from faceflip.stages.doubt import label_doubt
+
+    dataset, params, audit = run.dataset, snakemake.params, next(iter(run.files("audit")), None)
+    rules = read_contradictions(next(iter(run.files("rules")), None), dataset.attributes) if params.by_rules else ()
+    doubts = label_doubt(
+        dataset,
+        rules,
+        [read_table(path) for path in run.files("scores")],
+        read_audit(audit, dataset.file_names, dataset.attributes) if audit else None,
+    )
+    write_table(snakemake.output.doubts, doubts)
+    print(f"{doubts['doubtful'].sum():,} of {len(doubts):,} labels are in doubt")
