@@ -125,9 +125,7 @@ def _parsed(path: Path | str, attributes: Sequence[str] | None) -> tuple[tuple[C
     try:
         require_regular(path)
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)] or [
-                []
-            ]
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)]
     except FileNotFoundError:
         return (), [f": no such file; paths are seen from {Path.cwd()}"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -189,9 +187,7 @@ def _rule(cells: dict[str, str]) -> tuple[Contradiction, list[str]]:
     if soft is None:
         faults.append(f"soft is {cells['soft'][:60]!r}; expected yes or no")
     if not min(1, len(some)) <= at_least <= len(some):
-        expected = (
-            f"a whole number from 1 to {len(some)}, as in some" if some else "nothing, as some is empty"
-        )
+        expected = f"a whole number from 1 to {len(some)}, as in some" if some else "nothing, as some is empty"
         faults.append(f"at_least is {least[:60]!r}; expected {expected}")
     elif len(rule.present) + at_least + len(rule.absent) < 2:
         faults.append("it needs one label or none, and a contradiction takes two or more")
