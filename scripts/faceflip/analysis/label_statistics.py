@@ -1,4 +1,4 @@
-"""What labels alone say: counts, prevalences, errors of the majority class, correlations of attributes."""
+"""What labels alone say: counts, prevalences, errors of the majority class, correlations, contradictions."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from faceflip.analysis.frames import wide
 from faceflip.analysis.tables.classification_error import trivial_errors
 from faceflip.data.celeba import ATTRIBUTES, SPLITS
 from faceflip.data.celeba.labels import count_labels
+from faceflip.data.contradictions import Contradiction
 
 MEAN = "mean"
 """Name of the row that holds the means over the attributes."""
@@ -68,3 +69,43 @@ def _pairwise(labels: np.ndarray) -> np.ndarray:
         mean, other = first / both, first.T / both
         # The square of a known label is one.
         return (product / both - mean * other) / np.sqrt((1 - mean**2) * (1 - other**2))
+
+
+def contradiction_counts(
+    table: pd.DataFrame, rules: Sequence[Contradiction], attributes: Sequence[str] = ATTRIBUTES
+) -> pd.DataFrame:
+    """Count the images on which labels of a table contradict each other.
+
+    Returns:
+        For each rule a row in which `attribute` is empty, and below it one for each of the attributes of which the rule
+        needs some: those of its images on which this one is annotated present. Columns `rule`, `attribute`, `soft`
+        (bool), `images`, `share` (of all images of the table) and `images_{split}`.
+    """
+    labels, split = table[list(attributes)].to_numpy(), table["split"].to_numpy()
+    rows = []
+    for rule in rules:
+        held = rule.holds(labels, attributes)
+        parts = {"": held, **{name: held & (table[name].to_numpy() > 0) for name in rule.some}}
+        for name, images in parts.items():
+            counts = {f"images_{each}": int(images[split == each].sum()) for each in SPLITS}
+            whole = {"images": int(images.sum()), "share": images.mean()}
+            rows.append({"rule": rule.name, "attribute": name, "soft": rule.soft, **whole, **counts})
+    return pd.DataFrame(rows)
+
+
+def contradicting_labels(
+    table: pd.DataFrame, rules: Sequence[Contradiction], attributes: Sequence[str] = ATTRIBUTES
+) -> pd.DataFrame:
+    """Return the labels of a table that take part in contradictions, by rules, images and attributes in their orders.
+
+    Returns:
+        Columns `file_name`, `attribute`, `label` (-1 or +1) and `rule`, a row for each rule that a label is in.
+    """
+    labels, names = table[list(attributes)].to_numpy(), np.array(attributes, object)
+    parts = []
+    for rule in rules:
+        rows, columns = rule.doubts(labels, attributes).nonzero()
+        files = table["file_name"].to_numpy(object)[rows]
+        cells = {"file_name": files, "attribute": names[columns], "label": labels[rows, columns], "rule": rule.name}
+        parts.append(pd.DataFrame(cells, columns=["file_name", "attribute", "label", "rule"]))
+    return pd.concat(parts, ignore_index=True)

@@ -2,19 +2,22 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from faceflip.cli.printing import print_table
+from faceflip.data.celeba import SPLITS
 from faceflip.data.table import PARQUET, SEPARATORS, is_table
 from faceflip.errors import UserError
-from faceflip.wording import printable
+from faceflip.wording import printable, quantity
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from faceflip.data.contradictions import Contradiction
 
 
 def labels(
@@ -22,7 +25,13 @@ def labels(
         Path, typer.Argument(metavar="FOLDER|TABLE", help="Folder or zip archive of CelebA, or a table of one's own.")
     ],
     csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the table of attributes, unrounded.")
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Write the table of attributes, unrounded. With --contradictions, the labels that take part in one, "
+            "but for those of soft rules: file_name, attribute, label, rule.",
+        ),
     ] = None,
     correlations: Annotated[int, typer.Option(min=0, help="So many of the strongest correlations are shown.")] = 10,
     columns: Annotated[
@@ -46,16 +55,41 @@ def labels(
             show_default=False,
         ),
     ] = None,
+    contradictions: Annotated[
+        bool, typer.Option("--contradictions", help="Instead, count the images whose labels contradict each other.")
+    ] = False,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            "--rules",
+            metavar="FILE",
+            help="CSV file that says which labels contradict each other: rule, present, some, at_least, absent, soft.",
+            show_default="those of the package, about CelebA's attributes",
+        ),
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(min=0, help="So many images are shown for each rule.", show_default="3")
+    ] = None,
 ) -> None:
     """Tell what the labels of CelebA or of a table alone say, without images or networks.
 
     Images per split, prevalence of each attribute, the errors on the test split of always answering with the majority
     class, and the strongest correlations of attributes on the training split. Unknown labels count nowhere.
 
+    With --contradictions, the images on which labels contradict each other, such as several hair colours, rule by rule
+    and with the first ones by name. Either label may be the wrong one, so --csv writes both. It writes a file of doubts
+    that a network which is fine-tuned can name (networks.NAME.doubts).
+
     Example: faceflip labels data/celeba --csv labels.csv
+
+    Example: faceflip labels data/celeba --contradictions --csv doubts.csv
     """
-    from faceflip.analysis.label_statistics import MEAN, label_correlations, label_statistics
-    from faceflip.data.celeba import SPLITS
+    from faceflip.analysis.label_statistics import (
+        contradicting_labels,
+        contradiction_counts,
+        label_correlations,
+        label_statistics,
+    )
     from faceflip.data.celeba.splits import fault_of_shares
     from faceflip.io.files import replacing
 
@@ -63,20 +97,43 @@ def labels(
         raise UserError(f"--split-shares: {fault}")
     if not is_table(place) and (columns or splits):
         raise UserError(f"{place}: --columns and --splits are of a table, {', '.join([*SEPARATORS, PARQUET])}")
+    if not contradictions and (rules or examples is not None):
+        raise UserError("--rules and --examples go with --contradictions")
     try:
         read = _table(place, columns, splits, split_shares) if is_table(place) else _celeba(place, split_shares)
     except UserError as error:
         raise UserError(_by_options(str(error))) from error
     notes, table, attributes = read
-    statistics = label_statistics(table, attributes)
+    if contradictions:
+        known = _rules(place, rules, attributes)
+        soft = {rule.name for rule in known if rule.soft}
+        labelled = contradicting_labels(table, known, attributes)
+        written = labelled[~labelled["rule"].isin(soft)]
+    else:
+        written = label_statistics(table, attributes)
     if csv:
         with replacing(csv) as beside:
-            statistics.to_csv(beside, index=False, lineterminator="\n")
+            written.to_csv(beside, index=False, lineterminator="\n")
 
     for note in notes:
         typer.echo(printable(note))
     counts = table["split"].value_counts().reindex(list(SPLITS), fill_value=0)
     typer.echo(f"{counts.sum():,} images: " + ", ".join(f"{counts[split]:,} {split}" for split in SPLITS))
+    if contradictions:
+        _print_contradictions(contradiction_counts(table, known, attributes), written, soft)
+        _print_examples(labelled, soft, 3 if examples is None else examples)
+    else:
+        _print_statistics(written)
+        if correlations:
+            _print_correlations(label_correlations(table, attributes=attributes).head(correlations))
+    if csv:
+        typer.echo(printable(f"wrote {csv}"))
+
+
+def _print_statistics(statistics: "pd.DataFrame") -> None:
+    """Print prevalences and errors of the majority class, as of `label_statistics`."""
+    from faceflip.analysis.label_statistics import MEAN
+
     typer.echo(
         "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
         "majority class, that of the training split and that of the test split:"
@@ -90,15 +147,64 @@ def labels(
         ],
         bold=(MEAN,),
     )
-    if correlations:
-        typer.echo("\nStrongest correlations (phi) on the training split:")
-        strongest = label_correlations(table, attributes=attributes).head(correlations).itertuples(index=False)
-        print_table(
-            {"attribute": "word", "with": "word", "phi": "number"},
-            [(first, second, f"{phi:+.3f}") for first, second, phi in strongest],
-        )
-    if csv:
-        typer.echo(printable(f"wrote {csv}"))
+
+
+def _print_correlations(correlations: "pd.DataFrame") -> None:
+    """Print pairs of attributes, as of `label_correlations`."""
+    typer.echo("\nStrongest correlations (phi) on the training split:")
+    print_table(
+        {"attribute": "word", "with": "word", "phi": "number"},
+        [(first, second, f"{phi:+.3f}") for first, second, phi in correlations.itertuples(index=False)],
+    )
+
+
+def _rules(place: Path, file: Path | None, attributes: Sequence[str]) -> "tuple[Contradiction, ...]":
+    from faceflip.data.contradictions import read_contradictions
+
+    if found := read_contradictions(file, attributes):
+        return found
+    raise UserError(
+        f"{place}: no rule of the package is about its attributes; write rules about them into a CSV file (its form is "
+        "in docs/dataset.md, Labels that contradict each other) and name it in --rules"
+    )
+
+
+def _print_contradictions(counts: "pd.DataFrame", firm: "pd.DataFrame", soft: Container[str]) -> None:
+    """Print how many images break each rule, as of `contradiction_counts`, and how many labels break `firm` ones."""
+    typer.echo("\nImages on which labels contradict each other; indented, those of them that have an attribute of the rule:")
+    print_table(
+        {"rule": "word", **dict.fromkeys(("images", "percent", *SPLITS), "number")},
+        [
+            (
+                f"  {row['attribute']}" if row["attribute"] else _marked(row["rule"], soft),
+                f"{row['images']:,}",
+                f"{100 * row['share']:.3f}",
+                *(f"{row[f'images_{split}']:,}" for split in SPLITS),
+            )
+            for row in counts.to_dict("records")
+        ],
+        bold={_marked(name, soft) for name in counts["rule"]},
+    )
+    told = f"{quantity(len(firm.drop_duplicates(['file_name', 'attribute'])), 'label')} on "
+    told += quantity(firm["file_name"].nunique(), "image")
+    typer.echo(f"\nIn doubt: {told}. Soft rules are arguable and put nothing in doubt.")
+
+
+def _print_examples(labelled: "pd.DataFrame", soft: Container[str], most: int) -> None:
+    """Print the first images that break each rule, with their labels, as of `contradicting_labels`."""
+    shown = [
+        (_marked(rule, soft), file, ", ".join("not " * (label < 0) + name for name, label in labels))
+        for rule, of_rule in labelled.groupby("rule", sort=False)
+        for file in of_rule["file_name"].unique()[:most]
+        for labels in [of_rule.loc[of_rule["file_name"] == file, ["attribute", "label"]].itertuples(index=False)]
+    ]
+    if shown:
+        typer.echo("\nThe first of them:")
+        print_table({"rule": "word", "image": "path", "labels": "path"}, shown)
+
+
+def _marked(rule: str, soft: Container[str]) -> str:
+    return f"{rule} (soft)" if rule in soft else rule
 
 
 Read = tuple[list[str], "pd.DataFrame", tuple[str, ...]]

@@ -196,7 +196,7 @@ class LabelTable:
     def _rows(self) -> "pa.Table":
         """All columns as words: dictionaries of text."""
         roles = (self.columns.file, self.columns.split, self.columns.group)
-        return _read(self.path, [name for name in (*roles, *self.attributes) if name])
+        return read_words(self.path, [name for name in (*roles, *self.attributes) if name])
 
     @cached_property
     def table(self) -> "pd.DataFrame":
@@ -204,9 +204,10 @@ class LabelTable:
         import pandas as pd
 
         faults: list[str] = []
-        names = _words(self._rows, self.columns.file)
-        faults += _faults_of_files(names)
-        labels = self._labels(faults)
+        names = words_of(self._rows, self.columns.file)
+        faults += faults_of_files(names)
+        remedy = ". If it is no attribute, name those that are in dataset.columns"
+        labels = labels_of(self._rows, self.attributes, faults, remedy)
         taken = [not self._subset or bool(name and self._images.find(name)) for name in names]
         splits = self._splits(names, taken, faults)
         if faults:
@@ -220,42 +221,16 @@ class LabelTable:
         self._require_known(table)
         return table
 
-    def _labels(self, faults: list[str]) -> "np.ndarray":
-        """Return the labels (rows, attributes) int8; what is none is told."""
-        import numpy as np
-
-        labels = np.zeros((self._rows.num_rows, len(self.attributes)), "int8")
-        for number, name in enumerate(self.attributes):
-            column = self._rows.column(name).combine_chunks()
-            words = [_plain(word) for word in column.dictionary.to_pylist()]
-            codes = column.indices.to_numpy(zero_copy_only=False)
-            used = [words[code] for code in np.unique(codes)]
-            if unknown := [word for word in used if word not in WORDS]:
-                row = int(np.flatnonzero(np.isin(codes, [k for k, word in enumerate(words) if word in unknown]))[0])
-                faults.append(
-                    f"column {name!r} has {first_of([repr(word) for word in sorted(unknown)], 3)} (first in row "
-                    f"{row + 1} below the header); expected 1 and 0 or -1, true and false, yes and no, or nothing "
-                    "where it is unknown. If it is no attribute, name those that are in dataset.columns"
-                )
-            elif {"0", "-1"} <= {*used}:
-                faults.append(
-                    f"column {name!r} has both -1 and 0, so that 0 may be absent or unknown; write nothing where it "
-                    "is unknown"
-                )
-            else:
-                labels[:, number] = np.array([WORDS.get(word, 0) for word in words], "int8")[codes]
-        return labels
-
     def _splits(self, names: Sequence[str], taken: Sequence[bool], faults: list[str]) -> list[str]:
         """Return the split of each row; shares are of those that are taken."""
         if self._shares is not None:
             group = self.columns.group
-            groups = zip(names, _words(self._rows, group), strict=True) if group else ()
+            groups = zip(names, words_of(self._rows, group), strict=True) if group else ()
             persons = {name: each for name, each in groups if each}
             numbers = by_shares(list(compress(names, taken)), persons, self._shares, self._seed)
             return [SPLITS[numbers.get(name, 0)] for name in names]
         if self._splits_file is None:
-            return _as_splits(_words(self._rows, self.columns.split), f"column {self.columns.split!r}", faults)
+            return _as_splits(words_of(self._rows, self.columns.split), f"column {self.columns.split!r}", faults)
         known = _read_splits(self._splits_file)
         if homeless := [name for name in names if name not in known]:
             faults.append(f"{quantity(len(homeless), 'image')} not in {self._splits_file}: {first_of(homeless, 3)}")
@@ -362,7 +337,7 @@ class Images:
         return ["", *(f"{top}/" for top in tops if len(tops) == 1)]
 
 
-def _read(path: Path, wanted: Sequence[str]) -> "pa.Table":
+def read_words(path: Path, wanted: Sequence[str]) -> "pa.Table":
     """Return some columns of a table as dictionaries of words, None as an empty one."""
     import pyarrow as pa
     import pyarrow.csv
@@ -417,7 +392,38 @@ def _as_text(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     return pc.fill_null(pc.cast(column, pa.string()), "").dictionary_encode()
 
 
-def _words(rows: "pa.Table", name: str) -> list[str]:
+def labels_of(rows: "pa.Table", attributes: Sequence[str], faults: list[str], remedy: str = "") -> "np.ndarray":
+    """Return the labels (rows, attributes) int8 of columns of words: -1, +1, or 0 where a cell is empty.
+
+    What is no label is added to `faults`; `remedy` goes behind what is no word for one.
+    """
+    import numpy as np
+
+    labels = np.zeros((rows.num_rows, len(attributes)), "int8")
+    for number, name in enumerate(attributes):
+        column = rows.column(name).combine_chunks()
+        words = [_plain(word) for word in column.dictionary.to_pylist()]
+        codes = column.indices.to_numpy(zero_copy_only=False)
+        used = [words[code] for code in np.unique(codes)]
+        if unknown := [word for word in used if word not in WORDS]:
+            row = int(np.flatnonzero(np.isin(codes, [k for k, word in enumerate(words) if word in unknown]))[0])
+            faults.append(
+                f"column {name!r} has {first_of([repr(word) for word in sorted(unknown)], 3)} (first in row "
+                f"{row + 1} below the header); expected 1 and 0 or -1, true and false, yes and no, or nothing "
+                f"where it is unknown{remedy}"
+            )
+        elif {"0", "-1"} <= {*used}:
+            faults.append(
+                f"column {name!r} has both -1 and 0, so that 0 may be absent or unknown; write nothing where it "
+                "is unknown"
+            )
+        else:
+            labels[:, number] = np.array([WORDS.get(word, 0) for word in words], "int8")[codes]
+    return labels
+
+
+def words_of(rows: "pa.Table", name: str) -> list[str]:
+    """Return the words of a column, without spaces around them."""
     return [word.strip() for word in rows.column(name).cast("string").to_pylist()]
 
 
@@ -426,7 +432,8 @@ def _plain(word: str) -> str:
     return re.sub(r"\.0+$", "", word.strip().lower())
 
 
-def _faults_of_files(names: Sequence[str]) -> list[str]:
+def faults_of_files(names: Sequence[str]) -> list[str]:
+    """Return what is wrong with the files that rows name, in words that follow the table's name."""
     faults = []
     if empty := [str(row) for row, name in enumerate(names, 1) if not name]:
         faults.append(f"{quantity(len(empty), 'row')} without a file, such as row {empty[0]} below the header")
@@ -469,8 +476,8 @@ def _read_splits(path: Path) -> dict[str, str]:
     file = role.get(FILE) or next((name for name in header if name != split), None)
     if file is None:
         raise UserError(f"{path} has the column {split!r} alone; expected one of files, too")
-    rows = _read(path, [file, split])
-    return dict(zip(_words(rows, file), _words(rows, split), strict=True))
+    rows = read_words(path, [file, split])
+    return dict(zip(words_of(rows, file), words_of(rows, split), strict=True))
 
 
 def named_files(table: str, chosen: Sequence[str] | None = None, most: int | None = None) -> list[str]:
