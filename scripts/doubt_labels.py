@@ -5,7 +5,6 @@ from faceflip.stages.job import job
 with job(snakemake) as run:
     from faceflip.data.audit import read_audit
     from faceflip.data.contradictions import read_contradictions
-
     from faceflip.io.tables import read_table, write_table
     from faceflip.stages.doubt import label_doubt
 

@@ -64,8 +64,8 @@ def read_parquet(path: Path, columns: Sequence[str], networks: Collection[str] |
 def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
     """Read the attempts on the run's sample: what identifies one, whether it flipped, its PASS, and `more` columns.
 
-    Of a run in which something says which labels are in doubt (`RunDescription.doubt`) there is the column `doubtful`,
-    too. Those on fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
+    Of a run in which something says which labels are in doubt (`RunDescription.doubt`) `doubtful` is one more. Those on
+    fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
 
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.

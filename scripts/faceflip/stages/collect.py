@@ -26,9 +26,10 @@ def collect_attempts(
     a row a pair whose label is in doubt.
 
     Returns:
-        The columns `COLUMNS` and `metrics`, and with `doubts` also `doubtful`: `correct` tells whether the unperturbed image was classified as its label
-        says; epsilon, score_after and the similarities are NaN, and alignment is empty, where the attempt did not flip.
-        The frame's `attrs`, which go to the file with it, hold the parameters of the similarities as `similarity`.
+        The columns `COLUMNS` and `metrics`, and with `doubts` also `doubtful`: `correct` tells whether the unperturbed
+        image was classified as its label says; epsilon, score_after and the similarities are NaN, and alignment is
+        empty, where the attempt did not flip. The frame's `attrs`, which go to the file with it, hold the parameters of
+        the similarities as `similarity`.
 
     Raises UserError where a file cannot be read, scores are not those of their store, or those of some shards were made
     by another definition of the similarity.

@@ -26,6 +26,7 @@ from faceflip.catalogue import (
     find_search,
     parts_of,
 )
+from faceflip.data.audit import audit_faults
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, SPLITS, WIDTH
 from faceflip.data.celeba.finding import input_files
 from faceflip.data.celeba.splits import fault_of_shares
@@ -546,16 +547,15 @@ class Settings(Declared):
             yield f"samples.{network.sample}.split: networks are fine-tuned on it, so it must be of the split train"
 
     def _faults_of_doubt(self) -> Iterator[str]:
-        there = {key for key, file in self.doubt.files if Path(file).is_file()}
-        readers = {
-            "rules": lambda: self.rules,
-            "audited": lambda: require_audit(self.doubt.audited, self.dataset.attributes),
-        }
-        for key in sorted(there):
+        there = {key: file for key, file in self.doubt.files if Path(file).is_file()}
+        if "rules" in there:
             try:
-                readers[key]()
+                self.rules  # noqa: B018
             except UserError as error:
-                yield from (f"doubt.{key}: {line}" for line in str(error).splitlines())
+                yield from (f"doubt.rules: {line}" for line in str(error).splitlines())
+        if "audited" in there:
+            yield from (f"doubt.audited: {fault}" for fault in audit_faults(there["audited"], self.dataset.attributes))
+        yield from _unless_found("doubt.architecture.name", find_architecture, self.doubt.architecture.name)
 
     def _faults_of_attributes(self) -> Iterator[str]:
         lists = {"attributes": self.attacked}
