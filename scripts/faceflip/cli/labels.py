@@ -171,7 +171,7 @@ def _rules(place: Path, file: Path | None, attributes: Sequence[str]) -> "tuple[
 
 def _print_contradictions(counts: "pd.DataFrame", firm: "pd.DataFrame", soft: Container[str]) -> None:
     """Print how many images break each rule, as of `contradiction_counts`, and how many labels break `firm` ones."""
-    typer.echo("\nImages on which labels contradict each other; indented, those of them that have an attribute of the rule:")
+    typer.echo("\nImages on which labels contradict each other; indented, those of them that have this attribute:")
     print_table(
         {"rule": "word", **dict.fromkeys(("images", "percent", *SPLITS), "number")},
         [
