@@ -77,8 +77,8 @@ def labels(
     class, and the strongest correlations of attributes on the training split. Unknown labels count nowhere.
 
     With --contradictions, the images on which labels contradict each other, such as several hair colours, rule by rule
-    and with the first ones by name. Either label may be the wrong one, so --csv writes both. It writes a file of doubts
-    that a network which is fine-tuned can name (networks.NAME.doubts).
+    and with the first ones by name. Either label may be the wrong one, so --csv writes both, as networks.NAME.doubts of
+    a configuration takes them.
 
     Example: faceflip labels data/celeba --csv labels.csv
 
