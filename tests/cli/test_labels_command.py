@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -5,15 +6,14 @@ from typer.testing import CliRunner
 from faceflip.cli.app import app
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.synthetic.folder import attribute_text, partition_text
-from faceflip.data.synthetic.label_model import annotations
+from faceflip.data.synthetic.label_model import INDEX, annotations
 from faceflip.errors import UserError
+from faceflip.stages.flips import read_doubts
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Annotation and partition file of a look-alike, without images."""
-    import numpy as np
-
     random = np.random.default_rng(0)
     labels = annotations(random.standard_normal((60, 40)), random.random((60, 40)), "train", 0.0).labels
     (tmp_path / "Anno").mkdir()
@@ -136,3 +136,112 @@ def test_options_that_a_folder_does_not_take(folder, options, message):
     result = labels(folder, *options)
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+PLANTED = {
+    3: ({"Black_Hair", "Gray_Hair"}, set(), ["several hair colours"]),
+    7: ({"No_Beard", "Goatee", "Sideburns"}, set(), ["no beard but facial hair"]),
+    45: ({"No_Beard", "Mustache"}, {"Male"}, ["no beard but facial hair", "facial hair but not male"]),
+    50: ({"Straight_Hair", "Wavy_Hair"}, set(), ["straight and wavy hair"]),
+    59: ({"No_Beard", "5_o_Clock_Shadow"}, set(), []),
+}
+"""By image: what is annotated present and absent, and the rules that are not soft which this breaks."""
+
+
+@pytest.fixture
+def contradicting(folder):
+    """The folder, with contradictions planted among labels that have none: women with hair of one colour."""
+    labels = np.full((60, 40), -1, np.int8)
+    labels[:, [INDEX["No_Beard"], INDEX["Brown_Hair"]]] = 1
+    for image, (present, absent, _) in PLANTED.items():
+        labels[image, INDEX["Brown_Hair"]] = -1
+        labels[image, [INDEX[name] for name in (*present, *({"Male"} - absent))]] = 1
+    (folder / "Anno/list_attr_celeba.txt").write_text(attribute_text(labels), newline="")
+    return folder
+
+
+def counts_of(output):
+    """Return the rows of the table of rules: name and numbers."""
+    rows = output.partition("rule  ")[2].partition("\n\n")[0].splitlines()[1:]
+    return [(row[:40].rstrip(), row[40:].split()) for row in rows]
+
+
+def test_contradictions_of_celeba(contradicting):
+    out = contradicting / "doubts.csv"
+    result = labels(contradicting, "--contradictions", "--csv", out, "--examples", 1)
+    assert result.exit_code == 0, result.output
+    assert "Percent of images" not in result.output
+    counts = counts_of(result.output)
+    assert counts[:9] == [
+        ("several hair colours", ["1", "1.667", "1", "0", "0"]),
+        ("  Black_Hair", ["1", "1.667", "1", "0", "0"]),
+        ("  Blond_Hair", ["0", "0.000", "0", "0", "0"]),
+        ("  Brown_Hair", ["0", "0.000", "0", "0", "0"]),
+        ("  Gray_Hair", ["1", "1.667", "1", "0", "0"]),
+        ("no beard but facial hair", ["2", "3.333", "1", "1", "0"]),
+        ("  Goatee", ["1", "1.667", "1", "0", "0"]),
+        ("  Mustache", ["1", "1.667", "0", "1", "0"]),
+        ("  Sideburns", ["1", "1.667", "1", "0", "0"]),
+    ]
+    assert dict(counts)["no beard but 5 o'clock shadow (soft)"] == ["1", "1.667", "0", "0", "1"]
+    assert dict(counts)["bald with bangs"] == ["0", "0.000", "0", "0", "0"]
+    assert "In doubt: 10 labels on 4 images." in result.output
+    shown = result.output.partition("The first of them:")[2]
+    assert "000046.jpg  not Male, Mustache" in shown
+    assert "000008.jpg  Goatee, No_Beard, Sideburns" in shown
+    assert shown.count("no beard but facial hair") == 1
+
+    table = pd.read_csv(out)
+    assert list(table.columns) == ["file_name", "attribute", "label", "rule"]
+    expected = {
+        (f"{image + 1:06d}.jpg", name, 1 - 2 * (name in absent))
+        for image, (present, absent, rules) in PLANTED.items()
+        if rules
+        for name in present | absent
+    }
+    assert {*table[["file_name", "attribute", "label"]].itertuples(index=False, name=None)} == expected
+    assert table.loc[table["file_name"] == "000046.jpg", "rule"].value_counts().to_dict() == {
+        "no beard but facial hair": 2,
+        "facial hair but not male": 2,
+    }
+    assert read_doubts(out) == {(file, name) for file, name, _ in expected}
+    assert "The first of them" not in labels(contradicting, "--contradictions", "--examples", 0).output
+
+
+def test_labels_without_contradictions(contradicting):
+    """Still a file that a network can name."""
+    rules = contradicting / "rules.csv"
+    rules.write_text("rule,present,some,at_least,absent,soft\ntwo,Bald;Bangs,,,,no\n")
+    out = contradicting / "doubts.csv"
+    result = labels(contradicting, "--contradictions", "--rules", rules, "--csv", out)
+    assert "In doubt: no labels on no images." in result.output
+    assert "The first of them" not in result.output
+    assert read_doubts(out) == frozenset()
+
+
+def test_contradictions_of_a_table_of_ones_own(table):
+    """The rows have odd numbers in Kind, multiples of 3 in Odd: by hand, 3 and 9 in both, and 1, 5, 7, 11 in one."""
+    rules = table.with_name("rules.csv")
+    rules.write_text("rule,present,some,at_least,absent,soft\nboth,Kind;Odd,,,,no\none,Kind,,,Odd,yes\n")
+    out = table.with_name("out.csv")
+    options = ("--columns", "Odd", "--columns", "Kind", "--splits", table.with_name("where.csv"), "--contradictions")
+    result = labels(table, *options, "--rules", rules, "--csv", out)
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["both", "2", "16.667", "1", "1", "0"] in rows
+    assert ["one", "(soft)", "4", "33.333", "2", "1", "1"] in rows
+    assert ["one", "(soft)", "1.png", "not", "Odd,", "Kind"] in rows
+    assert pd.read_csv(out).to_numpy().tolist() == [
+        [f"{k}.png", name, 1, "both"] for k in (3, 9) for name in ("Odd", "Kind")
+    ]
+    error = str(labels(table, *options).exception)
+    assert error.startswith(f"{table}: no rule of the package is about its attributes; write rules")
+    rules.write_text("rule,present,some,at_least,absent,soft\nboth,Kinds;Odd,,,,no\n")
+    error = str(labels(table, *options, "--rules", rules).exception)
+    assert error.endswith("row 1 below the header: 'Kinds' is no attribute of the dataset; did you mean Kind?")
+
+
+@pytest.mark.parametrize("options", [["--rules", "r.csv"], ["--examples", "0"]])
+def test_options_of_contradictions_alone(folder, options):
+    result = labels(folder, *options)
+    assert str(result.exception) == "--rules and --examples go with --contradictions"

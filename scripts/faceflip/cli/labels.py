@@ -77,8 +77,8 @@ def labels(
     class, and the strongest correlations of attributes on the training split. Unknown labels count nowhere.
 
     With --contradictions, the images on which labels contradict each other, such as several hair colours, rule by rule
-    and with the first ones by name. Either label may be the wrong one, so --csv writes both. It writes a file of doubts
-    that a network which is fine-tuned can name (networks.NAME.doubts).
+    and with the first ones by name. Either label may be the wrong one, so --csv writes both, as networks.NAME.doubts of
+    a configuration takes them.
 
     Example: faceflip labels data/celeba --csv labels.csv
 
@@ -171,9 +171,7 @@ def _rules(place: Path, file: Path | None, attributes: Sequence[str]) -> "tuple[
 
 def _print_contradictions(counts: "pd.DataFrame", firm: "pd.DataFrame", soft: Container[str]) -> None:
     """Print how many images break each rule, as of `contradiction_counts`, and how many labels break `firm` ones."""
-    typer.echo(
-        "\nImages on which labels contradict each other; indented, those of them that have an attribute of the rule:"
-    )
+    typer.echo("\nImages on which labels contradict each other; indented, those of them that have this attribute:")
     print_table(
         {"rule": "word", **dict.fromkeys(("images", "percent", *SPLITS), "number")},
         [

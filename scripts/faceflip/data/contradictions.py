@@ -125,16 +125,17 @@ def _parsed(path: Path | str, attributes: Sequence[str] | None) -> tuple[tuple[C
     try:
         require_regular(path)
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True) if any(row)]
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file, strict=True)]
     except FileNotFoundError:
         return (), [f": no such file; paths are seen from {Path.cwd()}"]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         return (), [f": cannot be read as a table ({error}); expected a CSV file with the columns {','.join(COLUMNS)}"]
-    header, rows = (rows[0], rows[1:]) if rows else ([], [])
+    header = rows[0] if rows else []
     if faults := _faults_of_header(header):
         return (), faults
-    rules, faults = [], [] if rows else [" has no rules; expected a row for each"]
-    for number, row in enumerate(rows, 1):
+    told = [(number, row) for number, row in enumerate(rows) if number and any(row)]
+    rules, faults = [], [] if told else [" has no rules; expected a row for each"]
+    for number, row in told:
         where = f", row {number} below the header"
         if len(row) != len(header):
             faults.append(f"{where}: {len(row)} cells instead of {len(header)}")
@@ -154,11 +155,10 @@ def _parsed(path: Path | str, attributes: Sequence[str] | None) -> tuple[tuple[C
 
 
 def _faults_of_header(header: Sequence[str]) -> list[str]:
-    expected = f"; expected {','.join(COLUMNS)}"
-    faults = [f" has no column {name!r}{did_you_mean(name, header)}" for name in COLUMNS if name not in header]
-    faults += [f" has a column {name!r}{did_you_mean(name, COLUMNS)}" for name in header if name not in COLUMNS]
-    faults += [f" has {n} columns {name!r}" for name, n in Counter(header).items() if n > 1 and name in COLUMNS]
-    return [fault + expected * ("did you mean" not in fault) for fault in faults]
+    known = [f" has no column {name!r}; expected {','.join(COLUMNS)}" for name in COLUMNS if name not in header]
+    known += [f" has {n} columns {name!r}" for name, n in Counter(header).items() if n > 1 and name in COLUMNS]
+    near = {name: did_you_mean(name, COLUMNS, "; expected ") for name in header if name not in COLUMNS}
+    return known + [f" has a column {name[:60]!r}{hint}" for name, hint in near.items()]
 
 
 def _rule(cells: dict[str, str]) -> tuple[Contradiction, list[str]]:
