@@ -14,7 +14,7 @@ with job(snakemake) as run:
         dataset,
         rules,
         [read_table(path) for path in run.files("scores")],
-        read_audit(audit, dataset.file_names, dataset.attributes) if audit else None,
+        read_audit(audit, dataset.file_names, dataset.attributes, print) if audit else None,
     )
     write_table(snakemake.output.doubts, doubts)
     print(f"{doubts['doubtful'].sum():,} of {len(doubts):,} labels are in doubt")

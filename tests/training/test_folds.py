@@ -74,17 +74,14 @@ def test_a_fold_that_was_killed_is_taken_up_again(tmp_path, monkeypatch):
     data = made()
     whole = scored(data, 0, tmp_path)
 
-    class Killed(Exception):
-        pass
-
     def after_two(self, state, checkpoints, save=Unfinished.save):
         save(self, state, checkpoints)
         if len(state["history"]) == 2:
-            raise Killed
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(Unfinished, "save", after_two)
-        with pytest.raises(Killed):
+        with pytest.raises(KeyboardInterrupt):
             scored(data, 0, tmp_path, save_every=0)
     began = []
     again = scored(data, 0, tmp_path, progress=lambda done: began.append(done) or (lambda *_: None))
