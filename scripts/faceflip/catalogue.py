@@ -57,7 +57,7 @@ class ArchitectureEntry:
 
 ARCHITECTURES = {
     "vgg16": ArchitectureEntry("faceflip.networks.vgg:vgg16", ("width", "dropout", "pooling"), any_size=True),
-    "resnet18": ArchitectureEntry("faceflip.networks.resnet:resnet18", ("width",), any_size=True),
+    "small_resnet18": ArchitectureEntry("faceflip.networks.resnet:small_resnet18", ("width",), any_size=True),
 }
 ZOOS = {
     "torchvision": ArchitectureEntry("faceflip.networks.zoos:torchvision_model"),

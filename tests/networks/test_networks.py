@@ -100,7 +100,11 @@ def named(architecture, size=(44, 54), **options):
 
 @pytest.mark.parametrize(
     "architecture",
-    ["vgg16", *(f"torchvision/{name}" for name in ("resnet18", "regnet_y_400mf", "googlenet", "swin_t"))],
+    [
+        "vgg16",
+        "small_resnet18",
+        *(f"torchvision/{name}" for name in ("resnet18", "regnet_y_400mf", "googlenet", "swin_t")),
+    ],
 )
 def test_the_outline_of_a_network_is_its_shape(architecture):
     network = outline(named(architecture))

@@ -14,7 +14,7 @@ from faceflip.training.resuming import Unfinished
 
 CPU = torch.device("cpu")
 NAMES = ("light", "dark")
-SMALL = ArchitectureOptions(name="resnet18", width=1 / 16, input_scale=1 / 64, initialisation="msra")
+SMALL = ArchitectureOptions(name="small_resnet18", width=1 / 16, input_scale=1 / 64, initialisation="msra")
 OPTIONS = TrainingOptions(max_epochs=5, min_epochs=1, batch_size=8, checkpoints=[], learning_rate=1e-3)
 
 

@@ -260,7 +260,7 @@ def test_null_removes_an_entry_and_its_experiments():
         ("samples.paper.images", "1e3", "samples.paper.images: expected a whole number, found '1e3' (text in YAML: wr"),
         ("architecture.width", "wide", "architecture.width: expected a number, found 'wide' (from the command line"),
         ("architecture.dropout", 1.0, "architecture.dropout: expected a number below 1.0, found 1.0"),
-        ("architecture.name", "resnet18", "architecture.name: there is no architecture 'resnet18'; there are vgg16"),
+        ("architecture.name", "resnet18", "architecture.name: there is no architecture 'resnet18'"),
         ("architecture.name", "tv/resnet18", "architecture.name: there is no collection of architectures 'tv'"),
         ("networks.moon.architecture", "vgg16", "networks.moon.architecture: expected a mapping of keys to values, f"),
         ("networks.moon.training", 3, "networks.moon.training: expected a mapping of keys to values, found 3"),

@@ -61,7 +61,7 @@ rule pack_dataset:
 rule score_fold:
     input:
         **PACKED,
-        code=own_files(SETTINGS.doubt.architecture.name),
+        code=own_files([SETTINGS.doubt.architecture.name]),
     output:
         **RULES["score_fold"].outputs,
     log:

@@ -32,9 +32,11 @@ class ArchitectureOptions(Declared):
     name: str = Field(
         "vgg16",
         min_length=1,
-        description="`vgg16`, `resnet18`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of one's own",
+        description="`vgg16`, `small_resnet18`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of one's own",
     )
-    width: float = Field(1.0, gt=0, le=16, description="multiplies the channels and hidden units (`vgg16`, `resnet18`)")
+    width: float = Field(
+        1.0, gt=0, le=16, description="multiplies the channels and hidden units (`vgg16`, `small_resnet18`)"
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="probability of dropping a unit of fc6 and fc7 (`vgg16`)")
     pooling: Literal["ceil", "floor"] = Field(
         "ceil", description="pools round their size up, as Caffe's do, or down (`vgg16`)"

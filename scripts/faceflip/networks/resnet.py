@@ -8,7 +8,7 @@ CHANNELS = (64, 128, 256, 512)
 BLOCKS = 2
 
 
-def resnet18(outputs: int, image_size: tuple[int, int], width: float = 1.0) -> nn.Sequential:
+def small_resnet18(outputs: int, image_size: tuple[int, int], width: float = 1.0) -> nn.Sequential:
     """Build the layers for images of any size; `width` multiplies the number of channels.
 
     Before the stages stands one 3 x 3 convolution of stride 2, in place of one of 7 x 7 and a pool: small images have

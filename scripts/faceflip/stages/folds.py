@@ -18,10 +18,8 @@ from faceflip.stages.train import carry_out, computed_by, known_images, telling_
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import EpochRecord, Training
 from faceflip.training.resuming import Unfinished
+from faceflip.workflow.doubt_settings import FOLD_LOSS
 from faceflip.workflow.versions import VERSIONS
-
-LOSS = "bce"
-"""Its decision values are log odds, and so give probabilities."""
 
 
 def folds_of(images: int, folds: int, seed: int) -> np.ndarray:
@@ -58,7 +56,7 @@ def score_fold(
     options = options.model_copy(
         update={"checkpoints": [], "min_epochs": options.max_epochs, "patience": options.max_epochs}
     )
-    spec = NetworkSpec(LOSS, attributes, dataset.image_size, architecture)
+    spec = NetworkSpec(FOLD_LOSS, attributes, dataset.image_size, architecture)
     held_out = folds_of(len(dataset.images), folds, seed) == fold
     recipe = {
         "stage": VERSIONS["doubt"],

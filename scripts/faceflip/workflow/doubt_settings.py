@@ -12,8 +12,10 @@ from faceflip.workflow.network_settings import HomePath
 
 PACKAGE, NONE = "package", "none"
 """Words for the rules that come with the package, and for no rules."""
-SMALL = {"name": "resnet18", "width": 0.25, "input_scale": 0.015625, "initialisation": "msra"}
+SMALL = {"name": "small_resnet18", "width": 0.25, "input_scale": 0.015625, "initialisation": "msra"}
 QUICK = {"batch_size": 32, "learning_rate": 1e-3, "gamma": 2e-3, "max_epochs": 12, "min_epochs": 1, "checkpoints": []}
+FOLD_LOSS = "bce"
+"""Of the networks of folds: its decision values are log odds, and so give probabilities."""
 UNHEEDED = ("checkpoints", "min_epochs", "patience", "seed")
 """Options of training that mean nothing here: each fold trains for `max_epochs`, and by the run's `seed`."""
 
@@ -47,7 +49,7 @@ class DoubtSettings(Declared):
     )
     architecture: Annotated[ArchitectureOptions, _over(SMALL)] = Field(
         default_factory=lambda: ArchitectureOptions(**SMALL),
-        description="of these networks: a ResNet-18 of a quarter of its width, but for the keys that differ",
+        description="of these networks: `small_resnet18` of a quarter of its width, but for the keys that differ",
     )
     training: Annotated[TrainingOptions, _over(QUICK)] = Field(
         default_factory=lambda: TrainingOptions(**QUICK),

@@ -20,6 +20,7 @@ from faceflip.data.celeba.labels import read_labels
 from faceflip.data.celeba.source import CelebA
 from faceflip.networks.bringing import bring
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, outline
+from faceflip.workflow.doubt_settings import FOLD_LOSS
 from faceflip.workflow.jobs import rules_of
 from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -182,6 +183,7 @@ class Estimate:
         plan = self.plan
         return {
             **{f"training of {each.title}": self._training(each) for each in plan.trained},
+            **({"out-of-fold scores": self._folds()} if self.settings.doubt.folds else {}),
             **({"fine-tuning": sum(map(self._tuning, plan.tuned))} if plan.tuned else {}),
             "predictions": sum(
                 len(each.members) * self._predictions(each) * self.costs[name].forward
@@ -203,6 +205,14 @@ class Estimate:
         learned = self.images["train"] // options.batch_size * options.batch_size
         epoch = learned * cost.training + self.images["validation"] * cost.forward
         return len(network.members) * options.max_epochs * epoch
+
+    def _folds(self) -> int:
+        """Each network learns from all images but a fold's, is judged by these after each epoch, and scores them."""
+        settings, total = self.settings, sum(self.images.values())
+        doubt = settings.doubt
+        cost = cost_of(NetworkSpec(FOLD_LOSS, settings.dataset.attributes, settings.dataset.size, doubt.architecture))
+        learned = (doubt.folds - 1) * total * cost.training
+        return doubt.training.max_epochs * (learned + total * cost.forward) + total * cost.forward
 
     def _tuning(self, network: PlannedNetwork) -> int:
         """Epochs of training; of a diet that is made on the fly each image of its share takes more gradients."""

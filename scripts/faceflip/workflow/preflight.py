@@ -12,6 +12,7 @@ from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
 from faceflip.registry import is_reference
 from faceflip.workflow.code import PACKAGE
+from faceflip.workflow.doubt_settings import FOLD_LOSS
 from faceflip.workflow.plan import ALL, Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
 
@@ -102,9 +103,18 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
             try:
                 _try_out(network, plan.settings.dataset.size)
             except UserError as error:
-                faults.setdefault(str(error), []).append(network.name)
+                faults.setdefault(str(error), []).append(f"network {network.name}")
+    doubt = plan.settings.doubt
+    if names is None and doubt.folds and not find_architecture(doubt.architecture.name).any_size:
+        from faceflip.networks.network import NetworkSpec, outline
+
+        dataset = plan.settings.dataset
+        try:
+            outline(NetworkSpec(FOLD_LOSS, dataset.attributes, dataset.size, doubt.architecture))
+        except UserError as error:
+            faults.setdefault(str(error), []).append("doubt")
     if faults:
-        raise UserError("\n".join(f"network {', '.join(each)}: {fault}" for fault, each in faults.items()))
+        raise UserError("\n".join(f"{', '.join(each)}: {fault}" for fault, each in faults.items()))
 
 
 def require_attacks(config: Mapping[str, Any]) -> None:
