@@ -5,12 +5,15 @@ From them follow the checks, the JSON schema, the tables of the documentation an
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from faceflip.errors import did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Declared(BaseModel):
@@ -27,6 +30,16 @@ class Declared(BaseModel):
 def group(kind: type, description: str) -> Any:
     """Declare a group of options, or named things, whose default is an empty one."""
     return Field(default_factory=kind, description=description)
+
+
+def with_defaults(called: str, model: type[Model], /, **defaults: Any) -> type[Model]:
+    """Return a group of the same options of which some have other defaults, by a name of its own."""
+    fields = {}
+    for name, default in defaults.items():
+        field = copy(model.model_fields[name])
+        field.default = default
+        fields[name] = (field.annotation, field)
+    return create_model(called, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **fields)
 
 
 def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:

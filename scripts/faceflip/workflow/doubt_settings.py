@@ -1,28 +1,41 @@
 """What the configuration says of labels in doubt."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.training.hyperparameters import TrainingOptions
-from faceflip.typed import Declared
+from faceflip.typed import Declared, group, with_defaults
 from faceflip.workflow.network_settings import HomePath
 
 PACKAGE, NONE = "package", "none"
 """Words for the rules that come with the package, and for no rules."""
-SMALL = {"name": "small_resnet18", "width": 0.25, "input_scale": 0.015625, "initialisation": "msra"}
-QUICK = {"batch_size": 32, "learning_rate": 1e-3, "gamma": 2e-3, "max_epochs": 12, "min_epochs": 1, "checkpoints": []}
 FOLD_LOSS = "bce"
 """Of the networks of folds: its decision values are log odds, and so give probabilities."""
 UNHEEDED = ("checkpoints", "min_epochs", "patience", "seed")
 """Options of training that mean nothing here: each fold trains for `max_epochs`, and by the run's `seed`."""
 
-
-def _over(defaults: Mapping[str, Any]) -> BeforeValidator:
-    """Lay what is given over other defaults than the type's own."""
-    return BeforeValidator(lambda given: {**defaults, **given} if isinstance(given, Mapping) else given)
+FoldArchitecture = with_defaults(
+    "FoldArchitecture",
+    ArchitectureOptions,
+    name="small_resnet18",
+    width=0.25,
+    input_scale=0.015625,
+    initialisation="msra",
+)
+FoldTraining = with_defaults(
+    "FoldTraining",
+    TrainingOptions,
+    batch_size=32,
+    learning_rate=1e-3,
+    gamma=2e-3,
+    max_epochs=12,
+    min_epochs=1,
+    checkpoints=[],
+)
+"""Options of the networks of folds, with defaults of their own: small, and quick to train."""
 
 
 class DoubtSettings(Declared):
@@ -47,15 +60,8 @@ class DoubtSettings(Declared):
         description="small networks are trained, each without the images of one fold, and labels that do not fit their "
         "scores are in doubt; 0: none are trained",
     )
-    architecture: Annotated[ArchitectureOptions, _over(SMALL)] = Field(
-        default_factory=lambda: ArchitectureOptions(**SMALL),
-        description="of these networks: `small_resnet18` of a quarter of its width, but for the keys that differ",
-    )
-    training: Annotated[TrainingOptions, _over(QUICK)] = Field(
-        default_factory=lambda: TrainingOptions(**QUICK),
-        description=f"of these networks: {', '.join(f'`{key}: {QUICK[key]:g}`' for key in list(QUICK)[:4])}, but for "
-        "the keys that differ",
-    )
+    architecture: FoldArchitecture = group(FoldArchitecture, "of these networks, of all attributes")
+    training: FoldTraining = group(FoldTraining, "of these networks, all for `max_epochs`")
 
     @field_validator("folds")
     @classmethod
@@ -67,9 +73,7 @@ class DoubtSettings(Declared):
     @field_validator("training", mode="before")
     @classmethod
     def _heeded(cls, given: Any) -> Any:
-        if isinstance(given, Mapping) and (
-            odd := [key for key in UNHEEDED if given.get(key) not in (None, QUICK.get(key))]
-        ):
+        if isinstance(given, Mapping) and (odd := [key for key in UNHEEDED if key in given]):
             raise ValueError(f"{odd[0]}: each fold trains for `max_epochs`, by the run's `seed`; remove this key")
         return given
 
