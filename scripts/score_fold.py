@@ -9,10 +9,10 @@ with job(snakemake) as run:
     from faceflip.io.tables import write_table
     from faceflip.networks.architecture import ArchitectureOptions
     from faceflip.stages.folds import score_fold
-    from faceflip.training.hyperparameters import TrainingOptions
+    from faceflip.workflow.doubt_settings import FoldTraining
 
     fold, params, place = snakemake.wildcards.fold, snakemake.params, Path(snakemake.output.scores)
-    options = TrainingOptions(**params.training)
+    options = FoldTraining(**params.training)
     with run.computing(options.tf32, deterministic=True, kind="train") as device:
         scores = score_fold(
             run.dataset,

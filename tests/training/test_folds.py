@@ -9,13 +9,13 @@ import torch
 from faceflip.data.packed import Dataset
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.stages.folds import folds_of, score_fold
-from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.resuming import Unfinished
+from faceflip.workflow.doubt_settings import FoldTraining
 
 CPU = torch.device("cpu")
 NAMES = ("light", "dark")
 SMALL = ArchitectureOptions(name="small_resnet18", width=1 / 16, input_scale=1 / 64, initialisation="msra")
-OPTIONS = TrainingOptions(max_epochs=5, min_epochs=1, batch_size=8, checkpoints=[], learning_rate=1e-3)
+OPTIONS = FoldTraining(max_epochs=5, batch_size=8, gamma=0.0, mirror=False)
 
 
 def made(count=120, wrong=(), gaps=()):
@@ -30,8 +30,8 @@ def made(count=120, wrong=(), gaps=()):
     return Dataset(images, labels.astype("int8"), split, np.arange(count).astype(str), manifest)
 
 
-def scored(data, fold, folder, folds=3, **more):
-    return score_fold(data, fold, folds, SMALL, OPTIONS, 1, CPU, folder / str(fold), batch_size=16, **more)
+def scored(data, fold, folder, folds=3, options=OPTIONS, **more):
+    return score_fold(data, fold, folds, SMALL, options, 1, CPU, folder / str(fold), batch_size=16, **more)
 
 
 @pytest.mark.parametrize(("images", "folds"), [(10, 3), (3, 3), (101, 4), (2, 5)])
@@ -89,3 +89,16 @@ def test_a_fold_that_was_killed_is_taken_up_again(tmp_path, monkeypatch):
     assert (again["score"] == whole["score"]).all()
     other = replace(data, manifest={**data.manifest, "fingerprint": "1" * 64})
     assert (scored(other, 0, tmp_path)["score"] == whole["score"]).all()
+
+
+def test_mirrored_images_are_judged_both_ways_round(tmp_path):
+    """So an image and its mirror image have the same score, whichever of them is learned from."""
+    options, data = OPTIONS.model_copy(update={"mirror": True, "max_epochs": 1}), made()
+    plain = scored(data, 0, tmp_path, options=options)
+    turned = data.images.copy()
+    held_out = folds_of(120, 3, 1) == 0
+    turned[held_out] = turned[held_out][:, :, ::-1]
+    same = scored(replace(data, images=turned), 0, tmp_path, options=options)
+    np.testing.assert_allclose(same["score"], plain["score"], atol=1e-6)
+    other = scored(replace(data, images=turned), 0, tmp_path, options=OPTIONS.model_copy(update={"max_epochs": 1}))
+    assert np.abs(other["score"] - plain["score"]).max() > 1e-3

@@ -15,10 +15,9 @@ from faceflip.networks.network import NetworkSpec, build
 from faceflip.runtime.progress import NotedProgress
 from faceflip.seeds import derive
 from faceflip.stages.train import carry_out, computed_by, known_images, telling_memory
-from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import EpochRecord, Training
 from faceflip.training.resuming import Unfinished
-from faceflip.workflow.doubt_settings import FOLD_LOSS
+from faceflip.workflow.doubt_settings import FOLD_LOSS, FoldTraining
 from faceflip.workflow.versions import VERSIONS
 
 
@@ -32,7 +31,7 @@ def score_fold(
     fold: int,
     folds: int,
     architecture: ArchitectureOptions,
-    options: TrainingOptions,
+    options: FoldTraining,
     seed: int,
     device: torch.device,
     unfinished: Path,
@@ -77,13 +76,13 @@ def score_fold(
     with telling_memory(options, "doubt", spec.image_size, device):
         network = build(spec, own_seed).to(device)
         images = (known_images(dataset, np.flatnonzero(rows), attributes) for rows in (~held_out, held_out))
-        training = Training(network, *images, options, own_seed, residence)
+        training = Training(network, *images, options, own_seed, residence, mirror=options.mirror)
         carry_out(training, state, options, info, progress)
     rows = np.flatnonzero(held_out)
     network.eval()
-    values = network.objective.decision_values(
-        torch.from_numpy(scores(network, dataset.images, rows, batch_size))
-    ).sigmoid()
+    ways = (dataset.images, dataset.images[:, :, ::-1]) if options.mirror else (dataset.images,)
+    outputs = np.mean([scores(network, images, rows, batch_size) for images in ways], axis=0)
+    values = network.objective.decision_values(torch.from_numpy(outputs)).sigmoid()
     column, place = np.nonzero(dataset.labels[rows].T)
     state.remove()
     return pd.DataFrame(

@@ -46,7 +46,8 @@ class EpochRecord:
 class Training:
     """A training under way: everything that its next step depends on.
 
-    The loss is the objective's, averaged over the batch; the images are shuffled anew each epoch and not augmented.
+    The loss is the objective's, averaged over the batch; the images are shuffled anew each epoch, and not augmented,
+    unless they are mirrored.
     Everything random follows from the seed, so that the same training gives the same weights on one machine.
 
     Attributes:
@@ -67,10 +68,12 @@ class Training:
         residence: str = "auto",
         diet: Diet | None = None,
         trained: bool = False,
+        mirror: bool = False,
     ) -> None:
         """Begin a training on the device that the network is on; for `residence` see `Feed`.
 
         A `diet` gives the network other images than the clean ones. One that is `trained` already is looked at first.
+        With `mirror` it sees images turned left to right at half of their turns.
 
         Raises:
             UserError: There are fewer training images than a batch holds, or the loss cannot leave out unknown labels.
@@ -80,6 +83,7 @@ class Training:
         self.seconds: list[float] = []
         self._options, self._validation, self._diet = options, validation, diet or Diet()
         self._rows, self._images, self._trained, self._seed = training.rows, len(training.rows), trained, seed
+        self._mirror = mirror
         self._gaps = bool((training.labels == 0).any())
         if self._gaps:
             network.objective.require_sum(training.labels.shape[1])
@@ -119,7 +123,7 @@ class Training:
             before, first = self._spent, self.step
             begun = time.monotonic()
             for images, labels in self._diet.batches(self, self._feed, self._order, size):
-                self.learn(images, labels)
+                self.learn(self._turned(images) if self._mirror else images, labels)
                 self._spend(begun)
                 if progress:
                     progress(self.images_done, self._options.max_epochs * self.iterations * size, self._note)
@@ -214,6 +218,11 @@ class Training:
         with self._precision():
             outputs = self._forward(images)
         return outputs.float()
+
+    def _turned(self, images: Tensor) -> Tensor:
+        """Turn about half of the images left to right; the generator that decides is that of dropout."""
+        turned = torch.rand(len(images)) < 0.5
+        return torch.where(turned.to(images.device)[:, None, None, None], images.flip(3), images)
 
     def learn(self, images: Tensor, labels: Tensor) -> None:
         """Take one step on a batch: images (N, 3, H, W) on 0-255, labels (N, attributes) in {-1, 0, +1}.

@@ -25,7 +25,7 @@ FoldArchitecture = with_defaults(
     input_scale=0.015625,
     initialisation="msra",
 )
-FoldTraining = with_defaults(
+_Quick = with_defaults(
     "FoldTraining",
     TrainingOptions,
     batch_size=32,
@@ -36,6 +36,14 @@ FoldTraining = with_defaults(
     checkpoints=[],
 )
 """Options of the networks of folds, with defaults of their own: small, and quick to train."""
+
+
+class FoldTraining(_Quick):
+    """How they are trained: hyper-parameters in Caffe's terms."""
+
+    mirror: bool = Field(
+        True, description="images are turned left to right at half of their turns, and scored both ways round"
+    )
 
 
 class DoubtSettings(Declared):

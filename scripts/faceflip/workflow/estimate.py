@@ -212,7 +212,8 @@ class Estimate:
         doubt = settings.doubt
         cost = cost_of(NetworkSpec(FOLD_LOSS, settings.dataset.attributes, settings.dataset.size, doubt.architecture))
         learned = (doubt.folds - 1) * total * cost.training
-        return doubt.training.max_epochs * (learned + total * cost.forward) + total * cost.forward
+        looks = doubt.training.max_epochs + 1 + doubt.training.mirror
+        return doubt.training.max_epochs * learned + looks * total * cost.forward
 
     def _tuning(self, network: PlannedNetwork) -> int:
         """Epochs of training; of a diet that is made on the fly each image of its share takes more gradients."""
