@@ -1,11 +1,13 @@
 """Reading which labels are in doubt (`faceflip.data.label_doubt`), for the table and the figure on them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from faceflip.analysis.frames import read_parquet
 from faceflip.data.label_doubt import BETWEEN, FALSIFIED, SOURCES
+from faceflip.io.tables import read_table
 
 RULES, SCORES, AUDIT = SOURCES
 
@@ -16,16 +18,25 @@ def read_doubts(path: Path, *columns: str) -> pd.DataFrame:
     Raises:
         UserError: As `read_parquet`.
     """
-    return read_parquet(path, [*columns, *([FALSIFIED] if _knows_truth(path) else [])])
+    return read_parquet(path, [*columns, *_truth_of(path)])
 
 
-def _knows_truth(path: Path) -> bool:
+def read_doubted(path: Path, *columns: str) -> pd.DataFrame:
+    """Read the same of the labels alone that are in doubt; categories are those of the whole table.
+
+    Raises:
+        UserError: As `read_table`.
+    """
+    return read_table(path, [*columns, *_truth_of(path)], only="doubtful")
+
+
+def _truth_of(path: Path) -> list[str]:
     import pyarrow.parquet as pq
 
     try:
-        return FALSIFIED in pq.read_schema(path).names
+        return [FALSIFIED] if FALSIFIED in pq.read_schema(path).names else []
     except (OSError, ValueError):
-        return False  # reading the table says what is wrong with it
+        return []  # reading the table says what is wrong with it
 
 
 def names_in(texts: str) -> list[str]:
@@ -38,7 +49,7 @@ def sources_in(reasons: str) -> set[str]:
     return {name if name in (SCORES, AUDIT) else RULES for name in names_in(reasons)}
 
 
-def where(column: pd.Series, is_so) -> pd.Series:
+def where(column: pd.Series, is_so: Callable[[str], object]) -> pd.Series:
     """Return of which rows of a column of text something is so, asked once for each text."""
     column = column.astype("category")
     asked = {text: bool(is_so(text)) for text in column.cat.categories}
