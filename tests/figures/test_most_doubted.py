@@ -45,7 +45,6 @@ def drawn(run, dataset, tmp_path):
         with drawing():
             figure = draw({"doubts": tmp_path / "label_doubt.parquet", "dataset": dataset}, run)
             FigureCanvasAgg(figure)
-            figure.canvas.draw()
         return figure
 
     return draw_
@@ -69,11 +68,12 @@ def test_faces_are_the_most_doubted_ones_of_each_attribute(drawn, dataset):
     images = packed.open_dataset(dataset).images
     shown = [axes.images[0].get_array() for axes in figure.axes]
     expected = []
-    for name in order_of(labels):
+    # Five lines have room: two for the first attributes.
+    for name, lines in zip(order_of(labels), (2, 2, 1), strict=True):
         rows = [row for row in labels.to_dict("records") if row["attribute"] == name and row["doubtful"]]
-        assert len(rows) > 2 * ACROSS
-        expected += sorted(rows, key=lambda row: (-row["doubt"], row["image"]))[: 2 * ACROSS]
-    assert len(shown) == len(expected) == 3 * 2 * ACROSS, "few attributes get two lines each"
+        assert len(rows) >= lines * ACROSS
+        expected += sorted(rows, key=lambda row: (-row["doubt"], row["image"]))[: lines * ACROSS]
+    assert len(shown) == len(expected)
     for picture, row in zip(shown, expected, strict=True):
         np.testing.assert_array_equal(picture, images[row["image"]])
 
@@ -116,7 +116,7 @@ def test_other_faces_say_nothing_of_truth(drawn):
 def test_of_many_attributes_those_with_most_doubts_are_shown(drawn):
     labels = label_doubts(ATTRIBUTES, IMAGES)
     figure = drawn(labels)
-    headings = [text.split(":")[0] for text in words(figure) if "labels in doubt," in text]
+    headings = [text.split(":")[0] for text in words(figure) if " labels in doubt, " in text and ":" in text]
     chosen = [name.replace("_o_Clock", "_o'Clock").replace("_", " ") for name in order_of(labels)]
     assert headings == chosen[: len(headings)]
     assert 3 <= len(headings) <= MOST_BLOCKS
@@ -139,7 +139,8 @@ def test_without_scores_each_reason_has_examples(drawn, run, dataset):
     blocks, _ = choose_blocks(doubted, run, len(order))
     for name, block in zip(order, blocks, strict=True):
         images = sorted(by_reason[name])
-        assert [face.image for face in block.faces] == [images[round(k * (len(images) - 1) / 7)] for k in range(ACROSS)]
+        spread = [images[round(place * (len(images) - 1) / 7)] for place in range(ACROSS)]
+        assert [face.image for face in block.faces] == (spread if len(images) > ACROSS else images)
         for face in block.faces:
             rows = by_reason[name][face.image]
             assert len(face.facts) == len(rows)
@@ -179,7 +180,6 @@ def test_nothing_is_cut_and_nothing_overlaps(run, scored, aspect):
         blocks, about = choose_blocks(doubted, run, 3)
         figure = draw_blocks(blocks, about, images, run)
         FigureCanvasAgg(figure)
-        figure.canvas.draw()
     box = figure.get_tightbbox()
     assert min(box.x0, box.y0) >= 0
     assert box.x1 <= figure.get_figwidth() + 0.005

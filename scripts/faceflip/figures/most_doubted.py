@@ -14,8 +14,10 @@ the network is what is wrong, and a block full of such faces says that it does n
 the truth is known: ▲ and a frame mark labels that were falsified on purpose, ○ those that were not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,12 +25,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from faceflip.analysis.doubts import names_in, read_doubted
-from faceflip.analysis.frames import FigureInputs
+from faceflip.analysis.frames import FigureInputs, in_order
 from faceflip.analysis.names import ordered, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import VERMILION
 from faceflip.data.label_doubt import FALSIFIED
-from faceflip.figures.by_millimetres import Paper
+from faceflip.figures.by_millimetres import Pair, Paper
 from faceflip.figures.lettering import IN_COLUMN, in_lines, plain, short_names, told_apart
 from faceflip.figures.style import DPI, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, note_height, nothing, with_note
 from faceflip.wording import quantity
@@ -48,6 +50,10 @@ BOLD = 0.88
 """How wide letters are by the same ones in bold."""
 WIDTH = (PAGE / MM - 2 * EDGE + GAP) / ACROSS - GAP
 """Millimetres of a face's width."""
+Fit = Callable[[str, float, float], str]
+"""Puts a text into lines: of so many millimetres, in a type size."""
+Words = Sequence[tuple[str, Mapping[str, Any]]]
+"""Lines, each with its look."""
 COLUMNS = ("image", "file_name", "attribute", "label", "score", "doubt", "reasons")
 
 
@@ -86,11 +92,12 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         return nothing(run, NO_DOUBT)
     images = open_dataset(inputs["dataset"]).images
     aspect = images.shape[1] / images.shape[2]
+    fit: Fit = cache(in_lines)  # measuring is slow, and many faces have the same words
     for lines in range(MOST_BLOCKS, 0, -1):
         blocks, about = choose_blocks(doubted, run, lines)
-        if TOP + sum(_heights(blocks, aspect)) <= PAGE_HEIGHT / MM:
+        if TOP + sum(_heights(blocks, aspect, fit)) <= PAGE_HEIGHT / MM:
             break
-    return draw_blocks(blocks, about, images, run)
+    return draw_blocks(blocks, about, images, run, fit)
 
 
 def choose_blocks(doubted: pd.DataFrame, run: RunDescription, lines: int) -> tuple[list[DoubtBlock], str]:
@@ -105,18 +112,22 @@ def choose_blocks(doubted: pd.DataFrame, run: RunDescription, lines: int) -> tup
     if scored := doubted["doubt"].notna().any():
         counts = doubted["attribute"].value_counts()
         names = sorted(ordered(counts.index, run.attributes), key=lambda name: -counts[name])
-        noun, what = "attribute", "have labels in doubt"
+        what = "attribute", "have labels in doubt"
     else:
         doubted = doubted.assign(reason=doubted["reasons"].map(names_in)).explode("reason", ignore_index=True)
+        doubted = in_order(doubted, {"attribute": run.attributes})
         counts = doubted.groupby("reason")["image"].nunique()
         names = sorted(counts.index, key=lambda name: (-counts[name], name))
-        noun, what = "reason", "put labels in doubt"
+        what = "reason", "put labels in doubt"
     shown = names[:lines]
-    most = ACROSS * min(max(lines // len(shown), 1), MOST_LINES)
-    make = _of_attribute if scored else _of_reason
-    blocks = [make(name, doubted[doubted["attribute" if scored else "reason"] == name], run, most) for name in shown]
+    make, column = (_of_attribute, "attribute") if scored else (_of_reason, "reason")
+    each, more = divmod(lines, len(shown))
+    blocks = [
+        make(name, doubted[doubted[column] == name], run, ACROSS * min(each + (place < more), MOST_LINES))
+        for place, name in enumerate(shown)
+    ]
     order = "most doubted first" if scored else "no network scored the labels: examples of each reason"
-    few = f"; {len(shown)} of {quantity(len(names), noun)} that {what}, those with most"
+    few = f"; {len(shown)} of {quantity(len(names), what[0])} that {what[1]}, those with most"
     return blocks, order + few * (len(shown) < len(names))
 
 
@@ -157,10 +168,12 @@ def _state(row: dict) -> str:
     return "present" if row["label"] > 0 else "absent"
 
 
-def draw_blocks(blocks: Sequence[DoubtBlock], about: str, images: np.ndarray, run: RunDescription) -> Figure:
+def draw_blocks(
+    blocks: Sequence[DoubtBlock], about: str, images: np.ndarray, run: RunDescription, fit: Fit = in_lines
+) -> Figure:
     """Draw blocks below each other; `images` (N, H, W, 3) uint8 are those of the dataset."""
     height = WIDTH * images.shape[1] / images.shape[2]
-    heights = _heights(blocks, images.shape[1] / images.shape[2])
+    heights = _heights(blocks, images.shape[1] / images.shape[2], fit)
     whole = (TOP + sum(heights)) * MM + note_height(run)
     paper = Paper.of(with_note(Figure((PAGE, whole), DPI), run))
     paper.write(about, (EDGE, 1), color=GREY)
@@ -170,7 +183,7 @@ def draw_blocks(blocks: Sequence[DoubtBlock], about: str, images: np.ndarray, ru
             paper.write(title, (EDGE, top + 0.4), fontsize=SMALL + 0.5)
         for place, face in enumerate(line):
             left = EDGE + place * (WIDTH + GAP)
-            _draw_face(paper, (left, top + HEAD * bool(title)), height, face, images[face.image])
+            _draw_face(paper, (left, top + HEAD * bool(title)), height, face, images[face.image], _words(face, fit))
         top += taken
     return paper.figure
 
@@ -184,34 +197,34 @@ def _lines_of(blocks: Sequence[DoubtBlock]) -> list[tuple[str, tuple[DoubtedFace
     ]
 
 
-def _heights(blocks: Sequence[DoubtBlock], aspect: float) -> list[float]:
+def _heights(blocks: Sequence[DoubtBlock], aspect: float, fit: Fit) -> list[float]:
     """Return the millimetres of each line of faces with its heading and what stands below."""
-    words = ((title, max(len(_words(face)) for face in line)) for title, line in _lines_of(blocks))
+    words = ((title, max(len(_words(face, fit)) for face in line)) for title, line in _lines_of(blocks))
     return [HEAD * bool(title) + WIDTH * aspect + most * PITCH + BELOW for title, most in words]
 
 
-def _draw_face(paper: Paper, corner: tuple[float, float], height: float, face: DoubtedFace, image: np.ndarray) -> None:
+def _draw_face(paper: Paper, corner: Pair, height: float, face: DoubtedFace, image: np.ndarray, words: Words) -> None:
     axes = paper.show(image, corner, (WIDTH, height))
     if face.falsified:
         frame = {"fill": False, "edgecolor": VERMILION, "linewidth": 1.6, "transform": axes.transAxes}
         axes.add_patch(Rectangle((0, 0), 1, 1, clip_on=False, **frame))
     left, spot = corner[0], corner[1] + height + 0.7
-    for text, look in _words(face):
+    for text, look in words:
         paper.write(text, (left, spot), fontsize=TYPE, **look)
         spot += PITCH
 
 
-def _words(face: DoubtedFace) -> list[tuple[str, dict]]:
+def _words(face: DoubtedFace, fit: Fit) -> Words:
     """Return the lines below a face, each with its look."""
     truth, look = [], {}
     if face.falsified is not None:
         truth, look = ([f"▲ {face.falsified}"], {"weight": "bold"}) if face.falsified else (["○ not falsified"], {})
-    parts = [(_in_room(truth, WIDTH * BOLD), look), (_in_room(face.facts, WIDTH), {})]
+    parts = [(_in_room(truth, WIDTH * BOLD, fit), look), (_in_room(face.facts, WIDTH, fit), {})]
     parts.append(([told_apart({0: face.file_name}, LONGEST_FILE)[0]], {"color": GREY}))
     return [(line, look) for lines, look in parts for line in lines]
 
 
-def _in_room(texts: Iterable[str], width: float) -> list[str]:
+def _in_room(texts: Iterable[str], width: float, fit: Fit) -> list[str]:
     """Return texts in lines that are so many millimetres wide, and not too many of them."""
-    lines = [line for text in texts for line in in_lines(text, width, TYPE).splitlines()]
+    lines = [line for text in texts for line in fit(text, width, TYPE).splitlines()]
     return lines if len(lines) <= MOST_WORDS else [*lines[: MOST_WORDS - 1], "…"]
