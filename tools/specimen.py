@@ -373,6 +373,49 @@ def _scan(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     )
 
 
+def label_doubts(
+    attributes: Sequence[str], images: int, seed: int = 0, scored: bool = True, drawn: bool = True
+) -> pd.DataFrame:
+    """Make up which labels are in doubt: the table of `faceflip.data.label_doubt`.
+
+    Args:
+        attributes: Of which each image has a label, but for one in twenty that is unknown.
+        images: How many, in all three splits.
+        seed: Of everything.
+        scored: Whether networks scored the labels; rules and an audit put some in doubt in any case.
+        drawn: Whether it is known which labels were falsified, about one in ten.
+    """
+    random = np.random.default_rng(seed)
+    parts = []
+    for number, name in enumerate(attributes):
+        truth = random.random(images) < 0.2 + 0.6 * number / len(attributes)
+        falsified = random.random(images) < 0.1
+        present = truth ^ falsified
+        # In hundredths, so that some are doubted alike.
+        score = np.clip(np.where(truth, 0.8, 0.2) + random.normal(0, 0.3, images), 0, 1).round(2)
+        doubt = np.where(present, 1 - score, score)
+        audited, hinted, first, second = (random.random(images) < share for share in (0.03, 0.1, 0.05, 0.03))
+        says = {"one rule": first, "another, of $5 or $6": second, "scores": scored & (doubt > 0.7), "audit": audited}
+        reasons = ["; ".join(name for name in says if says[name][row]) for row in range(images)]
+        columns = {
+            "image": np.arange(images),
+            "file_name": [f"{row + 1:06d}.jpg" for row in range(images)],
+            "split": np.array(["train", "train", "validation", "test"])[np.arange(images) * 4 // images],
+            "attribute": name,
+            "label": np.where(present, 1, -1).astype("int8"),
+            "score": score if scored else np.nan,
+            "doubt": doubt if scored else np.nan,
+            "reasons": reasons,
+            "hints": np.where(hinted, "a soft rule", ""),
+            "doubtful": [bool(each) for each in reasons],
+            "falsified": falsified,
+        }
+        parts.append(pd.DataFrame(columns)[random.random(images) < 0.95])
+    table = pd.concat(parts, ignore_index=True)
+    table = table.astype(dict.fromkeys(("file_name", "split", "attribute", "reasons", "hints"), "category"))
+    return table if drawn else table.drop(columns="falsified")
+
+
 def _train(random, run: RunDescription) -> dict[str, pd.DataFrame]:
     """Return a history per network and member, by the path of its folder."""
     members = [

@@ -24,6 +24,7 @@ from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tuned_examples import FaceChoice, FaceExample, choose_faces, networks_shown
 from faceflip.analysis.tunings import read_tuned_attempts
 from faceflip.attempt import Experiment
+from faceflip.figures.by_millimetres import Paper
 from faceflip.figures.lettering import IN_COLUMN, short_names
 from faceflip.figures.perturbations import read_perturbations
 from faceflip.figures.style import DPI, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, note_height, nothing, with_note
@@ -115,21 +116,20 @@ def draw_faces(chosen: FaceChoice, names: Sequence[str], pictures: Pictures, abo
     width = min(block / (len(names) + 1) - GAP, max(tallest, LEAST), LARGEST)
     whole = TOP + rows * _block_height(width, aspect)
     figure = with_note(Figure((PAGE, whole * MM + note_height(run)), DPI), run)
-    size = PAGE / MM, whole + note_height(run) / MM
+    paper = Paper.of(figure)
     remark = f" ({chosen.remark})" if chosen.remark else ""
     title = f"{about}; median L2 of the source {chosen.median:.0f}{remark}"
-    _write(figure, size, (EDGE, 1), "\n".join(wrap(title, LINE)))
+    paper.write("\n".join(wrap(title, LINE)), (EDGE, 1))
     for number, face in enumerate(chosen.faces):
         left = EDGE + (number % across) * (block + BETWEEN)
         top = TOP + (number // across) * _block_height(width, aspect)
         of_face = {place: pictures[at, place] for at, place in pictures if at == number}
-        _draw_block(figure, size, (left, top), (width, width * aspect), face, names, of_face, run)
+        _draw_block(paper, (left, top), (width, width * aspect), face, names, of_face, run)
     return figure
 
 
 def _draw_block(
-    figure: Figure,
-    page: tuple[float, float],
+    paper: Paper,
     corner: tuple[float, float],
     picture: tuple[float, float],
     face: FaceExample,
@@ -137,41 +137,27 @@ def _draw_block(
     pictures: Mapping[int, tuple[np.ndarray, np.ndarray]],
     run: RunDescription,
 ) -> None:
-    """Draw a block from its upper left corner; lengths are in millimetres, `page` and `picture` width and height."""
+    """Draw a block from its upper left corner; lengths are in millimetres, `picture` is width and height."""
     (left, top), (width, height) = corner, picture
     state = ("present", "absent") if face.present else ("absent", "present")
     name = short_names(run.attributes, IN_COLUMN)[face.attribute]
-    _write(figure, page, corner, f"{name}: {state[0]} → {state[1]}", fontsize=SMALL + 0.5)
+    paper.write(f"{name}: {state[0]} → {state[1]}", corner, fontsize=SMALL + 0.5)
     first, second = top + HEAD, top + HEAD + height + GAP
     original = next(iter(pictures.values()))[0]
-    _show(figure, page, (left, first), picture, original)
-    _write(figure, page, (left, top + HEAD - 2.8), "original", color=GREY)
+    paper.show(original, (left, first), picture)
+    paper.write("original", (left, top + HEAD - 2.8), color=GREY)
     words = f"perturbation\n× {GAIN}"
-    _write(figure, page, (left + width / 2, second + height / 2), words, ha="center", va="center", color=GREY)
-    _write(figure, page, (left, second + height + 0.6), "L2\nPASS", fontsize=NUMBERS, color=GREY)
+    paper.write(words, (left + width / 2, second + height / 2), ha="center", va="center", color=GREY)
+    paper.write("L2\nPASS", (left, second + height + 0.6), fontsize=NUMBERS, color=GREY)
     for place, name in enumerate(names):
         x = left + (place + 1) * (width + GAP)
-        _write(figure, page, (x, top + HEAD - 2.8), name)
+        paper.write(name, (x, top + HEAD - 2.8))
         if place not in pictures:
             spot = x + width / 2, first + height / 2
-            _write(figure, page, spot, "does\nnot flip", ha="center", va="center", color=GREY)
+            paper.write("does\nnot flip", spot, ha="center", va="center", color=GREY)
             continue
         _, magnified, sum_ = triptych(*pictures[place])
-        _show(figure, page, (x, first), picture, sum_)
-        _show(figure, page, (x, second), picture, magnified)
+        paper.show(sum_, (x, first), picture)
+        paper.show(magnified, (x, second), picture)
         numbers = f"{face.l2[place]:.0f}\n{similarity(face.similarity[place])}"
-        _write(figure, page, (x, second + height + 0.6), numbers, fontsize=NUMBERS)
-
-
-def _show(figure: Figure, page: tuple[float, float], corner, size: tuple[float, float], picture: np.ndarray) -> None:
-    """Put a picture on the page by its upper left corner."""
-    (left, top), (width, height) = corner, size
-    place = (left / page[0], 1 - (top + height) / page[1], width / page[0], height / page[1])
-    axes = figure.add_axes(place)
-    axes.imshow(picture, interpolation="nearest", aspect="auto")
-    axes.set_axis_off()
-
-
-def _write(figure: Figure, page: tuple[float, float], spot: tuple[float, float], text: str, **look) -> None:
-    look = {"ha": "left", "va": "top", "fontsize": SMALL} | look
-    figure.text(spot[0] / page[0], 1 - spot[1] / page[1], text, **look)
+        paper.write(numbers, (x, second + height + 0.6), fontsize=NUMBERS)

@@ -1,0 +1,56 @@
+"""Reading which labels are in doubt (`faceflip.data.label_doubt`), for the table and the figure on them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from faceflip.analysis.frames import read_parquet
+from faceflip.data.label_doubt import BETWEEN, FALSIFIED, SOURCES
+from faceflip.io.tables import read_table
+
+RULES, SCORES, AUDIT = SOURCES
+
+
+def read_doubts(path: Path, *columns: str) -> pd.DataFrame:
+    """Read columns of the table of labels, and `falsified` where it has it: on drawn faces alone.
+
+    Raises:
+        UserError: As `read_parquet`.
+    """
+    return read_parquet(path, [*columns, *_truth_of(path)])
+
+
+def read_doubted(path: Path, *columns: str) -> pd.DataFrame:
+    """Read the same of the labels alone that are in doubt; categories are those of the whole table.
+
+    Raises:
+        UserError: As `read_table`.
+    """
+    return read_table(path, [*columns, *_truth_of(path)], only="doubtful")
+
+
+def _truth_of(path: Path) -> list[str]:
+    import pyarrow.parquet as pq
+
+    try:
+        return [FALSIFIED] if FALSIFIED in pq.read_schema(path).names else []
+    except (OSError, ValueError):
+        return []  # reading the table says what is wrong with it
+
+
+def names_in(texts: str) -> list[str]:
+    """Return the names of a cell of reasons or hints."""
+    return texts.split(BETWEEN) if texts else []
+
+
+def sources_in(reasons: str) -> set[str]:
+    """Return what puts a label in doubt, of `SOURCES`, by a cell of reasons: all but two are names of rules."""
+    return {name if name in (SCORES, AUDIT) else RULES for name in names_in(reasons)}
+
+
+def where(column: pd.Series, is_so: Callable[[str], object]) -> pd.Series:
+    """Return of which rows of a column of text something is so, asked once for each text."""
+    column = column.astype("category")
+    asked = {text: bool(is_so(text)) for text in column.cat.categories}
+    return column.map(asked).astype(bool)
