@@ -48,8 +48,8 @@ PUBLISHED = {
 }
 RATES = {
     "balanced_error": "balanced error",
-    "false_negative_rate": "error with the attribute",
-    "false_positive_rate": "error without it",
+    "false_negative_rate": "error on images with the attribute",
+    "false_positive_rate": "error on images without the attribute",
 }
 """Shares of wrong answers beside the plain error: the mean of the other two, those of the two classes of images."""
 COLUMNS = ["method", "attribute", "wrong", "images", "error", "low", "high", "origin"]

@@ -29,8 +29,8 @@ from faceflip.wording import first_of
 ERRORS = {
     "error": "test error, percent",
     "balanced_error": "balanced test error, percent",
-    "false_negative_rate": "error with the attribute, percent",
-    "false_positive_rate": "error without it, percent",
+    "false_negative_rate": "error on images with the attribute, percent",
+    "false_positive_rate": "error on images without the attribute, percent",
 }
 """Measures of `Answers`, means over attributes on the test split, and what pages call them."""
 RATE = "adversarial"
