@@ -60,10 +60,9 @@ def expected_of(made: Specimen, group: str, measure: str, attack: str, sign: str
         means = []
         for attribute in network.attributes:
             wrong = {-1: [], 1: []}
-            for row in made.predictions.to_dict("records"):
-                of = (row["network"], row["checkpoint"], row["attribute"], row["split"])
-                if of == (network.name, "converged", attribute, "test"):
-                    wrong[row["label"]].append((row["score"] > 0) != (row["label"] > 0))
+            mine = f"network == '{network.name}' and checkpoint == 'converged' and attribute == '{attribute}'"
+            for row in made.predictions.query(f"{mine} and split == 'test'").to_dict("records"):
+                wrong[row["label"]].append((row["score"] > 0) != (row["label"] > 0))
             classes = [statistics.mean(each) for each in wrong.values() if each]
             values = {
                 "error": wrong[-1] + wrong[1],
