@@ -2,10 +2,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.proportion import proportion_confint
+from scipy.stats import binom
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from faceflip.analysis.statistics.intervals import clustered, ends, of_mean, resampled, wilson
+from faceflip.analysis.statistics.intervals import (
+    clustered,
+    clustered_sum,
+    ends,
+    equal_weights,
+    independent,
+    of_mean,
+    resampled,
+    weighted_sum,
+    wilson,
+)
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.9, 0.95]))
@@ -83,3 +94,79 @@ def test_interval_of_a_mean_is_that_of_statsmodels(values, confidence):
 @pytest.mark.parametrize("values", [[], [0.5], [1.0, np.inf], [1.0, np.nan, 2.0]])
 def test_without_two_numbers_a_mean_has_no_interval(values):
     assert np.isnan(of_mean(values)).all()
+
+
+COUNTS = st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(COUNTS, COUNTS, st.sampled_from([0.9, 0.95]))
+def test_the_mean_of_two_shares_agrees_with_newcombes_interval_of_a_difference(first, second, confidence):
+    """One half of p + q is one half of 1 + p - (1 - q), whose interval statsmodels has."""
+    (some, of), (others, among) = first, second
+    expected = confint_proportions_2indep(
+        some, of, among - others, among, method="newcomb", compare="diff", alpha=1 - confidence
+    )
+    successes, trials = ([some], [others]), ([of], [among])
+    found = np.ravel(independent(successes, trials, equal_weights(trials), confidence))
+    np.testing.assert_allclose(found, (1 + np.array(expected)) / 2, rtol=1e-9, atol=1e-9)
+    middle = weighted_sum(successes, trials, equal_weights(trials))
+    assert middle == pytest.approx((some / of + others / among) / 2)
+    assert -1e-12 <= found[0] <= middle <= found[1] <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("shares", "trials"),
+    [((0.02, 0.3), (200, 12)), ((0.1, 0.9), (40, 40)), ((0.5, 0.05), (15, 120)), ((0, 0.5), (9, 99))],
+)
+def test_coverage_of_the_mean_of_two_shares(shares, trials):
+    """Over every outcome that there can be, weighted by its chance: no draws and no luck."""
+    first, second = (np.arange(of + 1) for of in trials)
+    grid = np.array(np.meshgrid(first, second, indexing="ij"))
+    chance = np.multiply.outer(binom.pmf(first, trials[0], shares[0]), binom.pmf(second, trials[1], shares[1]))
+    of = np.broadcast_to(np.reshape(trials, (2, 1, 1)), grid.shape)
+    low, high = independent(grid, of, equal_weights(of))
+    true = np.mean(shares)
+    assert chance.sum() == pytest.approx(1)
+    assert 0.935 < chance[(low <= true) & (true <= high)].sum() < 0.98
+    narrow = wilson(*(each.sum(axis=0) for each in (grid, of)))
+    assert chance[(narrow[0] <= true) & (true <= narrow[1])].sum() < 0.9 or trials[0] == trials[1]
+
+
+def test_a_class_without_images_leaves_the_other_ones_interval():
+    trials = np.array([[20, 0, 0], [0, 7, 0]])
+    successes = np.array([[5, 0, 0], [0, 7, 0]])
+    weights = equal_weights(trials)
+    low, high = independent(successes, trials, weights)
+    np.testing.assert_allclose((low, high), wilson([5, 7, 0], [20, 7, 0]), rtol=1e-12)
+    np.testing.assert_array_equal(weighted_sum(successes, trials, weights), [0.25, 1, np.nan])
+    assert np.isnan([low[2], high[2]]).all()
+
+
+def test_a_sum_of_shares_that_repeat_images_against_a_loop():
+    random = np.random.default_rng(7)
+    trials = (random.random((50, 3)) < [0.9, 0.5, 0.06]).astype(int)
+    successes = trials * (random.random((50, 1)) < 0.4) * (random.random((50, 3)) < 0.8)
+    weights, whole, sums = np.array([0.5, 0.25, 0.25]), successes.sum(axis=0) / trials.sum(axis=0), []
+    for _ in range(6000):
+        drawn = random.integers(0, 50, 50)
+        of = trials[drawn].sum(axis=0)
+        shares = [
+            some / all_ if all_ else kept
+            for some, all_, kept in zip(successes[drawn].sum(axis=0), of, whole, strict=True)
+        ]
+        sums.append(weights @ shares)
+    found = clustered_sum(successes, trials, weights)
+    np.testing.assert_allclose(found, np.quantile(sums, [0.025, 0.975]), atol=0.015)
+    apart = np.ravel(independent(successes.sum(axis=0), trials.sum(axis=0), weights))
+    assert np.ptp(found) > np.ptp(apart) * 1.1, "what goes together tells less than as many independent trials"
+    assert clustered_sum(successes, trials, weights) == found
+
+
+def test_a_sum_of_shares_that_needs_no_bootstrap():
+    trials, weights = np.full((20, 3), 2), np.array([0.5, 0.5, 0])
+    never, always = (clustered_sum(trials * which, trials, weights) for which in (0, 1))
+    assert (never, always) == (pytest.approx(np.ravel(wilson(0, 20))), pytest.approx(np.ravel(wilson(20, 20))))
+    once = np.eye(10)[:, :2]
+    expected = np.ravel(independent([1, 0], [1, 1], [0.5, 0.5]))
+    assert clustered_sum(once * [1, 0], once, [0.5, 0.5]) == pytest.approx(expected)
+    assert np.isnan(clustered_sum(once * 0, once * 0, [0, 0])).all()

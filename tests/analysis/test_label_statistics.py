@@ -46,6 +46,9 @@ def test_each_attribute_of_celeba(table, real_counts):
             assert 100 * row[f"prevalence_{ours}"] == pytest.approx(float(real[f"prevalence_pct_{theirs}"]), abs=1e-4)
         assert 100 * row["trivial_train"] == pytest.approx(float(real["trivial_error_pct_test"]), abs=1e-4)
         assert 100 * row["trivial_test"] == pytest.approx(float(real["trivial_error_pct_test_majority"]), abs=1e-4)
+        positives = int(real["n_pos_test"])
+        assert row["rarer_test"] == min(positives, SIZES[2] - positives)
+    assert pd.isna(statistics.loc["mean", "rarer_test"])
     assert statistics.loc["Bald", [f"images_{split}" for split in SPLITS]].tolist() == list(SIZES)
 
 

@@ -67,7 +67,7 @@ def test_intervals_can_be_left_out(made, tmp_path):
     tables = make_all(made, tmp_path, intervals=False)
     for outputs in tables.values():
         header = outputs["csv"].read_text().splitlines()[0].split(",")
-        assert not {"low", "high"} & set(header)
+        assert not {"low", "high", "balanced_low", "balanced_high"} & set(header)
         assert "scriptsize" not in outputs["tex"].read_text()
 
 

@@ -60,12 +60,18 @@ def expected_of(made: Specimen, group: str, measure: str, attack: str, sign: str
         means = []
         for attribute in network.attributes:
             wrong = {-1: [], 1: []}
-            for row in made.predictions.to_dict("records"):
-                of = (row["network"], row["checkpoint"], row["attribute"], row["split"])
-                if of == (network.name, "converged", attribute, "test"):
-                    wrong[row["label"]].append((row["score"] > 0) != (row["label"] > 0))
+            mine = f"network == '{network.name}' and checkpoint == 'converged' and attribute == '{attribute}'"
+            for row in made.predictions.query(f"{mine} and split == 'test'").to_dict("records"):
+                wrong[row["label"]].append((row["score"] > 0) != (row["label"] > 0))
             classes = [statistics.mean(each) for each in wrong.values() if each]
-            means.append(statistics.mean(classes if measure == "balanced_error" else wrong[-1] + wrong[1]))
+            values = {
+                "error": wrong[-1] + wrong[1],
+                "balanced_error": classes,
+                "false_negative_rate": wrong[1],
+                "false_positive_rate": wrong[-1],
+            }[measure]
+            if values:
+                means.append(statistics.mean(values))
         found.append(statistics.mean(means))
     return found
 
@@ -105,6 +111,10 @@ def test_sheets(seeded, table):
         f"{100 * value['value']:.2f}",
         f"[{100 * value['low']:.2f}, {100 * value['high']:.2f}]",
     )
+    value = joint.loc[("false_positive_rate", "", "")]
+    assert errors.rows[2][10][0] == f"{100 * value['value']:.2f}"
+    assert errors.columns[10].group == "error on images without the attribute, percent"
+    value = joint.loc[("error", "", "")]
     assert errors.rows[2][2:4] == [f"{100 * value[name]:.2f}" for name in ("least", "most")]
     assert isinstance(errors.rows[1][1], str), "one seed has no interval"
     assert errors.notes[:3] == ["apart: 2 seeds (3, 1).", "alone: 1 seed (5).", "joint: 3 seeds (3, 1, 2)."]
@@ -129,7 +139,7 @@ def test_the_page_is_made(seeded, tmp_path, intervals):
 def test_networks_that_were_not_attacked_have_errors_alone(seeded, tmp_path):
     made = replace(seeded, attempts=seeded.attempts.iloc[:0])
     frame = compute(made.write(tmp_path), made.run)
-    assert set(frame["measure"]) == {"error", "balanced_error"}
+    assert set(frame["measure"]) == {"error", "balanced_error", "false_negative_rate", "false_positive_rate"}
     assert len(sheets(frame, made.run)) == 1
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.make import make_table
@@ -28,12 +29,12 @@ from specimen import specimen
 NAMES = ("best_known", "optimality", "robust_accuracy")
 
 
-def attempt(attack, image, size=None, *, attribute="Male", network="euclidean", correct=True, similarity=0.99):
+def attempt(attack, image, size=None, *, attribute="Male", network="euclidean", correct=True, similarity=0.99, label=1):
     """Return one attempt; one without a size did not flip. L2 is ten times L∞."""
     flipped = size is not None
     about = {"network": network, "checkpoint": "converged", "attack": attack, "attribute": attribute, "image": image}
     found = {"linf": size or 0, "l2": 10.0 * (size or 0), "pass": similarity if flipped else math.nan}
-    return {**about, "correct": correct, "flipped": flipped, **found}
+    return {**about, "label": label, "correct": correct, "flipped": flipped, **found}
 
 
 def sizes_of(*attempts: dict) -> pd.DataFrame:
@@ -335,6 +336,79 @@ def test_robust_accuracy_against_loops(made, robust):
         assert (row["images"], row["robust"]) == (images, hits)
         assert row["low"] <= row["rate"] <= row["high"]
         assert row["rate"] == pytest.approx(hits / images)
+
+
+def test_balanced_accuracy_against_loops(made, robust):
+    pairs: dict[tuple, list[dict]] = {}
+    for row in made.attempts[made.attempts["checkpoint"] == "converged"].to_dict("records"):
+        pairs.setdefault((row["network"], row["attribute"], row["label"], row["image"]), []).append(row)
+
+    def accuracy(row: dict, attribute: str, label: int) -> tuple[int, int]:
+        """Return of how many images of a class how many are right, and stay so."""
+        tried = [
+            [each for each in rows if row["attack"] in (each["attack"], TOGETHER)]
+            for (network, name, of, _), rows in pairs.items()
+            if (network, name, of) == (row["network"], attribute, label)
+        ]
+        size = (
+            (lambda each: each["linf"] <= row["budget"])
+            if row["measure"] == "linf"
+            else (lambda each: each["pass"] >= row["budget"])
+        )
+        right = [all(each["correct"] and not (each["flipped"] and size(each)) for each in rows) for rows in tried]
+        return sum(right), len(right)
+
+    chosen = robust.query("budget in (0, 2, 0.9) and network in ('euclidean', 'moon')")
+    assert {"all", "Bald"} <= set(chosen["attribute"])
+    for row in chosen.to_dict("records"):
+        names = made.run.attacked if row["attribute"] == "all" else [row["attribute"]]
+        counts = {name: [accuracy(row, name, label) for label in (1, -1)] for name in names}
+        assert row["positives"] == sum(each[0][1] for each in counts.values())
+        for place, column in enumerate(("present_rate", "absent_rate")):
+            shares = [each[place][0] / each[place][1] for each in counts.values() if each[place][1]]
+            assert row[column] == pytest.approx(statistics.mean(shares) if shares else math.nan, nan_ok=True)
+        both = [statistics.mean(right / of for right, of in each if of) for each in counts.values()]
+        assert row["balanced_rate"] == pytest.approx(statistics.mean(both))
+        assert row["balanced_low"] - 1e-12 <= row["balanced_rate"] <= row["balanced_high"] + 1e-12
+        if len(names) == 1 and all(of for _, of in counts[names[0]]):
+            (right, of), (others, among) = counts[names[0]]
+            ends = confint_proportions_2indep(right, of, among - others, among, method="newcomb", compare="diff")
+            assert (row["balanced_low"], row["balanced_high"]) == pytest.approx([(1 + end) / 2 for end in ends])
+
+
+def test_balanced_accuracy_shows_what_the_plain_one_hides(made):
+    """One of ten images has the attribute, and the network never says so: nothing flips."""
+    run = replace(made.run, budgets=(8,), thresholds=(0.95,))
+    never = [attempt("ffa-line", image, correct=image > 0, label=-1 if image else 1) for image in range(10)]
+    table = robust_accuracy(pd.DataFrame(never), run).query(
+        "budget == 8 and attribute == 'Male' and attack == 'ffa-line'"
+    )
+    (row,) = table.to_dict("records")
+    assert (row["rate"], row["balanced_rate"]) == (0.9, 0.5)
+    assert (row["present_rate"], row["absent_rate"], row["positives"]) == (0, 1, 1)
+    one_class = pd.DataFrame([attempt("ffa-line", image, 5 if image % 2 else None, label=-1) for image in range(6)])
+    table = robust_accuracy(one_class, run).query("budget == 8")
+    assert table["present_rate"].isna().all()
+    assert table["balanced_rate"].tolist() == table["rate"].tolist() == [0.5] * 4
+    assert table["balanced_low"].tolist() == pytest.approx(table["low"].tolist())
+    assert "–" not in [row[-1] for row in robust_table.sheets(table, run)[-1].rows]
+
+
+def test_balanced_sheets_come_after_the_others(made, robust):
+    plain = robust.drop(columns=[name for name in robust if name.startswith("balanced_") and name != "balanced_rate"])
+    for frame in (robust, plain.drop(columns=["low", "high"])):
+        sheets = robust_table.sheets(frame, made.run)
+        titles = [sheet.title for sheet in sheets]
+        assert titles[len(titles) // 2 :] == [
+            title.replace("Acc", "Balanced acc") for title in titles[: len(titles) // 2]
+        ]
+        together, of_one = sheets[len(titles) // 2], sheets[-1]
+        assert [row[2] for row in together.rows[:3]] == ["balanced", "with the attribute", "without it"]
+        row = robust.query("network == 'euclidean' and attribute == 'all' and budget == 0").iloc[0]
+        cell = together.rows[0][3]
+        assert (cell if isinstance(cell, str) else cell[0]) == f"{100 * row['balanced_rate']:.1f}"
+        assert isinstance(cell, str) == ("low" not in frame)
+        assert [column.group for column in of_one.columns[:3]] == ["", "images", "images"]
 
 
 def test_robust_accuracy_falls_with_the_budget_and_with_more_attacks(robust):

@@ -11,7 +11,7 @@ from faceflip.analysis.frames import with_parts
 from faceflip.analysis.matrices import mean_interval
 from faceflip.analysis.statistics.intervals import wilson
 from faceflip.analysis.tables.checkpoint_overlap import checkpoint_overlap, pair_checkpoints
-from faceflip.analysis.tables.classification_error import classification_error
+from faceflip.analysis.tables.classification_error import RATES, classification_error
 from faceflip.analysis.tables.statistics import (
     count_statistics,
     direction_statistics,
@@ -56,12 +56,29 @@ def test_improvements_of_the_paper(made):
     # 9.20 % against 12.70 % is what the paper calls 27 %.
     names = ["euclidean", "lnets_anet", "facetracer", "trivial_train", "trivial_test"]
     table = pd.DataFrame({"method": names, "attribute": "Bald", "error": [0.0920, 0.1270, 0.1888, 0.2009, 0.1996]})
-    table = table.assign(low=table["error"] - 0.01, high=table["error"] + 0.02)
+    table = table.assign(low=table["error"] - 0.01, high=table["error"] + 0.02, **dict.fromkeys(RATES, np.nan))
     found = by_id(error_statistics(table, dataclasses.replace(celeba(made), attacked=("Bald",))))
     values = [found[f"improvement_euclidean_over_{name}"].value for name in names[1:]]
     assert values == pytest.approx([0.2756, 0.5127, 0.5421, 0.5391], abs=1e-4)
     margin = found["margin_lnets_anet"]
     assert (margin.low, margin.value, margin.high) == pytest.approx((-0.045, -0.035, -0.015))
+
+
+def test_balanced_errors_and_those_of_the_classes(made, errors):
+    found = by_id(error_statistics(errors, made.run))
+    wrong = {}
+    for row in made.predictions.to_dict("records"):
+        if row["split"] == "test" and row["checkpoint"] == "converged" and row["attribute"] in made.run.attacked:
+            of_class = wrong.setdefault((row["network"], row["attribute"]), {-1: [], 1: []})[row["label"]]
+            of_class.append((row["score"] > 0) != (row["label"] > 0))
+    for network in made.run.network_names:
+        shares = np.array([[np.mean(wrong[network, name][label]) for label in (1, -1)] for name in made.run.attacked])
+        for rate, values in zip(RATES, (shares.mean(axis=1), *shares.T), strict=True):
+            assert found[f"{rate}_{network}"].value == pytest.approx(values.mean())
+            assert found[f"{rate}_{network}"].of == len(made.run.attacked)
+        assert found[f"attributes_{network}_beats_guessing"].count == (shares.mean(axis=1) < 0.5).sum()
+    assert found["balanced_error_trivial_train"].value == 0.5
+    assert not {"balanced_error_facetracer", "attributes_trivial_train_beats_guessing"} & set(found)
 
 
 def test_t_tests_over_attributes_and_images(made, errors):

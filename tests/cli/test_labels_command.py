@@ -35,6 +35,12 @@ def test_labels_without_images(folder):
     assert list(table.index) == [*ATTRIBUTES, "mean"]
     assert table.loc["Male", "images_test"] == 11
     assert f"{100 * table.loc['mean', 'trivial_train']:.2f}" in result.output
+    assert "Balanced" in result.output
+    lines = {words[0]: words for line in result.output.splitlines() if len(words := line.split()) >= 6}
+    assert lines["Male"][-1] == str(
+        int(min(table.loc["Male", "positives_test"], 11 - table.loc["Male", "positives_test"]))
+    )
+    assert lines["mean"][-1] == f"{100 * table.loc['mean', 'trivial_test']:.2f}", "there is no such number of the mean"
 
 
 def test_labels_beside_a_page_of_a_used_up_quota(folder):

@@ -69,6 +69,17 @@ class Answers:
         there = ~np.isnan(shares)
         return _mean(np.nansum(shares, axis=0), there.sum(axis=0))
 
+    def false_negative_rate(self) -> float:
+        """Return the mean share of wrong answers on images that have the attribute, over the attributes with some."""
+        return self._class_rate(self.labels > 0)
+
+    def false_positive_rate(self) -> float:
+        """Return the mean share of wrong answers on images without the attribute, over the attributes with some."""
+        return self._class_rate(self.labels < 0)
+
+    def _class_rate(self, of: np.ndarray) -> float:
+        return _mean((self.wrong & of).sum(axis=1), of.sum(axis=1))
+
     def labels_of(self, pairs: pd.DataFrame) -> np.ndarray:
         """Return the labels, int8, of given pairs (columns attribute, image); 0 of those that it does not have."""
         row, column, there = self._places(pairs)

@@ -22,7 +22,8 @@ def label_statistics(table: pd.DataFrame, attributes: Sequence[str] = ATTRIBUTES
         One row per attribute in their order, and one of the means of their fractions: `attribute`, `images_{split}` and
         `positives_{split}` (of the images whose label is known), `prevalence_{split}` (fraction; NaN where a split has
         no such images), and the errors on the test split (fractions) of giving every image the majority class: the
-        training split's, `trivial_train`, and the test split's, `trivial_test`.
+        training split's, `trivial_train`, and the test split's, `trivial_test`. Their balanced errors are 0.5 wherever
+        the test split has both classes; `rarer_test` are its images of the rarer one, on which a balanced error rests.
     """
     labels = table[list(attributes)].to_numpy()
     counts = count_labels(labels, table["split"].map(SPLITS.index).to_numpy(), attributes)
@@ -33,7 +34,9 @@ def label_statistics(table: pd.DataFrame, attributes: Sequence[str] = ATTRIBUTES
     shares = shares[[*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]]
     shares.loc[MEAN] = shares.mean()
     whole = pd.concat([images.add_prefix("images_"), positives.add_prefix("positives_")], axis="columns")
-    return whole.reindex(shares.index).astype("Int64").join(shares).reset_index()
+    rarer = np.minimum(positives["test"], images["test"] - positives["test"]).rename("rarer_test")
+    table = whole.reindex(shares.index).astype("Int64").join(shares)
+    return table.join(rarer.reindex(shares.index).astype("Int64")).reset_index()
 
 
 def label_correlations(

@@ -11,6 +11,9 @@ from faceflip.io.files import replacing, write_text
 from faceflip.registry import load
 from faceflip.workflow.products import Product
 
+INTERVALS = ("low", "high", "balanced_low", "balanced_high")
+"""Columns of the ends of confidence intervals, which tables can go without."""
+
 
 def make_table(
     product: Product,
@@ -29,7 +32,7 @@ def make_table(
     """
     frame = load(f"{product.module}:compute")(inputs, run)
     if not intervals:
-        frame = frame.drop(columns=["low", "high"], errors="ignore")
+        frame = frame.drop(columns=list(INTERVALS), errors="ignore")
     sheets = load(f"{product.module}:sheets")(frame, run)
     sheets = [replace(sheet, notes=[*sheet.notes, *run.notes]) for sheet in sheets]
     with replacing(outputs["csv"]) as beside:

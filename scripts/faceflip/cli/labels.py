@@ -136,13 +136,19 @@ def _print_statistics(statistics: "pd.DataFrame") -> None:
 
     typer.echo(
         "\nPercent of images with each attribute, and errors on the test split of always answering with the\n"
-        "majority class, that of the training split and that of the test split:"
+        "majority class, that of the training split and that of the test split. Balanced, the mean of the\n"
+        "errors of the two classes, they are 50 where there are both; such an error rests on the images of\n"
+        "the rarer class in the test split:"
     )
     shares = [*(f"prevalence_{split}" for split in SPLITS), "trivial_train", "trivial_test"]
     print_table(
-        {"attribute": "word", **dict.fromkeys((*SPLITS, "error:\ntrain", "error:\ntest"), "number")},
+        {"attribute": "word", **dict.fromkeys((*SPLITS, "error:\ntrain", "error:\ntest", "rarer:\ntest"), "number")},
         [
-            (row["attribute"], *("-" if math.isnan(row[name]) else f"{100 * row[name]:.2f}" for name in shares))
+            (
+                row["attribute"],
+                *("-" if math.isnan(row[name]) else f"{100 * row[name]:.2f}" for name in shares),
+                "" if row["attribute"] == MEAN else f"{row['rarer_test']:,}",
+            )
             for row in statistics.to_dict("records")
         ],
         bold=(MEAN,),

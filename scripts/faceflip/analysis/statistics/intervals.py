@@ -1,4 +1,4 @@
-"""Confidence intervals: of shares, of independent trials and of trials that repeat images, and of a mean."""
+"""Confidence intervals: of shares, of independent trials and of trials that repeat images, and of means of them."""
 
 import math
 from functools import lru_cache
@@ -26,6 +26,43 @@ def wilson(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) ->
         low, high = (centre - half) / (1 + z**2 / trials), (centre + half) / (1 + z**2 / trials)
     # The ends that are exact in arithmetic are not quite so in floating point.
     return np.where(share == 0, 0.0, low), np.where(share == 1, 1.0, high)
+
+
+def equal_weights(trials: ArrayLike) -> np.ndarray:
+    """Return weights of shares, along the first axis, that make a weighted sum the mean of those that have trials."""
+    there = np.asarray(trials) > 0
+    return there / np.maximum(there.sum(axis=0), 1)
+
+
+def weighted_sum(successes: ArrayLike, trials: ArrayLike, weights: ArrayLike) -> np.ndarray:
+    """Return the weighted sum of shares along the first axis; NaN where no share with a weight has trials.
+
+    A share without trials counts for nothing: its weight is to be 0, as `equal_weights` has it.
+    """
+    successes, trials, weights = (np.asarray(each, float) for each in (successes, trials, weights))
+    share = np.divide(successes, trials, out=np.zeros_like(trials), where=trials > 0)
+    return np.where(((trials > 0) & (weights > 0)).any(axis=0), (weights * share).sum(axis=0), np.nan)
+
+
+def independent(
+    successes: ArrayLike, trials: ArrayLike, weights: ArrayLike, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of the interval of a `weighted_sum` of independent shares, such as a balanced error.
+
+    The distances of Wilson's ends from each share are squared, weighted and added, which keeps the interval within
+    [0, 1] where the weights are at least 0 and add up to 1, and as lopsided as those of the shares are. The arrays have
+    shape (shares, ...).
+
+    Source: Zou, Huang and Zhang 2009, Computational Statistics and Data Analysis 53, 1080-1085.
+    """
+    successes, trials, weights = (np.asarray(each, float) for each in (successes, trials, weights))
+    middle = weighted_sum(successes, trials, weights)
+    share = np.divide(successes, trials, out=np.zeros_like(trials), where=trials > 0)
+    low, high = (
+        np.sqrt((np.where(trials > 0, weights * (end - share), 0.0) ** 2).sum(axis=0))
+        for end in wilson(successes, trials, confidence)
+    )
+    return middle - low, middle + high
 
 
 def of_mean(values: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
@@ -100,3 +137,29 @@ def clustered(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95)
     if (repeated := ~certain & (trials.max(axis=0, initial=0) > 1)).any():
         low[repeated], high[repeated] = ends(resampled(successes[:, repeated], trials[:, repeated]), confidence)
     return low, high
+
+
+def clustered_sum(
+    successes: ArrayLike, trials: ArrayLike, weights: ArrayLike, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the ends of the interval of a `weighted_sum` of shares whose trials repeat images; NaN without trials.
+
+    The bootstrap draws images; a share that a draw has no trials of keeps its value there. As of `clustered`, where all
+    or nothing succeeded the interval is Wilson's of as many trials as there are images, and where no image has two
+    trials it is that of `independent` shares. The whole numbers have shape (images, columns), the weights (columns,).
+    """
+    successes, trials, weights = (np.asarray(each, float) for each in (successes, trials, weights))
+    successes, trials = (each[:, weights > 0] for each in (successes, trials))
+    weights, of, count = weights[weights > 0], trials.sum(axis=0), successes.sum(axis=0)
+    if not of.any():
+        return math.nan, math.nan
+    if trials.sum(axis=1).max() <= 1:
+        low, high = independent(count, of, weights, confidence)
+    elif not count.any() or (count == of).all():
+        images = (trials > 0).any(axis=1).sum()
+        low, high = wilson(images if count.any() else 0, images, confidence)
+    else:
+        drawn = resampled(successes, trials)
+        drawn = np.where(np.isnan(drawn), count / of, drawn)
+        low, high = ends(np.einsum("bi,i->b", drawn, weights, optimize=False), confidence)
+    return float(low), float(high)

@@ -3,8 +3,9 @@
 A row is a network of the configuration, trained several times from other random weights and on other orders of the
 images, with the same images, labels and options. The mean has the 95 % interval of Student's t over seeds, which says
 where the mean of very many seeds would be; smallest and largest are what single seeds gave. Errors are means over
-attributes on the test split, balanced ones first over the two classes of each. Rates are of all attempts on the run's
-sample, on images classified correctly (+) and misclassified (-): flipped with a PASS of at least tau.
+attributes on the test split, balanced ones first over the two classes of each. The errors of the classes stand beside
+them: on images with the attribute (false negatives) and without it (false positives). Rates are of all attempts on the
+run's sample, on images classified correctly (+) and misclassified (-): flipped with a PASS of at least tau.
 
 Two networks of other tables that differ by less than one of these spans may differ by their seed alone. The intervals
 of those tables know which images were drawn, and nothing of seeds. With two or three seeds the interval is wide because
@@ -25,7 +26,13 @@ from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.statistics.intervals import of_mean
 from faceflip.wording import first_of
 
-ERRORS = {"error": "test error, percent", "balanced_error": "balanced test error, percent"}
+ERRORS = {
+    "error": "test error, percent",
+    "balanced_error": "balanced test error, percent",
+    "false_negative_rate": "error on images with the attribute, percent",
+    "false_positive_rate": "error on images without the attribute, percent",
+}
+"""Measures of `Answers`, means over attributes on the test split, and what pages call them."""
 RATE = "adversarial"
 COLUMNS = ["group", "measure", "attack", "sign", "seeds", "value", "low", "high", "least", "most"]
 TITLE = "Spread over seeds"
@@ -46,8 +53,8 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     """Return what the seeds of each network gave: test errors, and rates of adversarial images by attack and sign.
 
     Returns:
-        Columns group, measure (``error``, ``balanced_error``, ``adversarial``), attack and sign (empty of errors),
-        seeds (how many have a number), value (their mean), low, high (95 %, `of_mean`), least, most. All are fractions.
+        Columns group, measure (of `ERRORS`, or ``adversarial``), attack and sign (empty of errors), seeds (how many
+        have a number), value (their mean), low, high (95 %, `of_mean`), least, most. All are fractions.
     """
     attempts = only_final(read_attempts(inputs["attempts"], run))
     attempts = attempts.assign(hit=adversarial(attempts, run.threshold))
@@ -55,8 +62,8 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     for group, networks in seed_groups(run).items():
         answers = [read_answers(inputs["predictions"], each.name, each.final).get("") for each in networks]
         answers = [each for each in answers if each is not None]
-        rows.append([group, "error", "", "", *_spread([each.error() for each in answers])])
-        rows.append([group, "balanced_error", "", "", *_spread([each.balanced_error() for each in answers])])
+        for measure in ERRORS:
+            rows.append([group, measure, "", "", *_spread([getattr(each, measure)() for each in answers])])
         mine = attempts[attempts["network"].isin([each.name for each in networks])]
         for attack in ordered(mine["attack"].unique(), (each.name for each in run.attack_list)):
             for sign in SIGNS:

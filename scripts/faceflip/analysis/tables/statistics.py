@@ -7,6 +7,7 @@ many pairs as attributes) and once over test images (each image's share of wrong
 say which it used; with the size of the effect (Cohen's d_z), since over many images any difference is significant. Some
 directions lead away from the boundary, and such attempts flip only where the network bends back: they are counted, with
 how many of them flip and how many of the others. Pairs of image and attribute whose label is unknown count nowhere.
+Balanced errors, which are not in the paper, are means of an attribute's errors on images with it and without it.
 
 Of CelebA alone: what is marked with † rests on published cells of MOON that are unconfirmed, as only their mean over
 all 40 attributes is in print.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_csv, read_predictions, with_parts
+from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_csv, read_predictions, wide, with_parts
 from faceflip.analysis.matrices import mean_interval, read_transfers, summary
 from faceflip.analysis.names import checkpoint_name, method_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, marked, number, parts, percent_cell
@@ -29,6 +30,7 @@ from faceflip.analysis.statistics.paired import paired_t_test
 from faceflip.analysis.tables.checkpoint_overlap import ATTACK, pair_checkpoints
 from faceflip.analysis.tables.classification_error import (
     PUBLISHED,
+    RATES,
     UNCONFIRMED,
     UNCONFIRMED_NOTE,
     classification_error,
@@ -40,7 +42,8 @@ from faceflip.analysis.tables.classification_error import (
 from faceflip.attempt import CONVERGED, FINAL
 from faceflip.catalogue import LINE
 
-ERRORS, IMPROVEMENTS, TESTS = "errors", "relative improvements", "paired t-tests"
+ERRORS, IMPROVEMENTS, BALANCED = "errors", "relative improvements", "balanced errors"
+TESTS = "paired t-tests"
 COUNTS, PROGRESS, DIRECTIONS, MATRICES = "adversarial images", "progress", "directions", "portability and correlation"
 
 
@@ -103,6 +106,7 @@ def _pooled(id_: str, group: str, quantity: str, image: pd.Series, hit: pd.Serie
 def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield mean errors over the attacked attributes, relative improvements, and how many attributes are better.
 
+    After them the same of balanced errors and of the errors of the two classes, which published methods do not have.
     Published errors are those on CelebA: on other images nothing is compared with them.
     """
     table, names = complete_errors(errors, run.attacked), methods_of(run)
@@ -126,6 +130,23 @@ def error_statistics(errors: pd.DataFrame, run: RunDescription) -> Iterator[Stat
         quantity = f"largest advantage of published LNets+ANet over {names[first]} on an attribute"
         name = "margin_lnets_anet" if run.is_of_paper(first, "euclidean") else f"margin_{first}_lnets_anet"
         yield Statistic(name, ERRORS, quantity, value, "share", of=pairs, low=low, high=high)
+    yield from _balanced(errors[errors["attribute"].isin(run.attacked)], list(table), run)
+
+
+def _balanced(errors: pd.DataFrame, methods: Sequence[str], run: RunDescription) -> Iterator[Statistic]:
+    """Yield the means of balanced errors and of those of the classes, and on how many attributes chance is beaten."""
+    tables, names = {rate: wide(errors, "attribute", "method", rate) for rate in RATES}, methods_of(run)
+    for method in methods:
+        for rate, words in RATES.items():
+            values = tables[rate][method].dropna()
+            if len(values):
+                quantity = f"mean {words}, {names[method]}"
+                yield Statistic(f"{rate}_{method}", BALANCED, quantity, values.mean(), "share", of=len(values))
+    for network in (name for name in run.network_names if name in methods):
+        values = tables["balanced_error"][network].dropna()
+        quantity = f"attributes on which {names[network]} has a balanced error below 50 %, that of guessing"
+        better = int((values < 0.5).sum())
+        yield _share(f"attributes_{network}_beats_guessing", BALANCED, quantity, better, len(values))
 
 
 def error_shares(predictions: pd.DataFrame, labels: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
