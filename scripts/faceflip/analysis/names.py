@@ -17,7 +17,16 @@ SPLIT_SIGNS = ("- firm", "- doubtful")
 ALL = "all"
 """What a table's file calls all attributes together; no attribute has this name."""
 
-SIGN_NAMES = {"+": "correctly classified (+)", "-": "misclassified (−)"}
+SIGN_NAMES = {
+    "+": "correctly classified (+)",
+    "-": "misclassified (−)",
+    "- firm": "misclassified (−), label firm",
+    "- doubtful": "misclassified (−), label in doubt",
+}
+LABEL_NAMES = {"-": "any", "- firm": "firm", "- doubtful": "in doubt"}
+"""What the misclassified and their parts are called in a column of labels, the whole above its parts."""
+DOUBTED_BY = {"rules": "contradictions", "scores": "out-of-fold scores", "audit": "an audit"}
+"""What each of `faceflip.data.label_doubt.SOURCES` puts labels in doubt by."""
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
 
 
@@ -30,6 +39,24 @@ def lead_method(methods: Iterable[str]) -> str:
     """Return the method whose adversarial images are looked at closer: FFA where it was run, else the first."""
     methods = list(methods)
     return "ffa" if "ffa" in methods else methods[0]
+
+
+def doubted_by(doubt: Sequence[str]) -> str:
+    """Return in words what says that labels are in doubt (`RunDescription.doubt`, not empty): ``by contradictions``."""
+    *others, last = (f"by {DOUBTED_BY[source]}" for source in doubt)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def doubt_notes(doubt: Sequence[str]) -> list[str]:
+    """Return what tables say of labels in doubt, by what says so (`RunDescription.doubt`); nothing where nothing does.
+
+    A source that settles few labels must not pass for proof that the others are right.
+    """
+    if not doubt:
+        return []
+    notes = [f"Label in doubt: {doubted_by(doubt)}. Label firm: nothing puts it in doubt, which is no proof of it."]
+    alone = "Contradictions alone find few of the wrong labels; most of those are among the firm ones."
+    return [*notes, alone] if set(doubt) == {"rules"} else notes
 
 
 def search_name(kind: str) -> str:
