@@ -50,12 +50,12 @@ def doubted_by(doubt: Sequence[str]) -> str:
 def doubt_notes(doubt: Sequence[str]) -> list[str]:
     """Return what tables say of labels in doubt, by what says so (`RunDescription.doubt`); nothing where nothing does.
 
-    A source that settles few labels must not pass for proof that the others are right.
+    What contradictions leave firm must not pass for right.
     """
     if not doubt:
         return []
-    notes = [f"Label in doubt: {doubted_by(doubt)}. Label firm: nothing puts it in doubt, which is no proof of it."]
-    alone = "Contradictions alone find few of the wrong labels; most of those are among the firm ones."
+    notes = [f"Label in doubt: {doubted_by(doubt)}. Label firm: nothing puts it in doubt; it may be wrong."]
+    alone = "Contradictions find few of the wrong labels; most of them count as firm here."
     return [*notes, alone] if set(doubt) == {"rules"} else notes
 
 

@@ -42,10 +42,10 @@ def smallest_flips(sizes: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
 
     Returns:
         Columns network, attribute (``all``: together), sign (of `signs_of`, and ``all``: both), images, flipped (by
-        any attack), by_ffa (with any search), missed_by_ffa (flipped by others alone), unflipped, size (of `SIZES`), median (of the best
-        known, over the flipped), found_by (attack that found most of the smallest; of several that found as many the
-        first), found (how many). by_ffa is missing on a network that FFA did not attack, and so is missed_by_ffa, also
-        where nothing else did. Attributes have rows for all signs even where one has no images.
+        any attack), by_ffa (with any search), missed_by_ffa (flipped by others alone), unflipped, size (of `SIZES`),
+        median (of the best known, over the flipped), found_by (attack that found most of the smallest; of several that
+        found as many the first), found (how many). by_ffa is missing on a network that FFA did not attack, and so is
+        missed_by_ffa, also where nothing else did. Attributes have rows for all signs even where one has no images.
     """
     if sizes.empty:
         return pd.DataFrame(columns=COLUMNS)
