@@ -23,8 +23,8 @@ SIGN_NAMES = {
     "- firm": "misclassified (−), label firm",
     "- doubtful": "misclassified (−), label in doubt",
 }
-LABEL_NAMES = {"-": "any", "- firm": "firm", "- doubtful": "in doubt"}
-"""What the misclassified and their parts are called in a column of labels, the whole above its parts."""
+LABEL_NAMES = {"- firm": "firm", "- doubtful": "in doubt"}
+"""What the labels of `SPLIT_SIGNS` are called."""
 DOUBTED_BY = {"rules": "contradictions", "scores": "out-of-fold scores", "audit": "an audit"}
 """What each of `faceflip.data.label_doubt.SOURCES` puts labels in doubt by."""
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
@@ -33,6 +33,11 @@ SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
 def method_name(method: str) -> str:
     """Return a method as tables and figures write it: abbreviations, of few letters, in capitals."""
     return method.upper() if len(method) <= 4 else method
+
+
+def signed(attack: str, sign: str) -> str:
+    """Return an attack on what has a sign, as tables write it: ``FFA+``, ``FFA-, label firm``."""
+    return attack + sign[0] + (f", label {LABEL_NAMES[sign]}" if sign in LABEL_NAMES else "")
 
 
 def lead_method(methods: Iterable[str]) -> str:
@@ -55,7 +60,7 @@ def doubt_notes(doubt: Sequence[str]) -> list[str]:
     if not doubt:
         return []
     notes = [f"Label in doubt: {doubted_by(doubt)}. Label firm: nothing puts it in doubt; it may be wrong."]
-    alone = "Contradictions find few of the wrong labels; most of them count as firm here."
+    alone = "Contradictions find few of the wrong labels; most wrong ones count as firm here."
     return [*notes, alone] if set(doubt) == {"rules"} else notes
 
 

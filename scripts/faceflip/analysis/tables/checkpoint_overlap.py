@@ -9,10 +9,12 @@ Of CelebA alone: the paper's text says that its 5,884 includes pairs whose sign 
 overlaps of its rows.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, adversarial, arranged, read_attempts, signs_of, with_parts
-from faceflip.analysis.names import LABEL_NAMES, SIGNS, SPLIT_SIGNS, checkpoint_name, search_name
+from faceflip.analysis.names import SIGNS, SPLIT_SIGNS, checkpoint_name, search_name, signed
 from faceflip.analysis.pages import Column, Sheet, nothing, number
 from faceflip.analysis.run import RunDescription
 from faceflip.attempt import CONVERGED, FINAL
@@ -99,27 +101,26 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """
     made = _by_attack(frame[frame["sign"].isin(SIGNS)], run, TITLE)
     if run.doubt:
-        minus = arranged(frame[frame["sign"].isin(list(LABEL_NAMES))], run, [*ATTACK[:2], "search", "method", "sign"])
-        made += _by_attack(minus, run, f"{TITLE}, misclassified pairs by whether their label is in doubt", True)
+        minus = arranged(frame[frame["sign"].isin(["-", *SPLIT_SIGNS])], run, [*ATTACK[:2], "search", "method", "sign"])
+        title = f"{TITLE}, misclassified pairs by whether their label is in doubt"
+        made += _by_attack(minus, run, title, run.doubt_notes)
     why = "This run attacks no network at an early checkpoint and when converged by the same attack."
     return made or [nothing(TITLE, why)]
 
 
-def _by_attack(frame: pd.DataFrame, run: RunDescription, title: str, split: bool = False) -> list[Sheet]:
-    """Return a sheet for each early checkpoint and search; a column names the parts of the misclassified."""
+def _by_attack(frame: pd.DataFrame, run: RunDescription, title: str, notes: Sequence[str] = ()) -> list[Sheet]:
+    """Return a sheet for each early checkpoint and search."""
     counts = ["early", "converged", "overlap", "overlap_other_sign"]
     made = []
     for (checkpoint, search), part in frame.groupby(["checkpoint", "search"], sort=False):
         rows = [
-            [run.network(row["network"]).title, run.method_name(row["network"], row["method"]) + row["sign"][0]]
-            + ([LABEL_NAMES[row["sign"]]] if split else [])
+            [run.network(row["network"]).title, signed(run.method_name(row["network"], row["method"]), row["sign"])]
             + [number(row[column]) for column in counts]
             for row in part.to_dict("records")
         ]
         changes = frozenset(place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0])
         headings = [checkpoint_name(checkpoint), "converged", "overlap", "overlap, sign changed"]
-        columns = [Column(name, align="l") for name in ("network", "attack", *(["label"] if split else []))]
+        columns = [Column("network", align="l"), Column("attack", align="l"), *map(Column, headings)]
         words = f"{title}, {search_name(search)}, PASS of at least {run.threshold:g}"
-        notes = run.doubt_notes if split else ()
-        made.append(Sheet(words, [*columns, *map(Column, headings)], rows, notes, changes))
+        made.append(Sheet(words, columns, rows, notes, changes))
     return made

@@ -13,7 +13,7 @@ from itertools import product
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
-from faceflip.analysis.names import LABEL_NAMES, METHODS, SEARCHES, SIGNS, ordered, search_name
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, SPLIT_SIGNS, ordered, search_name, signed
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
 from faceflip.analysis.run import RunDescription
 
@@ -48,7 +48,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
 
 
 def _sheet(title: str, frame: pd.DataFrame, run: RunDescription, *notes: str, split: bool = False) -> Sheet:
-    """Return a sheet of both signs, or of the misclassified and their parts, which have a column that names them."""
+    """Return a sheet of both signs, or of the misclassified with their parts below."""
     searches = ordered(frame["search"], SEARCHES)
     thresholds = sorted(set(frame["threshold"]))
     keys = ["network", "method", "sign", "search", "threshold"]
@@ -63,18 +63,14 @@ def _sheet(title: str, frame: pd.DataFrame, run: RunDescription, *notes: str, sp
             if network.loss == loss
             for method in ordered(frame.loc[frame["network"] == network.name, "method"], METHODS)
         ]
-        for network, method, sign in (
-            [(*attack, sign) for attack in attacks for sign in LABEL_NAMES]
-            if split
-            else [(*attack, sign) for sign in SIGNS for attack in attacks]
-        ):
+        parts_below = product(attacks, ("-", *SPLIT_SIGNS))
+        for (network, method), sign in parts_below if split else (pair[::-1] for pair in product(SIGNS, attacks)):
             about = (network.name, method, sign)
             found = [cells.get((*about, *which)) for which in product(searches, thresholds)]
             total = next(row["total"] for row in found if row)
             rates = [percent_cell(row) if row else MISSING for row in found]
-            name = f"{run.method_name(network.name, method)}{sign[0]}"
-            rows.append([network.title, name, *([LABEL_NAMES[sign]] if split else []), *rates, number(total)])
+            rows.append([network.title, signed(run.method_name(network.name, method), sign), *rates, number(total)])
     rates = [Column(f"τ = {tau:g}", search_name(search)) for search, tau in product(searches, thresholds)]
-    heads = [Column(name, align="l") for name in ("network", "attack", *(["label"] if split else []))]
+    columns = [Column("network", align="l"), Column("attack", align="l"), *rates, Column("total")]
     notes = notes if rows else ["This run has no attacks on converged networks."]
-    return Sheet(title, [*heads, *rates, Column("total")], rows, notes, frozenset(breaks - {0, len(rows)}))
+    return Sheet(title, columns, rows, notes, frozenset(breaks - {0, len(rows)}))

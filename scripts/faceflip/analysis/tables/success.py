@@ -12,7 +12,7 @@ from itertools import chain, product
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
-from faceflip.analysis.names import LABEL_NAMES, METHODS, SIGNS, SPLIT_SIGNS, display_name, ordered, search_name
+from faceflip.analysis.names import METHODS, SIGNS, SPLIT_SIGNS, display_name, ordered, search_name, signed
 from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
 from faceflip.analysis.run import RunDescription
 
@@ -54,8 +54,7 @@ def _by_attribute(
         heads = list(product(ordered(part["method"], METHODS), signs))
         columns = [Column("attribute", align="l")]
         for method, sign in heads:
-            name = f"{run.method_name(network, method)}{sign[0]}"
-            name += f", label {LABEL_NAMES[sign]}" if sign in SPLIT_SIGNS else ""
+            name = signed(run.method_name(network, method), sign)
             columns += [Column("percent", name), Column("images", name)]
         cells = {(row["attribute"], row["method"], row["sign"]): row for row in part.to_dict("records")}
         rows = []
