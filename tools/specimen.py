@@ -17,6 +17,7 @@ from faceflip.analysis.make import make_table
 from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork, describe
 from faceflip.catalogue import ITERATIVE, LINE, PAPER_ATTACKS, find_direction, find_search
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
+from faceflip.data.label_doubt import COLUMNS as DOUBTS
 from faceflip.outcomes import Outcome
 from faceflip.stages.collect import COLUMNS
 from faceflip.training.hyperparameters import TrainingOptions
@@ -78,10 +79,12 @@ class Specimen:
     scans: pd.DataFrame
     labels: pd.DataFrame
     histories: dict[str, pd.DataFrame]
+    doubts: pd.DataFrame | None = None
 
     def write(self, folder: Path) -> dict[str, Path | list[Path]]:
         """Write everything as the workflow's stages would, and return the paths by role; that of ``run`` too."""
-        paths = {name: folder / f"{name}.parquet" for name in ("attempts", "predictions", "transfers", "scans")}
+        names = ("attempts", "predictions", "transfers", "scans", *(("doubts",) if self.doubts is not None else ()))
+        paths = {name: folder / f"{name}.parquet" for name in names}
         for name, path in paths.items():
             getattr(self, name).to_parquet(path, index=False)
         paths |= {"labels": folder / "labels.csv", "run": folder / "run.json"}
@@ -130,6 +133,7 @@ def specimen(
     more: Mapping[str, Any] = MappingProxyType({}),
     unknown: Mapping[str, float] = MappingProxyType({}),
     size: tuple[int, int] = (WIDTH, HEIGHT),
+    doubt: Sequence[str] = (),
 ) -> Specimen:
     """Make up a run.
 
@@ -146,6 +150,7 @@ def specimen(
         more: Other keys of a configuration, laid over what follows from the rest.
         unknown: Share of the images whose label of an attribute is unknown, by attribute; 0 where it is not named.
         size: Width and height of the images.
+        doubt: What says which labels are in doubt, of `faceflip.data.label_doubt.SOURCES`; it changes nothing else.
     """
     random = np.random.default_rng(seed)
     images = {"train": 8 * max(sample, test), "validation": test, "test": test}
@@ -199,7 +204,7 @@ def specimen(
     none = [name for name in moon_attributes if name not in set(counted["attribute"])]
     counted = pd.concat([counted, pd.DataFrame({"attribute": none, "split": "test", "images": 0, "positives": 0})])
     labels = pd.concat([labels[labels["split"] != "test"], counted], ignore_index=True)
-    return Specimen(
+    made = Specimen(
         run,
         attempts,
         predictions[PREDICTIONS],
@@ -208,6 +213,33 @@ def specimen(
         labels,
         _train(random, run),
     )
+    return _in_doubt(made, tuple(doubt), seed) if doubt else made
+
+
+def _in_doubt(made: Specimen, doubt: tuple[str, ...], seed: int) -> Specimen:
+    """Put labels in doubt, those that some network contradicts more often."""
+    random = np.random.default_rng([seed, 1])
+    answers = made.predictions
+    wrong = (answers["score"] > 0) != (answers["label"] > 0)
+    pair = ["attribute", "image"]
+    doubts = answers[[*pair, "label", "split"]].assign(wrong=wrong).groupby(pair, as_index=False)
+    doubts = doubts.agg({"label": "first", "split": "first", "wrong": "any"})
+    doubtful = random.random(len(doubts)) < np.where(doubts["wrong"], 0.5, 0.06)
+    reasons = random.choice(["no_beard" if name == "rules" else name for name in doubt], len(doubts))
+    scores = random.random(len(doubts)) if "scores" in doubt else np.nan
+    doubts = doubts.assign(
+        file_name=[f"{row + 1:06d}.jpg" for row in doubts["image"]],
+        split=doubts["split"].replace("sample", "train"),
+        score=scores,
+        doubt=np.where(doubts["label"] > 0, 1 - scores, scores),
+        reasons=np.where(doubtful, reasons, ""),
+        hints="",
+        doubtful=doubtful,
+    )
+    texts = ("file_name", "split", "attribute", "reasons", "hints")
+    attempts = made.attempts.merge(doubts[[*pair, "doubtful"]], how="left", on=pair, validate="many_to_one")
+    doubts = doubts[list(DOUBTS)].astype(dict.fromkeys(texts, "category"))
+    return replace(made, run=replace(made.run, doubt=doubt), attempts=attempts, doubts=doubts)
 
 
 def _run(

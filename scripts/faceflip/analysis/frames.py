@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, SPLIT_SIGNS, ordered
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
 from faceflip.attempt import FINAL
@@ -127,20 +127,40 @@ def with_parts(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     return attempts.assign(method=method.take(attack.codes), search=search.take(attack.codes), sign=sign)
 
 
+def signs_of(attempts: pd.DataFrame) -> tuple[str, ...]:
+    """Return the signs that attempts are counted by: where it is known which labels are in doubt, split ones too."""
+    return (*SIGNS, *SPLIT_SIGNS) if "doubtful" in attempts else SIGNS
+
+
+def with_split(attempts: pd.DataFrame) -> pd.DataFrame:
+    """Return the attempts (with `sign`), and below them the misclassified ones again, with a sign of `SPLIT_SIGNS`.
+
+    Where it is not known which labels are in doubt there are none of these.
+    """
+    if "doubtful" not in attempts:
+        return attempts
+    signs = pd.CategoricalDtype([*SIGNS, *SPLIT_SIGNS])
+    wrong = attempts[~attempts["correct"]]
+    split = pd.Categorical.from_codes(len(SIGNS) + wrong["doubtful"].to_numpy(np.int8), dtype=signs)
+    whole = attempts.assign(sign=attempts["sign"].astype(signs))
+    return pd.concat([whole, wrong.assign(sign=split)], ignore_index=True)
+
+
 def count_flips(attempts: pd.DataFrame, by: Sequence[str], thresholds: Iterable[float]) -> pd.DataFrame:
     """Count the attempts (`with_parts`) of each group and sign, and those that are adversarial at each threshold.
 
     Returns:
-        Columns of `by`, `sign`, `total`, `flipped`, `threshold`, `rate`, `low`, `high` (95 %, of `shares_by_image`). A
-        group has rows for both signs even where one has no attempts; its rate is then NaN.
+        Columns of `by`, `sign` (of `signs_of`), `total`, `flipped`, `threshold`, `rate`, `low`, `high` (95 %, of
+        `shares_by_image`). A group has rows for all signs even where one has no attempts; its rate is then NaN.
     """
-    keys = [*by, "sign"]
+    keys, signs = [*by, "sign"], signs_of(attempts)
+    attempts = with_split(attempts)
     counts = []
     for threshold in thresholds:
         hits = attempts[[*keys, "image"]].assign(hit=adversarial(attempts, threshold).to_numpy())
         counted = shares_by_image(hits, keys).rename(columns={"successes": "flipped", "trials": "total"})
-        both = counted[list(by)].drop_duplicates().merge(pd.DataFrame({"sign": list(SIGNS)}), how="cross")
-        counted = both.merge(counted, how="left", on=keys)
+        every = counted[list(by)].drop_duplicates().merge(pd.DataFrame({"sign": list(signs)}), how="cross")
+        counted = every.merge(counted, how="left", on=keys)
         counts.append(counted.assign(threshold=float(threshold)))
     frame = pd.concat(counts, ignore_index=True).fillna({"total": 0, "flipped": 0})
     frame = frame.astype(dict.fromkeys(keys, "str") | {"total": "int64", "flipped": "int64"})
@@ -210,7 +230,7 @@ def arranged(frame: pd.DataFrame, run: RunDescription, by: Sequence[str]) -> pd.
         "checkpoint": run.checkpoints,
         "method": METHODS,
         "search": SEARCHES,
-        "sign": SIGNS,
+        "sign": (*SIGNS, *SPLIT_SIGNS),
         "attribute": run.attributes,
     }
     return in_order(frame, {name: ordered(frame[name], orders.get(name, ())) for name in by})

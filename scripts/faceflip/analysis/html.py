@@ -46,7 +46,7 @@ def table_page(title: str, sheets: Sequence[Sheet], reading: Reading, run: RunDe
     return (
         environment()
         .get_template("table.html")
-        .render(title=title, sheets=sheets, reading=reading.of(run.like_paper), run=run)
+        .render(title=title, sheets=sheets, reading=reading.of(run.like_paper, run.doubt), run=run)
     )
 
 

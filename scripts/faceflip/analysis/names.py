@@ -17,7 +17,16 @@ SPLIT_SIGNS = ("- firm", "- doubtful")
 ALL = "all"
 """What a table's file calls all attributes together; no attribute has this name."""
 
-SIGN_NAMES = {"+": "correctly classified (+)", "-": "misclassified (−)"}
+SIGN_NAMES = {
+    "+": "correctly classified (+)",
+    "-": "misclassified (−)",
+    "- firm": "misclassified (−), label firm",
+    "- doubtful": "misclassified (−), label in doubt",
+}
+LABEL_NAMES = {"- firm": "firm", "- doubtful": "in doubt"}
+"""What the labels of `SPLIT_SIGNS` are called."""
+DOUBTED_BY = {"rules": "contradictions", "scores": "out-of-fold scores", "audit": "an audit"}
+"""What each of `faceflip.data.label_doubt.SOURCES` puts labels in doubt by."""
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
 
 
@@ -26,10 +35,33 @@ def method_name(method: str) -> str:
     return method.upper() if len(method) <= 4 else method
 
 
+def signed(attack: str, sign: str) -> str:
+    """Return an attack on what has a sign, as tables write it: ``FFA+``, ``FFA-, label firm``."""
+    return attack + sign[0] + (f", label {LABEL_NAMES[sign]}" if sign in LABEL_NAMES else "")
+
+
 def lead_method(methods: Iterable[str]) -> str:
     """Return the method whose adversarial images are looked at closer: FFA where it was run, else the first."""
     methods = list(methods)
     return "ffa" if "ffa" in methods else methods[0]
+
+
+def doubted_by(doubt: Sequence[str]) -> str:
+    """Return in words what says that labels are in doubt (`RunDescription.doubt`, not empty): ``by contradictions``."""
+    *others, last = (f"by {DOUBTED_BY[source]}" for source in doubt)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def doubt_notes(doubt: Sequence[str]) -> list[str]:
+    """Return what tables say of labels in doubt, by what says so (`RunDescription.doubt`); nothing where nothing does.
+
+    What contradictions leave firm must not pass for right.
+    """
+    if not doubt:
+        return []
+    notes = [f"Label in doubt: {doubted_by(doubt)}. Label firm: nothing puts it in doubt; it may be wrong."]
+    alone = "Contradictions find few of the wrong labels; most wrong ones count as firm here."
+    return [*notes, alone] if set(doubt) == {"rules"} else notes
 
 
 def search_name(kind: str) -> str:

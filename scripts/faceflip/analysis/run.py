@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from faceflip.analysis.names import images_of, method_name, ordered, search_name
+from faceflip.analysis.names import doubt_notes, images_of, method_name, ordered, search_name
 from faceflip.attacks.options import AttackOptions
 from faceflip.attempt import CONVERGED, FINAL, GIVEN
 from faceflip.catalogue import LINE
@@ -285,6 +285,11 @@ class RunDescription:
     def method_name(self, network: str, method: str) -> str:
         """Return an attack's name in tables, such as ``MFFA``."""
         return self.network(network).mark + method_name(method)
+
+    @property
+    def doubt_notes(self) -> list[str]:
+        """What tables say below what is split by doubt; nothing where nothing says which labels are in doubt."""
+        return doubt_notes(self.doubt)
 
     @property
     def notes(self) -> list[str]:

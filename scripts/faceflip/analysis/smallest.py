@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import in_order, only_final, read_attempts
-from faceflip.analysis.names import ALL, SIGNS, ordered
+from faceflip.analysis.names import ALL, SIGNS, SPLIT_SIGNS, ordered
 from faceflip.analysis.run import RunDescription
 
 SIZES = {"l2": "L2", "linf": "L∞", "dissimilarity": "1 − PASS"}
@@ -26,11 +26,12 @@ def read_sizes(path: Path, run: RunDescription) -> pd.DataFrame:
 
     Returns:
         Columns network, attack, attribute, image, correct, flipped and those of `SIZES`, infinite where not flipped;
-        in the order of the first four, so that sums do not depend on that of the file.
+        in the order of the first four, so that sums do not depend on that of the file. And doubtful, as the attempts.
     """
     sizes = with_sizes(only_final(read_attempts(path, run, "l2", "linf")))
     keys = ["network", "attack", "attribute", "image"]
-    return sizes[[*keys, "correct", "flipped", *SIZES]].sort_values(keys, ignore_index=True)
+    kept = [*keys, "correct", "flipped", *SIZES, *sizes.columns.intersection(["doubtful"])]
+    return sizes[kept].sort_values(keys, ignore_index=True)
 
 
 def with_sizes(attempts: pd.DataFrame) -> pd.DataFrame:
@@ -45,9 +46,11 @@ def best_known(sizes: pd.DataFrame) -> pd.DataFrame:
     """Return the smallest of each size over all attacks: a row for each network, attribute and image.
 
     Returns:
-        Columns of `PAIR`, correct, flipped (by any attack), and those of `SIZES`, which may be of different attacks.
+        Columns of `PAIR`, correct, flipped (by any attack), those of `SIZES`, which may be of different attacks, and
+        doubtful where the attempts have it.
     """
     found = {"correct": "first", "flipped": "any", **dict.fromkeys(SIZES, "min")}
+    found |= {"doubtful": "first"} if "doubtful" in sizes else {}
     return sizes.groupby(PAIR, observed=True, as_index=False).agg(found)
 
 
@@ -56,7 +59,7 @@ def arranged_by_attack(frame: pd.DataFrame, run: RunDescription, by: Sequence[st
     orders = {
         "network": run.network_names,
         "attribute": [*run.attributes, ALL],
-        "sign": [*SIGNS, ALL],
+        "sign": [*SIGNS, *SPLIT_SIGNS, ALL],
         "attack": [*attack_names(run, frame.get("attack", ())), TOGETHER],
         "size": list(SIZES),
     }

@@ -12,7 +12,7 @@ from faceflip.workflow.products import Product
 
 def caption(product: Product, run: RunDescription) -> str:
     """Return what belongs below a figure in a text: what it is, how to read it, and what was run."""
-    return f"{product.heading}\n\n{product.reading.of(run.like_paper).text}\n\n{run.line}\n"
+    return f"{product.heading}\n\n{product.reading.of(run.like_paper, run.doubt).text}\n\n{run.line}\n"
 
 
 def make_figure(product: Product, inputs: FigureInputs, run: RunDescription, outputs: Mapping[str, Path]) -> None:

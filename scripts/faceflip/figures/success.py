@@ -48,6 +48,7 @@ Pair = tuple[str, str]
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     """Draw the line search above and the iterative search below, attributes by the line search's success of FGS+."""
     success = read_csv(inputs["success"])
+    success = success[success["sign"].isin(SIGNS)]
     if success.empty:
         return nothing(run, NO_ATTACKS)
     success = success.assign(loss=[run.network(name).loss for name in success["network"]])

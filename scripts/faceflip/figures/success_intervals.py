@@ -4,17 +4,21 @@ Dots are shares of the attacked images that FFA with line search turns adversari
 left the correctly classified images, right the misclassified ones. Attributes whose lines overlap cannot be ranked from
 this sample. An attribute without a dot had no such image. Where there are more attributes than have room, some are
 shown, evenly spread over their order.
+
+Where labels are in doubt: the two panels on the right have the misclassified images again, first those whose label is
+firm, then those whose label is in doubt. A wrong label looks like a mistake of the network that is easy to correct, so
+read what the misclassified do off the firm ones.
 """
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from faceflip.analysis.frames import FigureInputs, read_csv
-from faceflip.analysis.names import SIGN_NAMES, SIGNS, lead_method, method_name, ordered, spread
+from faceflip.analysis.names import SIGN_NAMES, SIGNS, SPLIT_SIGNS, lead_method, method_name, ordered, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import LINE
 from faceflip.figures.lettering import IN_COLUMN, of_all, short_names
-from faceflip.figures.style import COLUMN, MM, PAGE_HEIGHT, SMALL, nothing, page
+from faceflip.figures.style import COLUMN, MM, PAGE, PAGE_HEIGHT, SMALL, nothing, page
 
 MOST = 80
 """Attributes that have room below each other."""
@@ -39,12 +43,13 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     order = list(rates.index)
     names = spread(order, MOST)
     rows, many = max(len(names), 5), max(len(networks) / FEW, 1)
-    figure = page(run, COLUMN, min((BELOW + rows * ROW * many) * MM, PAGE_HEIGHT))
-    sides = figure.subplots(1, 2, sharey=True)
+    signs = (*SIGNS, *SPLIT_SIGNS) if run.doubt else SIGNS
+    figure = page(run, PAGE if run.doubt else COLUMN, min((BELOW + rows * ROW * many) * MM, PAGE_HEIGHT))
+    sides = figure.subplots(1, len(signs), sharey=True)
     by = f" by {method_name(methods[networks[0]])}" if len(set(methods.values())) == 1 else ""
     labels = [run.network(name).short + (f", {method_name(methods[name])}" if not by else "") for name in networks]
     reach = 0.22 if many == 1 else 0.36
-    for axes, sign in zip(sides, SIGNS, strict=True):
+    for axes, sign in zip(sides, signs, strict=True):
         for name, label, offset in zip(networks, labels, np.linspace(reach, -reach, len(networks)), strict=True):
             chosen = (success["network"] == name) & (success["sign"] == sign)
             part = success[chosen].set_index("attribute").reindex(names)

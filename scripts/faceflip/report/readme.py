@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from faceflip.analysis.frames import adversarial, read_attempts, read_csv, wide
+from faceflip.analysis.names import doubted_by
 from faceflip.analysis.pages import markdown_text
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
@@ -144,6 +145,17 @@ def headlines(run: RunDescription, errors: pd.DataFrame, attempts: pd.DataFrame)
         f"PASS of at least {run.threshold:g}: {shares[0]} of the correctly classified, {shares[1]} of the "
         "misclassified (natural adversarial images)"
     )
+    if run.doubt:
+        wrong, doubtful = ~correct, attempts["doubtful"]
+        shares = [
+            f"{hits[those].mean():.1%}" if those.any() else "none" for those in (wrong & ~doubtful, wrong & doubtful)
+        ]
+        of = f"{doubtful[wrong].mean():.1%}" if wrong.any() else "none"
+        lines.append(
+            f"Of the misclassified, {of} have a label in doubt ({doubted_by(run.doubt)}); natural adversarial images "
+            f"are {shares[0]} of those with a firm label, {shares[1]} of those with a label in doubt. A wrong label "
+            "looks like a natural adversarial image"
+        )
     return lines
 
 

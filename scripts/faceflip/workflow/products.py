@@ -6,7 +6,7 @@ configuration (docs/extending.md).
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -324,6 +324,8 @@ EVERY_FIGURE = {**FIGURES, **FIGURES_DOUBT, **FIGURES_TUNED}
 
 OF_CELEBA = "Of CelebA alone: "
 """How a paragraph of a docstring begins that pages on other attributes leave out."""
+OF_DOUBT = "Where labels are in doubt: "
+"""How one begins that pages leave out of a run in which nothing says which labels are in doubt."""
 
 
 @dataclass(frozen=True)
@@ -338,10 +340,13 @@ class Reading:
         """All of it, paragraphs apart."""
         return "\n\n".join((self.summary, *self.paragraphs))
 
-    def of(self, like_paper: bool) -> "Reading":
-        """Return it without the paragraphs `OF_CELEBA`, where the run's attributes are not CelebA's."""
-        kept = (each for each in self.paragraphs if like_paper or not each.startswith(OF_CELEBA))
-        return Reading(self.summary, tuple(kept))
+    def of(self, like_paper: bool, doubt: Collection[str] = ()) -> "Reading":
+        """Return it without the paragraphs that are not about a run.
+
+        Those are `OF_CELEBA` where its attributes are not CelebA's, and `OF_DOUBT` where nothing puts labels in doubt.
+        """
+        left_out = tuple([OF_CELEBA] * (not like_paper) + [OF_DOUBT] * (not doubt))
+        return Reading(self.summary, tuple(each for each in self.paragraphs if not each.startswith(left_out)))
 
 
 @cache

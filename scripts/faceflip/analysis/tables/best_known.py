@@ -12,11 +12,13 @@ flips an image is no proof that nothing does; it weighs more the more different 
 size, for correctly classified images, for misclassified ones, and for `all`, both together.)
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.frames import Inputs
-from faceflip.analysis.names import ALL, SIGN_NAMES, SIGNS, display_name, method_name, ordered
+from faceflip.analysis.frames import Inputs, signs_of, with_split
+from faceflip.analysis.names import ALL, SIGN_NAMES, SIGNS, SPLIT_SIGNS, display_name, method_name, ordered
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, nothing, number
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.smallest import PAIR, SIZES, arranged_by_attack, best_known, read_sizes
@@ -30,6 +32,8 @@ KEYS = ["network", "attribute", "sign"]
 WHOLES = ({}, {"sign": ALL}, {"attribute": ALL}, {"attribute": ALL, "sign": ALL})
 """What rows are counted as besides themselves."""
 COUNTS = ["images", "flipped", "by_ffa", "missed_by_ffa", "unflipped"]
+SHOWN = ("images", "flipped", f"missed by {method_name(FFA)}", "not flipped")
+"""Headings of the counts on a page."""
 COLUMNS = [*KEYS, *COUNTS, "size", "median", "found_by", "found"]
 
 
@@ -37,11 +41,11 @@ def smallest_flips(sizes: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     """Summarise the best known flips (over the attacks of `read_sizes`) of each attribute.
 
     Returns:
-        Columns network, attribute (``all``: together), sign (``all``: both), images, flipped (by any attack), by_ffa
-        (with any search), missed_by_ffa (flipped by others alone), unflipped, size (of `SIZES`), median (of the best
-        known, over the flipped), found_by (attack that found most of the smallest; of several that found as many the
-        first), found (how many). by_ffa is missing on a network that FFA did not attack, and so is missed_by_ffa, also
-        where nothing else did. Attributes have rows for both signs even where one has no images.
+        Columns network, attribute (``all``: together), sign (of `signs_of`, and ``all``: both), images, flipped (by
+        any attack), by_ffa (with any search), missed_by_ffa (flipped by others alone), unflipped, size (of `SIZES`),
+        median (of the best known, over the flipped), found_by (attack that found most of the smallest; of several that
+        found as many the first), found (how many). by_ffa is missing on a network that FFA did not attack, and so is
+        missed_by_ffa, also where nothing else did. Attributes have rows for all signs even where one has no images.
     """
     if sizes.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -53,13 +57,13 @@ def smallest_flips(sizes: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     by_ffa = sizes.groupby(PAIR, observed=True)["by_ffa"].any().to_numpy()
     best = best.assign(images=1, sign=np.where(best["correct"], *SIGNS), by_ffa=by_ffa)
     best = best.assign(missed_by_ffa=best["flipped"] & ~best["by_ffa"], unflipped=~best["flipped"])
-    counted = pd.concat([_count(best.assign(**whole)) for whole in WHOLES], ignore_index=True)
-    every = counted[KEYS[:2]].drop_duplicates().merge(pd.DataFrame({"sign": [*SIGNS, ALL]}), how="cross")
+    counted = pd.concat([_count(part) for part in _with_wholes(best)], ignore_index=True)
+    every = counted[KEYS[:2]].drop_duplicates().merge(pd.DataFrame({"sign": [*signs_of(sizes), ALL]}), how="cross")
     counted = every.merge(counted, how="left", on=KEYS).fillna(dict.fromkeys(COUNTS, 0))
     parts = []
     for size in SIZES:
-        finds = sizes.loc[sizes["flipped"] & (sizes[size] == known[size]), [*KEYS, "attack"]]
-        finders = pd.concat([_find(finds.assign(**whole), run) for whole in WHOLES], ignore_index=True)
+        finds = sizes[sizes["flipped"] & (sizes[size] == known[size])]
+        finders = pd.concat([_find(part, run) for part in _with_wholes(finds)], ignore_index=True)
         part = counted[[*KEYS, *COUNTS, size]].rename(columns={size: "median"}).assign(size=size)
         parts.append(part.merge(finders, how="left", on=KEYS).fillna({"found": 0}))
     frame = pd.concat(parts, ignore_index=True).astype(dict.fromkeys([*COUNTS, "found"], "Int64"))
@@ -68,6 +72,12 @@ def smallest_flips(sizes: pd.DataFrame, run: RunDescription) -> pd.DataFrame:
     without["missed_by_ffa"] = without["by_ffa"] | ~frame["network"].isin(by_others)
     frame = frame.assign(**{name: frame[name].mask(missing) for name, missing in without.items()})
     return arranged_by_attack(frame[COLUMNS], run, [*KEYS, "size"])
+
+
+def _with_wholes(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield rows as what they are counted as; the parts of the misclassified are in no whole of both signs."""
+    for whole in WHOLES:
+        yield (rows if "sign" in whole else with_split(rows)).assign(**whole)
 
 
 def _count(best: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +104,10 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay out a sheet for each network, with a row an attribute."""
     if frame.empty:
         return [nothing(TITLE, "This run has no attacks on converged networks.")]
-    return [_sheet(network, part, run) for network, part in frame.groupby("network", sort=False)]
+    made = [_sheet(network, part, run) for network, part in frame.groupby("network", sort=False)]
+    if run.doubt:
+        made += [_split_sheet(network, part, run) for network, part in frame.groupby("network", sort=False)]
+    return made
 
 
 def _sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
@@ -103,20 +116,39 @@ def _sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
     for attribute in ordered(part["attribute"], [*run.attributes, ALL]):
         row: list[Cell] = ["all together" if attribute == ALL else display_name(attribute)]
         for sign in SIGNS:
-            counts = cells[attribute, sign, next(iter(SIZES))]
-            found = (counts[name] for name in ("images", "flipped", "missed_by_ffa", "unflipped"))
-            row += [MISSING if pd.isna(count) else f"{count:,}" for count in found]
+            row += _counts(cells[attribute, sign, next(iter(SIZES))])
         both = [cells[attribute, ALL, size] for size in SIZES]
         row += [number(each["median"]) for each in both]
         row += [f"{each['found_by']} ({each['found']:,})" if each["found"] else MISSING for each in both]
         rows.append(row)
-    columns = [Column("attribute", align="l")]
-    names = ("images", "flipped", f"missed by {method_name(FFA)}", "not flipped")
-    columns += [Column(name, SIGN_NAMES[sign]) for sign in SIGNS for name in names]
+    columns = [Column("attribute", align="l"), *(Column(name, SIGN_NAMES[sign]) for sign in SIGNS for name in SHOWN)]
     columns += [Column(name, "median of the smallest") for name in SIZES.values()]
     columns += [Column(name, "found most of the smallest", align="l") for name in SIZES.values()]
     title = f"{TITLE}, {run.network(network).title}"
     return Sheet(title, columns, rows, _notes(part, run), frozenset({len(rows) - 1}))
+
+
+def _split_sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
+    """Lay out the misclassified by whether their label is in doubt."""
+    cells = {(row["attribute"], row["sign"], row["size"]): row for row in part.to_dict("records")}
+    rows: list[list[Cell]] = []
+    for attribute in ordered(part["attribute"], [*run.attributes, ALL]):
+        row: list[Cell] = ["all together" if attribute == ALL else display_name(attribute)]
+        for sign in SPLIT_SIGNS:
+            each = [cells[attribute, sign, size] for size in SIZES]
+            row += [*_counts(each[0]), *(number(size["median"]) for size in each)]
+        rows.append(row)
+    columns = [Column("attribute", align="l")]
+    medians = [f"median {name}" for name in SIZES.values()]
+    columns += [Column(name, SIGN_NAMES[sign]) for sign in SPLIT_SIGNS for name in (*SHOWN, *medians)]
+    title = f"{TITLE}, {run.network(network).title}, misclassified pairs by whether their label is in doubt"
+    return Sheet(title, columns, rows, run.doubt_notes, frozenset({len(rows) - 1}))
+
+
+def _counts(row: dict) -> list[Cell]:
+    """Return the cells of the columns `SHOWN`."""
+    found = (row[name] for name in ("images", "flipped", "missed_by_ffa", "unflipped"))
+    return [MISSING if pd.isna(count) else f"{count:,}" for count in found]
 
 
 def _notes(part: pd.DataFrame, run: RunDescription) -> list[str]:

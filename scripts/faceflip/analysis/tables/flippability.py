@@ -13,7 +13,7 @@ from itertools import product
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
-from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, ordered, search_name
+from faceflip.analysis.names import METHODS, SEARCHES, SIGNS, SPLIT_SIGNS, ordered, search_name, signed
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, number, percent_cell
 from faceflip.analysis.run import RunDescription
 
@@ -35,7 +35,20 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
-    """Lay the rates out as the paper does: networks of one loss together, each loss below the other."""
+    """Lay the rates out as the paper does: networks of one loss together, each loss below the other.
+
+    The misclassified come again on a second sheet where labels are in doubt.
+    """
+    note = "+ counts pairs of image and attribute that were classified correctly, - the misclassified ones."
+    whole = _sheet("Flipped attributes by PASS, percent", frame, run, note)
+    if not run.doubt or not whole.rows:
+        return [whole]
+    title = "Flipped attributes by PASS, misclassified pairs by whether their label is in doubt, percent"
+    return [whole, _sheet(title, frame, run, *run.doubt_notes, split=True)]
+
+
+def _sheet(title: str, frame: pd.DataFrame, run: RunDescription, *notes: str, split: bool = False) -> Sheet:
+    """Return a sheet of both signs, or of the misclassified with their parts below."""
     searches = ordered(frame["search"], SEARCHES)
     thresholds = sorted(set(frame["threshold"]))
     keys = ["network", "method", "sign", "search", "threshold"]
@@ -44,17 +57,20 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     breaks = set()
     for loss in dict.fromkeys(network.loss for network in run.networks):
         breaks.add(len(rows))
-        for sign in SIGNS:
-            for network in (each for each in run.networks if each.loss == loss):
-                for method in ordered(frame.loc[frame["network"] == network.name, "method"], METHODS):
-                    about = (network.name, method, sign)
-                    found = [cells.get((*about, *which)) for which in product(searches, thresholds)]
-                    total = next(row["total"] for row in found if row)
-                    rates = [percent_cell(row) if row else MISSING for row in found]
-                    name = f"{run.method_name(network.name, method)}{sign}"
-                    rows.append([network.title, name, *rates, number(total)])
+        attacks = [
+            (network, method)
+            for network in run.networks
+            if network.loss == loss
+            for method in ordered(frame.loc[frame["network"] == network.name, "method"], METHODS)
+        ]
+        parts_below = product(attacks, ("-", *SPLIT_SIGNS))
+        for (network, method), sign in parts_below if split else (pair[::-1] for pair in product(SIGNS, attacks)):
+            about = (network.name, method, sign)
+            found = [cells.get((*about, *which)) for which in product(searches, thresholds)]
+            total = next(row["total"] for row in found if row)
+            rates = [percent_cell(row) if row else MISSING for row in found]
+            rows.append([network.title, signed(run.method_name(network.name, method), sign), *rates, number(total)])
     rates = [Column(f"τ = {tau:g}", search_name(search)) for search, tau in product(searches, thresholds)]
     columns = [Column("network", align="l"), Column("attack", align="l"), *rates, Column("total")]
-    note = "+ counts pairs of image and attribute that were classified correctly, - the misclassified ones."
-    notes = [note if rows else "This run has no attacks on converged networks."]
-    return [Sheet("Flipped attributes by PASS, percent", columns, rows, notes, frozenset(breaks - {0, len(rows)}))]
+    notes = notes if rows else ["This run has no attacks on converged networks."]
+    return Sheet(title, columns, rows, notes, frozenset(breaks - {0, len(rows)}))

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.answers import read_answers
-from faceflip.analysis.frames import Inputs, adversarial, only_final, read_attempts
-from faceflip.analysis.names import SIGN_NAMES, SIGNS, ordered
+from faceflip.analysis.frames import Inputs, adversarial, only_final, read_attempts, signs_of, with_parts, with_split
+from faceflip.analysis.names import SIGN_NAMES, SIGNS, SPLIT_SIGNS, ordered
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, nothing, percent, percent_cell
 from faceflip.analysis.run import RunDescription, RunNetwork
 from faceflip.analysis.statistics.intervals import of_mean
@@ -57,7 +57,8 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
         have a number), value (their mean), low, high (95 %, `of_mean`), least, most. All are fractions.
     """
     attempts = only_final(read_attempts(inputs["attempts"], run))
-    attempts = attempts.assign(hit=adversarial(attempts, run.threshold))
+    signs = signs_of(attempts)
+    attempts = with_split(with_parts(attempts, run).assign(hit=adversarial(attempts, run.threshold)))
     rows = []
     for group, networks in seed_groups(run).items():
         answers = [read_answers(inputs["predictions"], each.name, each.final).get("") for each in networks]
@@ -66,8 +67,8 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
             rows.append([group, measure, "", "", *_spread([getattr(each, measure)() for each in answers])])
         mine = attempts[attempts["network"].isin([each.name for each in networks])]
         for attack in ordered(mine["attack"].unique(), (each.name for each in run.attack_list)):
-            for sign in SIGNS:
-                part = mine[(mine["attack"] == attack) & (mine["correct"] == (sign == "+"))]
+            for sign in signs:
+                part = mine[(mine["attack"] == attack) & (mine["sign"] == sign)]
                 rates = part.groupby("network", observed=True)["hit"].mean()
                 rows.append([group, RATE, attack, sign, *_spread(rates)])
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seeds": "int64"} | dict.fromkeys(COLUMNS[5:], "float64"))
@@ -104,16 +105,19 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     ]
     heads = [Column("network", align="l"), *(column for title in ERRORS.values() for column in columns(title))]
     made = [Sheet(f"{TITLE}: errors", heads, errors, notes)]
-    rates = [
-        [name, attack, *(cell for sign in SIGNS for cell in _cells(cells.get((name, RATE, attack, sign)), 1))]
-        for name, attack in dict.fromkeys((key[0], key[2]) for key in cells if key[1] == RATE)
-    ]
-    if rates:
+    attacks = list(dict.fromkeys((key[0], key[2]) for key in cells if key[1] == RATE))
+    breaks = frozenset(place for place in range(1, len(attacks)) if attacks[place][0] != attacks[place - 1][0])
+    title = f"{TITLE}: adversarial images, PASS of at least {run.threshold:g}, percent"
+    split = ("; misclassified pairs by whether their label is in doubt", SPLIT_SIGNS, run.doubt_notes)
+    for which, signs, more in (("", SIGNS, ()), split) if run.doubt else (("", SIGNS, ()),):
+        rates = [
+            [name, attack, *(cell for sign in signs for cell in _cells(cells.get((name, RATE, attack, sign)), 1))]
+            for name, attack in attacks
+        ]
         heads = [Column("network", align="l"), Column("attack", align="l")]
-        heads += [column for sign in SIGNS for column in columns(SIGN_NAMES[sign])]
-        breaks = frozenset(place for place in range(1, len(rates)) if rates[place][0] != rates[place - 1][0])
-        title = f"{TITLE}: adversarial images, PASS of at least {run.threshold:g}, percent"
-        made.append(Sheet(title, heads, rates, notes, breaks))
+        heads += [column for sign in signs for column in columns(SIGN_NAMES[sign])]
+        if rates:
+            made.append(Sheet(title + which, heads, rates, [*notes, *more], breaks))
     return made
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 
 from faceflip.analysis.frames import Inputs, adversarial, read_attempts, read_csv, read_predictions, wide, with_parts
 from faceflip.analysis.matrices import mean_interval, read_transfers, summary
-from faceflip.analysis.names import checkpoint_name, method_name, search_name
+from faceflip.analysis.names import LABEL_NAMES, checkpoint_name, method_name, search_name
 from faceflip.analysis.pages import Cell, Column, Sheet, marked, number, parts, percent_cell
 from faceflip.analysis.run import PAPER_EARLY, RunDescription
 from faceflip.analysis.statistics.intervals import clustered, wilson
@@ -45,6 +45,10 @@ from faceflip.catalogue import LINE
 ERRORS, IMPROVEMENTS, BALANCED = "errors", "relative improvements", "balanced errors"
 TESTS = "paired t-tests"
 COUNTS, PROGRESS, DIRECTIONS, MATRICES = "adversarial images", "progress", "directions", "portability and correlation"
+
+
+FIRM, DOUBTFUL = "firm", "doubtful"
+"""Words of ids; the second one is the column, too."""
 
 
 def compared(run: RunDescription) -> Iterator[tuple[str, str]]:
@@ -191,7 +195,8 @@ def t_test_statistics(errors: pd.DataFrame, shares: pd.DataFrame, run: RunDescri
 def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
     """Yield, for each network, checkpoint and attack, the adversarial images of both signs and the natural share.
 
-    And what each network misclassifies at each checkpoint, of the pairs that are attacked.
+    And what each network misclassifies at each checkpoint, of the pairs that are attacked. What is about the
+    misclassified comes again by whether their label is in doubt, where the attempts have that.
     """
     hits = with_parts(attempts, run).assign(adversarial=adversarial(attempts, run.threshold).to_numpy())
     keys = ["network", "checkpoint", "attack", "method", "search"]
@@ -203,12 +208,29 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
         yield _pooled(f"adversarial_{name}", COUNTS, f"adversarial, both signs: {words}", image, hit)
         quantity = f"misclassified pairs that are natural adversarial: {words}"
         yield _pooled(f"natural_{name}", COUNTS, quantity, image, hit, wrong)
+        for kind, label, those in _by_doubt(part):
+            quantity = f"misclassified pairs whose label is {label} that are natural adversarial: {words}"
+            yield _pooled(f"natural_{kind}_{name}", COUNTS, quantity, image, hit, wrong & those)
     # What is misclassified before an attack does not depend on it.
     pairs = hits.drop_duplicates(["network", "checkpoint", "attribute", "image"])
     for (network, checkpoint), part in pairs.groupby(keys[:2], observed=True):
-        words = f"misclassified pairs: {run.network(network).title}, {checkpoint_name(checkpoint)}"
-        yield _pooled(f"wrong_{network}_{checkpoint}", COUNTS, words, part["image"], ~part["correct"])
+        name, words = f"{network}_{checkpoint}", f"{run.network(network).title}, {checkpoint_name(checkpoint)}"
+        wrong, image = ~part["correct"], part["image"]
+        yield _pooled(f"wrong_{name}", COUNTS, f"misclassified pairs: {words}", image, wrong)
+        for kind, label, those in _by_doubt(part):
+            quantity = f"misclassified pairs, of those whose label is {label}: {words}"
+            yield _pooled(f"wrong_{kind}_{name}", COUNTS, quantity, image, wrong, those)
+            if kind == DOUBTFUL:
+                quantity = f"misclassified pairs whose label is {label}, of the misclassified: {words}"
+                yield _pooled(f"wrong_in_doubt_{name}", COUNTS, quantity, image, those, wrong)
     yield from _fgs_within_ffa(hits, run)
+
+
+def _by_doubt(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
+    """Yield how ids and pages call firm labels and those in doubt, and which rows have them; nothing without doubt."""
+    if DOUBTFUL in frame:
+        yield FIRM, LABEL_NAMES["- firm"], ~frame[DOUBTFUL].astype(bool)
+        yield DOUBTFUL, LABEL_NAMES["- doubtful"], frame[DOUBTFUL].astype(bool)
 
 
 def _fgs_within_ffa(hits: pd.DataFrame, run: RunDescription) -> Iterator[Statistic]:
@@ -244,16 +266,22 @@ def progress_statistics(pairs: pd.DataFrame, run: RunDescription) -> Iterator[St
         early = early & ~part["correct_early"]
         late = late & ~part["correct_converged"]
         lost = early & ~late
-        quantity = f"natural adversarial at {epoch} only: {words}"
-        yield Statistic(f"natural_lost_{name}", PROGRESS, quantity, lost.sum(), "count")
-        quantity = f"of the natural adversarial at {epoch} only, classified correctly when converged: {words}"
-        yield _pooled(f"natural_lost_correct_{name}", PROGRESS, quantity, image, part["correct_converged"], lost)
-        for side, natural, other, quantity in (
-            (checkpoint, early, late, f"of the natural adversarial at {epoch}, no longer so when converged"),
-            (CONVERGED, late, early, f"of the natural adversarial when converged, not yet so at {epoch}"),
-        ):
-            about = (f"natural_differ_{side}_{name}", PROGRESS, f"{quantity}: {words}")
-            yield _pooled(*about, image, ~other, natural)
+        every = ("", "", pd.Series(True, index=part.index))
+        split = ((f"{kind}_", f" whose label is {label}", those) for kind, label, those in _by_doubt(part))
+        for kind, whose, those in (every, *split):
+            quantity = f"natural adversarial at {epoch} only{whose}: {words}"
+            yield Statistic(f"natural_lost_{kind}{name}", PROGRESS, quantity, (lost & those).sum(), "count")
+            quantity = (
+                f"of the natural adversarial at {epoch} only{whose}, classified correctly when converged: {words}"
+            )
+            about = (f"natural_lost_correct_{kind}{name}", PROGRESS, quantity)
+            yield _pooled(*about, image, part["correct_converged"], lost & those)
+            for side, natural, other, quantity in (
+                (checkpoint, early, late, f"of the natural adversarial at {epoch}{whose}, no longer so when converged"),
+                (CONVERGED, late, early, f"of the natural adversarial when converged{whose}, not yet so at {epoch}"),
+            ):
+                about = (f"natural_differ_{kind}{side}_{name}", PROGRESS, f"{quantity}: {words}")
+                yield _pooled(*about, image, ~other, natural & those)
 
 
 def points_away(score: pd.Series, label: pd.Series, fgs_label: str) -> pd.Series:
@@ -377,17 +405,18 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     """Lay the statistics out, a sheet per group, the t-tests with a row each."""
     groups = frame.groupby("group", sort=False)
-    return [_tests(part) if group == TESTS else _listing(group, part) for group, part in groups]
+    split = dict.fromkeys((COUNTS, PROGRESS), run.doubt_notes)
+    return [_tests(part) if group == TESTS else _listing(group, part, split.get(group, ())) for group, part in groups]
 
 
-def _listing(group: str, part: pd.DataFrame) -> Sheet:
+def _listing(group: str, part: pd.DataFrame, notes: Sequence[str]) -> Sheet:
     rows = []
     for row in part.to_dict("records"):
         share = marked(percent_cell({**row, "rate": row["value"]}, 2), " %")
         counts = ("" if pd.isna(row[name]) else f"{row[name]:,}" for name in ("count", "of"))
         rows.append([row["quantity"], *parts(share if row["unit"] == "share" else number(row["value"])), *counts])
     heads = [Column("quantity", align="l"), Column("value"), Column("95 % interval"), Column("count"), Column("of")]
-    return Sheet(group.capitalize(), heads, rows, _note_on_marks(rows))
+    return Sheet(group.capitalize(), heads, rows, [*_note_on_marks(rows), *notes])
 
 
 def _note_on_marks(rows: Sequence[Sequence[Cell]]) -> list[str]:

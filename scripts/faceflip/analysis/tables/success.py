@@ -6,12 +6,13 @@ that hardly any image flips is one whose network gives the same answer nearly ev
 images: look at the total and the interval before the rate.
 """
 
+from collections.abc import Sequence
 from itertools import chain, product
 
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs, arranged, count_flips, only_final, read_attempts, with_parts
-from faceflip.analysis.names import METHODS, SIGNS, display_name, ordered, search_name
+from faceflip.analysis.names import METHODS, SIGNS, SPLIT_SIGNS, display_name, ordered, search_name, signed
 from faceflip.analysis.pages import MISSING, Column, Sheet, nothing, percent_cell
 from faceflip.analysis.run import RunDescription
 
@@ -35,13 +36,25 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
 
 def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
-    """Lay the rates out with a row per attribute, one sheet per search and network."""
+    """Lay the rates out with a row per attribute, one sheet per search and network.
+
+    Where labels are in doubt there are as many again, of the misclassified by that.
+    """
+    made = _by_attribute(frame, run, SIGNS)
+    if run.doubt:
+        made += _by_attribute(frame, run, SPLIT_SIGNS, ", misclassified", run.doubt_notes)
+    return made or [nothing("Adversarial images", "This run has no attacks on converged networks.")]
+
+
+def _by_attribute(
+    frame: pd.DataFrame, run: RunDescription, signs: Sequence[str], which: str = "", notes: Sequence[str] = ()
+) -> list[Sheet]:
     made = []
     for (search, network), part in frame.groupby(["search", "network"], sort=False):
-        heads = list(product(ordered(part["method"], METHODS), SIGNS))
+        heads = list(product(ordered(part["method"], METHODS), signs))
         columns = [Column("attribute", align="l")]
         for method, sign in heads:
-            name = f"{run.method_name(network, method)}{sign}"
+            name = signed(run.method_name(network, method), sign)
             columns += [Column("percent", name), Column("images", name)]
         cells = {(row["attribute"], row["method"], row["sign"]): row for row in part.to_dict("records")}
         rows = []
@@ -49,6 +62,6 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
             found = [cells.get((attribute, *head)) for head in heads]
             pairs = [(percent_cell(row), f"{row['total']:,}") if row else (MISSING, MISSING) for row in found]
             rows.append([display_name(attribute), *chain.from_iterable(pairs)])
-        title = f"Adversarial images, {run.network(network).title}, {search_name(search)}"
-        made.append(Sheet(f"{title}, PASS of at least {run.threshold:g}", columns, rows))
-    return made or [nothing("Adversarial images", "This run has no attacks on converged networks.")]
+        title = f"Adversarial images, {run.network(network).title}, {search_name(search)}{which}"
+        made.append(Sheet(f"{title}, PASS of at least {run.threshold:g}", columns, rows, notes))
+    return made
