@@ -65,9 +65,21 @@ class Answers:
 
         An attribute that one class has no image of has the other's share.
         """
-        shares = [_shares((self.wrong & of).sum(axis=1), of.sum(axis=1)) for of in (self.labels > 0, self.labels < 0)]
+        shares = [_shares(*self._counts(of)) for of in (self.labels > 0, self.labels < 0)]
         there = ~np.isnan(shares)
         return _mean(np.nansum(shares, axis=0), there.sum(axis=0))
+
+    def false_negative_rate(self) -> float:
+        """Return the mean over attributes of the share of wrong answers where the label is present; NaN without any."""
+        return _mean(*self._counts(self.labels > 0))
+
+    def false_positive_rate(self) -> float:
+        """Return the mean over attributes of the share of wrong answers where the label is absent; NaN without any."""
+        return _mean(*self._counts(self.labels < 0))
+
+    def _counts(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how many answers of a mask (as `labels`) are wrong, and how many there are, by attribute."""
+        return (self.wrong & of).sum(axis=1), of.sum(axis=1)
 
     def labels_of(self, pairs: pd.DataFrame) -> np.ndarray:
         """Return the labels, int8, of given pairs (columns attribute, image); 0 of those that it does not have."""
