@@ -52,6 +52,7 @@ FALSE = "Where an image is cured whose label is wrong, a false label was learned
 FALSE_ON_PURPOSE = (
     "Some labels of drawn faces are wrong on purpose: where such an image is cured, a false label was learned"
 )
+LIKE = "What was fed, differences, marks and intervals are as above."
 COUNTS = ["before", "cured", "left", "new", "after"]
 KEYS = ["source", "checkpoint", "network", "diet", "share", "sample", "fed", "sign", "seed", "seeds"]
 NUMBERS = [*COUNTS, "cured_share", "low", "high"]
@@ -187,7 +188,8 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         return [sheet(title, means, notes)]
     of_sign = dict(list(means.groupby("sign")))
     return [sheet(title, of_sign["-"], notes)] + [
-        sheet(TITLE.format(f", {name}"), of_sign[sign], [*notes[:1], FIRM]) for sign, name in LABEL_NAMES.items()
+        sheet(TITLE.format(f", {name}"), of_sign[sign], [f"{notes[0]} {LIKE}", FIRM])
+        for sign, name in LABEL_NAMES.items()
     ]
 
 
