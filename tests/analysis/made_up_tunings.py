@@ -134,6 +134,10 @@ def make_up(
                     for attack in run.attack_list:
                         if name not in tuned or attack.name != "ffa-iterative":
                             made.attempts.append(_attempt(random, about, attack.name, image, label, score, flips))
+    if run.doubt:
+        doubts = np.random.default_rng(seed + 1)
+        doubtful = {pair: bool(doubts.random() < 0.4) for pair in labels}
+        made.attempts = [each | {"doubtful": doubtful[each["attribute"], each["image"]]} for each in made.attempts]
     # Of other checkpoints of a source nothing is counted.
     made.attempts += [each | {"checkpoint": "epoch2"} for each in made.attempts if each["network"] in sources]
     made.predictions += [

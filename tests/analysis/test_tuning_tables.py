@@ -63,26 +63,31 @@ class ByLoops:
     def attacked(self, name, checkpoint):
         return {(row["sample"], row["attack"]) for row in self.attempts[name, checkpoint]}
 
-    def natural_pairs(self, name, checkpoint, sample, attacks):
+    def natural_pairs(self, name, checkpoint, sample, attacks, sign="-"):
         return {
             (row["attribute"], row["image"])
             for row in self.attempts[name, checkpoint]
             if row["sample"] == sample and row["attack"] in attacks and not row["correct"]
-            if row["flipped"] and row["pass"] >= TAU
+            if row["flipped"] and row["pass"] >= TAU and (sign == "-" or row["doubtful"] == (sign == "- doubtful"))
         }
 
-    def natural(self, tuning, sample):
-        """Return before, cured, left, new (None: not attacked), after."""
+    def natural(self, tuning, sample, sign="-"):
+        """Return before, cured, left, new (None: not attacked), after; of a sign."""
         source, its = (tuning.source, tuning.checkpoint), (tuning.name, "tuned")
         wrong = self.wrong(*its, sample)
         on_source = {attack for name, attack in self.attacked(*source) if name == sample}
         if not wrong or not on_source:
             return None
         both = {attack for name, attack in self.attacked(*its) if name == sample} & on_source
-        before = self.natural_pairs(*source, sample, both or on_source)
+        before = self.natural_pairs(*source, sample, both or on_source, sign)
         left = {pair for pair in before if wrong[pair]}
-        after = self.natural_pairs(*its, sample, both) if both else None
+        after = self.natural_pairs(*its, sample, both, sign) if both else None
         return before, before - left, left, after and after - before, after
+
+    @property
+    def signs(self):
+        """Return the signs of misclassified pairs, with what measures of them end in."""
+        return {"-": "", "- firm": "_firm", "- doubtful": "_doubtful"} if self.run.doubt else {"-": ""}
 
     def measures(self, name, checkpoint, tuning):
         """Return all measures of a network by sample, attack, threshold (None: about none) and measure."""
@@ -93,7 +98,7 @@ class ByLoops:
             there = self.wrong(name, checkpoint, sample)
             if tuning is None and not any(self.wrong(each.name, "tuned", sample) for each in tuned):
                 continue
-            plain, balanced = [], []
+            plain, balanced, rates = [], [], {-1: [], 1: []}
             for attribute in LEARNED:
                 mine = {image: bad for (of, image), bad in there.items() if of == attribute}
                 label = {image: self.answers[name, checkpoint, sample][attribute, image][0] for image in mine}
@@ -101,6 +106,10 @@ class ByLoops:
                     plain.append(mean(mine.values()))
                     classes = [[mine[image] for image in mine if label[image] == sign] for sign in (-1, 1)]
                     balanced.append(mean(mean(each) for each in classes if each))
+                    for sign, each in zip((-1, 1), classes, strict=True):
+                        rates[sign] += [mean(each)] if each else []
+            found[sample or "test", "", None, "false_negative_rate"] = mean(rates[1])
+            found[sample or "test", "", None, "false_positive_rate"] = mean(rates[-1])
             found[sample or "test", "", None, "error"] = mean(plain)
             found[sample or "test", "", None, "balanced_error"] = mean(balanced)
         if tuning is None:
@@ -112,7 +121,12 @@ class ByLoops:
                 row for row in self.attempts[name, checkpoint] if (row["sample"], row["attack"]) == (sample, attack)
             ]
             right = [row for row in rows if row["correct"]]
-            for measure, part in (("flipped", right), ("flipped_natural", [row for row in rows if not row["correct"]])):
+            wrong = [row for row in rows if not row["correct"]]
+            parts = {"flipped": right, "flipped_natural": wrong}
+            for end, doubtful in {"_firm": False, "_doubtful": True}.items() if self.run.doubt else ():
+                parts[f"flipped_natural{end}"] = [row for row in wrong if row["doubtful"] == doubtful]
+                found[sample, attack, None, f"attempts_wrong{end}"] = len(parts[f"flipped_natural{end}"])
+            for measure, part in parts.items():
                 for tau in THRESHOLDS:
                     hits = [row["flipped"] and row["pass"] >= tau for row in part]
                     found[sample, attack, tau, measure] = mean(hits)
@@ -132,16 +146,17 @@ class ByLoops:
     def of_tuned(self, tuning):
         found = {}
         for sample in self.run.samples:
-            if (sets := self.natural(tuning, sample)) is None:
-                continue
-            before = len(sets[0])
-            found[sample, "", None, "natural_before"] = before
-            for name, pairs in zip(("cured", "left", "new"), sets[1:4], strict=True):
-                if pairs is not None:
-                    found[sample, "", None, f"natural_{name}_count"] = len(pairs)
-                    found[sample, "", None, f"natural_{name}"] = len(pairs) / before if before else math.nan
-            if sets[4] is not None:
-                found[sample, "", None, "natural_after"] = len(sets[4])
+            for sign, end in self.signs.items():
+                if (sets := self.natural(tuning, sample, sign)) is None:
+                    continue
+                before = len(sets[0])
+                found[sample, "", None, f"natural_before{end}"] = before
+                for name, pairs in zip(("cured", "left", "new"), sets[1:4], strict=True):
+                    if pairs is not None:
+                        found[sample, "", None, f"natural_{name}_count{end}"] = len(pairs)
+                        found[sample, "", None, f"natural_{name}{end}"] = len(pairs) / before if before else math.nan
+                if sets[4] is not None:
+                    found[sample, "", None, f"natural_after{end}"] = len(sets[4])
         shown = defaultdict(list)
         for row in self.made.between:
             if row["target"] == tuning.name and row["network"] == tuning.source:
@@ -177,7 +192,7 @@ def mcnemar_by_loops(by_loops, pairs, sample, only=None):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    made = make_up(two_families(), seed=3)
+    made = make_up(replace(two_families(), doubt=("rules",)), seed=3)
     folder = tmp_path_factory.mktemp("two")
     return made, made.write(folder)
 
@@ -277,8 +292,7 @@ def check(made, frame):
 
 def test_every_number_of_two_sources_with_seeds(two, table):
     check(two[0], table)
-    measures = set(table["measure"])
-    assert measures == set(MEASURES)
+    assert set(table["measure"]) == set(MEASURES)
     assert (table.loc[table["measure"] == "median_l2_all", "value"] == math.inf).any()
 
 
@@ -294,6 +308,7 @@ CASES = st.fixed_dictionaries(
         "unknown": st.sampled_from([0.0, 0.3]),
         "flips": st.sampled_from([0.0, 0.5, 1.0]),
         "wrong": st.sampled_from([0.0, 0.4, 1.0]),
+        "doubt": st.sampled_from([(), ("rules",)]),
     }
 )
 
@@ -304,7 +319,7 @@ def test_every_number_of_runs_of_all_kinds(case):
     """No control, no seeds, no flips, nothing right or nothing wrong, unknown labels, an attack the less."""
     tunings = tunings_of("one", case["diets"], case["seeds"])
     run = described([network("one", case["joint"])], tunings)
-    run = replace(run, attack_list=run.attack_list[: case["attacks"]])
+    run = replace(run, attack_list=run.attack_list[: case["attacks"]], doubt=case["doubt"])
     made = make_up(run, case["seed"], case["unknown"], case["flips"], case["wrong"], images=5)
     with tempfile.TemporaryDirectory() as folder:
         paths = made.write(Path(folder))
@@ -319,7 +334,15 @@ def test_every_number_of_runs_of_all_kinds(case):
 
 
 def check_natural(made, frame):
-    """Compare the table of natural images with what loops over the rows give."""
+    """Compare the table of natural images with what loops over the rows give, all and by their labels."""
+    assert ("sign" in frame) == bool(made.run.doubt)
+    parts = dict(list(frame.groupby("sign"))) if made.run.doubt else {"-": frame}
+    assert set(parts) == set(ByLoops(made).signs) or frame.empty
+    for sign, part in parts.items():
+        check_sign(made, part, sign)
+
+
+def check_sign(made, frame, sign):
     loops = ByLoops(made)
     counts = ["before", "cured", "left", "new", "after"]
     by_key = {(row["source"], row["network"], row["sample"], row["seed"]): row for row in frame.to_dict("records")}
@@ -328,7 +351,7 @@ def check_natural(made, frame):
     sets = {}
     for tuning in made.run.tunings:
         for sample in made.run.samples:
-            found = loops.natural(tuning, sample)
+            found = loops.natural(tuning, sample, sign)
             if found is not None:
                 key = (tuning.source_group, tuning.group, sample, str(tuning.seed or ""))
                 sets[tuning.name, sample] = found
@@ -375,8 +398,72 @@ def test_both_tables_agree_on_natural_images(table, natural_table):
     for name in ("cured", "new", "after"):
         measure = f"natural_{name}" + ("" if name == "after" else "_count")
         long = table[(table["measure"] == measure)].set_index(["source", "network", "sample", "seed"])["value"]
-        wide = natural_table.set_index(["source", "network", "sample", "seed"])[name].dropna()
+        whole = natural_table[natural_table["sign"] == "-"]
+        wide = whole.set_index(["source", "network", "sample", "seed"])[name].dropna()
         pd.testing.assert_series_equal(long.sort_index(), wide.sort_index(), check_names=False)
+
+
+def test_firm_and_doubtful_add_up_to_the_whole(two, table, natural_table):
+    counts = ["before", "cured", "left", "new", "after"]
+    keys = ["source", "checkpoint", "network", "sample", "seed"]
+    whole, *parts = (
+        natural_table[natural_table["sign"] == sign].set_index(keys)[counts] for sign in ("-", "- firm", "- doubtful")
+    )
+    assert (parts[0]["before"] > 0).any()
+    assert (parts[1]["before"] > 0).any()
+    pd.testing.assert_frame_equal(parts[0] + parts[1], whole, check_exact=False)
+    long = table.pivot(index=KEYS[:-2] + ["threshold"], columns="measure", values="value")  # noqa: PD010, RUF005
+    for name in ("natural_before", "natural_after", "natural_cured_count", "natural_left_count", "natural_new_count"):
+        pd.testing.assert_series_equal(long[f"{name}_firm"] + long[f"{name}_doubtful"], long[name], check_names=False)
+    wrong = long["attempts"] - long["attempts_right"]
+    pd.testing.assert_series_equal(
+        long["attempts_wrong_firm"] + long["attempts_wrong_doubtful"], wrong, check_names=False
+    )
+
+
+def test_labels_in_doubt_change_nothing_else(two, tmp_path):
+    """Of a run without doubt there are the same rows and sheets, but for the split."""
+    made, paths = two
+    plain = replace(made.run, doubt=())
+    less = paths | {"attempts": tmp_path / "attempts.parquet"}
+    pd.DataFrame(made.attempts).drop(columns="doubtful").to_parquet(less["attempts"])
+    for module in (fine_tuning, fine_tuning_natural):
+        split, frame = module.compute(paths, made.run), module.compute(less, plain)
+        whole = split.drop(columns="sign", errors="ignore")
+        if "sign" in split:
+            whole = whole[split["sign"] == "-"]
+        else:
+            whole = whole[~whole["measure"].str.endswith(("_firm", "_doubtful"))]
+        pd.testing.assert_frame_equal(whole.reset_index(drop=True), frame)
+        sheets, more = module.sheets(frame, plain), module.sheets(split, made.run)
+        assert [sheet.rows for sheet in more[: len(sheets)]] == [sheet.rows for sheet in sheets]
+        assert [sheet.title for sheet in more[: len(sheets)]] == [sheet.title for sheet in sheets]
+        said = [str((sheet.title, sheet.columns)) for sheet in more[len(sheets) :]]
+        assert len(said) == 2
+        assert all("label firm" in each or "label in doubt" in each for each in said)
+        assert "doubt" not in str([(sheet.title, sheet.columns, sheet.notes) for sheet in sheets])
+
+
+def test_pages_split_by_label(two, table, natural_table):
+    made, _ = two
+    rows = {
+        (row["network"], row["measure"], row["attack"], row["threshold"]): row["value"]
+        for row in table.to_dict("records")
+        if row["seed"] == "mean" and row["sample"] == "unseen" and row["source"] == "moon"
+    }
+    sheet = fine_tuning.sheets(table, made.run)[-1]
+    assert sheet.title.endswith("label firm and label in doubt, unseen")
+    column = [(each.group, each.heading) for each in sheet.columns].index(("label in doubt", "τ = 0.95, percent"))
+    (row,) = (row for row in sheet.rows if row[:3] == ["ffa-line", "MOON", "natural"])
+    said = row[column] if isinstance(row[column], str) else row[column][0]
+    assert said == f"{100 * rows['itself', 'flipped_natural_doubtful', 'ffa-line', TAU]:.1f}"
+    whole, firm, doubtful = fine_tuning_natural.sheets(natural_table, made.run)
+    assert (firm.columns, doubtful.columns) == (whole.columns, whole.columns)
+    place = [each.heading for each in whole.columns].index("before")
+    for rows in zip(whole.rows, firm.rows, doubtful.rows, strict=True):
+        numbers = [float(row[place]) for row in rows]
+        assert numbers[0] == pytest.approx(numbers[1] + numbers[2])
+    assert "label is firm apart from those whose label is in doubt" in whole.notes[-1]
 
 
 def test_groups_come_by_source_the_control_first():

@@ -117,12 +117,20 @@ def test_diets_can_be_told_apart():
 # Error and robustness
 
 
-def panel(figure, made: Tuned, source: str, sample: str, measure: str):
-    """Return the axes of a source, sample and measure: panels stand in this order."""
+KINDS_OF_PANELS = [
+    ("error", "flipped"), ("error", "median_l2_all"), ("balanced_error", "flipped"), ("balanced_error", "median_l2_all")
+]  # fmt: skip
+
+
+def panel(figure, made: Tuned, source: str, sample: str, kind: tuple[str, str]):
+    """Return the axes of a source, sample and measures: panels stand in this order; None where there are none."""
     sources = list(dict.fromkeys(each.source_group for each in made.run.tunings))
     samples = [name for name in SAMPLES if name in set(made.attempts["sample"])]
-    place = (sources.index(source) * 2 + ("flipped", "median_l2_all").index(measure)) * len(samples)
-    return figure.axes[place + samples.index(sample)]
+    kinds = KINDS_OF_PANELS[: 3 if len(samples) > 1 else 4]
+    assert len(figure.axes) == len(kinds) * len(sources) * len(samples)
+    if kind not in kinds:
+        return None
+    return figure.axes[(sources.index(source) * len(kinds) + kinds.index(kind)) * len(samples) + samples.index(sample)]
 
 
 def marks_of(axes) -> dict[str, tuple[float, float]]:
@@ -131,22 +139,24 @@ def marks_of(axes) -> dict[str, tuple[float, float]]:
     return {line.get_marker(): (line.get_xdata()[0], line.get_ydata()[0]) for line in marks}
 
 
-@pytest.mark.parametrize("measure", ["flipped", "median_l2_all"])
+@pytest.mark.parametrize("of", KINDS_OF_PANELS, ids="-".join)
 @pytest.mark.parametrize("kind", KINDS)
-def test_marks_stand_at_the_means_and_dots_at_the_seeds(runs, figures, kind, measure):
+def test_marks_stand_at_the_means_and_dots_at_the_seeds(runs, figures, kind, of):
     made, _ = runs[kind]
     for source in dict.fromkeys(each.source_group for each in made.run.tunings):
         for sample in made.attempts["sample"].unique():
-            axes = panel(figures["fine_tuning", kind], made, source, sample, measure)
+            axes = panel(figures["fine_tuning", kind], made, source, sample, of)
+            if axes is None:
+                continue
+            name = {"error": "error", "balanced_error": "balanced error"}[of[0]]
+            assert axes.get_xlabel() == f"{name} on the test split, %  (left: more accurate)"
             found = marks_of(axes)
             of_source = made.table[made.table["source"] == source]
             for diet in of_source["diet"].unique():
                 rows = of_source[of_source["diet"] == diet]
-                x, y = numbers(rows, made.run, sample, measure, "mean")
+                x, y = numbers(rows, made.run, sample, of, "mean")
                 if math.isinf(y):
-                    y = median(
-                        numbers(rows, made.run, sample, measure, seed)[1] for seed in set(rows["seed"]) - {"mean"}
-                    )
+                    y = median(numbers(rows, made.run, sample, of, seed)[1] for seed in set(rows["seed"]) - {"mean"})
                 assert found[LOOKS[diet][1]] == pytest.approx((x, shown(axes, y)))
             dots = {
                 (round(x, 6), round(y, 4))
@@ -158,17 +168,19 @@ def test_marks_stand_at_the_means_and_dots_at_the_seeds(runs, figures, kind, mea
             for _, rows in of_source.groupby("network"):
                 seeds = sorted(set(rows["seed"]) - {"mean"})
                 for seed in seeds if len(seeds) > 1 else ():
-                    x, y = numbers(rows, made.run, sample, measure, seed)
+                    x, y = numbers(rows, made.run, sample, of, seed)
                     expected.add((round(x, 6), round(shown(axes, y), 4)))
             assert dots == expected
 
 
-def numbers(rows: pd.DataFrame, run: RunDescription, sample: str, measure: str, seed: str) -> tuple[float, float]:
+def numbers(
+    rows: pd.DataFrame, run: RunDescription, sample: str, of: tuple[str, str], seed: str
+) -> tuple[float, float]:
     """Return x and y of a network and a seed as the table has them, as percentages."""
     rows = rows[rows["seed"] == seed]
-    (error,) = rows.loc[rows["measure"] == "error", "value"]
-    chosen = rows[(rows["measure"] == measure) & (rows["sample"] == sample)]
-    if measure == "flipped":
+    (error,) = rows.loc[rows["measure"] == of[0], "value"]
+    chosen = rows[(rows["measure"] == of[1]) & (rows["sample"] == sample)]
+    if of[1] == "flipped":
         (rate,) = chosen.loc[chosen["threshold"] == run.threshold, "value"]
         return 100 * error, 100 * rate
     return 100 * error, chosen["value"].iloc[0]
@@ -180,10 +192,11 @@ def shown(axes, y: float) -> float:
 
 
 def test_up_is_more_robust_and_the_labels_say_so(figures):
-    flipped, _, median_l2, _ = figures["fine_tuning", "all"].axes
+    flipped, _, median_l2, _, balanced, _ = figures["fine_tuning", "all"].axes
     assert flipped.get_ylim()[0] > flipped.get_ylim()[1], "few flips are above"
     assert median_l2.get_ylim()[0] < median_l2.get_ylim()[1]
-    for axes in (flipped, median_l2):
+    assert balanced.get_ylim()[0] > balanced.get_ylim()[1]
+    for axes in (flipped, median_l2, balanced):
         assert "up: more robust" in axes.get_ylabel()
     assert "left: more accurate" in median_l2.get_xlabel()
 
@@ -200,7 +213,7 @@ def test_a_table_without_intervals_has_none_in_the_figure(runs, figures, tmp_pat
 
 
 def test_infinity_stands_above_the_scale_and_has_a_tick(figures):
-    for axes in figures["fine_tuning", "never"].axes[2:]:
+    for axes in figures["fine_tuning", "never"].axes[2:4]:
         assert axes.get_yticklabels()[-1].get_text() == "∞"
         assert axes.get_ylim()[1] > axes.get_yticks()[-1] > max(axes.get_yticks()[:-1])
     for axes in figures["fine_tuning", "all"].axes:

@@ -121,7 +121,7 @@ def _attempts(random, name, checkpoint, diet, sample, first, attribute, never) -
 
 
 def _table(random, run: RunDescription, attempts: pd.DataFrame) -> pd.DataFrame:
-    """Return error, flipped at each tau, and median L2 with those that never flip, by plain loops."""
+    """Return errors, flipped at each tau, and median L2 with those that never flip, by plain loops."""
     rows = []
     groups = {(each.source_group, each.group, each.diet): [] for each in run.tunings}
     for each in run.tunings:
@@ -134,6 +134,8 @@ def _table(random, run: RunDescription, attempts: pd.DataFrame) -> pd.DataFrame:
         about = {"source": source, "checkpoint": "converged", "network": group, "diet": diet, "share": 0.5}
         errors = {seed: 0.11 + price.get(diet, 0.004) + random.normal(0, 0.003) for _, seed in members}
         _add(rows, about, "test", "", np.nan, "error", errors)
+        balanced = {seed: 2.5 * error + random.normal(0, 0.005) for seed, error in errors.items()}
+        _add(rows, about, "test", "", np.nan, "balanced_error", balanced)
         for sample in attempts["sample"].unique():
             per_tau, medians = {tau: {} for tau in run.thresholds}, {}
             for name, seed in members:

@@ -1,5 +1,7 @@
 """Networks that are fine-tuned from others, and networks of several seeds, in a configuration and its plan."""
 
+import os
+
 import pytest
 from running import ROOT
 
@@ -7,9 +9,9 @@ from faceflip.attempt import Experiment
 from faceflip.errors import UserError
 from faceflip.io import paths
 from faceflip.workflow.estimate import Estimate
-from faceflip.workflow.jobs import files_of_part, inputs_of, rules_of
+from faceflip.workflow.jobs import Rule, files_of_part, inputs_of, rules_of
 from faceflip.workflow.plan import Plan
-from faceflip.workflow.products import EVERY_TABLE
+from faceflip.workflow.products import EVERY_TABLE, Product
 from faceflip.workflow.settings import Settings, merged, read_config
 
 DEFAULT = read_config(ROOT)
@@ -324,6 +326,41 @@ def test_files():
     assert not any("/x/" in file for file in rules["train_network"].files)
     assert inputs_of(plan.tables["fine_tuning"], rules)["tunings"] == ["results/networks/x/all/tuning.csv"]
     assert paths.MEMBER_PREDICTIONS.of(network="x", member="all") in rules["predict_network"].files
+
+
+@pytest.mark.parametrize(
+    "said", ["{made}", "./{made}", "{here}/{made}", "results/../results/dataset//label_doubt.parquet"]
+)
+def test_labels_that_the_run_itself_doubts(said):
+    """Its table need not be there beforehand, and the rule that makes it is found however the path is written."""
+    said = said.format(made=paths.LABEL_DOUBT, here=os.getcwd())  # noqa: PTH109 (as a shell expands it)
+    plan = planned({"x": {**HARD, "doubts": said}})
+    assert plan.networks["x"].settings.doubts == paths.LABEL_DOUBT
+    assert not list(plan.settings.files_of_own())
+
+
+def test_truth_of_drawn_faces_is_found_however_its_path_is_written():
+    plan = planned({"x": {**HARD, "doubts": "./results/synthetic/mislabelled.csv"}})
+    assert plan.networks["x"].settings.doubts in rules_of(plan)["synthesize_faces"].files
+
+
+def test_doubts_of_another_run_must_be_there(tmp_path):
+    file = tmp_path / paths.LABEL_DOUBT
+    said = faults({"x": {**HARD, "doubts": str(file)}})
+    assert said[0].strip().startswith(f"networks.x.doubts: {file}: no such file")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert planned({"x": {**HARD, "doubts": str(file)}}).networks["x"].settings.doubts == str(file)
+
+
+def test_products_have_doubts_where_a_rule_makes_them():
+    plan = planned({"x": HARD})
+    rules = {name: rule for name, rule in rules_of(plan).items() if name != "doubt_labels"}
+    product = Product("A table", ("attempts", "doubts"), "some.module", "Labels")
+    assert inputs_of(product, rules) == {"attempts": paths.ATTEMPTS}
+    for jobs, more in (((), {}), (({},), {"doubts": paths.LABEL_DOUBT})):
+        made = {"doubt_labels": Rule("doubt_labels", {"doubts": paths.LABEL_DOUBT}, jobs)}
+        assert inputs_of(product, rules | made) == {"attempts": paths.ATTEMPTS} | more
 
 
 def test_work():

@@ -65,7 +65,7 @@ class Answers:
 
         An attribute that one class has no image of has the other's share.
         """
-        shares = [_shares((self.wrong & of).sum(axis=1), of.sum(axis=1)) for of in (self.labels > 0, self.labels < 0)]
+        shares = [_shares(*self._counts(of)) for of in (self.labels > 0, self.labels < 0)]
         there = ~np.isnan(shares)
         return _mean(np.nansum(shares, axis=0), there.sum(axis=0))
 

@@ -1,7 +1,7 @@
 """What a run has on each of its fine-tuned networks and their sources, read network by network: there may be many."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 
 from faceflip.analysis.answers import Answers, read_answers
 from faceflip.analysis.frames import adversarial, read_parquet
+from faceflip.analysis.names import SPLIT_SIGNS
 from faceflip.analysis.run import RunDescription, RunTuning
 from faceflip.analysis.tunings import TunedNetwork, control_of, read_tuned_attempts, tuned_groups
 
@@ -43,11 +44,13 @@ class Naturals:
         answers: Of the fine-tuned network on the sample.
         before: Which of them the source misclassified and an attack on it corrected, of the shape of its matrices.
         after: The same of the fine-tuned network; None where it was not attacked on the sample.
+        doubtful: Which of both have a label in doubt; None where nothing says so.
     """
 
     answers: Answers
     before: np.ndarray
     after: np.ndarray | None
+    doubtful: np.ndarray | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,6 +63,13 @@ class Naturals:
         if self.after is not None:
             found |= {"new": (self.after & ~self.before).sum(), "after": self.after.sum()}
         return {name: int(count) for name, count in found.items()}
+
+    def of(self, sign: str) -> "Naturals":
+        """Return those of a sign: ``-`` all, or of `SPLIT_SIGNS` those whose label is firm, or in doubt."""
+        if sign not in SPLIT_SIGNS:
+            return self
+        part = self.doubtful if sign == SPLIT_SIGNS[1] else ~self.doubtful
+        return replace(self, before=self.before & part, after=None if self.after is None else self.after & part)
 
 
 class TunedEvidence:
@@ -82,6 +92,11 @@ class TunedEvidence:
         self._attacked: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for network, checkpoint, sample, attack in found.drop_duplicates().astype("str").itertuples(index=False):
             self._attacked.setdefault((network, checkpoint), set()).add((sample, attack))
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """The signs by which misclassified images are counted: all, and where labels are in doubt these apart."""
+        return ("-", *SPLIT_SIGNS) if self.run.doubt else ("-",)
 
     def source(self, network: TunedNetwork) -> TunedNetwork:
         """Return what a network was fine-tuned from; a source itself."""
@@ -143,15 +158,22 @@ class TunedEvidence:
             return None
         answers = self.answers(network)[sample].of(scope.attributes)
         attacks = scope.attacks_on(sample)
-        before = answers.where(self._natural(source, sample, attacks or everything)) & answers.known
-        after = answers.where(self._natural(network, sample, attacks)) if attacks else None
-        return Naturals(answers, before, after)
+        on_source = self._natural(source, sample, attacks or everything)
+        on_network = self._natural(network, sample, attacks) if attacks else None
+        before = answers.where(on_source) & answers.known
+        after = None if on_network is None else answers.where(on_network)
+        doubtful = None
+        if self.run.doubt:
+            found = pd.concat([on_source] if on_network is None else [on_source, on_network])
+            doubtful = answers.where(found[found["doubtful"].astype(bool)])
+        return Naturals(answers, before, after, doubtful)
 
     def _natural(self, network: TunedNetwork, sample: str, attacks: Iterable[str]) -> pd.DataFrame:
-        """Return the natural adversarial images of a network on a sample: columns attribute, image."""
+        """Return the natural adversarial images of a network on a sample: columns attribute, image, and doubtful."""
         if network not in self._naturals:
             attempts = self.attempts(network)
             chosen = attempts[adversarial(attempts, self.run.threshold) & ~attempts["correct"].astype(bool)]
-            self._naturals[network] = chosen[["sample", "attack", *PAIR]].reset_index(drop=True)
+            doubtful = ["doubtful"] if self.run.doubt else []
+            self._naturals[network] = chosen[["sample", "attack", *PAIR, *doubtful]].reset_index(drop=True)
         found = self._naturals[network]
-        return found.loc[(found["sample"] == sample) & found["attack"].isin(list(attacks)), PAIR]
+        return found[(found["sample"] == sample) & found["attack"].isin(list(attacks))]

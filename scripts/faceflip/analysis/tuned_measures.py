@@ -9,7 +9,7 @@ import pandas as pd
 
 from faceflip.analysis.answers import Answers, in_common
 from faceflip.analysis.frames import adversarial, read_csv, read_parquet
-from faceflip.analysis.names import ordered
+from faceflip.analysis.names import SPLIT_SIGNS, ordered
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.paired import clustered_mcnemar, paired_t_test
 from faceflip.analysis.tuned_evidence import PAIR, Scope, TunedEvidence
@@ -18,20 +18,25 @@ from faceflip.errors import UserError
 
 TEST = "test"
 """Stands for the test split where a sample is named; a sample of this name has no errors of its own."""
-ERRORS = ("error", "balanced_error")
+ERRORS = ("error", "balanced_error", "false_negative_rate", "false_positive_rate")
 FLIPS = ("flipped", "flipped_natural")
 MEDIANS = ("median_epsilon", "median_l2", "median_linf", "median_pass", "median_l2_all")
 OLD_IMAGES = ("old_still_flips", "old_fools", "transfer")
 NATURAL = ("natural_cured", "natural_left", "natural_new")
 NATURAL_COUNTS = ("natural_before", "natural_after", *(f"{name}_count" for name in NATURAL))
-COUNTS = ("attempts", "attempts_right")
+WRONG = "attempts_wrong"
+PARTS = {sign: sign.replace("- ", "_") for sign in SPLIT_SIGNS}
+"""How measures of misclassified images end where they are of those alone whose label is firm, or in doubt."""
+COUNTS = ("attempts", "attempts_right", *(WRONG + part for part in PARTS.values()))
 COSTS = ("extra_images", "minutes")
-MEASURES = (*ERRORS, *NATURAL, *NATURAL_COUNTS, *FLIPS, *MEDIANS, *OLD_IMAGES, *COUNTS, *COSTS)
+OF_PARTS = tuple(name + part for name in (*NATURAL, *NATURAL_COUNTS, FLIPS[1]) for part in PARTS.values())
+MEASURES = (*ERRORS, *NATURAL, *NATURAL_COUNTS, *FLIPS, *MEDIANS, *OLD_IMAGES, *COUNTS, *COSTS, *OF_PARTS)
 """All of them, in order.
 
 Errors are means over attributes. Natural images are shares of those before, and counts. Flips are rates among images
 that the network classifies correctly, or wrongly (natural). Medians are of the flips of correctly classified images,
-the last one of all of these, with the others infinitely far. `COUNTS` say what rates of flips are of.
+the last one of all of these, with the others infinitely far. `COUNTS` say what rates of flips are of. `PARTS` are there
+where something says which labels are in doubt.
 """
 
 BETWEEN = ("sample", "network", "checkpoint", "attack", *PAIR, "correct", "target", "score_after", "changed")
@@ -137,8 +142,8 @@ class TunedMeasures:
     def _errors(self, network: TunedNetwork, scope: Scope) -> Iterator[tuple[Key, float]]:
         for sample, answers in self._answers(network).items():
             part = answers.of(scope.attributes)
-            yield (sample, "", None, "error"), part.error()
-            yield (sample, "", None, "balanced_error"), part.balanced_error()
+            for measure in ERRORS:
+                yield (sample, "", None, measure), getattr(part, measure)()
 
     def _flips(self, network: TunedNetwork, scope: Scope) -> Iterator[tuple[Key, float]]:
         run = self._evidence.run
@@ -150,10 +155,16 @@ class TunedMeasures:
             right = part["correct"].to_numpy(bool)
             yield (sample, attack, None, "attempts"), len(part)
             yield (sample, attack, None, "attempts_right"), right.sum()
+            chosen = dict(zip(FLIPS, (right, ~right), strict=True))
+            if run.doubt:
+                doubtful = part["doubtful"].to_numpy(bool)
+                for end, of in zip(PARTS.values(), (~right & ~doubtful, ~right & doubtful), strict=True):
+                    yield (sample, attack, None, WRONG + end), of.sum()
+                    chosen[FLIPS[1] + end] = of
             for threshold in sorted({*map(float, run.thresholds), float(run.threshold)}):
                 hit = adversarial(part, threshold).to_numpy(bool)
-                for measure, chosen in zip(FLIPS, (right, ~right), strict=True):
-                    yield (sample, attack, threshold, measure), _mean(hit[chosen])
+                for measure, of in chosen.items():
+                    yield (sample, attack, threshold, measure), _mean(hit[of])
             flips = part[right & part["flipped"].to_numpy(bool)]
             for name in ("epsilon", "l2", "linf", "pass"):
                 yield (sample, attack, None, f"median_{name}"), _median(flips[name])
@@ -165,12 +176,13 @@ class TunedMeasures:
             found = self._evidence.naturals(network, sample, scope)
             if found is None:
                 continue
-            counts = found.counts
-            for name, count in counts.items():
-                whole = name in ("before", "after")
-                yield (sample, "", None, f"natural_{name}{'' if whole else '_count'}"), count
-                if not whole and counts["before"]:
-                    yield (sample, "", None, f"natural_{name}"), count / counts["before"]
+            for sign in self._evidence.signs:
+                counts, end = found.of(sign).counts, PARTS.get(sign, "")
+                for name, count in counts.items():
+                    whole = name in ("before", "after")
+                    yield (sample, "", None, f"natural_{name}{'' if whole else '_count'}{end}"), count
+                    if not whole and counts["before"]:
+                        yield (sample, "", None, f"natural_{name}{end}"), count / counts["before"]
 
     def _old_images(self, network: TunedNetwork, scope: Scope) -> Iterator[tuple[Key, float]]:
         source, threshold = self._evidence.source(network), float(self._evidence.run.threshold)

@@ -153,7 +153,8 @@ def read_tuned_attempts(
     A source's are those at the checkpoint that it was fine-tuned from.
 
     Returns:
-        Columns sample, network, checkpoint, attack, attribute, image, correct, flipped, pass, and `more`.
+        Columns sample, network, checkpoint, attack, attribute, image, correct, flipped, pass, and `more`; and, as of
+        `read_attempts`, doubtful.
 
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
@@ -161,6 +162,7 @@ def read_tuned_attempts(
     if networks is None:
         networks = [each for group in tuned_groups(run) for each in group.networks]
     keys = ("sample", "network", "checkpoint", "attack", "attribute", "image", "correct", "flipped", "pass")
+    keys += ("doubtful",) if run.doubt else ()
     attempts = read_parquet(path, [*keys, *more], networks=[each.name for each in networks])
     wanted = {(each.name, each.checkpoint) for each in networks}
     chosen = np.zeros(len(attempts), bool)

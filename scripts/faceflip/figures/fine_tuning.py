@@ -1,13 +1,15 @@
 """Error and robustness after fine-tuning: the answer in one picture, for each source and each sample attacked.
 
-A mark is a diet: the further up, the more robust the network has become, the further to the left, the more accurate.
-Up stands, in one panel, the share of the correctly classified images that the leading attack flips with a PASS of at
-least tau, with few flips above; in the other the median L2 of a flip, where images that are never flipped count as
-infinitely far: ∞ says that they are at least half. The cross-hair goes through the control, which was trained on for as
-many steps on clean images alone: only what is above it gained from its extra images, and the words in the corners are
-about it. (Without a control it goes through the source.) Small dots are seeds, the mark is their mean, or their median
-where some are at ∞; lines are 95 % intervals of Student's t over seeds; one that reaches the edge goes on beyond it.
-With two or three seeds they are wide, and diets whose lines overlap cannot be told apart.
+A mark is a diet: the further up, the more robust the network has become, the further to the left, the more accurate. Up
+stands, in one panel, the share of the correctly classified images that the leading attack flips with a PASS of at least
+tau, with few flips above; in the other the median L2 of a flip, where images that are never flipped count as infinitely
+far: ∞ says that they are at least half. The cross-hair goes through the control, which was trained on for as many steps
+on clean images alone: only what is above it gained from its extra images, and the words in the corners are about it.
+(Without a control it goes through the source.) Further down the error is balanced: the mean of the error where the
+label is present and of that where it is absent. Plain errors of attributes that few or most images have say little: who
+answers the same of every image has small ones, and a balanced error of 50 %. Small dots are seeds, the mark is their
+mean, or their median where some are at ∞; lines are 95 % intervals of Student's t over seeds; one that reaches the edge
+goes on beyond it. With two or three seeds they are wide, and diets whose lines overlap cannot be told apart.
 
 Look at images of the test split first, from which no network ever learned; those of the training split took no part in
 the fine-tuning, but the source had learned from them. A diet that is above the cross-hair and not to the right of it
@@ -29,7 +31,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from faceflip.analysis.frames import FigureInputs
 from faceflip.analysis.names import ordered
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.tuned_measures import TEST
+from faceflip.analysis.tuned_measures import ERRORS, TEST
 from faceflip.analysis.tunings import BEFORE, CONTROL, MEAN, TunedGroup, lead_attack, read_fine_tuning
 from faceflip.figures.lettering import POINTS, extent
 from faceflip.figures.placing import LINE_FROM, place_labels
@@ -46,6 +48,8 @@ from faceflip.figures.tuned_looks import (
 
 FLIPPED, FAR = "flipped", "median_l2_all"
 """The measures of robustness: of the first less is better."""
+ERROR_NAMES = dict(zip(ERRORS[:2], ("error", "balanced error"), strict=True))
+"""The measures of accuracy, and what axes call them."""
 ABOVE, PANEL, LEAST = 12, 72, 44
 """Millimetres: for the legend, and of a panel with its labels where there is room, and at least."""
 MARGIN, BEYOND = 0.16, 0.4
@@ -71,7 +75,10 @@ CORNERS = {
 
 
 def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
-    """Draw for each source a row for each measure, with a column for each sample that was attacked."""
+    """Draw for each source panels of both errors and both measures of robustness, and of each sample attacked.
+
+    Of several samples, side by side, there are none of the balanced error and the median L2.
+    """
     table = read_fine_tuning(inputs["fine_tuning"])
     table = table.assign(**{end: np.nan for end in ("low", "high") if end not in table})  # a run without intervals
     attacked = table[table["measure"] == FLIPPED]
@@ -79,28 +86,28 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
         return nothing(run, NO_TUNING)
     attack = lead_attack(list(attacked["attack"].unique()), run)
     at_tau = np.isclose(table["threshold"].astype(float), run.threshold) & (table["measure"] == FLIPPED)
-    errors = (table["measure"] == "error") & (table["sample"] == TEST)
+    errors = table["measure"].isin(ERROR_NAMES) & (table["sample"] == TEST)
     table = table[errors | ((table["attack"] == attack) & (at_tau | (table["measure"] == FAR)))]
     table = table[np.isfinite(table["value"]) | (table["measure"] == FAR)].dropna(subset=["value"])
     samples = ordered(table.loc[table["measure"] == FLIPPED, "sample"].unique(), run.samples)
     families = families_of(run)
+    kinds = list(product(ERROR_NAMES, (FLIPPED, FAR)))[: 3 if len(samples) > 1 else 4]
     columns = len(samples) if len(samples) > 1 else 2
-    rows = 2 * len(families) * len(samples) // columns
+    rows = len(kinds) * len(families) * len(samples) // columns
     height = max(min(PANEL, (PAGE_HEIGHT / MM - ABOVE) / rows), LEAST)
     figure = page(run, PAGE, (ABOVE + height * rows) * MM)
     grid = figure.subplots(rows, columns, squeeze=False)
     free, drawn = iter(grid.flat), []
-    for family, measure in product(families, (FLIPPED, FAR)):
-        points = {sample: _points(table, family[0], measure, sample) for sample in samples}
+    for family, (error, measure) in product(families, kinds):
+        points = {sample: _points(table, family[0], error, measure, sample) for sample in samples}
         scales = _scales(pd.concat(points.values()), family, measure)
         for sample in samples:
             axes = next(free)
             axes.set_title(f"{source_name(family[0], run)}; {sample_name(sample, run)}", loc="left", fontsize=SMALL)
             axes.set_ylabel(_label(measure, attack, run))
+            axes.set_xlabel(f"{ERROR_NAMES[error]} on the test split, %  (left: more accurate)")
             _draw(axes, points[sample], family, scales)
             drawn.append((axes, points[sample], family))
-    for axes in grid[-1]:
-        axes.set_xlabel("error on the test split, %  (left: more accurate)")
     diets = {group.diet for family in families for group in family}
     whole = pd.concat([points for _, points, _ in drawn])
     _legend(figure, diets, (whole["seed"] != MEAN).any(), whole[["x_low", "y_low"]].notna().any(axis=None))
@@ -117,14 +124,14 @@ def _label(measure: str, attack: str, run: RunDescription) -> str:
     return f"median L2 of a flip, pixel values\n{attack_name(attack, run)}  (up: more robust)"
 
 
-def _points(table: pd.DataFrame, source: TunedGroup, measure: str, sample: str) -> pd.DataFrame:
+def _points(table: pd.DataFrame, source: TunedGroup, error: str, measure: str, sample: str) -> pd.DataFrame:
     """Return where the networks of a source stand: network, seed, then x and y with the ends of their intervals.
 
     A seed that is alone has no row beside its mean.
     """
     of_source = table[(table["source"] == source.source) & (table["checkpoint"] == source.checkpoint)]
     keys, numbers = ["network", "seed"], ["value", "low", "high"]
-    errors = of_source[of_source["measure"] == "error"]
+    errors = of_source[of_source["measure"] == error]
     errors = errors[[*keys, *numbers]].rename(columns={"value": "x", "low": "x_low", "high": "x_high"})
     robust = of_source[(of_source["measure"] == measure) & (of_source["sample"] == sample)]
     robust = robust[[*keys, *numbers]].rename(columns={"value": "y", "low": "y_low", "high": "y_high"})

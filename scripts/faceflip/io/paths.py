@@ -4,6 +4,7 @@ All paths are seen from the folder in which the workflow runs.
 """
 
 import hashlib
+import os
 import unicodedata
 from pathlib import Path
 
@@ -95,6 +96,12 @@ def folder_of(member: str) -> str:
 def shard_name(number: int) -> str:
     """Return the name of a shard's files."""
     return f"{number:03d}"
+
+
+def as_made(file: str) -> str:
+    """Return a file's path as rules name what they make, whatever leads to it; one outside `RESULTS` stays as it is."""
+    inside = os.path.relpath(file) if file else ""
+    return inside if Path(inside).is_relative_to(RESULTS) else file
 
 
 def root_of(file: Path, place: Path | str) -> Path | None:

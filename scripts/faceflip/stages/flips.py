@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from faceflip.data.label_doubt import doubted_pairs
 from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.stages.score import adversarial_blocks, spooled
@@ -91,8 +92,12 @@ def choose(
 def read_doubts(path: Path) -> frozenset[tuple[str, str]]:
     """Return the pairs of file name and attribute whose label is in doubt, from a CSV file with these columns.
 
-    Raises UserError where the file is missing or has other columns.
+    Or from a Parquet table as a run makes it (`faceflip.data.label_doubt`), whose other rows are firm. Raises UserError
+    where the file is missing or has other columns.
     """
+    if path.suffix == ".parquet":
+        doubted = doubted_pairs(path)
+        return frozenset(zip(doubted["file_name"].astype("str"), doubted["attribute"].astype("str"), strict=True))
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         return frozenset(zip(table["file_name"], table["attribute"], strict=True))

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from faceflip.attempt import CONVERGED, GIVEN, TUNED
 from faceflip.catalogue import DIETS, LOSSES
 from faceflip.errors import UserError, did_you_mean
+from faceflip.io.paths import LABEL_DOUBT, as_made
 from faceflip.networks.architecture import ArchitectureOptions, Arguments
 from faceflip.networks.brought import FORMS, BroughtOptions, InputOptions, is_of_zoo, is_program, require_form
 from faceflip.registry import from_home, is_reference
@@ -183,11 +184,11 @@ class NetworkSettings(TuningOptions, NetworkOptions):
     sample: str = Field(
         "harden", min_length=1, description="of fine-tuning: the sample whose attempts the diet is made of"
     )
-    doubts: HomePath | None = Field(
+    doubts: Annotated[HomePath, AfterValidator(as_made)] | None = Field(
         None,
         min_length=1,
-        description="of fine-tuning: CSV file of labels in doubt, with the columns `file_name` and `attribute`; no "
-        "extra image is made of them",
+        description="of fine-tuning: file of labels in doubt, of which no extra image is made: the run's own "
+        f"`{LABEL_DOUBT}`, or a CSV file with the columns `file_name` and `attribute`",
     )
     seeds: list[OwnSeed] | None = Field(
         None,

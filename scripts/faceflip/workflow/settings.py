@@ -36,7 +36,7 @@ from faceflip.data.reading import Reader
 from faceflip.data.synthetic import MISLABELLED
 from faceflip.data.table import first_size, read_columns
 from faceflip.errors import UserError, did_you_mean
-from faceflip.io.paths import SYNTHETIC
+from faceflip.io.paths import LABEL_DOUBT, SYNTHETIC
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.brought import is_program
 from faceflip.registry import is_reference, load, look_up, own_file
@@ -421,10 +421,7 @@ class Settings(Declared):
             references |= {f"networks.{name}.architecture.name": network.architecture.name}
             references |= {f"networks.{name}.file": network.file}
             yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
-            made = self.dataset.drawn and Path(network.doubts or "").absolute().is_relative_to(
-                Path(SYNTHETIC).absolute()
-            )
-            if network.doubts and not made:
+            if network.doubts and not self._makes(network.doubts):
                 yield f"networks.{name}.doubts", network.doubts
         yield from ((f"doubt.{key}", file) for key, file in self.doubt.files)
         for name, attack in self.attacks.items():
@@ -434,6 +431,10 @@ class Settings(Declared):
                 yield key, str(file)
         for kind, products in (("tables", self.tables), ("figures", self.figures)):
             yield from ((f"{kind}.{name}.file", product.file) for name, product in products.items())
+
+    def _makes(self, doubts: str) -> bool:
+        """Return whether the run makes a file of labels in doubt that a network names."""
+        return doubts == LABEL_DOUBT or (self.dataset.drawn and Path(doubts).is_relative_to(SYNTHETIC))
 
     def _contradictions(self) -> Iterator[str]:
         """Yield faults that lie in several keys, in names, or in what there is."""

@@ -41,7 +41,9 @@ from faceflip.analysis.tuned_measures import (
     MEDIANS,
     NATURAL,
     OLD_IMAGES,
+    PARTS,
     TEST,
+    WRONG,
     TunedMeasures,
     against,
     in_order,
@@ -49,7 +51,9 @@ from faceflip.analysis.tuned_measures import (
 )
 from faceflip.analysis.tuned_pages import (
     FINE,
+    FIRM,
     HEADS,
+    LABEL_NAMES,
     PASS,
     SHARE,
     SIZE,
@@ -62,6 +66,7 @@ from faceflip.analysis.tuned_pages import (
 )
 from faceflip.analysis.tunings import MEAN, TunedGroup, fed_in, lead_attack
 
+RATES = ("false negative", "false positive")
 KEYS = ["source", "checkpoint", "network", "diet", "share", "sample", "attack", "threshold", "measure", "seed"]
 VALUES = ["seeds", "value", "low", "high", "against_control", "control_low", "control_high", "p_seeds", "p_images"]
 
@@ -121,7 +126,8 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     made = [_answer(cells), _errors(cells)]
     for sample in cells.samples(FLIPS[0]):
         made += [_rates(cells, sample), _medians(cells, sample)]
-    return [*made, _old_images(cells)] if cells.samples(OLD_IMAGES[0]) else made
+    made += [_old_images(cells)] if cells.samples(OLD_IMAGES[0]) else []
+    return made + [_by_label(cells, sample) for sample in cells.samples(WRONG + PARTS["- firm"])]
 
 
 class _Cells:
@@ -232,14 +238,19 @@ def _errors(cells: _Cells) -> Sheet:
 
     def row(group: TunedGroup) -> Iterator[Cell]:
         for sample in samples:
-            for measure in ERRORS:
+            for measure in ERRORS[:2]:
                 yield cells.value(FINE, group, measure, sample)
                 yield cells.against(FINE, group, measure, sample)
+            yield from (cells.value(FINE, group, measure, sample) for measure in ERRORS[2:])
 
     rows, breaks = rows_of(cells.groups, row)
-    names = ("plain", "plain against control", "balanced", "balanced against control")
+    names = ("plain", "plain against control", "balanced", "balanced against control", *RATES)
     columns = [Column(name, f"{sample}, percent") for sample in samples for name in names]
-    notes = ["Means over attributes; balanced: first over the two classes of each. Test is the whole test split."]
+    notes = [
+        "Means over attributes; balanced: first over the two classes of each. Test is the whole test split.",
+        "False negative: of images whose label is present, those that are called absent; false positive: of images "
+        "whose label is absent, those that are called present.",
+    ]
     return Sheet("Errors on the test split and the samples", [*HEADS, *columns], rows, notes, breaks)
 
 
@@ -258,8 +269,12 @@ def _by_attack(
     return [rows[place] for place in kept], frozenset(places - {0, len(kept)})
 
 
+def _thresholds(cells: _Cells) -> list[float]:
+    return sorted({*map(float, cells.run.thresholds), float(cells.run.threshold)})
+
+
 def _rates(cells: _Cells, sample: str) -> Sheet:
-    thresholds = sorted({*map(float, cells.run.thresholds), float(cells.run.threshold)})
+    thresholds = _thresholds(cells)
 
     def row(group: TunedGroup, attack: str) -> Iterator[Cell]:
         for measure in FLIPS:
@@ -308,4 +323,25 @@ def _old_images(cells: _Cells) -> Sheet:
         "classified correctly. The last column is of those that it misclassified, too."
     ]
     title = "Adversarial images of the source, shown to the new networks"
+    return Sheet(title, [Column("attack", align="l"), *HEADS, *columns], rows, notes, breaks)
+
+
+def _by_label(cells: _Cells, sample: str) -> Sheet:
+    thresholds = _thresholds(cells)
+
+    def row(group: TunedGroup, attack: str) -> Iterator[Cell]:
+        for part in PARTS.values():
+            yield cells.plain(SIZE, group, WRONG + part, sample, attack)
+            yield from (cells.value(SHARE, group, FLIPS[1] + part, sample, attack, tau) for tau in thresholds)
+
+    rows, breaks = _by_attack(cells, cells.attacks(COUNTS[0], sample), row)
+    names = ["misclassified", *(f"τ = {tau:g}, percent" for tau in thresholds)]
+    columns = [Column(name, label) for label in LABEL_NAMES.values() for name in names]
+    notes = [
+        "The misclassified images (−) again, by whether their label is in doubt: a network that answers otherwise than "
+        "a wrong label is right, and what flips it then corrects nothing. Each rate is of the misclassified images "
+        f"beside it. {FIRM}",
+        "Natural adversarial images cured, left and new are split in the same way in the table `fine_tuning_natural`.",
+    ]
+    title = f"Misclassified images flipped by least PASS, label firm and label in doubt, {sample}"
     return Sheet(title, [Column("attack", align="l"), *HEADS, *columns], rows, notes, breaks)
