@@ -109,7 +109,8 @@ def _side_by_side(chosen: pd.DataFrame, attacks: Mapping[str, RunAttack], thresh
         side = chosen[chosen["attack"] == attack.name]
         columns = ["attribute", "image", "flipped", "pass"]
         columns += ["file_name", "correct", "score_before", "doubtful"] if both is None else []
-        side = side.reindex(columns=columns, fill_value=False).assign(adversarial=adversarial(side, threshold)).astype({"attribute": "str"})
+        hit = adversarial(side, threshold)
+        side = side.reindex(columns=columns, fill_value=False).assign(adversarial=hit).astype({"attribute": "str"})
         side = side.rename(columns={name: f"{name}_{search}" for name in ("flipped", "pass", "adversarial")})
         both = side if both is None else both.merge(side, on=["attribute", "image"], how="left", validate="one_to_one")
     flags = [f"{name}_{search}" for search in attacks for name in ("flipped", "adversarial")]

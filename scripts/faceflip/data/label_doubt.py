@@ -41,7 +41,7 @@ def in_words(reasons: str) -> str:
     """Return the reasons of a pair, as the table has them, in words: rules by their names, then what else says so."""
     names = [name for name in reasons.split(BETWEEN) if name]
     rules = [name for name in names if name not in SOURCES]
-    words = [f"{IN_WORDS['rules']} ({', '.join(rules)})"] if rules else []
+    words = [f"{IN_WORDS['rules']} ({BETWEEN.join(rules)})"] if rules else []
     return BETWEEN.join(words + [IN_WORDS[name] for name in SOURCES if name in names])
 
 

@@ -146,11 +146,11 @@ def _draw_block(
     original = next(iter(pictures.values()))[0]
     _show(figure, page, (left, first), picture, original)
     _write(figure, page, (left, top + HEAD - 2.8), "original", color=GREY)
-    if face.doubtful:
-        _write(figure, page, (left, second), "label\nin doubt")
     words = f"perturbation\n× {GAIN}"
     _write(figure, page, (left + width / 2, second + height / 2), words, ha="center", va="center", color=GREY)
     _write(figure, page, (left, second + height + 0.6), "L2\nPASS", fontsize=NUMBERS, color=GREY)
+    if face.doubtful:
+        _write(figure, page, (left, second + height + 5.4), "label in doubt", fontsize=NUMBERS)
     for place, name in enumerate(names):
         x = left + (place + 1) * (width + GAP)
         _write(figure, page, (x, top + HEAD - 2.8), name)
