@@ -1,4 +1,8 @@
-"""Finished runs that tests of several kinds look at, and the devices that others compute on."""
+"""What tests of several kinds need: finished runs, devices to compute on, a browser."""
+
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 from running import Workflow
@@ -35,3 +39,54 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; where there is none, or no playwright, the test is skipped."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright (extra 'dev')")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with playwright.sync_playwright() as engine:
+        if found is None and not Path(engine.chromium.executable_path).exists():
+            pytest.skip("no Chromium here (Debian: apt install chromium)")
+        # In a container there is no user to drop the privileges to.
+        browser = engine.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """A function that opens a page; in the end it must have complained of nothing and asked nobody."""
+    complaints, requests, contexts = [], [], []
+
+    def open_(path, **options):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1300, "height": 900}, **options}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("requestfailed", lambda request: complaints.append(request.url[:200]))
+        page.on("request", lambda asked: requests.append(asked.url[:200]))
+        page.goto(Path(path).as_uri())
+        page.wait_for_load_state("load")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not complaints
+    assert not [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
+
+
+@pytest.fixture
+def screenshot(tmp_path):
+    """A function that takes a picture of a page, which stays in the folder that FACEFLIP_SCREENSHOTS names."""
+    folder = Path(os.environ.get("FACEFLIP_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page, name):
+        path = folder / f"{name}.png"
+        page.screenshot(path=path)
+        assert path.stat().st_size > 5_000
+
+    return take

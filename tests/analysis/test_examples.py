@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,6 +73,17 @@ def test_the_natural_adversarial_image_of_median_similarity(made):
     assert line.present
     assert not line.correct
     assert choice.remark == ""
+
+
+@pytest.mark.parametrize("doubtful", [True, False, None])
+def test_whether_the_label_is_in_doubt_is_told_and_changes_no_choice(made, doubtful):
+    frame = attempts("euclidean", ("Bald", 1, False, 0.96, 0.99), ("Male", 2, False, 0.97, 0.96))
+    (expected,) = choose_examples(frame, NO_TRANSFERS, made.run)
+    if doubtful is not None:
+        frame = frame.assign(doubtful=(frame["image"] == 1) == doubtful)
+    (choice,) = choose_examples(frame, NO_TRANSFERS, made.run)
+    assert [each.doubtful for each in choice.examples] == [bool(doubtful)] * 2
+    assert [replace(each, doubtful=False) for each in choice.examples] == list(expected.examples)
 
 
 @pytest.mark.parametrize(

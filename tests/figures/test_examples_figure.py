@@ -92,6 +92,8 @@ def test_captions():
         "PASS 0.9877, natural adversarial.",
         "(a remark)",
     ]
+    doubtful = caption(example(network="euclidean", present=False, correct=False, doubtful=True), 0.95)
+    assert doubtful.splitlines()[0] == "Male: absent (wrong, label in doubt) → present."
     assert caption(example(), 0.99).splitlines()[1] == "PASS 0.9877, below 0.99, so not adversarial."
 
 
@@ -103,7 +105,7 @@ def test_pass_near_one_tells_images_apart():
 
 def test_what_is_missing_is_said_and_nothing_is_cut(eight):
     """The longest captions, an example that only one search found, and a network without any."""
-    long = example(network="euclidean", others=tuple((name, True) for name in ATTRIBUTES[18:26]))
+    long = example(network="euclidean", doubtful=True, others=tuple((name, True) for name in ATTRIBUTES[18:26]))
     remark = "no misclassified image is adversarial by both searches"
     separate, joint = (eight[0].run.network(name) for name in ("euclidean", "moon"))
     searches = ("line", "iterative")

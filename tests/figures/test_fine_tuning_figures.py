@@ -384,6 +384,10 @@ def test_faces_are_those_nearest_to_the_median_that_all_networks_flip(faces):
         for place, (_, each) in enumerate(shown):
             row = rows[each.name, face.attribute, face.image]
             assert (face.l2[place], face.similarity[place]) == (row["l2"], row["pass"])
+    doubtful = attempts["attribute"].isin(ATTACKED[:3])
+    marked = choose_faces(attempts.assign(doubtful=doubtful), [each for _, each in shown], made.run, 4)
+    assert marked.faces == tuple(replace(face, doubtful=face.attribute in ATTACKED[:3]) for face in chosen.faces)
+    assert {face.doubtful for face in marked.faces} == {True, False}
 
 
 def test_pictures_are_of_the_chosen_attempts(faces):
@@ -439,6 +443,9 @@ def test_blocks_are_apart_and_on_the_page(faces, networks, aspect):
     source = networks_shown(families_of(made.run)[0])[0][1]
     chosen = choose_faces(attempts, [source] * networks, made.run, room(networks, aspect))
     assert chosen.faces
+    assert not any(face.doubtful for face in chosen.faces)
+    marked = (replace(face, doubtful=number != 1) for number, face in enumerate(chosen.faces))
+    chosen = replace(chosen, faces=tuple(marked))
     size = (round(50 * aspect), 50, 3)
     picture = np.full(size, 99, np.uint8), np.zeros(size, np.int16)
     pictures = {(number, place): picture for number in range(len(chosen.faces)) for place in range(networks)}
@@ -449,6 +456,8 @@ def test_blocks_are_apart_and_on_the_page(faces, networks, aspect):
         assert figure.get_figheight() < 235 * MM
         boxes = [axes.get_window_extent() for axes in figure.axes]
         boxes += [text.get_window_extent() for text in figure.texts]
+    said = [text.get_text() for text in figure.texts].count("label in doubt")
+    assert said == len(chosen.faces) - (len(chosen.faces) > 1)
     for first, second in combinations(boxes, 2):
         across = min(first.x1, second.x1) - max(first.x0, second.x0)
         along = min(first.y1, second.y1) - max(first.y0, second.y0)

@@ -71,14 +71,15 @@ class Answers:
 
     def false_negative_rate(self) -> float:
         """Return the mean share of wrong answers on images that have the attribute, over the attributes with some."""
-        return self._class_rate(self.labels > 0)
+        return _mean(*self._counts(self.labels > 0))
 
     def false_positive_rate(self) -> float:
         """Return the mean share of wrong answers on images without the attribute, over the attributes with some."""
-        return self._class_rate(self.labels < 0)
+        return _mean(*self._counts(self.labels < 0))
 
-    def _class_rate(self, of: np.ndarray) -> float:
-        return _mean((self.wrong & of).sum(axis=1), of.sum(axis=1))
+    def _counts(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return how many answers of a mask (as `labels`) are wrong, and how many there are, by attribute."""
+        return (self.wrong & of).sum(axis=1), of.sum(axis=1)
 
     def labels_of(self, pairs: pd.DataFrame) -> np.ndarray:
         """Return the labels, int8, of given pairs (columns attribute, image); 0 of those that it does not have."""

@@ -28,6 +28,7 @@ class Example:
         present: Decision before the attack, which turned it round; `correct` says whether it was right.
         similarity: PASS.
         others: Other attributes whose decisions changed, with the decision after the attack (true: present).
+        doubtful: Whether the label is in doubt; False, too, where nothing in the run says so.
     """
 
     network: str
@@ -40,6 +41,7 @@ class Example:
     correct: bool
     similarity: float
     others: tuple[tuple[str, bool], ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,9 @@ def _side_by_side(chosen: pd.DataFrame, attacks: Mapping[str, RunAttack], thresh
     for search, attack in attacks.items():
         side = chosen[chosen["attack"] == attack.name]
         columns = ["attribute", "image", "flipped", "pass"]
-        columns += ["file_name", "correct", "score_before"] if both is None else []
-        side = side[columns].assign(adversarial=adversarial(side, threshold)).astype({"attribute": "str"})
+        columns += ["file_name", "correct", "score_before", "doubtful"] if both is None else []
+        hit = adversarial(side, threshold)
+        side = side.reindex(columns=columns, fill_value=False).assign(adversarial=hit).astype({"attribute": "str"})
         side = side.rename(columns={name: f"{name}_{search}" for name in ("flipped", "pass", "adversarial")})
         both = side if both is None else both.merge(side, on=["attribute", "image"], how="left", validate="one_to_one")
     flags = [f"{name}_{search}" for search in attacks for name in ("flipped", "adversarial")]
@@ -139,4 +142,5 @@ def _example(row: pd.Series, network: RunNetwork, attack: RunAttack, changes: pd
         correct=bool(row["correct"]),
         similarity=float(row[f"pass_{attack.search}"]),
         others=tuple(zip(mine["target"].astype("str"), (mine["score_after"] > 0).tolist(), strict=True)),
+        doubtful=bool(row["doubtful"]),
     )

@@ -24,6 +24,7 @@ class FaceExample:
         image: Row in the dataset.
         present: Decision of the source before the attack, which is right.
         l2: Of the perturbation on each network, in pixel values; NaN where it did not flip. `similarity` is its PASS.
+        doubtful: Whether the label is in doubt; False, too, where nothing in the run says so.
     """
 
     attribute: str
@@ -31,6 +32,7 @@ class FaceExample:
     present: bool
     l2: tuple[float, ...]
     similarity: tuple[float, ...]
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def choose_faces(
 
     They are the pairs nearest to the median L2 of the source, among those that every network classifies correctly and
     the attack flips; where there are none, among those of the source. Attempts are by one attack on one sample, with
-    the columns of `read_tuned_attempts`, l2 and score_before.
+    the columns of `read_tuned_attempts`, l2 and score_before; `doubtful`, too, where the run says so.
     """
     keys = ["attribute", "image"]
     sides = [
@@ -86,4 +88,5 @@ def _face(attribute: str, row: pd.Series, sides: Sequence[pd.DataFrame]) -> Face
         tuple(float(each[name]) if each["flipped"] is True or each["flipped"] == 1 else math.nan for each in found)
         for name in ("l2", "pass")
     )
-    return FaceExample(attribute, int(row["image"]), bool(row["score_before"] > 0), l2, similarity)
+    present, doubtful = bool(row["score_before"] > 0), bool(row.get("doubtful", False))
+    return FaceExample(attribute, int(row["image"]), present, l2, similarity, doubtful)

@@ -29,6 +29,20 @@ SOURCES = ("rules", "scores", "audit")
 """What can say that labels are in doubt; `scores` and `audit` are reasons, too."""
 BETWEEN = "; "
 """Between several reasons."""
+IN_WORDS = {
+    "rules": "labels contradict each other",
+    "scores": "networks that learned from other images disagree with it",
+    "audit": "an audit disagrees with it",
+}
+"""What each of `SOURCES` says of a label, in words that follow on ``where`` or a colon."""
+
+
+def in_words(reasons: str) -> str:
+    """Return the reasons of a pair, as the table has them, in words: rules by their names, then what else says so."""
+    names = [name for name in reasons.split(BETWEEN) if name]
+    rules = [name for name in names if name not in SOURCES]
+    words = [f"{IN_WORDS['rules']} ({BETWEEN.join(rules)})"] if rules else []
+    return BETWEEN.join(words + [IN_WORDS[name] for name in SOURCES if name in names])
 
 
 def doubted_pairs(path: Path | str) -> "pd.DataFrame":

@@ -96,6 +96,7 @@ def caption(example: Example, threshold: float, joint: bool = False, remark: str
     """Return what happened in an example, in four lines; `threshold` is the PASS from which it is adversarial."""
     state = {True: "present", False: "absent"}
     verdict, kind = ("right", "adversarial") if example.correct else ("wrong", "natural adversarial")
+    verdict += ", label in doubt" if example.doubtful else ""
     kind = kind if example.similarity >= threshold else f"below {threshold:g}, so not {kind}"
     names = short_names([example.attribute, *(name for name, _ in example.others)])
     lines = [

@@ -149,6 +149,8 @@ def _draw_block(
     words = f"perturbation\n× {GAIN}"
     paper.write(words, (left + width / 2, second + height / 2), ha="center", va="center", color=GREY)
     paper.write("L2\nPASS", (left, second + height + 0.6), fontsize=NUMBERS, color=GREY)
+    if face.doubtful:
+        paper.write("label in doubt", (left, second + height + 5.4), fontsize=NUMBERS)
     for place, name in enumerate(names):
         x = left + (place + 1) * (width + GAP)
         paper.write(name, (x, top + HEAD - 2.8))

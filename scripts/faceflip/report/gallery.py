@@ -2,12 +2,13 @@
 
 A picture shows the original, ten times the perturbation around grey, and the perturbed image; small images are enlarged
 pixel by pixel. Chosen is the image with the median PASS among the adversarial ones, so a typical one; where none
-reaches the threshold, the flipped image with the highest PASS, which the gallery says.
+reaches the threshold, the flipped image with the highest PASS, which the gallery says. Where the run says which labels
+are in doubt, natural adversarial images whose label is firm and those whose label is in doubt are kinds of their own.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 from faceflip.analysis.names import ordered, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.attempt import FINAL, Experiment
+from faceflip.data.label_doubt import in_words
 from faceflip.io.files import read_json
 from faceflip.io.paths import folder_of
 from faceflip.pixels import enlargement, triptych
@@ -43,6 +45,8 @@ class Picture:
         epsilon: How far the attack went, in `unit`: ``pixel values`` along the ray, or ``steps`` of one pixel value.
         linf: Largest change of a pixel value.
         adversarial: Whether PASS reaches the threshold.
+        doubtful: Whether the label is in doubt; None where nothing in the run says so.
+        reasons: Why, in words; empty of a firm label, None as `doubtful`.
     """
 
     file: str
@@ -58,21 +62,28 @@ class Picture:
     unit: str
     linf: int
     adversarial: bool
+    doubtful: bool | None = None
+    reasons: str | None = None
 
 
-def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
-    """Choose from the attempts table what the gallery shows of networks' last checkpoints, of `MOST` attributes."""
+def choose(attempts: pd.DataFrame, run: RunDescription, doubts: pd.DataFrame | None = None) -> list[Picture]:
+    """Choose from the attempts table what the gallery shows of networks' last checkpoints, of `MOST` attributes.
+
+    Attempts of a run that says which labels are in doubt have the column `doubtful`, too; `doubts` tells why
+    (`faceflip.data.label_doubt.doubted_pairs`).
+    """
     flipped = attempts[attempts["flipped"] & attempts["checkpoint"].isin(FINAL)]
     flipped = flipped[flipped["attribute"].isin(spread(run.attacked, MOST))]
     flipped = flipped.assign(adversarial=flipped["pass"] >= run.threshold)
     # The adversarial ones come first and by their PASS, the others from the highest PASS down.
     rank = flipped["pass"].where(flipped["adversarial"], -flipped["pass"])
     flipped = flipped.assign(rank=rank).sort_values(["adversarial", "rank", "image"], ascending=[False, True, True])
+    flipped = flipped.assign(apart=flipped["doubtful"] & ~flipped["correct"] if run.doubt else False)
     pictures = []
-    kinds = flipped.groupby(["network", "attack", "attribute", "correct"], observed=True)
-    for (network, attack, attribute, correct), part in kinds:
+    kinds = flipped.groupby(["network", "attack", "attribute", "correct", "apart"], observed=True)
+    for (network, attack, attribute, correct, apart), part in kinds:
         row = part.iloc[max(part["adversarial"].sum() - 1, 0) // 2]
-        kind = "flipped" if correct else "corrected"
+        kind = "flipped" if correct else "corrected-doubtful" if apart else "corrected"
         pictures.append(
             Picture(
                 file=f"{network}~{attack}~{folder_of(attribute)}~{kind}.png",  # names have no tilde
@@ -88,13 +99,28 @@ def choose(attempts: pd.DataFrame, run: RunDescription) -> list[Picture]:
                 unit=run.attack(str(attack)).epsilon,
                 linf=int(row["linf"]),
                 adversarial=bool(row["adversarial"]),
+                doubtful=bool(row["doubtful"]) if run.doubt else None,
             )
         )
+    if run.doubt:
+        pictures = _with_reasons(pictures, doubts)
     attributes, networks = ordered({picture.attribute for picture in pictures}, run.attributes), run.network_names
     return sorted(
         pictures,
         key=lambda one: (attributes.index(one.attribute), networks.index(one.network), one.attack, not one.correct),
-    )
+    )  # firm labels stay before doubtful ones
+
+
+def _with_reasons(pictures: Sequence[Picture], doubts: pd.DataFrame | None) -> list[Picture]:
+    """Return the pictures with the reasons of those whose label is in doubt."""
+    known = {}
+    if doubts is not None:
+        shown = doubts[doubts["image"].isin([picture.image for picture in pictures if picture.doubtful])]
+        known = dict(zip(zip(shown["attribute"], shown["image"], strict=True), shown["reasons"], strict=True))
+    return [
+        replace(one, reasons=in_words(known.get((one.attribute, one.image), "")) if one.doubtful else "")
+        for one in pictures
+    ]
 
 
 def draw_gallery(
@@ -119,7 +145,8 @@ def draw_gallery(
             for picture in shown:
                 perturbation = store.perturbation(rows[picture.attribute, picture.image])
                 Image.fromarray(strip(images[picture.image], perturbation)).save(folder / picture.file)
-    (folder / INDEX).write_text(json.dumps([asdict(picture) for picture in pictures], indent=1), encoding="utf-8")
+    told = [{key: value for key, value in asdict(one).items() if value is not None} for one in pictures]
+    (folder / INDEX).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
 
 def strip(image: np.ndarray, perturbation: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from faceflip.analysis.html import environment, sheets_of, table_page
 from faceflip.analysis.names import display_name, ordered
 from faceflip.analysis.pages import Sheet
 from faceflip.analysis.run import RunDescription
+from faceflip.data.label_doubt import IN_WORDS
 from faceflip.errors import UserError
 from faceflip.io.files import write_text
 from faceflip.report.gallery import MOST, Picture, read_gallery
@@ -106,6 +107,7 @@ def index_page(
         display_name=display_name,
         similarity=similarity,
         attributes_shown=min(len(run.attacked), MOST),
+        in_doubt=", or ".join(IN_WORDS[source] for source in run.doubt),
     )
 
 
@@ -114,9 +116,11 @@ def _filters(pictures: Sequence[Picture], run: RunDescription) -> list[tuple[str
     attributes = ordered((picture.attribute for picture in pictures), run.attributes)
     networks = ordered((picture.network for picture in pictures), run.network_names)
     attacks = sorted({picture.attack for picture in pictures})
+    label = [("label", "Label", [("firm", "firm"), ("doubtful", "in doubt")])] if run.doubt else []
     return [
         ("attribute", "Attribute", [(name, display_name(name)) for name in attributes]),
         ("attack", "Attack", [(name, name) for name in attacks]),
         ("network", "Network", [(name, run.network(name).title) for name in networks]),
         ("kind", "Decision", [("flipped", "was right, now wrong"), ("corrected", "was wrong, now right (natural)")]),
+        *label,
     ]
