@@ -85,7 +85,7 @@ rule draw_gallery:
         attempts=paths.ATTEMPTS,
         run=paths.RUN,
         stores=RULES["join_shards"].files,
-        doubts=RULES["doubt_labels"].files if "doubt_labels" in RULES else [],
+        doubts=RULES["doubt_labels"].files,
     output:
         folder=directory(RULES["draw_gallery"].outputs["folder"]),
     log:

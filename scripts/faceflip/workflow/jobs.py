@@ -162,13 +162,9 @@ def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | li
         "doubts": paths.LABEL_DOUBT,
     }
     # Only some runs tell which labels are in doubt; products do without elsewhere.
-    roles = [role for role in product.inputs if role != "doubts" or _makes_doubts(rules)]
+    roles = [role for role in product.inputs if role != "doubts" or rules["doubt_labels"].jobs]
     found = {role: files[role] if role in files else paths.TABLE.of(table=role, format="csv") for role in roles}
     return found | ({"code": product.module} if product.module.endswith(".py") else {})
-
-
-def _makes_doubts(rules: Mapping[str, Rule]) -> bool:
-    return "doubt_labels" in rules and bool(rules["doubt_labels"].files)
 
 
 def paper_links(plan: Plan, rules: Mapping[str, Rule]) -> dict[str, str]:

@@ -557,6 +557,12 @@ class Settings(Declared):
         if "audited" in there:
             yield from (f"doubt.audited: {fault}" for fault in audit_faults(there["audited"], self.dataset.attributes))
         yield from _unless_found("doubt.architecture.name", find_architecture, self.doubt.architecture.name)
+        for name, network in self.networks.items():
+            if network.doubts == LABEL_DOUBT and not self.doubt_sources:
+                yield (
+                    f"networks.{name}.doubts: nothing in this run says which labels are in doubt; set doubt.folds, or "
+                    "doubt.rules or doubt.audited to a file"
+                )
 
     def _faults_of_attributes(self) -> Iterator[str]:
         lists = {"attributes": self.attacked}
