@@ -6,7 +6,7 @@ CORES ?= all
 ADV_LIB := 0.2.8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo future-work reference test bench lint format report options lock clean
+.PHONY: help demo future-work reference labels test bench lint format report options lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -19,6 +19,9 @@ future-work: $(VENV)/installed  ## Fine-tune networks on what attacks found, on 
 
 reference: $(VENV)/installed  ## See how close FGS and FFA come to the smallest flips that are known, on the faces of the demo
 	$(BIN)/snakemake --cores $(CORES) --configfile workflow/presets/reference.yaml workflow/presets/reference-drawn.yaml
+
+labels: $(VENV)/installed  ## See which labels are in doubt, on drawn faces whose false labels are known, in the folder labels
+	$(BIN)/snakemake --cores $(CORES) --directory labels --configfile workflow/presets/labels-drawn.yaml
 
 test: $(VENV)/installed  ## Set everything up and run the tests
 	$(BIN)/pytest -n 2 --dist loadfile
@@ -50,7 +53,7 @@ lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove what runs and tests wrote, but not the environment
-	rm -rf logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf labels logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
 	find results -mindepth 1 ! -name .gitignore -delete
 
 # The lock is complete, so nothing is resolved here.

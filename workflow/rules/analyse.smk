@@ -34,7 +34,7 @@ rule make_table:
         intervals=SETTINGS.analysis.intervals,
         product=lambda wildcards: TABLES[wildcards.table],
         more=lambda wildcards: more_of(PLAN.tables[wildcards.table]),
-        reading=lambda wildcards: PLAN.tables[wildcards.table].reading.of(True).text,
+        reading=lambda wildcards: PLAN.tables[wildcards.table].reading.of(True, SETTINGS.doubt_sources).text,
         line=lambda wildcards: PLAN.line,
         synthetic=SYNTHETIC,
     message:
@@ -70,7 +70,7 @@ rule make_figure:
         version=VERSIONS["analyse"],
         product=lambda wildcards: FIGURES[wildcards.figure],
         more=lambda wildcards: {**more_of(PLAN.figures[wildcards.figure]), "order": SETTINGS.analysis.order},
-        reading=lambda wildcards: PLAN.figures[wildcards.figure].reading.of(True).text,
+        reading=lambda wildcards: PLAN.figures[wildcards.figure].reading.of(True, SETTINGS.doubt_sources).text,
         line=lambda wildcards: PLAN.line,
         synthetic=SYNTHETIC,
     message:
