@@ -203,6 +203,24 @@ def test_columns_of_few_images_are_dimmed(eight, figures):
     assert dimmed > 0, "the specimen should have such a column"
 
 
+def test_balanced_errors_lie_between_those_of_their_classes(eight, figures):
+    axes = figures["balanced_error", "eight"].axes[0]
+    errors = read_csv(eight[1]["classification_error"])
+    for network in eight[0].run.networks:
+        own = errors[errors["method"] == network.name]
+        label = network.title if network.joint else f"separate networks, {network.short}"
+        (line,) = [each for each in axes.lines if each.get_label() == label]
+        shown = np.asarray(line.get_ydata(), float)
+        assert sorted(shown[~np.isnan(shown)]) == pytest.approx(sorted(100 * own["balanced_error"].dropna()))
+    segments = [ends[:, 1] for each in axes.collections for ends in each.get_segments() if len(ends) == 2]
+    rates = (
+        100
+        * errors.loc[errors["method"].isin(eight[0].run.network_names), ["false_positive_rate", "false_negative_rate"]]
+    )
+    assert len(segments) > 40
+    assert sorted(tuple(ends.round(9)) for ends in segments) == sorted(map(tuple, rates.dropna().to_numpy().round(9)))
+
+
 def test_axes_of_matrices_have_titles(figures):
     for name in ("transferability", "correlation"):
         words = [text.get_text() for text in figures[name, "eight"].texts]

@@ -1,6 +1,8 @@
 """Every table, figure and page of runs with other networks and attacks than the paper's."""
 
 import json
+import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,6 +151,11 @@ def test_the_pages_are_written(made, tmp_path):
     for network in run.networks:
         assert any(line.lower().startswith(network.title.lower() + ":") for line in said)
         assert any(line.startswith(f"Network {network.name}: {network.title}, ") for line in told)
+        (line,) = [line for line in said if line.lower().startswith(network.title.lower() + ":")]
+        errors = made.table("classification_error").query("method == @network.name and images > 0")
+        means = [errors[rate].mean() for rate in ("balanced_error", "false_negative_rate", "false_positive_rate")]
+        shown = ["none" if math.isnan(rate) else f"{rate:.1%}" for rate in means]
+        assert re.findall(r"classes: (\S+) \(wrong are (\S+) of .* and (\S+) of those", line) == [tuple(shown)]
     assert ("attempts, of which" in said[-1]) == (len(attempts) > 0)
     items = [
         Item(name, product, sheets_of(made.tables[name]["html"].read_text(encoding="utf-8")))
@@ -212,7 +219,8 @@ def test_figures_name_all_six_kinds(runs):
         shown = [each for each in six.run.networks if name not in ("transferability", "correlation", "examples")]
         shown += [each for each in six.run.networks if name == ("correlation" if each.joint else "transferability")]
         for network in shown:
-            label = network.title if name == "classification_error" and network.joint else network.short
+            titled = name in ("classification_error", "balanced_error") and network.joint
+            label = network.title if titled else network.short
             assert any(label in text for text in texts), (name, label)
 
 

@@ -1,5 +1,6 @@
 """The page at the root of a run's results: what was run, what came out, and where everything is."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from faceflip.analysis.frames import adversarial, read_attempts, read_csv, wide
 from faceflip.analysis.names import doubted_by
 from faceflip.analysis.pages import markdown_text
 from faceflip.analysis.run import RunDescription
-from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL
+from faceflip.analysis.tables.classification_error import MEAN, MEAN_ALL, RATES
 from faceflip.io.files import read_json, write_text
 from faceflip.wording import first_of, quantity
 from faceflip.workflow.products import Product
@@ -131,10 +132,14 @@ def headlines(run: RunDescription, errors: pd.DataFrame, attempts: pd.DataFrame)
     for network in run.networks:
         if network.name in by_attribute:
             both = by_attribute[[network.name, "trivial_train"]].dropna()
+            rates = errors.loc[errors["method"] == network.name, list(RATES)].mean()
+            balanced, missed, false = ("none" if math.isnan(rate) else f"{rate:.1%}" for rate in rates)
             lines.append(
                 f"{network.title[0].upper()}{network.title[1:]}: {both[network.name].mean():.1%} classification error "
                 f"on the test split, the mean over {quantity(len(both), 'attribute')}; "
-                f"Trivial (the majority class) has {both['trivial_train'].mean():.1%}"
+                f"Trivial (the majority class) has {both['trivial_train'].mean():.1%}. Balanced error, the mean of "
+                f"those of both classes: {balanced} (wrong are {missed} of images with an attribute and {false} of "
+                "those without), where guessing has 50%"
             )
     if attempts.empty:
         return [*lines, "There are no attempts: no network is attacked, or no image of the sample has the labels"]

@@ -268,6 +268,12 @@ FIGURES = _products(
             "Transfer",
             {"network": "all attributes", "attribute": "{attacked}, to all", "paper": "Fig. 5"},
         ),
+        "balanced_error": (
+            "Balanced error",
+            ("classification_error",),
+            "Accuracy",
+            {"attack": "", "attribute": "all learned"},
+        ),
         "success_intervals": (
             "Success per attribute with intervals",
             ("success",),

@@ -5,6 +5,10 @@ converged. A training that patience ended went on for some epochs without a lowe
 (`training.max_epochs`) ended might have gone on; where its last epoch is the one kept, its validation error was still
 falling, and calling it converged says little. A training error far below the validation error is a network that learned
 its images by heart.
+
+While they train, networks count wrong answers alone, not of which class: there is no balanced error of these epochs. On
+a biased attribute an error that falls no further may be that of an answer that never changes. What became of the two
+classes on the test split stands in the table of classification errors, for each checkpoint that was kept.
 """
 
 from collections.abc import Iterable
