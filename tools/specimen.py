@@ -261,6 +261,7 @@ def _run(
         "samples": {PRIMARY_SAMPLE: {"images": sample}},
         "dataset": {"celeba": "made up"},
         "attributes": list(attacked),
+        "doubt": {"rules": "none"},  # `_in_doubt` says what there is
         "training": {"checkpoints": epochs},
         "attacks": {name: {} if name in PAPER_ATTACKS else _of_ones_own(name) for name in named},
         "experiments": {PRIMARY_SAMPLE: experiments},
