@@ -269,7 +269,7 @@ def test_headlines_tell_the_firm_share(doubted, both):
     assert f"{wrong['doubtful'].mean():.1%} have a label in doubt (by contradictions)" in last
     assert f"{firm} of those with a firm label, {doubtful} of those with a label in doubt" in last
     right = made.attempts[made.attempts["correct"]]
-    assert "none have a label in doubt" in headlines(made.run, errors, right)[-1]
+    assert "None of the misclassified has a label in doubt" in headlines(made.run, errors, right)[-1]
 
 
 @pytest.mark.parametrize(

@@ -150,16 +150,20 @@ def headlines(run: RunDescription, errors: pd.DataFrame, attempts: pd.DataFrame)
         f"PASS of at least {run.threshold:g}: {shares[0]} of the correctly classified, {shares[1]} of the "
         "misclassified (natural adversarial images)"
     )
-    if run.doubt:
+    if run.doubt and not attempts.loc[~correct, "doubtful"].any():
+        lines.append(
+            f"None of the misclassified has a label in doubt ({doubted_by(run.doubt)}), which does not say that all of "
+            "their labels are right"
+        )
+    elif run.doubt:
         wrong, doubtful = ~correct, attempts["doubtful"]
         shares = [
             f"{hits[those].mean():.1%}" if those.any() else "none" for those in (wrong & ~doubtful, wrong & doubtful)
         ]
-        of = f"{doubtful[wrong].mean():.1%}" if wrong.any() else "none"
         lines.append(
-            f"Of the misclassified, {of} have a label in doubt ({doubted_by(run.doubt)}); natural adversarial images "
-            f"are {shares[0]} of those with a firm label, {shares[1]} of those with a label in doubt. A wrong label "
-            "looks like a natural adversarial image"
+            f"Of the misclassified, {doubtful[wrong].mean():.1%} have a label in doubt ({doubted_by(run.doubt)}); "
+            f"natural adversarial images are {shares[0]} of those with a firm label, {shares[1]} of those with a label "
+            "in doubt. A wrong label looks like a natural adversarial image"
         )
     return lines
 
