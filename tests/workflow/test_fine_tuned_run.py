@@ -29,6 +29,7 @@ OVERLAY = {
         "paper": {"euclidean": {"converged": ["ffa-line"], "epoch2": ["ffa-line"]}},
         "unseen": {"moon": {"converged": ["ffa-line"]}},
     },
+    "doubt": {"folds": 2, "training": {"max_epochs": 1}},
     "analysis": {"threshold": 0.0, "scan_images": 2},
     "compute": {"shard_size": 6},
 }
@@ -174,3 +175,25 @@ def test_what_makes_it_anew(run):
     assert "fine_tune" not in run.with_overlay(networks={"hard": {"title": "Ours"}}).planned()
     trained = run.with_overlay(training={"seed": 4}).planned()
     assert trained["fine_tune"] == 6
+
+
+def test_labels_in_doubt_go_from_the_folds_to_every_table(results):
+    doubts = pd.read_parquet(results / "dataset/label_doubt.parquet")
+    assert len(doubts) == 40 * (64 + 24 + 24)
+    assert doubts["score"].between(0, 1).all()
+    parts = [pd.read_parquet(results / f"doubt/{fold}.parquet") for fold in range(2)]
+    assert set(parts[0]["image"]).isdisjoint(parts[1]["image"])
+    doubtful = doubts[doubts["doubtful"]]
+    assert set(doubtful["reasons"]) == {"scores"}
+    pairs = set(zip(doubtful["image"], doubtful["attribute"], strict=True))
+    attempts = pd.read_parquet(results / "attempts.parquet")
+    found = [pair in pairs for pair in zip(attempts["image"], attempts["attribute"], strict=True)]
+    assert attempts["doubtful"].tolist() == found
+    for table, column in (("flippability", "total"), ("success", "total"), ("fine_tuning_natural", "before")):
+        frame = pd.read_csv(results / f"tables/{table}.csv")
+        by_sign = frame.groupby("sign")[column].sum()
+        assert by_sign["-"] == by_sign["- firm"] + by_sign["- doubtful"], table
+    counted = pd.read_csv(results / "tables/label_doubt.csv").set_index(["split", "attribute"])
+    assert counted.loc[("all", "all"), "doubtful"] == len(doubtful)
+    assert (results / "figures/most_doubted.png").stat().st_size > 10_000
+    assert "in doubt" in (results / "index.html").read_text()
