@@ -54,7 +54,7 @@ class DoubtSettings(Declared):
         PACKAGE,
         min_length=1,
         description="by which labels contradict each other: `package` for CelebA's, `none`, or a CSV file of one's "
-        "own, see docs/labels.md",
+        "own, see docs/dataset.md",
     )
     audited: HomePath | None = Field(
         None,

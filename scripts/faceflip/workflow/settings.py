@@ -400,7 +400,7 @@ class Settings(Declared):
     @property
     def doubt_sources(self) -> tuple[str, ...]:
         """What says which labels are in doubt, of `faceflip.data.label_doubt.SOURCES`."""
-        there = (bool(self.rules), bool(self.doubt.folds), bool(self.doubt.audited))
+        there = (any(not rule.soft for rule in self.rules), bool(self.doubt.folds), bool(self.doubt.audited))
         return tuple(compress(DOUBT_SOURCES, there))
 
     @property
@@ -424,6 +424,7 @@ class Settings(Declared):
             if network.doubts and not self._makes(network.doubts):
                 yield f"networks.{name}.doubts", network.doubts
         yield from ((f"doubt.{key}", file) for key, file in self.doubt.files)
+        references |= {"doubt.architecture.name": self.doubt.architecture.name}
         for name, attack in self.attacks.items():
             references |= {f"attacks.{name}.{key}": getattr(attack, key) for key in ("direction", "search", "file")}
         for key, reference in references.items():
@@ -549,11 +550,14 @@ class Settings(Declared):
 
     def _faults_of_doubt(self) -> Iterator[str]:
         there = {key: file for key, file in self.doubt.files if Path(file).is_file()}
+        if len(there) < len(self.doubt.files):
+            return  # what is missing is told of all files
         if "rules" in there:
             try:
                 self.rules  # noqa: B018
             except UserError as error:
                 yield from (f"doubt.rules: {line}" for line in str(error).splitlines())
+                return
         if "audited" in there:
             yield from (f"doubt.audited: {fault}" for fault in audit_faults(there["audited"], self.dataset.attributes))
         yield from _unless_found("doubt.architecture.name", find_architecture, self.doubt.architecture.name)
