@@ -106,7 +106,7 @@ def test_missing_inputs_are_named_with_the_command_that_makes_them(run, capsys, 
     assert command.split()[:3] == ["snakemake", *missing]
     assert run.planned(*command.split()[1:3]) == {"train_network": 1}
     assert alone(["collect_attempts", "--configfile", "small.yaml"]) == 2
-    assert "snakemake --until attack_shard score_shard --cores all" in capsys.readouterr().err
+    assert "snakemake --until attack_shard score_shard doubt_labels --cores all" in capsys.readouterr().err
 
 
 def test_without_a_rule_it_lists_them(run, capsys, monkeypatch):

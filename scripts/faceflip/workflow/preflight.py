@@ -98,12 +98,13 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
     """
     plan = Plan(Settings.of(config))
     faults: dict[str, list[str]] = {}
+    others: list[str] = []
     for network in plan.main:
         if names is None or network.name in names:
             try:
                 _try_out(network, plan.settings.dataset.size)
             except UserError as error:
-                faults.setdefault(str(error), []).append(f"network {network.name}")
+                faults.setdefault(str(error), []).append(network.name)
     doubt = plan.settings.doubt
     if names is None and doubt.folds and not find_architecture(doubt.architecture.name).any_size:
         from faceflip.networks.network import NetworkSpec, outline
@@ -112,9 +113,11 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
         try:
             outline(NetworkSpec(FOLD_LOSS, dataset.attributes, dataset.size, doubt.architecture))
         except UserError as error:
-            faults.setdefault(str(error), []).append("doubt")
-    if faults:
-        raise UserError("\n".join(f"{', '.join(each)}: {fault}" for fault, each in faults.items()))
+            others.append(f"doubt: {error}")
+    if faults or others:
+        raise UserError(
+            "\n".join([*(f"network {', '.join(each)}: {fault}" for fault, each in faults.items()), *others])
+        )
 
 
 def require_attacks(config: Mapping[str, Any]) -> None:
