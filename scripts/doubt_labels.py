@@ -4,15 +4,14 @@ from faceflip.stages.job import job
 
 with job(snakemake) as run:
     from faceflip.data.audit import read_audit
-    from faceflip.data.contradictions import read_contradictions
+    from faceflip.data.contradictions import Contradiction
     from faceflip.io.tables import read_table, write_table
     from faceflip.stages.doubt import label_doubt
 
-    dataset, params, audit = run.dataset, snakemake.params, next(iter(run.files("audit")), None)
-    rules = read_contradictions(next(iter(run.files("rules")), None), dataset.attributes) if params.by_rules else ()
+    dataset, audit = run.dataset, next(iter(run.files("audit")), None)
     doubts = label_doubt(
         dataset,
-        rules,
+        [Contradiction(**rule) for rule in snakemake.params.rules],
         [read_table(path) for path in run.files("scores")],
         read_audit(audit, dataset.file_names, dataset.attributes, print) if audit else None,
     )

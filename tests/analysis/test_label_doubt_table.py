@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import ROOT
 
-from faceflip.analysis.doubts import read_doubted, sources_in
+from faceflip.analysis.doubts import read_doubted
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.make import make_table
 from faceflip.analysis.statistics.ranking import auroc, auroc_interval, hits_at_rate, mean_interval
 from faceflip.analysis.tables.label_doubt import COLUMNS, compute, sheets
-from faceflip.data.label_doubt import doubted_pairs
+from faceflip.data.label_doubt import doubted_pairs, sources_in
 from faceflip.errors import UserError
 from faceflip.io.tables import write_table
 from faceflip.workflow.products import TABLES_DOUBT

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from faceflip.data.packed import Dataset
+from faceflip.io.tables import read_table
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.stages.folds import folds_of, score_fold
 from faceflip.training.resuming import Unfinished
@@ -31,7 +32,9 @@ def made(count=120, wrong=(), gaps=()):
 
 
 def scored(data, fold, folder, folds=3, options=OPTIONS, **more):
-    return score_fold(data, fold, folds, SMALL, options, 1, CPU, folder / str(fold), batch_size=16, **more)
+    output = folder / f"{fold}.parquet"
+    score_fold(data, fold, folds, SMALL, options, 1, CPU, output, batch_size=16, **more)
+    return read_table(output)
 
 
 @pytest.mark.parametrize(("images", "folds"), [(10, 3), (3, 3), (101, 4), (2, 5)])
@@ -56,7 +59,7 @@ def test_every_known_label_has_one_score_of_a_network_that_did_not_see_it(tmp_pa
     assert {(3, "light"), (50, "light")}.isdisjoint(pairs)
     right = [((part["score"] > 0.5) == (data.labels[part["image"], part["attribute"].cat.codes] > 0)) for part in parts]
     assert np.concatenate(right).mean() > 0.9
-    assert not list(tmp_path.iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {f"{fold}.parquet" for fold in range(3)}
 
 
 def test_labels_of_the_fold_have_no_say_in_its_scores(tmp_path):

@@ -92,7 +92,6 @@ rule score_fold:
 rule doubt_labels:
     input:
         **PACKED,
-        rules=SETTINGS.doubt.rules_file or [],
         audit=SETTINGS.doubt.audited or [],
         scores=RULES["score_fold"].files,
     output:
@@ -107,8 +106,8 @@ rule doubt_labels:
         **by_attempt(mem_mb=4000, runtime=60),
     params:
         version=VERSIONS["doubt"],
-        by_rules="rules" in SETTINGS.doubt_sources,
-        rules=[asdict(each) for each in SETTINGS.rules],
+        # Of a file of one's own what it says matters, and not how it is written.
+        rules=[asdict(each) for each in SETTINGS.rules] if "rules" in SETTINGS.doubt_sources else [],
     message:
         "Looking for labels in doubt"
     script:

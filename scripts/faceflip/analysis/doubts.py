@@ -6,10 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from faceflip.analysis.frames import read_parquet
-from faceflip.data.label_doubt import BETWEEN, FALSIFIED, SOURCES
+from faceflip.data.label_doubt import FALSIFIED
 from faceflip.io.tables import read_table
-
-RULES, SCORES, AUDIT = SOURCES
 
 
 def read_doubts(path: Path, *columns: str) -> pd.DataFrame:
@@ -37,16 +35,6 @@ def _truth_of(path: Path) -> list[str]:
         return [FALSIFIED] if FALSIFIED in pq.read_schema(path).names else []
     except (OSError, ValueError):
         return []  # reading the table says what is wrong with it
-
-
-def names_in(texts: str) -> list[str]:
-    """Return the names of a cell of reasons or hints."""
-    return texts.split(BETWEEN) if texts else []
-
-
-def sources_in(reasons: str) -> set[str]:
-    """Return what puts a label in doubt, of `SOURCES`, by a cell of reasons: all but two are names of rules."""
-    return {name if name in (SCORES, AUDIT) else RULES for name in names_in(reasons)}
 
 
 def where(column: pd.Series, is_so: Callable[[str], object]) -> pd.Series:

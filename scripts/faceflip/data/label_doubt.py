@@ -25,24 +25,34 @@ doubtful: whether there are reasons. On drawn faces there is one more, ``falsifi
 purpose.
 """
 FALSIFIED = "falsified"
-SOURCES = ("rules", "scores", "audit")
+SOURCES = RULES, SCORES, AUDIT = "rules", "scores", "audit"
 """What can say that labels are in doubt; `scores` and `audit` are reasons, too."""
 BETWEEN = "; "
 """Between several reasons."""
 IN_WORDS = {
-    "rules": "labels contradict each other",
-    "scores": "networks that learned from other images disagree with it",
-    "audit": "an audit disagrees with it",
+    RULES: "labels contradict each other",
+    SCORES: "networks that learned from other images disagree with it",
+    AUDIT: "an audit disagrees with it",
 }
 """What each of `SOURCES` says of a label, in words that follow on ``where`` or a colon."""
 
 
+def names_in(texts: str) -> list[str]:
+    """Return the names of a cell of reasons or hints."""
+    return texts.split(BETWEEN) if texts else []
+
+
+def sources_in(reasons: str) -> set[str]:
+    """Return what puts a label in doubt, of `SOURCES`, by a cell of reasons: all but two are names of rules."""
+    return {name if name in (SCORES, AUDIT) else RULES for name in names_in(reasons)}
+
+
 def in_words(reasons: str) -> str:
     """Return the reasons of a pair, as the table has them, in words: rules by their names, then what else says so."""
-    names = [name for name in reasons.split(BETWEEN) if name]
+    names = names_in(reasons)
     rules = [name for name in names if name not in SOURCES]
-    words = [f"{IN_WORDS['rules']} ({BETWEEN.join(rules)})"] if rules else []
-    return BETWEEN.join(words + [IN_WORDS[name] for name in SOURCES if name in names])
+    words = [f"{IN_WORDS[RULES]} ({BETWEEN.join(rules)})"] if rules else []
+    return BETWEEN.join(words + [IN_WORDS[name] for name in (SCORES, AUDIT) if name in names])
 
 
 def doubted_pairs(path: Path | str) -> "pd.DataFrame":

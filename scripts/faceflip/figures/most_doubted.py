@@ -24,12 +24,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from faceflip.analysis.doubts import names_in, read_doubted
+from faceflip.analysis.doubts import read_doubted
 from faceflip.analysis.frames import FigureInputs, in_order
 from faceflip.analysis.names import ordered, spread
 from faceflip.analysis.run import RunDescription
 from faceflip.catalogue import VERMILION
-from faceflip.data.label_doubt import FALSIFIED
+from faceflip.data.label_doubt import FALSIFIED, names_in
 from faceflip.figures.by_millimetres import Pair, Paper
 from faceflip.figures.lettering import IN_COLUMN, in_lines, plain, short_names, told_apart
 from faceflip.figures.style import DPI, GREY, MM, PAGE, PAGE_HEIGHT, SMALL, note_height, nothing, with_note

@@ -8,7 +8,7 @@ import pandas as pd
 from faceflip.data.celeba import SPLITS
 from faceflip.data.confident import doubts_of
 from faceflip.data.contradictions import Contradiction
-from faceflip.data.label_doubt import BETWEEN, COLUMNS, FALSIFIED
+from faceflip.data.label_doubt import AUDIT, BETWEEN, FALSIFIED, SCORES
 from faceflip.data.packed import Dataset
 
 
@@ -33,11 +33,10 @@ def label_doubt(
     doubt, wrong = doubts_of(labels, probabilities := _probabilities(scores, labels.shape, attributes))
     hard = {rule.name: rule.doubts(labels, attributes) for rule in rules if not rule.soft}
     soft = {rule.name: rule.doubts(labels, attributes) for rule in rules if rule.soft}
-    reasons = _joined({**hard, **({"scores": wrong} if scores else {})}, labels.shape)
+    hits = {**hard, SCORES: wrong}
     if audited is not None:
-        reasons[audited == labels] = ""
-        other = (audited != 0) & (audited != labels)
-        reasons[other] = [BETWEEN.join(filter(None, (each, "audit"))) for each in reasons[other]]
+        settled = audited == labels
+        hits = {name: places & ~settled for name, places in hits.items()} | {AUDIT: (audited != 0) & ~settled}
     # A row an attribute and image, in that order.
     column, image = np.nonzero(labels.T)
     found = {
@@ -48,13 +47,13 @@ def label_doubt(
         "label": labels[image, column],
         "score": probabilities[image, column],
         "doubt": doubt[image, column],
-        "reasons": pd.Categorical(reasons[image, column]),
+        "reasons": pd.Categorical(_joined(hits, labels.shape)[image, column]),
         "hints": pd.Categorical(_joined(soft, labels.shape)[image, column]),
     }
     found["doubtful"] = found["reasons"] != ""
     if dataset.mislabelled is not None:
         found[FALSIFIED] = dataset.mislabelled[image, column]
-    return pd.DataFrame(found)[[*COLUMNS, *([FALSIFIED] if FALSIFIED in found else [])]]
+    return pd.DataFrame(found)
 
 
 def _probabilities(scores: Sequence[pd.DataFrame], shape: tuple[int, int], attributes: Sequence[str]) -> np.ndarray:

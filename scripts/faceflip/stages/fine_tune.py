@@ -83,7 +83,7 @@ def fine_tune(
     options = training.model_copy(
         update={"gamma": 0.0, "checkpoints": [epochs], "min_epochs": epochs, "max_epochs": epochs}
     )
-    with telling_memory(options, network, dataset.image_size, device):
+    with telling_memory(options, f"network {network}", dataset.image_size, device):
         tuned, info = load_checkpoint(source, device, attributes=attributes, own_code=own_code)
     spec, digest = tuned.spec, sha256(source)
     rows = np.setdiff1d(dataset.rows("train"), held_out)
@@ -132,7 +132,7 @@ def fine_tune(
 
     labels = dataset.labels_of(spec.attributes)
     with (
-        telling_memory(options, network, spec.image_size, device),
+        telling_memory(options, f"network {network}", spec.image_size, device),
         _diet(tuning, extra, chosen, dataset, labels, own_seed, device, residence, files.history.parent) as diet,
     ):
         for parameter in tuned.parameters():

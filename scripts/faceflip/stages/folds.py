@@ -8,6 +8,8 @@ import pandas as pd
 import torch
 
 from faceflip.data.packed import Dataset
+from faceflip.io.paths import UNFINISHED
+from faceflip.io.tables import write_table
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo
 from faceflip.networks.inference import scores
@@ -34,20 +36,19 @@ def score_fold(
     options: FoldTraining,
     seed: int,
     device: torch.device,
-    unfinished: Path,
+    output: Path,
     batch_size: int,
     save_every: float = 300,
     residence: str = "auto",
     progress: Callable[[int], NotedProgress] | None = None,
-) -> pd.DataFrame:
+) -> None:
     """Train one network of all attributes on the images of all other folds, of all splits, and let it score this one.
 
     It trains for `max_epochs`, whatever the errors are: no label of the fold has a say in its scores. A call that was
-    killed is taken up again, as by `faceflip.stages.train.train_and_save`, from the folder `unfinished`.
+    killed is taken up again, as by `faceflip.stages.train.train_and_save`, from a folder beside the output.
 
-    Returns:
-        Columns image (row of the dataset), attribute and score (float32, 0 to 1: the probability that the attribute is
-        present), a row a pair whose label is known, in order of attributes and images.
+    The table that it writes has the columns image (row of the dataset), attribute and score (float32, 0 to 1: the
+    probability that the attribute is present), a row a pair whose label is known, in order of attributes and images.
 
     Raises UserError where there are too few images, the loss is no longer finite, or the GPU's memory is too small.
     """
@@ -66,14 +67,14 @@ def score_fold(
         "dataset": dataset.fingerprint,
         **computed_by(device),
     }
-    state = Unfinished(unfinished, recipe, save_every)
+    state = Unfinished(output.with_name(f"{UNFINISHED}-{output.stem}"), recipe, save_every)
     state.clean()
     name, recorded = f"fold {fold}", {**options.model_dump(), "seed": own_seed, **computed_by(device)}
 
     def info(record: EpochRecord) -> CheckpointInfo:
         return CheckpointInfo(name, "all", record.epoch, vars(record), recorded, dataset.fingerprint)
 
-    with telling_memory(options, "doubt", spec.image_size, device):
+    with telling_memory(options, "the networks of folds", spec.image_size, device, "doubt.training"):
         network = build(spec, own_seed).to(device)
         images = (known_images(dataset, np.flatnonzero(rows), attributes) for rows in (~held_out, held_out))
         training = Training(network, *images, options, own_seed, residence, mirror=options.mirror)
@@ -84,11 +85,12 @@ def score_fold(
     outputs = np.mean([scores(network, images, rows, batch_size) for images in ways], axis=0)
     values = network.objective.decision_values(torch.from_numpy(outputs)).sigmoid()
     column, place = np.nonzero(dataset.labels[rows].T)
-    state.remove()
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "image": rows[place].astype("int32"),
             "attribute": pd.Categorical.from_codes(column, list(attributes)),
             "score": values.numpy()[place, column].astype("float32"),
         }
     )
+    write_table(output, table)
+    state.remove()

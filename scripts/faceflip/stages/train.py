@@ -81,7 +81,7 @@ def train_and_save(
     def info(record: EpochRecord) -> CheckpointInfo:
         return CheckpointInfo(network, member, record.epoch, vars(record), recorded, dataset.fingerprint)
 
-    with telling_memory(options, network, spec.image_size, device):
+    with telling_memory(options, f"network {network}", spec.image_size, device):
         built = build(spec, own_seed).to(device)
         images = (known_images(dataset, dataset.rows(split), spec.attributes) for split in ("train", "validation"))
         training = Training(built, *images, options, own_seed, residence)
@@ -143,16 +143,20 @@ def write_history(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def telling_memory(
-    options: TrainingOptions, network: str, image_size: tuple[int, int], device: torch.device
+    options: TrainingOptions, network: str, image_size: tuple[int, int], device: torch.device, key: str = "training"
 ) -> Iterator[None]:
-    """Turn the error of a GPU's memory that is too small into one that says what to do."""
+    """Turn the error of a GPU's memory that is too small into one that says what to do.
+
+    `key` is the place of the options in the configuration, `network` the name of what they train, as it follows on
+    "of".
+    """
     try:
         yield
     except torch.OutOfMemoryError as error:
         width, height = image_size
         raise UserError(
             f"training on batches of {options.batch_size} images of {width} x {height} pixels does not fit into the "
-            f"memory of {device}; lower training.batch_size ({options.batch_size}) of network {network}. Before that, "
+            f"memory of {device}; lower {key}.batch_size ({options.batch_size}) of {network}. Before that, "
             "see that nobody else uses the GPU, or try compute.training_images: never (the images themselves stay out "
-            "of its memory) or training.precision: bfloat16"
+            f"of its memory) or {key}.precision: bfloat16"
         ) from error

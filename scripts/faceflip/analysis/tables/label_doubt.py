@@ -26,14 +26,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from faceflip.analysis.doubts import SCORES, names_in, read_doubts, sources_in, where
+from faceflip.analysis.doubts import read_doubts, where
 from faceflip.analysis.frames import Inputs
 from faceflip.analysis.names import ALL, display_name, ordered
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, nothing, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.ranking import auroc, auroc_interval, hits_at_rate, mean_interval
 from faceflip.data.celeba import SPLITS
-from faceflip.data.label_doubt import FALSIFIED, SOURCES
+from faceflip.data.label_doubt import FALSIFIED, SCORES, SOURCES, names_in, sources_in
 
 TITLE = "Labels in doubt"
 KEYS = ["split", "attribute"]
