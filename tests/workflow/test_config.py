@@ -548,3 +548,23 @@ def test_the_configuration_is_read_without_heavy_imports(module):
     code = f"import sys; import faceflip.workflow.{module}; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "scripts")
     assert result.stdout.strip() == "[]", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("doubt", "sizes", "fault"),
+    [
+        ({"folds": 3, "training": {"batch_size": 66}}, (60, 20, 20), None),
+        (
+            {"folds": 3, "training": {"batch_size": 67}},
+            (60, 20, 20),
+            "doubt.training.batch_size: 67 is more than the images without those of a fold, 66",
+        ),
+        ({"folds": 9, "training": {"batch_size": 1}}, (6, 1, 1), "doubt.folds: 9 is more than all images, 8"),
+        ({"folds": 0, "training": {"batch_size": 60_000}}, (6, 1, 1), None),
+    ],
+)
+def test_batches_that_the_images_without_a_fold_are_too_few_for(doubt, sizes, fault):
+    few = {"samples": {"paper": {"images": 1}}, "training": {"batch_size": 1}, "doubt": doubt}
+    settings = Settings.of(merged(DEFAULT, few))
+    found = list(settings.faults_of_sizes(dict(zip(("train", "validation", "test"), sizes, strict=True))))
+    assert found == ([fault] if fault else [])

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from itertools import compress
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -655,6 +656,12 @@ class Settings(Declared):
             if count > images[split]:
                 there = f"synthetic.{split}" if drawn else f"the images of the {split} split in {source}"
                 yield f"{key}: {count} is more than {there}, {images[split]}"
+        if folds := self.doubt.folds:
+            total, size = sum(images.values()), self.doubt.training.batch_size
+            if total < folds:
+                yield f"doubt.folds: {folds} is more than all images, {total}"
+            elif size > (fewest := total - ceil(total / folds)):
+                yield f"doubt.training.batch_size: {size} is more than the images without those of a fold, {fewest}"
         for split in ("validation", "test"):
             if not images[split]:
                 needed = f"{source} has no images of the {split} split, which every run needs"
