@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from faceflip.analysis import names
 from faceflip.analysis.pages import MISSING, Cell, Column, marked, number, percent
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.tunings import BEFORE, CONTROL, TunedGroup, control_of, tuned_groups
@@ -16,9 +15,6 @@ SIGNIFICANT, MOST_NAMED = 0.05, 20
 """Below this p there is a mark, and so many groups without a control are named."""
 HEADS = [Column("source", align="l"), Column("diet", align="l")]
 """The columns of `rows_of`."""
-LABEL_NAMES = {sign: f"label {name}" for sign, name in names.LABEL_NAMES.items()}
-"""What `SPLIT_SIGNS` are called in headings."""
-FIRM = "Firm are the labels that nothing speaks against, which does not prove them."
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs
-from faceflip.analysis.names import ordered
+from faceflip.analysis.names import LABEL_NAMES, ordered
 from faceflip.analysis.pages import MISSING, Cell, Column, Sheet, nothing
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.intervals import of_mean
@@ -51,9 +51,7 @@ from faceflip.analysis.tuned_measures import (
 )
 from faceflip.analysis.tuned_pages import (
     FINE,
-    FIRM,
     HEADS,
-    LABEL_NAMES,
     PASS,
     SHARE,
     SIZE,
@@ -336,11 +334,12 @@ def _by_label(cells: _Cells, sample: str) -> Sheet:
 
     rows, breaks = _by_attack(cells, cells.attacks(COUNTS[0], sample), row)
     names = ["misclassified", *(f"τ = {tau:g}, percent" for tau in thresholds)]
-    columns = [Column(name, label) for label in LABEL_NAMES.values() for name in names]
+    columns = [Column(name, f"label {label}") for label in LABEL_NAMES.values() for name in names]
     notes = [
         "The misclassified images (−) again, by whether their label is in doubt: a network that answers otherwise than "
         "a wrong label is right, and what flips it then corrects nothing. Each rate is of the misclassified images "
-        f"beside it. {FIRM}",
+        "beside it.",
+        *cells.run.doubt_notes,
         "Natural adversarial images cured, left and new are split in the same way in the table `fine_tuning_natural`.",
     ]
     title = f"Misclassified images flipped by least PASS, label firm and label in doubt, {sample}"

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from faceflip.analysis.frames import Inputs
-from faceflip.analysis.names import ordered
+from faceflip.analysis.names import LABEL_NAMES, ordered
 from faceflip.analysis.pages import Cell, Column, Sheet, nothing
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.intervals import of_mean
@@ -33,9 +33,7 @@ from faceflip.analysis.statistics.paired import clustered_mcnemar
 from faceflip.analysis.tuned_evidence import Naturals, TunedEvidence
 from faceflip.analysis.tuned_measures import against
 from faceflip.analysis.tuned_pages import (
-    FIRM,
     HEADS,
-    LABEL_NAMES,
     SHARE,
     SIZE,
     difference_cell,
@@ -188,7 +186,7 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
         return [sheet(title, means, notes)]
     of_sign = dict(list(means.groupby("sign")))
     return [sheet(title, of_sign["-"], notes)] + [
-        sheet(TITLE.format(f", {name}"), of_sign[sign], [f"{notes[0]} {LIKE}", FIRM])
+        sheet(TITLE.format(f", label {name}"), of_sign[sign], [f"{notes[0]} {LIKE}", *run.doubt_notes])
         for sign, name in LABEL_NAMES.items()
     ]
 

@@ -45,8 +45,6 @@ from faceflip.catalogue import LINE
 ERRORS, IMPROVEMENTS, BALANCED = "errors", "relative improvements", "balanced errors"
 TESTS = "paired t-tests"
 COUNTS, PROGRESS, DIRECTIONS, MATRICES = "adversarial images", "progress", "directions", "portability and correlation"
-
-
 FIRM, DOUBTFUL = "firm", "doubtful"
 """Words of ids; the second one is the column, too."""
 
