@@ -72,3 +72,14 @@ def test_the_caption_tells_of_the_panels_where_they_are(doubted):
     run = doubted[0].run
     assert "label is in doubt" in caption(FIGURES["success_intervals"], run)
     assert "doubt" not in caption(FIGURES["success_intervals"], replace(run, doubt=()))
+
+
+def test_no_empty_panels_where_no_misclassified_image_has_a_label_in_doubt(doubted, tmp_path):
+    made, paths = doubted
+    success = pd.read_csv(paths["success"])
+    success.loc[success["sign"] == "- doubtful", "total"] = 0
+    success.to_csv(tmp_path / "success.csv", index=False)
+    with drawing():
+        figure = draw(paths | {"success": tmp_path / "success.csv"}, made.run)
+        assert len(figure.axes) == 2
+        assert figure.get_size_inches()[0] == pytest.approx(COLUMN)

@@ -5,9 +5,9 @@ left the correctly classified images, right the misclassified ones. Attributes w
 this sample. An attribute without a dot had no such image. Where there are more attributes than have room, some are
 shown, evenly spread over their order.
 
-Where labels are in doubt: the two panels on the right have the misclassified images again, first those whose label is
-firm, then those whose label is in doubt. A wrong label looks like a mistake of the network that is easy to correct, so
-read what the misclassified do off the firm ones.
+Where labels are in doubt: two panels on the right have the misclassified images again, first those whose label is
+firm, then those whose label is in doubt; they are left out where none is. A wrong label looks like a mistake of the
+network that is easy to correct, so read what the misclassified do off the firm ones.
 """
 
 import numpy as np
@@ -43,8 +43,10 @@ def draw(inputs: FigureInputs, run: RunDescription) -> Figure:
     order = list(rates.index)
     names = spread(order, MOST)
     rows, many = max(len(names), 5), max(len(networks) / FEW, 1)
-    signs = (*SIGNS, *SPLIT_SIGNS) if run.doubt else SIGNS
-    figure = page(run, PAGE if run.doubt else COLUMN, min((BELOW + rows * ROW * many) * MM, PAGE_HEIGHT))
+    # Where no misclassified image has a label in doubt, the firm ones are all of them.
+    split = run.doubt and success.loc[success["sign"] == SPLIT_SIGNS[1], "total"].any()
+    signs = (*SIGNS, *SPLIT_SIGNS) if split else SIGNS
+    figure = page(run, PAGE if split else COLUMN, min((BELOW + rows * ROW * many) * MM, PAGE_HEIGHT))
     sides = figure.subplots(1, len(signs), sharey=True)
     by = f" by {method_name(methods[networks[0]])}" if len(set(methods.values())) == 1 else ""
     labels = [run.network(name).short + (f", {method_name(methods[name])}" if not by else "") for name in networks]
