@@ -110,14 +110,21 @@ def sheets(frame: pd.DataFrame, run: RunDescription) -> list[Sheet]:
     return made
 
 
+def _by_attribute(part: pd.DataFrame, run: RunDescription) -> Iterator[tuple[str, dict[tuple[str, str], dict]]]:
+    """Yield what pages call each attribute, all together last, and its rows of the table by sign and size."""
+    of = {name: rows.to_dict("records") for name, rows in part.groupby("attribute")}
+    for attribute in ordered(of, [*run.attributes, ALL]):
+        name = "all together" if attribute == ALL else display_name(attribute)
+        yield name, {(row["sign"], row["size"]): row for row in of[attribute]}
+
+
 def _sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
-    cells = {(row["attribute"], row["sign"], row["size"]): row for row in part.to_dict("records")}
     rows: list[list[Cell]] = []
-    for attribute in ordered(part["attribute"], [*run.attributes, ALL]):
-        row: list[Cell] = ["all together" if attribute == ALL else display_name(attribute)]
+    for name, cells in _by_attribute(part, run):
+        row: list[Cell] = [name]
         for sign in SIGNS:
-            row += _counts(cells[attribute, sign, next(iter(SIZES))])
-        both = [cells[attribute, ALL, size] for size in SIZES]
+            row += _counts(cells[sign, next(iter(SIZES))])
+        both = [cells[ALL, size] for size in SIZES]
         row += [number(each["median"]) for each in both]
         row += [f"{each['found_by']} ({each['found']:,})" if each["found"] else MISSING for each in both]
         rows.append(row)
@@ -130,12 +137,11 @@ def _sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
 
 def _split_sheet(network: str, part: pd.DataFrame, run: RunDescription) -> Sheet:
     """Lay out the misclassified by whether their label is in doubt."""
-    cells = {(row["attribute"], row["sign"], row["size"]): row for row in part.to_dict("records")}
     rows: list[list[Cell]] = []
-    for attribute in ordered(part["attribute"], [*run.attributes, ALL]):
-        row: list[Cell] = ["all together" if attribute == ALL else display_name(attribute)]
+    for name, cells in _by_attribute(part, run):
+        row: list[Cell] = [name]
         for sign in SPLIT_SIGNS:
-            each = [cells[attribute, sign, size] for size in SIZES]
+            each = [cells[sign, size] for size in SIZES]
             row += [*_counts(each[0]), *(number(size["median"]) for size in each)]
         rows.append(row)
     columns = [Column("attribute", align="l")]
