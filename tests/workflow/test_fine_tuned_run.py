@@ -29,7 +29,6 @@ OVERLAY = {
         "paper": {"euclidean": {"converged": ["ffa-line"], "epoch2": ["ffa-line"]}},
         "unseen": {"moon": {"converged": ["ffa-line"]}},
     },
-    "doubt": {"folds": 2, "training": {"max_epochs": 1}},
     "analysis": {"threshold": 0.0, "scan_images": 2},
     "compute": {"shard_size": 6},
 }
