@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from running import ROOT
+from sklearn.metrics import balanced_accuracy_score
 
 from faceflip.analysis.doubts import read_doubted
 from faceflip.analysis.frames import read_csv
@@ -25,6 +26,7 @@ from specimen import label_doubts
 ATTRIBUTES = ("Bald", "5_o_Clock_Shadow", "Male", "Young")
 EVERYTHING = ("rules", "scores", "audit")
 OF_TRUTH = ["falsified", "caught", "precision", "recall", "ranked", "auroc", "low", "high", "precision_at_rate"]
+OF_TRUTH += ["score_true_error"]
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,13 @@ def expected_of(rows: list[dict]) -> dict[str, float]:
     return found
 
 
+def balanced_error_of(rows: list[dict], drawn: bool) -> float:
+    """Return the balanced error of the scores, against labels or what is drawn, by scikit-learn."""
+    scored = [row for row in rows if not math.isnan(row["score"])]
+    truth = [(row["label"] > 0) != (drawn and row["falsified"]) for row in scored]
+    return 1 - balanced_accuracy_score(truth, [row["score"] > 0.5 for row in scored])
+
+
 def rows_of(labels: pd.DataFrame, split: str, attribute: str) -> list[dict]:
     texts = labels.astype(dict.fromkeys(("split", "attribute", "reasons", "hints"), "str")).to_dict("records")
     return [row for row in texts if split in ("all", row["split"]) and attribute in ("all", row["attribute"])]
@@ -126,6 +135,38 @@ def test_areas_and_first_ones_a_second_way(labels, table_of):
         assert whole["auroc"] == pytest.approx(sum(areas) / len(areas)), "the mean over attributes"
         assert whole["precision_at_rate"] == pytest.approx(hits / sought), "of the sums of counts"
     assert 0.5 < table.loc[("all", "all"), "auroc"] < 1, "the specimen should not be perfect"
+
+
+def test_balanced_errors_of_scores_as_scikit_learn_has_them(labels, table_of):
+    scored = labels.assign(score=labels["score"].where(labels["image"] % 5 > 0))
+    table = table_of(scored).set_index(["split", "attribute"])
+    for name, drawn in (("score_error", False), ("score_true_error", True)):
+        expected = [balanced_error_of(rows_of(scored, "all", attribute), drawn) for attribute in ATTRIBUTES]
+        assert list(table.loc["all"].loc[list(ATTRIBUTES), name]) == pytest.approx(expected)
+        assert table.loc[("all", "all"), name] == pytest.approx(sum(expected) / len(expected)), "the mean"
+    assert (table["score_error"] != table["score_true_error"]).any()
+
+
+def test_a_class_without_a_score_has_no_balanced_error(labels, table_of):
+    table = table_of(labels[(labels["attribute"] != "Male") | (labels["label"] > 0)])
+    assert np.isnan(table.set_index(["split", "attribute"]).loc[("all", "Male"), "score_error"])
+
+
+def test_pages_warn_of_networks_that_learned_nothing(labels, run, table_of):
+    assert not any("next to nothing" in note for note in sheets(table_of(labels), run)[0].notes)
+    blind = labels.assign(score=labels["score"].where(labels["attribute"] != "Male", 0.1))
+    (note,) = [note for note in sheets(table_of(blind), run)[0].notes if "next to nothing" in note]
+    assert "nothing of Male (" in note
+
+
+def test_pages_tell_the_area_over_what_is_seen(labels, run, table_of):
+    drawn = (labels["label"] > 0) != labels["falsified"]
+    seeing = labels["score"].where(~labels["attribute"].isin(["Bald", "Young"]), np.where(drawn, 0.9, 0.1))
+    table = table_of(labels.assign(score=seeing))
+    seen = table[(table["split"] == "all") & table["attribute"].isin(["Bald", "Young"])]
+    (note,) = [note for note in sheets(table, run)[-1].notes if note.startswith("Seen")]
+    assert f"2 of the attributes: the mean AUROC over these is {seen['auroc'].mean():.3f}." in note
+    assert not any(note.startswith("Seen") for note in sheets(table_of(labels.assign(score=0.5)), run)[-1].notes)
 
 
 def test_areas_are_of_labels_that_have_a_doubt(labels, table_of):

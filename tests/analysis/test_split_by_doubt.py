@@ -88,7 +88,7 @@ def test_the_other_rows_are_as_without_doubt(both, name):
     if name == "statistics":
         old = table["id"].isin(plain["id"])
         new = table.loc[~old, "id"]
-        assert new.str.contains("_(?:firm|doubtful|in_doubt)_").all()
+        assert new.str.contains("(?:^|_)(?:firm|doubtful)_").all()
         assert len(new) > 20
     else:
         old = ~table["sign"].isin(SPLIT_SIGNS)
@@ -187,7 +187,7 @@ def test_natural_counts_recounted(doubted, minus):
             share = found[f"wrong_{kind}_{name}"]
             assert share.count == (wrong["doubtful"] == doubtful).sum()
             assert share.of == (part["doubtful"] == doubtful).sum()
-        share = found[f"wrong_in_doubt_{name}"]
+        share = found[f"doubtful_among_wrong_{name}"]
         assert (share.count, share.of) == (wrong["doubtful"].sum(), len(wrong))
         assert share.low <= share.value <= share.high
     assert len(found) == len(list(count_statistics(doubted.attempts, doubted.run))), "no two have one id"

@@ -8,7 +8,7 @@ from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.synthetic.folder import attribute_text, partition_text
 from faceflip.data.synthetic.label_model import INDEX, annotations
 from faceflip.errors import UserError
-from faceflip.stages.flips import read_doubts
+from faceflip.stages.flips import doubted_labels
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_contradictions_of_celeba(contradicting):
         "no beard but facial hair": 2,
         "facial hair but not male": 2,
     }
-    assert read_doubts(out) == {(file, name) for file, name, _ in expected}
+    assert doubted_labels(out) == {(file, name) for file, name, _ in expected}
     assert "The first of them" not in labels(contradicting, "--contradictions", "--examples", 0).output
 
 
@@ -222,7 +222,7 @@ def test_labels_without_contradictions(contradicting):
     result = labels(contradicting, "--contradictions", "--rules", rules, "--csv", out)
     assert "In doubt: no labels on no images." in result.output
     assert "The first of them" not in result.output
-    assert read_doubts(out) == frozenset()
+    assert doubted_labels(out) == frozenset()
 
 
 def test_contradictions_of_a_table_of_ones_own(table):

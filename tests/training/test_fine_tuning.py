@@ -36,7 +36,7 @@ from faceflip.networks.brought import BroughtOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.network import NetworkSpec, build
 from faceflip.seeds import derive
-from faceflip.stages.flips import read_doubts
+from faceflip.stages.flips import doubted_labels
 from faceflip.training import loop
 from faceflip.training.feed import LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions
@@ -204,15 +204,15 @@ def test_doubts_are_read_from_what_a_run_makes_of_them(tmp_path):
     table = table.astype({"file_name": "category", "attribute": "category"})
     table = table.assign(image=range(len(table)), reasons=pd.Categorical(["scores; No_Beard"] * len(table)), label=1)
     write_table(tmp_path / "label_doubt.parquet", table)
-    assert read_doubts(tmp_path / "label_doubt.parquet") == PAIRS
+    assert doubted_labels(tmp_path / "label_doubt.parquet") == PAIRS
     write_table(tmp_path / "none.parquet", table[~table["doubtful"]])
-    assert read_doubts(tmp_path / "none.parquet") == frozenset()
+    assert doubted_labels(tmp_path / "none.parquet") == frozenset()
 
 
 def test_doubts_are_read_from_a_list_of_contradictions(tmp_path):
     lines = [f'{name},{attribute},"rule, with a comma",1' for name, attribute in sorted(PAIRS)]
     (tmp_path / "found.csv").write_text("\n".join(["file_name,attribute,rule,label", *lines, *lines[:1]]) + "\n")
-    assert read_doubts(tmp_path / "found.csv") == PAIRS
+    assert doubted_labels(tmp_path / "found.csv") == PAIRS
 
 
 @pytest.mark.parametrize("damage", ["missing", "text", "columns"])
@@ -223,7 +223,7 @@ def test_tables_of_doubts_that_cannot_be_read(tmp_path, damage):
     if damage == "columns":
         write_table(path, pd.DataFrame({"file_name": ["a"], "attribute": ["b"]}))
     with pytest.raises(UserError, match=r"label_doubt\.parquet: not a readable table"):
-        read_doubts(path)
+        doubted_labels(path)
 
 
 @pytest.mark.parametrize("text", ["", "image,attribute\n1,glad\n", None])

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from faceflip.data.label_doubt import SOURCE_NAMES
 from faceflip.wording import quantity
 
 METHODS = ("fgs", "ffa")
@@ -25,8 +26,6 @@ SIGN_NAMES = {
 }
 LABEL_NAMES = {"- firm": "firm", "- doubtful": "in doubt"}
 """What the labels of `SPLIT_SIGNS` are called."""
-DOUBTED_BY = {"rules": "contradictions", "scores": "out-of-fold scores", "audit": "an audit"}
-"""What each of `faceflip.data.label_doubt.SOURCES` puts labels in doubt by."""
 SEARCH_NAMES = {"line": "line search", "iterative": "iterative"}
 
 
@@ -48,7 +47,7 @@ def lead_method(methods: Iterable[str]) -> str:
 
 def doubted_by(doubt: Sequence[str]) -> str:
     """Return in words what says that labels are in doubt (`RunDescription.doubt`, not empty): ``by contradictions``."""
-    *others, last = (f"by {DOUBTED_BY[source]}" for source in doubt)
+    *others, last = (f"by {SOURCE_NAMES[source]}" for source in doubt)
     return f"{', '.join(others)} or {last}" if others else last
 
 

@@ -29,6 +29,8 @@ SOURCES = RULES, SCORES, AUDIT = "rules", "scores", "audit"
 """What can say that labels are in doubt; `scores` and `audit` are reasons, too."""
 BETWEEN = "; "
 """Between several reasons."""
+SOURCE_NAMES = {RULES: "contradictions", SCORES: "out-of-fold scores", AUDIT: "an audit"}
+"""What each of `SOURCES` is called in text."""
 IN_WORDS = {
     RULES: "labels contradict each other",
     SCORES: "networks that learned from other images disagree with it",

@@ -20,7 +20,7 @@ from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint
 from faceflip.networks.network import AttributeNetwork
 from faceflip.runtime.progress import NotedProgress
 from faceflip.seeds import derive
-from faceflip.stages.flips import Chosen, Wanted, choose, flips_of, read_doubts
+from faceflip.stages.flips import Chosen, Wanted, choose, doubted_labels, flips_of
 from faceflip.stages.train import carry_out, computed_by, known_images, telling_memory, write_history
 from faceflip.training.adversary import Adversary, OnTheFly
 from faceflip.training.diets import Diet, ExtraImages, Mixed
@@ -73,7 +73,7 @@ def fine_tune(
     dataset take no part. The order of the clean images hangs on `seed`, source and attributes, not on the diet, so
     that one diet can be compared with another. Network, member, and what is not named here are as of
     `train_and_save`; continued, too, the checkpoint has the same bytes. `own_code`: see `load_checkpoint`. No extra
-    image is made of labels that the file `doubts` names, see `read_doubts`.
+    image is made of labels that the file `doubts` names, see `doubted_labels`.
 
     Raises UserError, naming all faults, before anything is spent: the source is a program, or does not say its rate; a
     store is of another network, dataset or sample than it may be; there are too few images. And what `train_and_save`
@@ -91,7 +91,7 @@ def fine_tune(
     rate = tuning.learning_rate or info.metrics.get("learning_rate")
     extra = round(tuning.share * options.batch_size) if tuning.contents.of_store or tuning.contents.steps else 0
     stores = stores if extra and tuning.contents.of_store else ()
-    takes, doubted = frozenset(part.takes for part in tuning.parts), read_doubts(doubts) if doubts else frozenset()
+    takes, doubted = frozenset(part.takes for part in tuning.parts), doubted_labels(doubts) if doubts else frozenset()
     wanted = Wanted(member, digest, spec.attributes, threshold, takes, doubted)
     chosen, faults = choose(stores, wanted, dataset, rows)
     faults = _faults(dataset, source, tuned, rate, len(clean.rows), options.batch_size) + faults

@@ -89,7 +89,7 @@ def choose(
     return chosen, faults + ([] if chosen or faults else others)
 
 
-def read_doubts(path: Path) -> frozenset[tuple[str, str]]:
+def doubted_labels(path: Path) -> frozenset[tuple[str, str]]:
     """Return the pairs of file name and attribute whose label is in doubt, from a CSV file with these columns.
 
     Or from a Parquet table as a run makes it (`faceflip.data.label_doubt`), whose other rows are firm. Raises UserError

@@ -98,26 +98,29 @@ def require_networks(config: Mapping[str, Any], names: Collection[str] | None = 
     """
     plan = Plan(Settings.of(config))
     faults: dict[str, list[str]] = {}
-    others: list[str] = []
     for network in plan.main:
         if names is None or network.name in names:
             try:
                 _try_out(network, plan.settings.dataset.size)
             except UserError as error:
                 faults.setdefault(str(error), []).append(network.name)
-    doubt = plan.settings.doubt
-    if names is None and doubt.folds and not find_architecture(doubt.architecture.name).any_size:
+    lines = [f"network {', '.join(each)}: {fault}" for fault, each in faults.items()]
+    if names is None:
+        try:
+            _try_out_folds(plan.settings)
+        except UserError as error:
+            lines.append(f"doubt: {error}")
+    if lines:
+        raise UserError("\n".join(lines))
+
+
+def _try_out_folds(settings: Settings) -> None:
+    """Raise UserError unless the networks of folds can be built and take images of the configured size."""
+    doubt, dataset = settings.doubt, settings.dataset
+    if doubt.folds and not find_architecture(doubt.architecture.name).any_size:
         from faceflip.networks.network import NetworkSpec, outline
 
-        dataset = plan.settings.dataset
-        try:
-            outline(NetworkSpec(FOLD_LOSS, dataset.attributes, dataset.size, doubt.architecture))
-        except UserError as error:
-            others.append(f"doubt: {error}")
-    if faults or others:
-        raise UserError(
-            "\n".join([*(f"network {', '.join(each)}: {fault}" for fault, each in faults.items()), *others])
-        )
+        outline(NetworkSpec(FOLD_LOSS, dataset.attributes, dataset.size, doubt.architecture))
 
 
 def require_attacks(config: Mapping[str, Any]) -> None:

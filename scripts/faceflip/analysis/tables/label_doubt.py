@@ -12,13 +12,18 @@ doubts can be wrong. So the share in doubt is no share of wrong labels, and says
 were mended. Attributes with much doubt by scores are those where networks and annotators see different things; look at
 their faces in the figure of the most doubted labels.
 
+Where networks of folds gave scores, their balanced error stands beside: the mean of the two classes' shares of labels
+that they decide otherwise, without having learned from them. 50 % is what somebody has who never looked.
+
 On drawn faces some labels were falsified on purpose, and the second part says how well doubt finds these. AUROC is how
 often a falsified label is doubted more than one that is not: 0.5 is chance, 1 finds all first. Precision at the true
 rate is the share of falsified ones among the most doubted, of which as many are taken as were falsified. Precision is
 the share of falsified ones among those in doubt, recall the share in doubt among the falsified ones. AUROC has a 95 %
 interval (Newcombe 2006); over all it is the mean over attributes, its interval as if they were independent, while
-everything else is over the sum of the counts. It would be surprising if labels in doubt were never falsified ones: then
-the network has learned the falsified labels by heart, or hardly anything else.
+everything else is over the sum of the counts. The networks' balanced error is here against what is drawn, not against
+the labels, and an attribute counts as seen where it is 5 % or less: where networks cannot see what is drawn, no doubt
+can be right. It would be surprising if labels in doubt were never falsified ones: then the network has learned the
+falsified labels by heart, or hardly anything else.
 """
 
 from collections.abc import Sequence
@@ -41,6 +46,9 @@ BY = {source: f"by_{source}" for source in SOURCES}
 COUNTS = ["labels", "doubtful", *BY.values(), "hinted"]
 CLASSES = ["present", "present_doubtful", "absent", "absent_doubtful"]
 TRUTH = ["falsified", "caught", "ranked"]
+ERRORS = ["score_error", "score_true_error"]
+SEEN, UNSEEN = 0.05, 0.40
+"""An attribute is seen by networks whose balanced error is at most, and hardly seen where it is at least so large."""
 SHARES = {
     "share": ("doubtful", "labels"),
     "present_share": ("present_doubtful", "present"),
@@ -51,7 +59,8 @@ SHARES = {
 }
 """Of what counts they are: the second ones, of which the first ones are a part."""
 COLUMNS = [*KEYS, *COUNTS[:2], "share", *COUNTS[2:], *CLASSES[:2], "present_share", *CLASSES[2:], "absent_share"]
-COLUMNS += [*TRUTH[:2], "precision", "recall", TRUTH[2], "auroc", "low", "high", "precision_at_rate"]
+COLUMNS += ["score_error", *TRUTH[:2], "precision", "recall", TRUTH[2], "auroc", "low", "high", "precision_at_rate"]
+COLUMNS += ["score_true_error"]
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
@@ -59,12 +68,13 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
 
     Returns:
         Columns split (``all``: together), attribute (``all``: together), labels, doubtful, share, by_rules, by_scores,
-        by_audit, hinted, then of each class (present, absent) its labels, those in doubt and their share, falsified,
-        caught (falsified and in doubt), precision and recall of `doubtful`, ranked (labels that have a doubt), auroc
-        with low and high (95 %), precision_at_rate. Shares are fractions, NaN of nothing. What is about truth is
-        missing on other than drawn faces, and all but counts also where nothing is falsified.
+        by_audit, hinted, then of each class (present, absent) its labels, those in doubt and their share, score_error
+        (balanced, of scores against labels), falsified, caught (falsified and in doubt), precision and recall of
+        `doubtful`, ranked (labels that have a doubt), auroc with low and high (95 %), precision_at_rate,
+        score_true_error (balanced, against what is drawn). Shares are fractions, NaN of nothing. What is about truth is
+        missing on other than drawn faces, and all about falsified labels but counts where there are none.
     """
-    read = ["split", "attribute", "label", "doubt", "reasons", "hints", "doubtful"]
+    read = ["split", "attribute", "label", "score", "doubt", "reasons", "hints", "doubtful"]
     labels = read_doubts(inputs["doubts"], *read)
     if labels.empty:
         return pd.DataFrame(columns=COLUMNS)
@@ -92,9 +102,12 @@ def _count(labels: pd.DataFrame) -> dict[str, float]:
     counts = {"labels": len(labels), "doubtful": doubtful.sum(), **{name: labels[name].sum() for name in COUNTS[2:]}}
     for name, chosen in (("present", present), ("absent", ~present)):
         counts |= {name: chosen.sum(), f"{name}_doubtful": (doubtful & chosen).sum()}
+    score = labels["score"].to_numpy(float)
+    counts["score_error"] = _balanced_error(score, present)
     if FALSIFIED not in labels:
-        return counts | dict.fromkeys([*TRUTH, "sought", "hits", "auroc", "low", "high"], np.nan)
+        return counts | dict.fromkeys([*TRUTH, "sought", "hits", "auroc", "low", "high", "score_true_error"], np.nan)
     falsified = labels[FALSIFIED].to_numpy(bool)
+    counts["score_true_error"] = _balanced_error(score, present ^ falsified)
     doubt = labels["doubt"].to_numpy(float)
     ranked = ~np.isnan(doubt)
     doubt, true = doubt[ranked], falsified[ranked]
@@ -104,12 +117,20 @@ def _count(labels: pd.DataFrame) -> dict[str, float]:
     return counts | {"low": low, "high": high}
 
 
+def _balanced_error(score: np.ndarray, present: np.ndarray) -> float:
+    """Return the mean of both classes' shares of scores on the other side of 0.5; NaN where one has no score."""
+    known = ~np.isnan(score)
+    wrong = (score > 0.5) != present
+    shares = [wrong[known & of].mean() if (known & of).any() else np.nan for of in (present, ~present)]
+    return float(np.mean(shares))
+
+
 def _together(found: pd.DataFrame) -> pd.DataFrame:
-    """Return the row of all attributes: sums of counts, and the mean of the areas that there are."""
+    """Return the row of all attributes: sums of counts, and the means of the areas and errors that there are."""
     areas = found[["auroc", "low", "high"]].dropna()
     low, high = mean_interval(areas["auroc"], areas["low"], areas["high"])
     row = found.drop(columns="attribute").sum(min_count=1).to_dict()
-    row |= {"attribute": ALL, "auroc": areas["auroc"].mean(), "low": low, "high": high}
+    row |= {"attribute": ALL, "auroc": areas["auroc"].mean(), "low": low, "high": high, **found[ERRORS].mean()}
     return pd.DataFrame([row])
 
 
@@ -139,9 +160,17 @@ def _doubted(whole: pd.DataFrame, run: RunDescription) -> Sheet:
     for state in ("present", "absent"):
         columns += [Column(heading, f"annotated {state}") for heading in ("labels", "in doubt", "%")]
         names += [state, f"{state}_doubtful", f"{state}_share"]
+    if SCORES in run.doubt:
+        columns.append(Column("balanced error, %", "scores"))
+        names.append("score_error")
     notes = ["A label in doubt is one to look at, and not a wrong one. Percent of each class are of its own labels."]
     if len(sources) > 1:
         notes.append("Several can put a label in doubt: what they do may add up to more.")
+    if unseen := _names(whole, whole["score_error"] >= UNSEEN):
+        notes.append(
+            f"Networks of folds have learned next to nothing of {unseen} (balanced error of {UNSEEN:.0%} or more): "
+            "what their scores put in doubt means nothing there. Give them more images or epochs."
+        )
     return _sheet(TITLE, columns, [[_cell(row, name) for name in names] for row in _rows(whole)], whole, notes)
 
 
@@ -162,8 +191,15 @@ def _found(whole: pd.DataFrame, run: RunDescription) -> Sheet:
     columns = [Column("falsified"), Column("AUROC", "by amount of doubt")]
     columns += [Column("precision at the true rate, %", "by amount of doubt")]
     columns += [Column(name, "labels in doubt") for name in ("falsified", "precision, %", "recall, %")]
-    names = ("falsified", "auroc", "precision_at_rate", "caught", "precision", "recall")
+    columns.append(Column("balanced error, %", "scores against the drawing"))
+    names = ("falsified", "auroc", "precision_at_rate", "caught", "precision", "recall", "score_true_error")
     notes = ["Over all attributes AUROC is the mean over them; all else is over the sum of the counts."]
+    seen = whole[(whole["attribute"] != ALL) & (whole["score_true_error"] <= SEEN) & whole["auroc"].notna()]
+    if len(seen):
+        notes.append(
+            f"Seen, with a balanced error of {SEEN:.0%} or less, are {len(seen)} of the attributes: the mean AUROC "
+            f"over these is {seen['auroc'].mean():.3f}."
+        )
     if SCORES not in run.doubt:
         notes.append("No network scored the labels, so that nothing says how much one is in doubt.")
     rows = [[_cell(row, name) for name in names] for row in _rows(whole)]
@@ -177,6 +213,11 @@ def _sheet(title: str, columns: list[Column], rows: list[list[Cell]], whole: pd.
     return Sheet(title, [Column("attribute", align="l"), *columns], named, notes, frozenset({len(rows) - 1}))
 
 
+def _names(whole: pd.DataFrame, chosen: pd.Series) -> str:
+    """Return the attributes of chosen rows, as pages write them; nothing where none is chosen."""
+    return ", ".join(display_name(name) for name in whole.loc[chosen, "attribute"] if name != ALL)
+
+
 def _rows(frame: pd.DataFrame) -> list[dict]:
     return frame.to_dict("records")
 
@@ -186,7 +227,7 @@ def _cell(row: dict, name: str) -> Cell:
     value = row[name]
     if pd.isna(value):
         return MISSING
-    if name in SHARES:
+    if name in SHARES or name in ERRORS:
         return percent(value)
     if name != "auroc":
         return f"{int(value):,}"

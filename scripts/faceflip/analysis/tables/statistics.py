@@ -220,7 +220,7 @@ def count_statistics(attempts: pd.DataFrame, run: RunDescription) -> Iterator[St
             yield _pooled(f"wrong_{kind}_{name}", COUNTS, quantity, image, wrong, those)
             if kind == DOUBTFUL:
                 quantity = f"misclassified pairs whose label is {label}, of the misclassified: {words}"
-                yield _pooled(f"wrong_in_doubt_{name}", COUNTS, quantity, image, those, wrong)
+                yield _pooled(f"doubtful_among_wrong_{name}", COUNTS, quantity, image, those, wrong)
     yield from _fgs_within_ffa(hits, run)
 
 
