@@ -2,6 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+UV := $(shell command -v uv)
+# uv unpacks what it downloads while it downloads the rest; pip does one after the other.
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,\
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet)
 # Not in the lock: it asks for visdom, a server of charts that its attacks do without and that cannot be built any more.
 ADV_LIB := 0.2.8
 
@@ -61,8 +65,9 @@ $(VENV)/installed: requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	"faceflip needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@PYTHONPATH=scripts $(PYTHON) -B -c 'import sys; from faceflip.runtime.interpreter import fault_of; sys.exit(fault_of("$(BIN)/python"))'
+	@echo "Installing into $(VENV): PyTorch with its CUDA libraries is 5.3 of 7.1 GB, and takes most of the time"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --no-deps --requirement requirements.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps adv-lib==$(ADV_LIB)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --no-deps --requirement requirements.lock
+	$(INSTALL) --no-deps adv-lib==$(ADV_LIB)
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

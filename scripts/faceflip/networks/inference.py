@@ -22,18 +22,21 @@ def scores(
     rows: np.ndarray | None = None,
     batch_size: int = 128,
     progress: MoreDone | None = None,
+    mirrored: bool = False,
 ) -> np.ndarray:
     """Return the scores, shape (len(rows), outputs) float32, of uint8 images (N, H, W, 3).
 
-    The network is used where it lies and as it is; put it into evaluation mode first. `progress` is called with the
-    number of images of each batch done. If a GPU's memory is too small for a batch, batches are halved from there on;
-    raises `UserError` if not even one image fits.
+    The network is used where it lies and as it is; put it into evaluation mode first. It sees the images turned left to
+    right if they are to be `mirrored`. `progress` is called with the number of images of each batch done. If a GPU's
+    memory is too small for a batch, batches are halved from there on; raises `UserError` if not even one image fits.
     """
     rows = np.arange(len(images)) if rows is None else rows
     device = next(chain(network.parameters(), network.buffers())).device  # a frozen program has no parameters
     parts, start = [], 0
     while start < len(rows):
         batch = np.take(images, rows[start : start + batch_size], axis=0)
+        if mirrored:  # not before: from a mirrored view of all images each batch would copy all
+            batch = batch[:, :, ::-1]
         try:
             part = network(to_input(batch, device)).float().cpu().numpy()
         except torch.OutOfMemoryError:

@@ -81,8 +81,8 @@ def score_fold(
         carry_out(training, state, options, info, progress)
     rows = np.flatnonzero(held_out)
     network.eval()
-    ways = (dataset.images, dataset.images[:, :, ::-1]) if options.mirror else (dataset.images,)
-    outputs = np.mean([scores(network, images, rows, batch_size) for images in ways], axis=0)
+    ways = (False, True) if options.mirror else (False,)
+    outputs = np.mean([scores(network, dataset.images, rows, batch_size, mirrored=way) for way in ways], axis=0)
     values = network.objective.decision_values(torch.from_numpy(outputs)).sigmoid()
     column, place = np.nonzero(dataset.labels[rows].T)
     table = pd.DataFrame(
