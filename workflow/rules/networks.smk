@@ -7,16 +7,6 @@ BUNDLES = list(bundles_of(PLAN, RULES, os.path.exists))
 for bundle in BUNDLES:
     workflow.ruleorder(bundle.name, bundle.instead.name)
 
-
-def trained(members):
-    """The members that a job trains: these, or the one of its wildcards.
-
-    As this asks for outputs, Snakemake does not record what it says: none is trained anew for having been trained
-    beside others. Which one it is, its path says.
-    """
-    return lambda wildcards, output: list(members) or [member_of(wildcards)]
-
-
 for training, together in ((RULES["train_network"], ()), *((bundle, bundle.members) for bundle in BUNDLES)):
 
     rule:
