@@ -27,7 +27,7 @@ from faceflip.runtime.interpreter import fault_of
 from faceflip.runtime.run_lock import take_run_lock
 from faceflip.workflow.code import note_on_code
 from faceflip.workflow.duplicates import require_unique_keys
-from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
+from faceflip.workflow.jobs import bundles_of, files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.migration import require_results_of_today
 from faceflip.workflow.network_settings import OF_SCHEDULE
 from faceflip.workflow.packed_from import record_source

@@ -76,7 +76,7 @@ def place(folder: Path, path: str) -> Path:
 
 def prepare(folder: Path, attribute: str) -> None:
     """Draw faces and train one member of each network on them, as the embedded default does."""
-    from faceflip.stages.train import TrainedFiles, train_and_save
+    from faceflip.stages.train import Member, TrainedFiles, train_and_save
 
     estimate = Estimate.of(Settings.of(read_config(ROOT)))
     size = estimate.settings.dataset.size
@@ -90,7 +90,7 @@ def prepare(folder: Path, attribute: str) -> None:
         converged = checkpoint(folder, name, attribute)
         epochs = {epoch: converged.with_name(f"{epoch_name(epoch)}.pt") for epoch in settings.training.checkpoints}
         files = TrainedFiles(converged, epochs, converged.with_name("history.csv"))
-        train_and_save(dataset(folder), name, member, spec, settings.training, 2018, CPU, files)
+        train_and_save(dataset(folder), name, [Member(member, spec, files)], settings.training, 2018, CPU)
 
 
 def dataset(folder: Path) -> Dataset:

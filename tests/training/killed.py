@@ -22,7 +22,7 @@ from faceflip.io import files
 from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.network import NetworkSpec
 from faceflip.runtime.device import computing_on
-from faceflip.stages.train import TrainedFiles, train_and_save
+from faceflip.stages.train import Member, TrainedFiles, train_and_save
 from faceflip.training import loop
 from faceflip.training import resuming as unfinished
 from faceflip.training.hyperparameters import TrainingOptions
@@ -73,7 +73,8 @@ def train(folder, options=OPTIONS, save_every=0.0, spec=SPEC, device="cpu"):
     member = spec.attributes[0] if len(spec.attributes) == 1 else "all"
     with computing_on(device, torch.get_num_threads(), deterministic=True) as place:
         into = files_of(folder, options.checkpoints)
-        train_and_save(dataset(), "mine", member, spec, options, 5, place, into, save_every=save_every)
+        members = [Member(member, spec, into)]
+        train_and_save(dataset(), "mine", members, options, 5, place, save_every=save_every)
 
 
 def die():

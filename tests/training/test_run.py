@@ -12,7 +12,7 @@ from killed import ARCHITECTURE, OPTIONS, OUTPUTS, SPEC, SPECS, dataset, files_o
 from faceflip.errors import UserError
 from faceflip.io.paths import UNFINISHED
 from faceflip.networks.checkpoint import load_checkpoint
-from faceflip.stages.train import train_and_save
+from faceflip.stages.train import Member, train_and_save
 from faceflip.training import loop
 from faceflip.training import resuming as unfinished
 from faceflip.training.hyperparameters import TrainingOptions
@@ -41,7 +41,7 @@ def start_and_stop(folder, monkeypatch, after):
 
 
 def resumed(folder, options=OPTIONS, spec=SPEC, data=None, seed=5):
-    train_and_save(data or dataset(), "mine", "Smiling", spec, options, seed, CPU, files_of(folder))
+    train_and_save(data or dataset(), "mine", [Member("Smiling", spec, files_of(folder))], options, seed, CPU)
 
 
 def test_results_of_a_training(tmp_path):
@@ -180,7 +180,7 @@ def test_too_small_a_gpu(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(loop.Training, "learn", full)
     message = r"batches of 8 images of 32 x 36 .* lower training\.batch_size \(8\) of network mine"
     with pytest.raises(UserError, match=message):
-        train_and_save(dataset(), "mine", "all", SPECS[kind], OPTIONS, 5, CPU, files_of(tmp_path))
+        train_and_save(dataset(), "mine", [Member("all", SPECS[kind], files_of(tmp_path))], OPTIONS, 5, CPU)
 
 
 def test_checkpoints_are_kept_of_the_epochs_that_are_named(tmp_path):

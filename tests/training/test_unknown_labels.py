@@ -20,7 +20,7 @@ from faceflip.stages.collect import collect_attempts
 from faceflip.stages.predict import predict
 from faceflip.stages.scan import scan_shards
 from faceflip.stages.score import score_shard
-from faceflip.stages.train import TrainedFiles, train_and_save
+from faceflip.stages.train import Member, TrainedFiles, train_and_save
 from faceflip.store import open_store
 from faceflip.training.feed import LabelledImages
 from faceflip.training.hyperparameters import TrainingOptions
@@ -126,7 +126,7 @@ def train(dataset, attributes, folder):
     files = TrainedFiles(folder / "converged.pt", {}, folder / "history.csv")
     member = ALL if len(attributes) > 1 else attributes[0]
     spec = NetworkSpec("euclidean", attributes, dataset.image_size, ARCHITECTURE)
-    train_and_save(dataset, "mine", member, spec, OPTIONS, 1, CPU, files)
+    train_and_save(dataset, "mine", [Member(member, spec, files)], OPTIONS, 1, CPU)
     return files.converged
 
 

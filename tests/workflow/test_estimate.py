@@ -22,8 +22,8 @@ OWN = {
 
 @pytest.mark.parametrize(
     "overlays",
-    [(), (TINY,), (ROOT / "workflow/presets/paper.yaml",), (TINY, OWN)],
-    ids=["default", "tiny", "paper", "own"],
+    [(), (TINY,), (ROOT / "workflow/presets/paper.yaml",), (TINY, OWN), ({"compute": {"networks_per_job": 3}},)],
+    ids=["default", "tiny", "paper", "own", "together"],
 )
 def test_as_many_jobs_as_snakemake_plans(tmp_path, overlays):
     files = []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from faceflip.attempt import Experiment
 from faceflip.data.celeba import ATTRIBUTES
-from faceflip.workflow.jobs import files_of_part, inputs_of, paper_links, rules_of, targets
+from faceflip.workflow.jobs import bundles_of, files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, merged, read_config
 
@@ -217,3 +217,42 @@ def test_jobs(overlay):
     assert {"table1.csv", "table2.tex", "figure1.pdf", "figure5.png"} <= set(links)
     epochs = [f"epoch{epoch}" for epoch in plan.settings.training.checkpoints]
     assert set(rules["train_network"].outputs) == {"converged", "history", *epochs}
+
+
+def bundles(plan, there=()):
+    return list(bundles_of(plan, rules_of(plan), there.__contains__))
+
+
+@pytest.mark.parametrize(("size", "cut"), [(1, []), (3, [3, 3, 2]), (7, [7]), (8, [8]), (100, [8])])
+def test_networks_of_a_job_follow_each_other(size, cut):
+    """The rest, where it is one network, is trained alone, and so is a network of all attributes."""
+    plan = planned({"compute": {"networks_per_job": size}})
+    made = bundles(plan)
+    assert [(each.network, len(each.members)) for each in made] == [
+        (network, count) for network in ("euclidean", "softmax") for count in cut
+    ]
+    for network in ("euclidean", "softmax"):
+        together = [member for each in made if each.network == network for member in each.members]
+        assert tuple(together) == plan.settings.attacked[: sum(cut)]
+    assert len({each.name for each in made}) == len({each.log for each in made}) == len(made)
+
+
+def test_a_job_of_several_networks_makes_what_their_own_jobs_would():
+    plan = planned({"compute": {"networks_per_job": 3}})
+    train, made = rules_of(plan)["train_network"], bundles(plan)
+    files = [file.format(**each.jobs[0]) for each in made for files in each.outputs.values() for file in files]
+    alone = [file for job in train.jobs if job["network"] != "moon" for file in train.made(job)]
+    assert sorted(files) == sorted(alone)
+    assert made[1].name == "train_network_euclidean_2"
+    assert made[1].log.format(network="euclidean") == "logs/train_network/euclidean/bundles/2.log"
+    assert made[1].benchmark.format(network="euclidean") == "results/benchmarks/train_network/euclidean/bundles/2.tsv"
+
+
+def test_networks_that_are_there_are_left_alone():
+    """All of a job's networks are trained alone where one of them is finished: a job makes its outputs anew."""
+    plan = planned({"compute": {"networks_per_job": 3}})
+    train, made = rules_of(plan)["train_network"], bundles(plan)
+    finished = train.made({"network": "euclidean", "member": plan.settings.attacked[4]})
+    assert [each.name for each in bundles(plan, finished)] == [each.name for each in made if each != made[1]]
+    assert bundles(plan, finished[1:]) == made, "one of its files is missing"
+    assert bundles(plan, train.files) == []

@@ -41,6 +41,15 @@ def member_of(wildcards):
     return network_of(wildcards).member_in(wildcards.member)
 
 
+def trained(members):
+    """The members that a job trains: these, or the one of its wildcards.
+
+    As this asks for outputs, Snakemake does not record what it says: none is trained anew for having been trained
+    beside others. Which one it is, its path says.
+    """
+    return lambda wildcards, output: list(members) or [member_of(wildcards)]
+
+
 def experiment_of(wildcards):
     """The experiment of a job."""
     return Experiment(wildcards.sample, wildcards.network, wildcards.checkpoint, wildcards.attack)

@@ -1,39 +1,52 @@
 # Trainings, networks that were trained elsewhere, fine-tunings, and predictions: one job a member of a network, which decides on one
-# attribute or on all.
+# attribute or on all; or one for several members that are trained.
 
 
-rule train_network:
-    input:
-        **PACKED,
-        code=lambda wildcards: own_files(network_of(wildcards).own_code),
-    output:
-        **RULES["train_network"].outputs,
-    log:
-        RULES["train_network"].log,
-    benchmark:
-        RULES["train_network"].benchmark
-    # Networks of all attributes have more to learn and often more epochs: start them first, so that none is last.
-    priority: lambda wildcards: int(network_of(wildcards).joint)
-    conda:
-        ENVIRONMENT
-    threads: COMPUTE.threads.train
-    resources:
-        **by_attempt(mem_mb=1500, runtime=720),
-        gpu=GPU,
-    params:
-        version=VERSIONS["train"],
-        seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
-        loss=lambda wildcards: network_of(wildcards).settings.loss,
-        member=lambda wildcards: member_of(wildcards),
-        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
-        architecture=lambda wildcards: network_of(wildcards).settings.architecture.model_dump(),
-        # Without its seed, which stands above: trainings from before it had one are not made anew.
-        training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed"}),
-        device=COMPUTE.device,
-    message:
-        "Training {wildcards.network} for {wildcards.member}"
-    script:
-        "../../scripts/train_network.py"
+# Trainings that one job does together have a rule of their own. It goes before the one that does each alone.
+BUNDLES = list(bundles_of(PLAN, RULES, os.path.exists))
+for bundle in BUNDLES:
+    workflow.ruleorder(bundle.name, bundle.instead.name)
+
+for training, together in ((RULES["train_network"], ()), *((bundle, bundle.members) for bundle in BUNDLES)):
+
+    rule:
+        name:
+            training.name
+        input:
+            **PACKED,
+            code=lambda wildcards: own_files(network_of(wildcards).own_code),
+        output:
+            **training.outputs,
+        log:
+            training.log,
+        benchmark:
+            training.benchmark
+        wildcard_constraints:
+            network="|".join(sorted({re.escape(job["network"]) for job in training.jobs})) or "none",
+        # Networks of all attributes have more to learn and often more epochs: start them first, so that none is last.
+        priority: lambda wildcards: int(network_of(wildcards).joint)
+        conda:
+            ENVIRONMENT
+        threads: COMPUTE.threads.train
+        resources:
+            **by_attempt(mem_mb=1500, runtime=720 * max(len(together), 1)),
+            gpu=GPU,
+        params:
+            version=VERSIONS["train"],
+            seed=lambda wildcards: SETTINGS.seed_of(network_of(wildcards).settings.training),
+            loss=lambda wildcards: network_of(wildcards).settings.loss,
+            per=lambda wildcards: network_of(wildcards).settings.per,
+            # Those of a network of all; each of the others is of one, its member.
+            attributes=lambda wildcards: network_of(wildcards).joint and list(network_of(wildcards).attributes),
+            architecture=lambda wildcards: network_of(wildcards).settings.architecture.model_dump(),
+            # Without its seed, which stands above: trainings from before it had one are not made anew.
+            training=lambda wildcards: network_of(wildcards).settings.training.model_dump(exclude={"seed"}),
+            device=COMPUTE.device,
+            members=trained(together),
+        message:
+            f"Training {{wildcards.network}} for {plain(', '.join(together)) or '{wildcards.member}'}"
+        script:
+            "../../scripts/train_network.py"
 
 
 rule bring_network:

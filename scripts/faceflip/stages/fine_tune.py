@@ -139,7 +139,7 @@ def fine_tune(
             parameter.requires_grad_(parameter.is_floating_point())
         validation = known_images(dataset, dataset.rows("validation"), spec.attributes)
         lesson = Training(tuned, clean, validation, options, own_seed, residence, diet, trained=True)
-        carry_out(lesson, unfinished, options, about, progress)
+        carry_out(lesson, unfinished.load(), unfinished, options, about, progress)
         table = _images(lesson, diet, dataset)
 
     with replacing(files.checkpoint) as beside:

@@ -78,7 +78,7 @@ def score_fold(
         network = build(spec, own_seed).to(device)
         images = (known_images(dataset, np.flatnonzero(rows), attributes) for rows in (~held_out, held_out))
         training = Training(network, *images, options, own_seed, residence, mirror=options.mirror)
-        carry_out(training, state, options, info, progress)
+        carry_out(training, state.load(), state, options, info, progress)
     rows = np.flatnonzero(held_out)
     network.eval()
     ways = (False, True) if options.mirror else (False,)

@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -51,15 +51,21 @@ class Job:
         """Where and how to compute."""
         return self.settings.compute
 
-    def progress(self, task: str, unit: str, done: int = 0) -> Progress:
-        """Return what shows progress in the log, and every few minutes on the screen; `done` was done before."""
-        name = "/".join(self.snakemake.wildcards)
+    def progress(self, task: str, unit: str, done: int = 0, name: str | None = None) -> Progress:
+        """Return what shows progress in the log, and every few minutes on the screen; `done` was done before.
+
+        It is named after the job, or a part of it that has a `name`.
+        """
+        name = "/".join(self.snakemake.wildcards) if name is None else name
         return Progress(f"{task} {name}".strip(), unit, done, self.screen)
 
     def files(self, role: str) -> list[str]:
         """Return the input files of a role: none, one or many."""
-        found = self.snakemake.input.get(role, [])
-        return [found] if isinstance(found, str) else list(found)
+        return _listed(self.snakemake.input.get(role, []))
+
+    def outputs(self, role: str) -> list[str]:
+        """Return the output files of a role: one, or one for each of what the job makes."""
+        return _listed(self.snakemake.output[role])
 
     def computing(
         self, tf32: bool = False, deterministic: bool = False, kind: str = "attack"
@@ -73,6 +79,10 @@ class Job:
 
         threads = max(self.snakemake.threads, getattr(self.compute.threads, kind))
         return computing_on(self.snakemake.params.device, threads, self.compute.jobs_per_gpu, tf32, deterministic)
+
+
+def _listed(files: str | Iterable[str]) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)
 
 
 @contextmanager

@@ -1,10 +1,11 @@
-"""One network's training, from the packed dataset to its checkpoints and its history."""
+"""Trainings of networks, from the packed dataset to their checkpoints and their histories."""
 
 import csv
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, build
 from faceflip.runtime.progress import NotedProgress
 from faceflip.seeds import derive
-from faceflip.training.feed import LabelledImages
+from faceflip.training.feed import LabelledImages, Resident
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.loop import EpochRecord, Training
 from faceflip.training.resuming import Unfinished
+from faceflip.wording import quantity
 from faceflip.workflow.versions import VERSIONS
 
 
@@ -39,30 +41,99 @@ class TrainedFiles:
     history: Path
 
 
+@dataclass(frozen=True)
+class Member:
+    """A network to be trained: its name, the attribute that it decides on or ``all``, how it is built, its files."""
+
+    name: str
+    spec: NetworkSpec
+    files: TrainedFiles
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A training that has ended, whose results still lie beside the places where they go."""
+
+    network: str
+    member: Member
+    options: TrainingOptions
+    unfinished: Unfinished
+    history: Sequence[EpochRecord]
+
+    def write(self) -> None:
+        """Put the results where they go; the folder that they lie in stays."""
+        files = self.member.files
+        converged = self.options.converged_epoch([record.validation_error for record in self.history])
+        for path, epoch in ((files.converged, converged), *((path, epoch) for epoch, path in files.epochs.items())):
+            with replacing(path) as beside:
+                shutil.copyfile(self.unfinished.checkpoint(epoch), beside)
+        names = {"network": self.network, "member": self.member.name}
+        write_history(files.history, [{**names, **vars(record)} for record in self.history])
+
+
 def train_and_save(
     dataset: Dataset,
     network: str,
-    member: str,
-    spec: NetworkSpec,
+    members: Sequence[Member],
     options: TrainingOptions,
     seed: int,
     device: torch.device,
-    files: TrainedFiles,
     save_every: float = 300,
     residence: str = "auto",
-    progress: Callable[[int], NotedProgress] | None = None,
+    progress: Callable[[str, int], NotedProgress] | None = None,
 ) -> None:
-    """Train the network of `spec` on the training split and write its checkpoints and its history.
+    """Train members of a network on the training split, one after another, and write their checkpoints and histories.
 
-    All checkpoints come from the same training run. If an earlier call with the same arguments was killed, its last
-    state, saved every `save_every` seconds, is continued, and the files have the same bytes as if it had not been. Name
-    and attributes of the network decide the training's own seed, beside `seed`, that of the run, or of its trainings.
-    `member` is the attribute that it decides on, or ``all``. `residence` says whether a GPU holds all training images:
-    ``auto`` (if they fit), ``always``, ``never``. `progress` makes what is called with (images done, images at most,
-    note) from the images done before.
+    All checkpoints of a member come from the same training run. If an earlier call with the same arguments was killed,
+    its last state, saved every `save_every` seconds, is continued, and the files have the same bytes as if it had not
+    been; so they have whichever members are trained together. The network's name and a member's attributes decide a
+    training's own seed, beside `seed`, that of the run, or of its trainings. `residence` says whether a GPU holds all
+    training images, one copy for all members: ``auto`` (if they fit), ``always``, ``never``. `progress` makes what is
+    called with (images done, images at most, note) from the member's name and the images done before.
 
-    Raises UserError where there are too few images, the loss is no longer finite, or the GPU's memory is too small.
+    No file is written before all are trained, as Snakemake deletes those of a job that fails or is killed. Until then
+    the results of those that are trained lie in folders beside the histories, and another call takes them from there.
+
+    Raises UserError where there are too few images, the loss is no longer finite, or the GPU's memory is too small; if
+    it is of one of several members, when the others are trained.
     """
+    attributes = tuple(chain.from_iterable(member.spec.attributes for member in members))
+    images = Resident(known_images(dataset, dataset.rows("train"), attributes), residence)
+    trained, faults = [], {}
+    for member in members:
+        several = len(members) > 1
+        if several:
+            print(f"network {network} for {member.name}")
+        own = (lambda done, name=member.name: progress(name, done)) if progress else None
+        try:
+            trained.append(_train(dataset, network, member, options, seed, device, save_every, images, own, several))
+        except UserError as error:
+            if not several:
+                raise
+            faults[member.name] = str(error)
+            print(f"Error: {error}")
+    if faults:
+        raise UserError(_failed(network, faults, len(trained)))
+    for each in trained:
+        each.write()
+    for each in trained:
+        each.unfinished.remove()
+
+
+def _train(
+    dataset: Dataset,
+    network: str,
+    member: Member,
+    options: TrainingOptions,
+    seed: int,
+    device: torch.device,
+    save_every: float,
+    images: Resident,
+    progress: Callable[[int], NotedProgress] | None,
+    keep: bool,
+) -> _Trained:
+    """Train one member; `keep` that it is trained, should the process die before its files are written."""
+    spec, files = member.spec, member.files
     own_seed = derive(seed, "train", network, *spec.attributes)
     recipe = {
         "stage": VERSIONS["train"],
@@ -79,20 +150,29 @@ def train_and_save(
     recorded = {**options.model_dump(), "seed": own_seed, **computed_by(device)}
 
     def info(record: EpochRecord) -> CheckpointInfo:
-        return CheckpointInfo(network, member, record.epoch, vars(record), recorded, dataset.fingerprint)
+        return CheckpointInfo(network, member.name, record.epoch, vars(record), recorded, dataset.fingerprint)
 
+    state = unfinished.load()
+    if state and "network" not in state:
+        print("was trained before")
+        return _Trained(network, member, options, unfinished, [EpochRecord(**each) for each in state["history"]])
+    if options.compile:
+        torch.compiler.reset()  # it counts how often it compiled for other networks, and gives up one day
     with telling_memory(options, f"network {network}", spec.image_size, device):
         built = build(spec, own_seed).to(device)
-        images = (known_images(dataset, dataset.rows(split), spec.attributes) for split in ("train", "validation"))
-        training = Training(built, *images, options, own_seed, residence)
-        carry_out(training, unfinished, options, info, progress)
+        known = (known_images(dataset, dataset.rows(split), spec.attributes) for split in ("train", "validation"))
+        training = Training(built, *known, options, own_seed, images)
+        carry_out(training, state, unfinished, options, info, progress)
+    if keep:
+        history = [vars(record) for record in training.history]
+        unfinished.save({"history": history}, options.kept_epochs(training.validation_errors))
+    return _Trained(network, member, options, unfinished, training.history)
 
-    converged = options.converged_epoch(training.validation_errors)
-    for path, epoch in ((files.converged, converged), *((path, epoch) for epoch, path in files.epochs.items())):
-        with replacing(path) as beside:
-            shutil.copyfile(unfinished.checkpoint(epoch), beside)
-    write_history(files.history, [{"network": network, "member": member, **vars(each)} for each in training.history])
-    unfinished.remove()
+
+def _failed(network: str, faults: Mapping[str, str], trained: int) -> str:
+    kept = f"; the same command takes {quantity(trained, 'other')} of the job from where they lie" if trained else ""
+    lines = [f"{member}: {fault}" for member, fault in faults.items()]
+    return "\n  ".join([f"network {network} cannot be trained for {quantity(len(faults), 'attribute')}{kept}", *lines])
 
 
 def computed_by(device: torch.device) -> dict[str, Any]:
@@ -109,12 +189,13 @@ def known_images(dataset: Dataset, rows: np.ndarray, attributes: tuple[str, ...]
 
 def carry_out(
     training: Training,
+    state: Mapping[str, Any] | None,
     unfinished: Unfinished,
     options: TrainingOptions,
     info: Callable[[EpochRecord], CheckpointInfo],
     progress: Callable[[int], NotedProgress] | None,
 ) -> None:
-    """Train to the end, from where an earlier process left it, if one did; keep the checkpoints that may be needed.
+    """Train to the end, from the `state` that an earlier process left, if one did; keep checkpoints that may be needed.
 
     `info` says what they say of themselves; `progress` is as of `train_and_save`.
     """
@@ -127,7 +208,7 @@ def carry_out(
         if unfinished.due:
             unfinished.save(training.state(), options.kept_epochs(training.validation_errors))
 
-    if state := unfinished.load():
+    if state:
         training.restore(state)
         print(f"continuing after epoch {len(training.history)} and {training.step:,} steps of the next")
     training.run(keep, progress(training.images_done) if progress else None, save)

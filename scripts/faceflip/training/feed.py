@@ -56,20 +56,49 @@ class LabelledImages:
         return np.take(self.images, self.rows[positions], axis=0)
 
 
+class Resident:
+    """Images of which a GPU's memory holds one copy, if any, for all feeds of a process that take some of them."""
+
+    def __init__(self, examples: Examples, residence: str = "auto") -> None:
+        """Name the images; those of `LabelledImages` must be in ascending rows, if feeds are to take some of them.
+
+        `residence` says whether a GPU holds them: ``auto`` (if half of the memory that is free when the first feed
+        asks suffices), ``always`` or ``never``. On a CPU nothing is copied: the system keeps the memory map in memory
+        where there is room.
+        """
+        self._examples, self._residence = examples, residence
+        self._copies: dict[torch.device, Tensor | None] = {}
+
+    def on(self, device: torch.device) -> Tensor | None:
+        """Return the images on the device, uint8 (n, H, W, 3), or None where it is to hold none; reads them once."""
+        if device not in self._copies:
+            wanted = _holds(self._examples, device, self._residence)
+            self._copies[device] = _copy(self._examples, device) if wanted else None
+        return self._copies[device]
+
+    def places(self, examples: Examples) -> np.ndarray:
+        """Return where each of these images, some rows of the same array, is among the resident ones."""
+        if examples is self._examples:
+            return np.arange(len(examples.labels))
+        places = np.searchsorted(self._examples.rows, examples.rows)
+        if not np.array_equal(np.take(self._examples.rows, places, mode="clip"), examples.rows):
+            raise ValueError("some of the images are not among the resident ones")
+        return places
+
+
 class Feed:
     """Batches of labelled images on a device."""
 
-    def __init__(self, examples: Examples, device: torch.device, residence: str = "auto") -> None:
+    def __init__(self, examples: Examples, device: torch.device, residence: Resident | str = "auto") -> None:
         """Prepare the images for the device where batches are needed; this reads all of them if they are to lie there.
 
-        `residence` says whether a GPU holds all images: ``auto`` (if half of its free memory suffices), ``always`` or
-        ``never``. On a CPU nothing is copied: the system keeps the memory map in memory where there is room.
+        `residence` says whether a GPU holds them, as of `Resident`, or is what other feeds take theirs from, too.
         """
         self._examples, self._device = examples, device
         self._labels = torch.from_numpy(np.ascontiguousarray(examples.labels)).to(device)
-        on_gpu = device.type == "cuda"
-        self._resident = _copy(examples, device) if on_gpu and _fits(examples, device, residence) else None
-        self._streamed = on_gpu and self._resident is None
+        shared = Resident(examples, residence) if isinstance(residence, str) else residence
+        self._resident, self._places = shared.on(device), shared.places(examples)
+        self._streamed = device.type == "cuda" and self._resident is None
 
     @property
     def how(self) -> str:
@@ -93,10 +122,15 @@ class Feed:
     def _images(self, batches: Sequence[np.ndarray]) -> Iterator[Tensor]:
         """Return the images at the positions of each batch, uint8 (size, H, W, 3) on the device."""
         if self._resident is not None:
-            return (self._resident.index_select(0, torch.from_numpy(each).to(self._device)) for each in batches)
+            places = (torch.from_numpy(self._places[each]) for each in batches)
+            return (self._resident.index_select(0, each.to(self._device)) for each in places)
         if self._streamed:
             return (pinned.to(self._device, non_blocking=True) for pinned in _read_ahead(self._examples, batches))
         return (torch.from_numpy(self._examples.gather(each)) for each in batches)
+
+
+def _holds(examples: Examples, device: torch.device, residence: str) -> bool:
+    return device.type == "cuda" and _fits(examples, device, residence)
 
 
 def _fits(examples: Examples, device: torch.device, residence: str) -> bool:

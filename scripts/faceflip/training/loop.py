@@ -16,7 +16,7 @@ from faceflip.networks.network import AttributeNetwork
 from faceflip.networks.objectives import decisions
 from faceflip.runtime.progress import NotedProgress
 from faceflip.training.diets import Diet
-from faceflip.training.feed import Feed, LabelledImages
+from faceflip.training.feed import Feed, LabelledImages, Resident
 from faceflip.training.hyperparameters import TrainingOptions
 from faceflip.training.optimiser import RMSProp
 
@@ -65,7 +65,7 @@ class Training:
         validation: LabelledImages,
         options: TrainingOptions,
         seed: int,
-        residence: str = "auto",
+        residence: Resident | str = "auto",
         diet: Diet | None = None,
         trained: bool = False,
         mirror: bool = False,

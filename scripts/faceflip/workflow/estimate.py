@@ -21,7 +21,7 @@ from faceflip.data.celeba.source import CelebA
 from faceflip.networks.bringing import bring
 from faceflip.networks.network import AttributeNetwork, NetworkSpec, outline
 from faceflip.workflow.doubt_settings import FOLD_LOSS
-from faceflip.workflow.jobs import rules_of
+from faceflip.workflow.jobs import jobs_from_nothing
 from faceflip.workflow.plan import Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
 
@@ -132,7 +132,7 @@ class Estimate:
 
     def jobs(self) -> dict[str, int]:
         """Return the number of jobs of each rule, as Snakemake counts them, of a run from the beginning."""
-        return {**{name: len(rule.jobs) for name, rule in rules_of(self.plan).items() if rule.jobs}, "all": 1}
+        return jobs_from_nothing(self.plan)
 
     def disk(self) -> dict[str, int]:
         """Return bytes by kind of file."""
@@ -162,14 +162,20 @@ class Estimate:
         """Return what a training under way takes at most until it ends: its last state, the next one, and checkpoints.
 
         A state is weights and mean squares of gradients; the checkpoints are those kept, and one better than the best.
-        A fine-tuning has the images that it learns from beside it.
+        Networks that one job trains leave their checkpoints beside it until the last has ended. A fine-tuning has the
+        images that it learns from beside it.
         """
-        sizes = [self._state(each) for each in self.plan.trained]
+        sizes = [self._state(each) + self._waiting(each) for each in self.plan.trained]
         sizes += [self._state(each) + self._fodder(each) for each in self.plan.tuned]
         return max(sizes, default=0)
 
     def _state(self, network: PlannedNetwork) -> int:
         return (2 * 2 + len(network.checkpoints) + 1) * 4 * self.costs[network.name].parameters
+
+    def _waiting(self, network: PlannedNetwork) -> int:
+        """Return the bytes of checkpoints that lie ready while the last network of a job is trained."""
+        together = min(self.settings.compute.networks_per_job, len(network.members))
+        return (together - 1) * len(network.checkpoints) * 4 * self.costs[network.name].parameters
 
     def _fodder(self, network: PlannedNetwork) -> int:
         """Return the bytes of the perturbed images that a fine-tuning learns from, decoded."""

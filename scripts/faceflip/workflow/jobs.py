@@ -3,7 +3,7 @@
 The Snakefile takes the outputs of its rules from here, the inventories their contents, and the estimate its counts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +53,10 @@ class Rule:
     def _own(self, folder: str, suffix: str) -> Pattern:
         return Pattern("/".join([folder, self.name, *(f"{{{name}}}" for name in self.wildcards)]) + f".{suffix}")
 
+    def made(self, wildcards: Wildcards) -> list[str]:
+        """Return the outputs of one job."""
+        return [pattern.format(**wildcards) for pattern in self.outputs.values()]
+
     def output(self, *names: str) -> list[str]:
         """Return the files of some of its outputs, of all jobs."""
         return [self.outputs[name].format(**wildcards) for wildcards in self.jobs for name in names]
@@ -66,6 +70,73 @@ class Rule:
     def files(self) -> list[str]:
         """All its outputs of all jobs."""
         return self.output(*self.outputs)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Members of a network that one job trains, by a rule of its own: all outputs of a rule have the same wildcards.
+
+    It stands in for as many jobs of `instead`, and makes what these would make.
+    """
+
+    instead: Rule
+    network: str
+    number: int
+    members: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its rule."""
+        return f"{self.instead.name}_{self.network}_{self.number}"
+
+    @property
+    def outputs(self) -> dict[str, list[str]]:
+        """Patterns by the names of outputs, one a member, with the wildcard network."""
+        folders = [folder_of(member) for member in self.members]
+        return {
+            name: [pattern.replace("{member}", folder) for folder in folders]
+            for name, pattern in self.instead.outputs.items()
+        }
+
+    @property
+    def jobs(self) -> tuple[Wildcards]:
+        """Its one job."""
+        return ({"network": self.network},)
+
+    @property
+    def log(self) -> Pattern:
+        """Where its log is: beside those of single members."""
+        return Pattern(self.instead.log.replace("{member}", f"bundles/{self.number}"))
+
+    @property
+    def benchmark(self) -> Pattern:
+        """Where Snakemake writes what it took."""
+        return Pattern(self.instead.benchmark.replace("{member}", f"bundles/{self.number}"))
+
+
+def bundles_of(plan: Plan, rules: Mapping[str, Rule], is_there: Callable[[str], bool]) -> Iterator[Bundle]:
+    """Yield which members are trained together, as `compute.networks_per_job` asks for.
+
+    They follow each other in their network, and none of them is finished: what is there is left alone, and made anew
+    alone where it has to be. A job of a cluster that asks again finds the same, as its own files come last.
+    """
+    train, size = rules["train_network"], plan.settings.compute.networks_per_job
+    for network in plan.trained:
+        for number, start in enumerate(range(0, len(network.members), size), 1):
+            members = network.members[start : start + size]
+            files = (train.made({"network": network.name, "member": folder_of(member)}) for member in members)
+            if len(members) > 1 and not any(all(map(is_there, made)) for made in files):
+                yield Bundle(train, network.name, number, members)
+
+
+def jobs_from_nothing(plan: Plan) -> dict[str, int]:
+    """Return the number of jobs of each rule, as Snakemake counts them where nothing is there yet."""
+    rules = rules_of(plan)
+    counts = {name: len(rule.jobs) for name, rule in rules.items()}
+    for bundle in bundles_of(plan, rules, lambda file: False):
+        counts[bundle.instead.name] -= len(bundle.members)
+        counts[bundle.name] = 1
+    return {**{name: count for name, count in counts.items() if count}, "all": 1}
 
 
 def rules_of(plan: Plan) -> dict[str, Rule]:

@@ -220,6 +220,12 @@ class ComputeSettings(Declared):
     )
     threads: ThreadSettings = group(ThreadSettings, "CPU threads of jobs")
     jobs_per_gpu: int = Field(1, ge=1, le=64, description="jobs on the same GPU at a time; changes no result")
+    networks_per_job: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="networks of a `per: attribute` that one job trains, one after another; changes no result",
+    )
     save_every: float = Field(
         300, ge=0, le=1e9, description="seconds of training after which its state is saved; changes no result"
     )
