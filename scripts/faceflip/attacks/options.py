@@ -51,6 +51,12 @@ class AttackSettings(Declared):
         le=65_535,
         description="line searches along FFA end once the ends are this close; 0: at one pixel value",
     )
+    search_precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="line searches: precision of the forward passes on probes. The gradient is in float32, and what "
+        "the search comes to is judged in it; where float32 says otherwise the search goes on in it. `tf32` changes "
+        "something on NVIDIA GPUs alone",
+    )
     max_steps: int = Field(
         100, ge=1, le=1_000_000, description="iterative searches: the most steps of one pixel value; `newton`: the most"
     )
