@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from faceflip.attacks.directions import Direction
-from faceflip.attacks.options import AttackOptions
+from faceflip.attacks.options import FLOAT32, AttackOptions
 from faceflip.attacks.passes import SMALL, Passes, prepared
-from faceflip.attacks.precision import FLOAT32, require_float32
+from faceflip.attacks.precision import require_float32
 from faceflip.attacks.results import AttackResult
 from faceflip.attacks.searches import Search
 from faceflip.attacks.slots import Slots, SlotState

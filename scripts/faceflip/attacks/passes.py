@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from faceflip.attacks.precision import BFLOAT16, FLOAT32, computing_in
+from faceflip.attacks.options import FLOAT32
+from faceflip.attacks.precision import computing_in
 from faceflip.errors import UserError
 from faceflip.networks.objectives import Objective
 from faceflip.runtime.device import existing
@@ -165,7 +166,7 @@ class Passes:
                 failure = error
             else:
                 self._layouts = (layout,)
-                if self.precision == BFLOAT16 and isinstance(output, Tensor) and output.dtype == torch.bfloat16:
+                if self.precision != FLOAT32 and isinstance(output, Tensor) and output.dtype == torch.bfloat16:
                     output = output.float()
                 return _as_scores(output, len(batch))
         shape = " x ".join(map(str, batch.shape))

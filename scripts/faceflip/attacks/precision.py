@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
+from faceflip.attacks.options import FLOAT32
 from faceflip.errors import UserError
-
-FLOAT32, TF32, BFLOAT16 = "float32", "tf32", "bfloat16"
 
 
 @contextmanager
@@ -16,7 +15,7 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
 
     ``tf32`` (10 bits of mantissa) changes nothing but on NVIDIA GPUs; ``bfloat16`` (7 bits) is `torch.autocast`.
     """
-    if precision == BFLOAT16:
+    if precision == "bfloat16":
         with torch.autocast(device.type, torch.bfloat16):
             yield
         return

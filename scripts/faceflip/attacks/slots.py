@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from faceflip.attacks.directions import Attempts, Direction, unit_scaled
-from faceflip.attacks.options import AttackOptions
+from faceflip.attacks.options import FLOAT32, AttackOptions
 from faceflip.attacks.passes import Passes
-from faceflip.attacks.precision import FLOAT32
 from faceflip.attacks.sanity import SanityFindings, examine
 from faceflip.errors import NetworkWarning, UserError
 from faceflip.networks.objectives import decisions
