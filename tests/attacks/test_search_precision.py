@@ -4,6 +4,7 @@ TF32 is told by PyTorch's flag, which a CPU does not heed: networks here round, 
 PyTorch's autocast itself.
 """
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -50,8 +51,8 @@ class Rounded(nn.Module):
 
     def __init__(self, network: nn.Module, bits: int) -> None:
         super().__init__()
-        self.network, self.bits, self.passes = network, bits, []
-        for layer in network.modules():
+        self.network, self.bits, self.passes = deepcopy(network), bits, []
+        for layer in self.network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 layer.register_forward_pre_hook(self._round)
 
@@ -98,6 +99,7 @@ CASES = {
 }
 
 
+@cache
 def rough() -> nn.Module:
     """A network along whose rays decisions change between a few and some dozens of pixel values."""
     return convolutional(1, seed=5, spread=12.0)
