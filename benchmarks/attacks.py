@@ -391,6 +391,7 @@ class Mode:
     name: str
     tf32: bool = False
     compiled: bool = False
+    probes: str = "float32"
 
 
 def drawn_faces(count: int) -> np.ndarray:
@@ -462,7 +463,7 @@ def full(
     for mode in modes:
         model = torch.compile(network) if mode.compiled else network
         for name in PAPER_ATTACKS:
-            options = {**estimate.plan.attacks[name].options, "batch_size": size}
+            options = {**estimate.plan.attacks[name].options, "batch_size": size, "search_precision": mode.probes}
             contenders[mode.name, name] = full_contender(model, images, name, mode, device, **options)
         for backward in (False, True):
             contenders[mode.name, backward] = in_mode(bare(model, batch, backward, FULL_BARE_PASSES), mode)
@@ -599,7 +600,11 @@ def full_tables(arguments: argparse.Namespace) -> None:
     with computing_on(arguments.device, arguments.threads) as device:
         model = undecided(estimate.spec("euclidean"), images, device)
         modes = [Mode("float32")]
-        modes += [Mode("TF32", tf32=True)] if device.type == "cuda" else []
+        if device.type == "cuda":
+            modes += [
+                Mode("TF32", tf32=True),
+                *(Mode(f"probes in {each}", probes=each) for each in ("tf32", "bfloat16")),
+            ]
         modes += [Mode("float32, compiled", compiled=True)] if arguments.compile else []
         tables = Tables(
             f"{len(images)} images of {images.shape[2]} x {images.shape[1]}, {described(device, arguments.threads)}; "

@@ -110,7 +110,7 @@ class SearchEntry:
 
     target: str
     kind: str
-    takes: tuple[str, ...] = ("max_epsilon", "epsilon_tolerance", "max_steps", "descent_steps")
+    takes: tuple[str, ...] = ("max_epsilon", "epsilon_tolerance", "search_precision", "max_steps", "descent_steps")
     epsilon: str = "pixel values"
     whole_attack: bool = False
     gradients: str | None = None
@@ -119,17 +119,18 @@ class SearchEntry:
 LINE, ITERATIVE, MINIMAL, REFERENCE = "line", "iterative", "minimal", "reference"
 """Kinds of searches: along one ray, step by step, for small perturbations, and by an attack that is not ours."""
 
+_ALONG = ("max_epsilon", "epsilon_tolerance", "search_precision")
+"""What every search heeds that goes along a ray, in the end at least."""
+
 SEARCHES = {
-    "doubling": SearchEntry("faceflip.attacks.line:LineSearch", LINE, ("max_epsilon", "epsilon_tolerance")),
-    "scan": SearchEntry("faceflip.attacks.line:Scan", LINE, ("max_epsilon", "epsilon_tolerance")),
+    "doubling": SearchEntry("faceflip.attacks.line:LineSearch", LINE, _ALONG),
+    "scan": SearchEntry("faceflip.attacks.line:Scan", LINE, _ALONG),
     "iterative": SearchEntry("faceflip.attacks.iterative:IterativeSearch", ITERATIVE, ("max_steps",), "steps"),
-    "newton": SearchEntry(
-        "faceflip.attacks.minimal:NewtonSearch", MINIMAL, ("max_steps", "max_epsilon", "epsilon_tolerance")
-    ),
+    "newton": SearchEntry("faceflip.attacks.minimal:NewtonSearch", MINIMAL, ("max_steps", *_ALONG)),
     "descent": SearchEntry(
         "faceflip.attacks.minimal:DescentSearch",
         MINIMAL,
-        ("descent_steps", "max_epsilon", "epsilon_tolerance"),
+        ("descent_steps", *_ALONG),
         gradients="descent_steps",
     ),
 }
@@ -137,9 +138,7 @@ SEARCHES = {
 FOREIGN = "faceflip.attacks.reference_search:ForeignSearch"
 FOREIGN_SEARCHES = {
     "reference": SearchEntry(FOREIGN, REFERENCE, ("file", "options"), whole_attack=True),
-    "reference-line": SearchEntry(
-        FOREIGN, LINE, ("file", "options", "then", "max_epsilon", "epsilon_tolerance"), whole_attack=True
-    ),
+    "reference-line": SearchEntry(FOREIGN, LINE, ("file", "options", "then", *_ALONG), whole_attack=True),
 }
 """What attacks by `file` are carried out by, with and without `then`; no configuration names these."""
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from faceflip.attacks import AttackOptions
-from faceflip.attacks.options import AttackSettings, heeded_by, options_of
+from faceflip.attacks.options import JUDGED_AGAIN, AttackSettings, heeded_by, options_of
 from faceflip.catalogue import ATTACKS, PAPER_ATTACKS, find_attack, find_search, parts_of
 from faceflip.errors import UserError
 
@@ -33,6 +33,7 @@ def test_options_are_frozen_and_documented_defaults():
         "search": None,
         "max_epsilon": 255,
         "epsilon_tolerance": 0,
+        "search_precision": "float32",
         "max_steps": 100,
         "descent_steps": 30,
         "fgs_label": "current",
@@ -66,6 +67,7 @@ def test_options_are_frozen_and_documented_defaults():
         ({"margin": float("nan")}, "option margin: expected a finite number, found nan"),
         ({"fgs_label": "anotated"}, "option fgs_label: 'anotated' is none of current, annotated, opposite; did you me"),
         ({"fgs_scope": "one"}, "option fgs_scope: 'one' is none of network, attribute"),
+        ({"search_precision": "float16"}, "option search_precision: 'float16' is none of float32, tf32, bfloat16; did"),
         ({"ffa_target": 3}, "option ffa_target: 3 is none of current, original"),
         ({"ffa_objective": ["scores"]}, "option ffa_objective: ['scores'] is none of scores, margin"),
         ({"max_eps": 3}, "no attack option 'max_eps'; did you mean max_steps or max_epsilon"),
@@ -109,15 +111,31 @@ def test_an_attack_is_put_together_of_a_direction_and_a_search():
 def test_an_attack_heeds_the_options_of_its_direction_and_its_search():
     heeded = {name: heeded_by(entry) - {"direction", "search"} for name, entry in ATTACKS.items()}
     assert heeded["fgs-iterative"] == {"fgs_label", "fgs_scope", "max_steps"}
-    assert heeded["ffa-line"] == {"ffa_objective", "max_epsilon", "epsilon_tolerance"}, "the others change later steps"
+    along = {"max_epsilon", "epsilon_tolerance", "search_precision"}
+    assert heeded["ffa-line"] == {"ffa_objective", *along}, "the others change later steps"
     ours = set(AttackSettings.model_fields) - {"file", "options", "then"}
     assert set().union(*heeded.values()) | {"direction", "search"} == ours
     own = find_attack("mine", "mine.py:Mine", "mine.py:Search")
     assert options_of(own) == ours, "an own direction may heed any"
     assert AttackSettings(file="mine.py:ffa").attack("mine.py:ffa").search == "reference", "tables call it otherwise"
     assert options_of(AttackSettings(file="mine.py:f").attack("mine")) == {"file", "options"}
-    along = AttackSettings(file="mine.py:f", then="line").attack("mine")
-    assert options_of(along) == {"file", "options", "then", "max_epsilon", "epsilon_tolerance"}
+    assert options_of(AttackSettings(file="mine.py:f", then="line").attack("mine")) == {
+        "file",
+        "options",
+        "then",
+        *along,
+    }
+
+
+def test_a_lower_precision_is_counted_where_there_are_probes():
+    """Verdicts are taken again in float32; `faceflip plan` counts these passes."""
+    for name, entry in ATTACKS.items():
+        forwards = AttackOptions(search_precision="tf32").attack(name).forwards
+        assert forwards == entry.forwards + (0 if name.endswith("iterative") else JUDGED_AGAIN)
+    for then, more in ((None, 0), ("line", JUDGED_AGAIN)):
+        foreign = AttackSettings(file="mine.py:f", then=then)
+        coarse = foreign.model_copy(update={"search_precision": "bfloat16"})
+        assert coarse.attack("mine").forwards == foreign.attack("mine").forwards + more
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
 from faceflip.networks.network import NetworkSpec, build
 from faceflip.stages.attack import ShardOfAttempts, attack_shard
 from faceflip.stages.scan import scan_shards
+from faceflip.store import open_store
 from faceflip.workflow.plan import Part
 
 ATTRIBUTES = ("Male", "Smiling")
@@ -95,6 +97,33 @@ def test_a_shards_attempts_are_repeated_as_they_were_made(shard):
     counted = line_search(scans, SimpleNamespace(network_names=["euclidean"], checkpoints=["converged"], attributes=()))
     assert counted["attempts"].tolist() == [10]
     assert counted["missed"].tolist() == [int((scans["scan_flipped"] & ~scans["flipped"]).sum())]
+
+
+def test_a_shard_with_probes_in_a_lower_precision(shard, tmp_path, capsys):
+    """Its log tells what float32 overruled; its flips are those of float32, and so is the scan."""
+    path, networks, sample, dataset = shard
+    attempts = ShardOfAttempts(
+        Experiment("paper", "euclidean", "converged", "fgs-line"),
+        number=0,
+        first_attempt=0,
+        parts=[Part(name, name, 0, len(sample)) for name in ATTRIBUTES],
+        options={"max_epsilon": 40, "batch_size": 8, "search_precision": "bfloat16"},
+        seed=1,
+    )
+    attack_shard(tmp_path / "000.h5", attempts, networks, dataset, sample, torch.device("cpu"))
+    said = capsys.readouterr().out
+    for name in ATTRIBUTES:
+        assert f"{networks[name]}: float32 overruled bfloat16 in 0 of 12 attempts" in said
+    with open_store(path) as strict, open_store(tmp_path / "000.h5") as coarse:
+        assert coarse.header.parameters == {**strict.header.parameters, "search_precision": "bfloat16"}
+        columns = ["image", "attribute", "flipped", "epsilon", "score_before", "score_after", "outcome"]
+        pd.testing.assert_frame_equal(coarse.attempts[columns], strict.attempts[columns])
+        assert (coarse.attempts["forward_passes"] > strict.attempts["forward_passes"]).any()
+    scans = [
+        scan_shards([each], list(networks.values()), sample[:3], dataset, torch.device("cpu"))
+        for each in (path, tmp_path / "000.h5")
+    ]
+    pd.testing.assert_frame_equal(*scans)
 
 
 def test_a_missing_checkpoint_is_told(shard):

@@ -228,6 +228,11 @@ def test_null_removes_an_entry_and_its_experiments():
         ("compute.threads.pakc", 3, "compute.threads.pakc: unknown key; did you mean pack?"),
         ("attacks.ffa-lime", {}, "attacks.ffa-lime: there is no attack 'ffa-lime'; did you mean ffa-line"),
         ("attacks.fgs-line.max_steps", 3, "attacks.fgs-line.max_steps: unknown key"),
+        (
+            "attacks.ffa-iterative.search_precision",
+            "tf32",
+            "attacks.ffa-iterative.search_precision: unknown key of this attack, which heeds direction, ffa_crossed, ",
+        ),
         ("attacks.ffa-line.max_epsilom", 3, "attacks.ffa-line.max_epsilom: unknown key; did you mean max_epsilon?"),
         ("attacks.ffa-line.search", "doubled", "attacks.ffa-line: there is no search 'doubled'; did you mean doubling"),
         ("attacks.ffa-line.search", "iterative", "attacks.ffa-line: search: iterative is no line search, as ffa-line"),

@@ -155,6 +155,18 @@ def test_an_attack_is_named_by_method_and_search():
     }
 
 
+def test_a_search_precision_is_recorded_where_it_is_lower():
+    """Stores that were made before there was the option are those of float32."""
+    options = {
+        precision: planned({"attacks": {"ffa-line": {"search_precision": precision}}}).attacks["ffa-line"].options
+        for precision in ("float32", "tf32", "bfloat16")
+    }
+    assert options["float32"] == planned({}).attacks["ffa-line"].options
+    assert "search_precision" not in options["float32"]
+    for precision in ("tf32", "bfloat16"):
+        assert options[precision] == {**options["float32"], "search_precision": precision}
+
+
 def test_seeds_of_parts():
     """By default the run's, which a run's description does not repeat."""
     plan = planned({})

@@ -1,8 +1,9 @@
 """Continuous batching: the attempts of a run go through a fixed number of slots, so that every pass is full.
 
 There are twice as many slots as rows in a pass. Where enough attempts wait for a forward pass, one is made; else images
-enter until enough wait for a gradient pass. So a pass is full until no image is left to enter. What an attempt comes to
-does not depend on what else is under way (see `passes`).
+enter until enough wait for a gradient pass. So a pass is full until no image is left to enter. A pass has one
+precision; where forward passes have two, there are three times as many slots, for the same reason. What an attempt
+comes to does not depend on what else is under way (see `passes`).
 """
 
 import inspect
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from faceflip.attacks.directions import Direction
-from faceflip.attacks.options import AttackOptions
+from faceflip.attacks.options import FLOAT32, AttackOptions
 from faceflip.attacks.passes import SMALL, Passes, prepared
+from faceflip.attacks.precision import require_float32
 from faceflip.attacks.results import AttackResult
 from faceflip.attacks.searches import Search
 from faceflip.attacks.slots import Slots, SlotState
@@ -140,6 +142,7 @@ class _Run:
         if not self.total:
             return
         with prepared(network, device) as (module, place), ExitStack() as ending:
+            require_float32(self.options.search_precision, place)
             self._begin(module, place, tuple(size))
             if hasattr(self.search, "close"):
                 ending.callback(self.search.close)
@@ -171,7 +174,8 @@ class _Run:
         if self.examined is None:
             self.rows = min(self.rows, -(-self.total // SMALL[-1]) * SMALL[-1])
         self.passes = Passes(network, self.objective, device, size, self.rows)
-        self.slots = Slots(2 * self.rows, self.passes, self.direction, self.options, int(self.column.max()) + 1)
+        kinds = 2 if self.options.search_precision == FLOAT32 else 3
+        self.slots = Slots(kinds * self.rows, self.passes, self.direction, self.options, int(self.column.max()) + 1)
         if self.examined is not None:
             self.slots.examine(torch.from_numpy(np.array(self.examined[: SMALL[0]])))
         self.search = self.search_class(self.slots)
@@ -181,9 +185,9 @@ class _Run:
     def _step(self) -> np.ndarray:
         """Make one pass, and return the slots whose attempts have ended."""
         slots = self.slots
-        judging = slots.oldest(SlotState.FORWARD)
+        judging = self._judging()
         if len(judging) < self.rows and self.search.settle():
-            judging = slots.oldest(SlotState.FORWARD)
+            judging = self._judging()
         # Once no image is left to enter, the pass that fills more rows comes first.
         rather = self.entered == self.total and 0 < len(judging) >= slots.count(SlotState.GRADIENT)
         if len(judging) >= self.rows or rather:
@@ -194,6 +198,10 @@ class _Run:
             if len(moving):  # else choosing probes has just ended the attempts that were left
                 self.search.gradient(moving)
         return slots.oldest(SlotState.COLLECTION)
+
+    def _judging(self) -> np.ndarray:
+        """Return the slots that wait for a forward pass, of the precision that more of them wait for."""
+        return max((self.slots.oldest(state) for state in (SlotState.FORWARD, SlotState.COARSE)), key=len)
 
     def _enter(self, room: int) -> None:
         """Load the next images, as many as there is room for in the next gradient pass."""
@@ -230,6 +238,7 @@ class _Run:
             score_after=slots.after[rows],
             gradient_passes=slots.gradients[rows],
             forward_passes=slots.forwards[rows],
+            overruled=slots.overruled[rows],
             margin=slots.margin,
             warnings=slots.findings.warnings,
         )

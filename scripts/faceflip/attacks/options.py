@@ -25,6 +25,13 @@ from faceflip.errors import UserError, did_you_mean
 from faceflip.registry import is_reference, look_up
 from faceflip.typed import Declared, faults_of
 
+FLOAT32 = "float32"
+"""The precision of verdicts and gradients."""
+
+
+JUDGED_AGAIN = 2
+"""Forward passes that a lower `search_precision` adds to an attempt, for `faceflip plan`: rounded up as all there."""
+
 
 class AttackSettings(Declared):
     """What an attack is: the options that the configuration gives it; the defaults are our reading of the paper."""
@@ -50,6 +57,12 @@ class AttackSettings(Declared):
         ge=0,
         le=65_535,
         description="line searches along FFA end once the ends are this close; 0: at one pixel value",
+    )
+    search_precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        FLOAT32,
+        description="line searches: precision of the forward passes on probes. The gradient is in float32, and what "
+        "the search comes to is judged in it; where float32 says otherwise the search goes on in it. `tf32` changes "
+        "something on NVIDIA GPUs alone",
     )
     max_steps: int = Field(
         100, ge=1, le=1_000_000, description="iterative searches: the most steps of one pixel value; `newton`: the most"
@@ -100,6 +113,11 @@ class AttackSettings(Declared):
 
         Raises `UserError` where it is unknown, or has a search of another kind than its name says.
         """
+        entry = self._entry(name)
+        again = self.search_precision != FLOAT32 and "search_precision" in find_search(entry.search).takes
+        return replace(entry, forwards=entry.forwards + JUDGED_AGAIN) if again else entry
+
+    def _entry(self, name: str) -> AttackEntry:
         if file := self.file_of(name):
             if name in ATTACKS:
                 raise UserError(f"option file: {name} is an attack of faceflip's own; give {file} another name")

@@ -8,11 +8,13 @@ what else is in the batch then makes no difference. Where a smaller shape was se
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from faceflip.attacks.options import FLOAT32
+from faceflip.attacks.precision import computing_in
 from faceflip.errors import UserError
 from faceflip.networks.objectives import Objective
 from faceflip.runtime.device import existing
@@ -108,6 +110,7 @@ class Passes:
     Attributes:
         size: Height and width of the images.
         rows: Images in a full pass.
+        precision: In which the network computes; scores come as float32 from any.
         pixels: Pixel values of one image.
         sample: Some images of the first gradient pass, None before it.
     """
@@ -117,6 +120,7 @@ class Passes:
     device: torch.device
     size: tuple[int, int]
     rows: int
+    precision: str = FLOAT32
 
     def __post_init__(self) -> None:
         self.pixels = self.size[0] * self.size[1] * 3
@@ -124,6 +128,12 @@ class Passes:
         self._small: dict[bool, list[int]] = {}
         self._buffer = torch.zeros(self.rows, self.pixels, dtype=torch.float32, device=self.device)
         self._layouts = (torch.preserve_format, torch.contiguous_format)
+
+    def coarser(self, precision: str) -> "Passes":
+        """Return forward passes of the same network in a lower precision, once the first gradient pass is made."""
+        coarse = replace(self, precision=precision)
+        coarse.sample = replace(self.sample, scores=coarse.forward(self.sample.images))
+        return coarse
 
     def padded(self, count: int) -> int:
         """Return how many rows the forward passes over `count` images take together, padding included."""
@@ -148,16 +158,19 @@ class Passes:
         """
         for layout in self._layouts:
             try:
-                output = self.network(batch.clone(memory_format=layout))
+                with computing_in(self.precision, self.device):
+                    output = self.network(batch.clone(memory_format=layout))
             except (torch.OutOfMemoryError, UserError):
                 raise
             except Exception as error:  # whatever somebody's code may raise
                 failure = error
             else:
                 self._layouts = (layout,)
+                if self.precision != FLOAT32 and isinstance(output, Tensor) and output.dtype == torch.bfloat16:
+                    output = output.float()
                 return _as_scores(output, len(batch))
         shape = " x ".join(map(str, batch.shape))
-        raise UserError(f"network: fails on a float32 batch {shape}: {failure}") from failure
+        raise UserError(f"network: fails on a {self.precision} batch {shape}: {failure}") from failure
 
     def gradient(self, images: Tensor, output_gradients: OutputGradients) -> tuple[Tensor, Tensor]:
         """Return scores (N, M) and the gradients (N, P) of output gradients . scores with respect to the images (N, P).

@@ -55,7 +55,8 @@ def attack(
         attribute: The attacked attribute's place among those that the network decides on.
         objective: The loss that the network was trained for: ``euclidean``, ``softmax`` or ``bce``.
         label: The annotated label, -1 or +1; only the option ``fgs_label: annotated`` uses it.
-        **options: Fields of `faceflip.attacks.AttackOptions`; the margin is zero unless it is given.
+        **options: Fields of `faceflip.attacks.AttackOptions`; the margin is zero unless it is given, and all passes
+            are in float32.
 
     Raises:
         UserError: An option is wrong, the attack is not one of this page, or it does not apply to the network.

@@ -18,6 +18,9 @@ from faceflip.errors import UserError
 LOOKED_AT = 8
 """Images of a run that are looked at."""
 
+DOUBT = 2.0
+"""Decision values of a lower precision are in doubt up to this many times their largest difference from float32."""
+
 HEADROOM = 32.0
 """The margin is this many times the largest difference between evaluations of the same image."""
 
@@ -35,14 +38,17 @@ class SanityFindings:
     Attributes:
         margin: How far past zero a decision value must be for its sign to hold in other batches.
         warnings: What is suspicious, a sentence each.
+        doubt: How far from zero a decision value of a lower precision must be for its sign to hold in float32, as far
+            as a few images tell; 0 where there is no lower precision.
     """
 
     margin: float
     warnings: tuple[str, ...]
+    doubt: float = 0.0
 
 
-def examine(passes: Passes) -> SanityFindings:
-    """Try a network on a run's first images, after its first gradient pass.
+def examine(passes: Passes, coarse: Passes | None = None) -> SanityFindings:
+    """Try a network on a run's first images, after its first gradient pass, and beside it in a lower precision.
 
     Decision values are compared between this run's shape, the images between others, one by one, and by seven in
     PyTorch's default memory layout: where the images are, near the decision, which the gradient foretells, and at the
@@ -69,7 +75,8 @@ def examine(passes: Passes) -> SanityFindings:
     if difference > NO_FUNCTION * _largest(evaluated):
         _refuse(passes, rows[:, 0], difference)
     margin = HEADROOM * difference
-    return SanityFindings(margin, tuple(_suspicions(passes, scores, margin, evaluated)))
+    doubt = DOUBT * _largest(values(coarse.forward(rows[:, 1])) - evaluated[:, 1]) if coarse else 0.0
+    return SanityFindings(margin, tuple(_suspicions(passes, scores, margin, evaluated)), doubt)
 
 
 def _elsewhere(passes: Passes, images: Tensor) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from faceflip.attacks.directions import Attempts, Direction, unit_scaled
-from faceflip.attacks.options import AttackOptions
+from faceflip.attacks.options import FLOAT32, AttackOptions
 from faceflip.attacks.passes import Passes
 from faceflip.attacks.sanity import SanityFindings, examine
 from faceflip.errors import NetworkWarning, UserError
@@ -26,6 +26,8 @@ class SlotState(IntEnum):
     PROBE = 3
     """Line search: the next epsilon has yet to be chosen."""
     COLLECTION = 4
+    COARSE = 5
+    """A forward pass in the search's precision; those in the state FORWARD are in float32."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ class Slots:
         before: decision value of the unperturbed image.
         decision: decision on the unperturbed image, -1 or +1.
         after, epsilon, steps, outcome: what the attempt came to, valid from COLLECTION on.
+        overruled: whether float32 said otherwise than a lower precision did.
         unsure: whether a score on the way was not finite, which is no verdict.
         findings: what was found of the network; None before the first gradient pass.
+        coarse: the passes of the state COARSE, where there is one; known after the first gradient pass.
         gradients, forwards: passes made for this attempt.
     """
 
@@ -71,7 +75,7 @@ class Slots:
         self.steps, self.gradients, self.forwards = np.zeros((3, count), np.int32)
         self.outcome, self.decision = np.zeros((2, count), np.int8)
         self.state = np.full(count, SlotState.IMAGE, np.int8)
-        self.unsure = np.zeros(count, bool)
+        self.unsure, self.overruled = np.zeros((2, count), bool)
         device = passes.device
         self.image = torch.zeros(count, passes.pixels, dtype=torch.uint8, device=device)
         self._attribute = torch.zeros(count, dtype=torch.int64, device=device)
@@ -79,6 +83,7 @@ class Slots:
         self._decision = torch.zeros(count, dtype=torch.int8, device=device)
         self._scores: Tensor | None = None
         self.findings: SanityFindings | None = None
+        self.coarse: Passes | None = None
 
     @property
     def margin(self) -> float:
@@ -108,7 +113,7 @@ class Slots:
         self.after[rows] = np.nan
         self.epsilon[rows] = np.nan
         self.steps[rows] = self.gradients[rows] = self.forwards[rows] = 0
-        self.unsure[rows] = False
+        self.unsure[rows] = self.overruled[rows] = False
         self.state[rows] = SlotState.GRADIENT
 
     def examine(self, images: Tensor) -> None:
@@ -155,7 +160,9 @@ class Slots:
             directions[self.on_device(np.flatnonzero(unsure))] = 0
             slope[unsure] = 0
         if self.findings is None:
-            self.findings = examine(self.passes)
+            if self.options.search_precision != FLOAT32:
+                self.coarse = self.passes.coarser(self.options.search_precision)
+            self.findings = examine(self.passes, self.coarse)
             for sentence in self.findings.warnings:
                 warnings.warn(sentence, NetworkWarning, stacklevel=2)
         self.before[rows[fresh]] = values[fresh]
@@ -173,11 +180,17 @@ class Slots:
             self._decision[index[new]] = decisions(self._values(scores[new], index[new]))
             self._scores[index[new]] = scores[new]
 
-    def values(self, rows: np.ndarray, images: Tensor) -> np.ndarray:
+    def values(self, rows: np.ndarray, images: Tensor, coarse: bool = False) -> np.ndarray:
         """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""
-        values = self._values(self.passes.forward(images), self.on_device(rows)).double().cpu().numpy()
-        self.unsure[rows] |= ~np.isfinite(values)
+        passes = self.coarse if coarse else self.passes
+        values = self._values(passes.forward(images), self.on_device(rows)).double().cpu().numpy()
+        if not coarse:
+            self.unsure[rows] |= ~np.isfinite(values)
         return values
+
+    def in_doubt(self, values: np.ndarray) -> np.ndarray:
+        """Return which values of a lower precision are so close to the boundary that float32 may say otherwise."""
+        return ~np.isfinite(values) | (np.abs(values) <= self.findings.doubt + self.margin)
 
     def flipped(self, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Return which values are on the other side of zero than the slot's decision, past the numerical margin."""

@@ -152,9 +152,13 @@ def attack_shard(
             examined=examined,
             **options,
         )
+        overruled = 0
         for block in results:
             write(attacked[block.index], block.perturbation, block.found())
             writer.record_network(member, block.margin, block.warnings)
+            overruled += int(block.overruled.sum())
+        if precision := options.get("search_precision"):
+            print(f"{checkpoints[member]}: float32 overruled {precision} in {overruled} of {len(attacked)} attempts")
         return len(rows)
 
     width, height = dataset.image_size

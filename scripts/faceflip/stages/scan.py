@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from faceflip.attacks.engine import attack
+from faceflip.attacks.options import FLOAT32
 from faceflip.data.packed import Dataset
 from faceflip.errors import UserError
 from faceflip.io.files import sha256
@@ -24,6 +25,7 @@ from faceflip.workflow.plan import ALL
 
 COLUMNS = ["network", "checkpoint", "attack", "attribute", "image", "flipped", "epsilon"]
 COLUMNS += ["scan_flipped", "scan_epsilon", "same"]
+SCAN = {"search": "scan", "search_precision": FLOAT32}
 
 
 def scan_shards(
@@ -35,7 +37,7 @@ def scan_shards(
     progress: ProgressCallback | None = None,
     own_code: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Repeat attempts of line searches by scan, with the same options and the same numerical margins.
+    """Repeat attempts of line searches by scan, in float32, with the same options and the same numerical margins.
 
     Passes have fewer rows where few images are scanned, so that directions may differ in their last bits. `paths` are
     shards of line attacks; by digests they say which of the `checkpoints`, in any order, they attacked. Only attempts
@@ -71,7 +73,7 @@ def scan_shards(
                     objective=network.spec.loss,
                     labels=table["label"].to_numpy(),
                     device=device,
-                    **{**header.parameters, "search": "scan", "margin": header.margins[member]},
+                    **{**header.parameters, **SCAN, "margin": header.margins[member]},
                 )
                 before = map(store.perturbation, table["row"])
                 same = [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from faceflip.attacks.libraries import version_of
-from faceflip.attacks.options import AttackSettings, heeded_by
+from faceflip.attacks.options import FLOAT32, AttackSettings, heeded_by
 from faceflip.attempt import Experiment
 from faceflip.catalogue import (
     ATTACKS,
@@ -214,11 +214,14 @@ class PlannedAttack:
     def options(self) -> dict[str, Any]:
         """The options that were set or have defaults, without those that the attack does not heed.
 
-        Of an attack of a library also its `library`, with the version: results of another one are made anew.
+        Of an attack of a library also its `library`, with the version: results of another one are made anew. A
+        `search_precision` of float32 is left out, so that stores without it, from before there was this option, stay.
         """
         known = heeded_by(self.entry)
         library = version_of(self.settings.file) if self.settings.file else None
         options = {key: value for key, value in self.settings.model_dump(exclude_none=True).items() if key in known}
+        if options.get("search_precision") == FLOAT32:
+            del options["search_precision"]
         return options | ({"library": library} if library else {})
 
     def description(self) -> dict[str, str]:

@@ -604,7 +604,7 @@ class Settings(Declared):
                 words = f"{' by '.join(parts)}, as they do {called[parts]}"
                 yield f"attacks.{name}: tables call it {words}; call it otherwise"
             for key in attack.model_fields_set - known:
-                yield f"attacks.{name}.{key}: unknown key{did_you_mean(key, known)}"
+                yield f"attacks.{name}.{key}: unknown key of this attack, which heeds {', '.join(sorted(known))}"
 
     def _faults_of_experiments(self) -> Iterator[str]:
         for sample, networks in self.experiments.items():
