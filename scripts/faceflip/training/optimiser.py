@@ -16,6 +16,7 @@ class RMSProp:
 
     Attributes:
         mean_squares: h of each parameter.
+        fused: Whether the kernel moves the weights.
         how: For the log: what moves the weights, and why it is not the kernel on a GPU that goes without.
     """
 
@@ -31,6 +32,7 @@ class RMSProp:
         self.mean_squares = [torch.zeros_like(parameter) for parameter in self._parameters]
         wanted = any(parameter.is_cuda for parameter in self._parameters) if fused is None else fused
         self._kernel, reason = _kernel_for(self._parameters) if wanted else (None, "")
+        self.fused = self._kernel is not None
         self.how = "weights move by " + ("one Triton kernel" if self._kernel else f"PyTorch's operations{reason}")
 
     def forget_gradients(self) -> None:
