@@ -148,8 +148,9 @@ def training(bench: Bench) -> None:
     spec, options = estimate.spec("euclidean"), estimate.plan.networks["euclidean"].settings.training
     small, middle, large = (4, 8, 16) if bench.tiny else (64, 128, 256)
     with bench.computing(deterministic=True) as device:
-        data = noise(spec, 8 * small if bench.tiny else 8192, bench.work)
-        modes = {"float32": {}, "TF32": {"tf32": True}, "bfloat16": {"precision": "bfloat16"}}
+        data = noise(spec, 2 * large if bench.tiny else 8192, bench.work)
+        on_gpu = device.type == "cuda"
+        modes = {"float32": {}, **({"TF32": {"tf32": True}} if on_gpu else {}), "bfloat16": {"precision": "bfloat16"}}
 
         def case(mode: str, size: int, **more: Any) -> Case:
             return Case(mode, spec, options.model_copy(update={"batch_size": size, **modes[mode], **more}))
@@ -169,8 +170,9 @@ def training(bench: Bench) -> None:
         for mode in reversed(modes):
             measured(mode, case(mode, small))
         _optimiser(bench, spec, device)
-        if device.type == "cuda":
-            measured("bfloat16, compiled", case("bfloat16", small, compile=True))
+        if not on_gpu:
+            return
+        measured("bfloat16, compiled", case("bfloat16", small, compile=True))
         for size in (large, middle):
             for mode in reversed(modes):
                 measured(mode, case(mode, size))
@@ -230,7 +232,7 @@ def attacks(bench: Bench) -> None:
 
     from faceflip.attacks import AttackOptions
 
-    faces = drawn_faces(4 if bench.tiny else 256, torch.get_num_threads())
+    faces = drawn_faces(4 if bench.tiny else 128, len(os.sched_getaffinity(0)))
     with bench.computing() as device:
         model = undecided(bench.paper.spec("euclidean"), faces, device)
         modes = [Mode("float32")]
