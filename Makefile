@@ -10,7 +10,7 @@ INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,\
 ADV_LIB := 0.2.8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo future-work reference labels test bench lint format report options lock clean
+.PHONY: help demo future-work reference labels test bench gpu lint format report options lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -36,6 +36,9 @@ bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a 
 		set -- $$benchmark; script=$$1; shift; echo "# $$benchmark"; $(BIN)/python benchmarks/$$script.py "$$@" || exit 1; \
 	done
 
+gpu: $(VENV)/installed  ## Measure on a GPU what docs/gpu.md tells, in ten minutes, into the folder gpu-results
+	$(BIN)/python benchmarks/gpu.py
+
 lint: $(VENV)/installed  ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -57,7 +60,7 @@ lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove what runs and tests wrote, but not the environment
-	rm -rf labels logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf labels gpu-results logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
 	find results -mindepth 1 ! -name .gitignore -delete
 
 # The lock is complete, so nothing is resolved here.

@@ -23,9 +23,10 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
@@ -386,19 +387,19 @@ PEER_HEADINGS = ["", "", "flipped", "ms / image", "times as long as ours"]
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to compute the network."""
+    """A way to compute the network, or to attack it by further options."""
 
     name: str
     tf32: bool = False
     compiled: bool = False
-    probes: str = "float32"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def drawn_faces(count: int) -> np.ndarray:
+def drawn_faces(count: int, threads: int = 1) -> np.ndarray:
     """Return faces of CelebA's size, uint8 (count, 218, 178, 3)."""
     with tempfile.TemporaryDirectory() as folder:
-        write_celeba(Path(folder) / "celeba", train=count, validation=1, test=1, seed=2018)
-        pack_dataset(Path(folder) / "celeba", Path(folder) / "faces.h5")
+        write_celeba(Path(folder) / "celeba", train=count, validation=1, test=1, seed=2018, workers=threads)
+        pack_dataset(Path(folder) / "celeba", Path(folder) / "faces.h5", threads=threads)
         return np.array(open_dataset(Path(folder) / "faces.h5").images[:count])
 
 
@@ -454,31 +455,36 @@ def full(
     estimate: Estimate,
     rounds: int,
     device: torch.device,
-) -> list[list]:
-    """Compare the attacks with their bare passes in each mode, and the other modes' results with the first's."""
+    names: Sequence[str] = tuple(PAPER_ATTACKS),
+) -> tuple[list[list], dict[str, float]]:
+    """Compare attacks with their bare passes in each mode, and the other modes' results with the first's.
+
+    Returns the rows, and the multiply-adds a second of all these attacks together in each mode.
+    """
     if any(mode.compiled for mode in modes):
         torch.compiler.reset()  # else what was compiled for other batch sizes counts against a limit
     batch = to_input(images[:size], device)
     contenders = {}
     for mode in modes:
         model = torch.compile(network) if mode.compiled else network
-        for name in PAPER_ATTACKS:
-            options = {**estimate.plan.attacks[name].options, "batch_size": size, "search_precision": mode.probes}
+        for name in names:
+            options = {**estimate.plan.attacks[name].options, **mode.options, "batch_size": size}
             contenders[mode.name, name] = full_contender(model, images, name, mode, device, **options)
         for backward in (False, True):
             contenders[mode.name, backward] = in_mode(bare(model, batch, backward, FULL_BARE_PASSES), mode)
     timed = take_turns(contenders, rounds, device)
 
-    rows, cost = [], estimate.costs["euclidean"]
+    rows, rates, cost = [], {}, estimate.costs["euclidean"]
     for mode in modes:
         bare_times = timed[mode.name, False], timed[mode.name, True]
-        hours = []
-        for name in PAPER_ATTACKS:
+        hours, done, seconds = [], 0, 0.0
+        for name in names:
             run, first = timed[mode.name, name], timed[modes[0].name, name].outcome
             passes = run.outcome
             work = passes["gradients"] * cost.gradient + passes["forwards"] * cost.forward
             planned = sum(estimate.attack(each) for each in estimate.plan.experiments if each.attack == name)
             hours.append(planned / work * np.median(run.seconds))
+            done, seconds = done + work, seconds + np.median(run.seconds)
             others = [int((passes[what] != first[what]).sum()) for what in ("flipped", "perturbations")]
             rows.append(
                 [
@@ -495,8 +501,9 @@ def full(
                     duration(hours[-1]),
                 ]
             )
-        rows.append([mode.name, "all", *[""] * (len(FULL_HEADINGS) - 3), duration(sum(hours))])
-    return rows
+        rows.append([mode.name, "together", *[""] * (len(FULL_HEADINGS) - 3), duration(sum(hours))])
+        rates[mode.name] = done / seconds
+    return rows, rates
 
 
 FULL_HEADINGS = [
@@ -603,7 +610,7 @@ def full_tables(arguments: argparse.Namespace) -> None:
         if device.type == "cuda":
             modes += [
                 Mode("TF32", tf32=True),
-                *(Mode(f"probes in {each}", probes=each) for each in ("tf32", "bfloat16")),
+                *(Mode(f"probes in {each}", options={"search_precision": each}) for each in ("tf32", "bfloat16")),
             ]
         modes += [Mode("float32, compiled", compiled=True)] if arguments.compile else []
         tables = Tables(
@@ -616,7 +623,7 @@ def full_tables(arguments: argparse.Namespace) -> None:
             print(f"batch {size}", file=sys.stderr, flush=True)
             tables.tell(f"Batch {size}:")
             try:
-                rows = full(model, images, size, modes, estimate, arguments.rounds, device)
+                rows, _ = full(model, images, size, modes, estimate, arguments.rounds, device)
             except (torch.OutOfMemoryError, UserError) as error:
                 tables.tell(str(error).splitlines()[0])
             else:

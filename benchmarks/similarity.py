@@ -21,7 +21,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -143,17 +143,25 @@ def sensitivity(originals: np.ndarray, perturbed: np.ndarray, index: np.ndarray)
     return title + tabulate(rows, headers=headings, floatfmt=formats, tablefmt="github")
 
 
+def put_together(kinds: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return originals, perturbed images, and the original of each, of pairs of all kinds."""
+    originals, owners = np.unique(np.concatenate([both[0] for both in kinds.values()]), axis=0, return_inverse=True)
+    return originals, np.concatenate([both[1] for both in kinds.values()]), owners
+
+
+ENGINE_HEADINGS = ["batch", "pairs/s", "largest difference", "settled pairs", "other ends", "memory"]
+
+
 def torch_engine(
     originals: np.ndarray, perturbed: np.ndarray, index: np.ndarray, sizes: list[int], device: torch.device, rounds: int
-) -> str:
-    """Return a table of the torch engine's speed at each batch size, and of its differences from the CPU engine.
+) -> Iterator[tuple[list[str], float]]:
+    """Yield a row for each batch size, the torch engine's speed and its differences from the CPU engine, and pairs/s.
 
     The pairs are repeated until there are two full batches of the largest size or more.
     """
     expected = pass_scores(originals, perturbed, original_index=index, engine="cpu")
     repeats = -(-2 * max(sizes) // len(perturbed))
     many, owners = np.tile(perturbed, (repeats, 1, 1, 1)), np.tile(index, repeats)
-    rows = []
     for size in sizes:
 
         def run(count: int, size: int = size) -> PassScores:
@@ -164,7 +172,7 @@ def torch_engine(
         try:
             run(size)
         except torch.OutOfMemoryError:
-            rows.append([str(size), "out of memory"])
+            yield [str(size), "out of memory"], 0.0
             continue
         count, seconds = len(many) // size * size, []
         for _ in range(rounds):
@@ -175,13 +183,7 @@ def torch_engine(
         difference, settled, otherwise = against(found[:compared], expected[:compared])
         median, *extremes = (count / each for each in (np.median(seconds), max(seconds), min(seconds)))
         speed = "{:,.1f} ({:,.1f}-{:,.1f})".format(median, *extremes)
-        rows.append([str(size), speed, f"{difference:.1e}", str(settled), str(otherwise), peak(device)])
-    headings = ["batch", "pairs/s", "largest difference", "settled pairs", "other ends", "memory"]
-    title = (
-        f"{originals.shape[2]} x {originals.shape[1]} pixels, {described(device)}; median (slowest-fastest) of "
-        f"{rounds} runs\n\n"
-    )
-    return title + tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True)
+        yield [str(size), speed, f"{difference:.1e}", str(settled), str(otherwise), peak(device)], median
 
 
 def against(found: PassScores, expected: PassScores) -> tuple[float, int, int]:
@@ -219,16 +221,21 @@ def main() -> None:
 
     kinds = pairs(arguments.faces)
     sample = [pair for both in kinds.values() for pair in zip(*both, strict=True)]
-    originals, owners = np.unique(np.concatenate([both[0] for both in kinds.values()]), axis=0, return_inverse=True)
-    perturbed = np.tile(np.concatenate([both[1] for both in kinds.values()]), (arguments.repeat, 1, 1, 1))
-    index = np.tile(owners, arguments.repeat)
+    originals, perturbed, owners = put_together(kinds)
+    perturbed, index = np.tile(perturbed, (arguments.repeat, 1, 1, 1)), np.tile(owners, arguments.repeat)
 
     if arguments.sensitivity:
         print(sensitivity(originals, perturbed, index))
         return
     if arguments.batch_sizes:
         with computing_on(arguments.device, threads=1) as device:
-            print(torch_engine(originals, perturbed, index, arguments.batch_sizes, device, arguments.rounds))
+            rows = [
+                row
+                for row, _ in torch_engine(originals, perturbed, index, arguments.batch_sizes, device, arguments.rounds)
+            ]
+            size = f"{originals.shape[2]} x {originals.shape[1]} pixels"
+            print(f"{size}, {described(device)}; median (slowest-fastest) of {arguments.rounds} runs\n")
+            print(tabulate(rows, headers=ENGINE_HEADINGS, tablefmt="github", disable_numparse=True))
         return
 
     aligned = {

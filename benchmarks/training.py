@@ -136,6 +136,11 @@ def timed(function: Callable[[int], None], steps: int) -> Times:
     return Times(time.perf_counter() - wall, time.process_time() - processor)
 
 
+def steps_within(seconds: float, loop: Callable[[int], None], most: int) -> int:
+    """Return how many steps fill so many seconds: 2 at least, and no more than an epoch has."""
+    return max(2, min(round(seconds / timed(loop, 1).wall), most))
+
+
 def ratio(times: dict[str, list[Times]], clock: str) -> str:
     """Return how fast the product's loop is against the bare one in runs side by side: median and extremes."""
     pairs = zip(times["bare"], times["product"], strict=True)
@@ -153,7 +158,7 @@ def measure(case: Case, data: LabelledImages, device: torch.device, folder: Path
     loops = {"bare": bare(case, data, device), "product": product(case, data, device, folder)}
     for loop in loops.values():
         timed(loop, 2)
-    steps = max(2, min(round(seconds / timed(loops["bare"], 1).wall), len(data.rows) // size))
+    steps = steps_within(seconds, loops["bare"], len(data.rows) // size)
     times: dict[str, list[Times]] = {name: [] for name in loops}
     for _ in range(repeats):
         for name, loop in loops.items():

@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[2]
 PRESETS = ROOT / "workflow/presets"
 DEFAULT = read_config(ROOT)
 BESIDE = {
+    "paper-fast": ["paper"],
     "future-work": ["paper"],
     "future-work-drawn": ["future-work"],
     "reference": ["paper"],
@@ -146,6 +147,25 @@ def test_reference_attacks_stand_beside_the_papers(below, networks):
     assert more == networks
     files = {attack.file for attack in settings.attacks.values() if attack.file}
     assert {"adv_lib.attacks:ddn", "adv_lib.attacks:fmn", "foolbox.attacks:L2DeepFoolAttack"} <= files
+
+
+def test_the_fast_preset_changes_how_the_paper_is_computed_and_not_what():
+    paper, fast = (
+        Settings.of(read_config(ROOT, [PRESETS / f"{name}.yaml" for name in names]))
+        for names in (["paper"], ["paper", "paper-fast"])
+    )
+    for network in fast.networks.values():
+        changed = network.training.differences(TrainingOptions())
+        assert changed == {"precision": ("bfloat16", "float32"), "compile": (True, False)}
+    compute = {"batch_size", "networks_per_job"}
+    same = {"training": ..., "networks": ..., "attacks": ..., "analysis": {"scan_images"}, "compute": compute}
+    assert fast.model_dump(exclude=same) == paper.model_dump(exclude=same)
+    assert fast.networks.keys() == paper.networks.keys()
+    assert (paper.analysis.scan_images, fast.analysis.scan_images) == (100, 25)
+    for name, attack in fast.attacks.items():
+        same = {"search_precision"} if name.endswith("-line") else set()
+        assert attack.model_dump(exclude=same) == paper.attacks[name].model_dump(exclude=same)
+        assert attack.search_precision == ("tf32" if same else "float32")
 
 
 def test_the_paper_preset_is_the_papers_scale():

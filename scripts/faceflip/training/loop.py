@@ -115,6 +115,7 @@ class Training:
             UserError: The loss is no longer finite.
         """
         print(self._feed.how)
+        print(self._optimiser.how)
         size = self._options.batch_size
         if self._trained and not self.images_done:
             self._look_ahead()
