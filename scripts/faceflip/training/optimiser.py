@@ -87,9 +87,8 @@ def _kernel_for(parameters: list[Tensor]) -> tuple[ModuleType | None, str]:
 
         for device in {parameter.device for parameter in parameters}:
             rmsprop_kernel.try_out(device)
-    except (
-        Exception
-    ) as error:  # no Triton, no C compiler, no folder for what it compiles, a device that it does not know
+    # No Triton, no C compiler, no folder for what it compiles, a device that it does not know.
+    except Exception as error:
         said = str(error).strip().partition("\n")[0]
         return None, f" (Triton's kernel does not work here: {type(error).__name__}: {said})"
     return rmsprop_kernel, ""
