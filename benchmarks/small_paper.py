@@ -31,7 +31,7 @@ from faceflip.stages.collect import collect_attempts
 from faceflip.stages.predict import predict
 from faceflip.stages.scan import scan_shards
 from faceflip.stages.score import score_shard
-from faceflip.stages.train import TrainedFiles, train_and_save
+from faceflip.stages.train import Member, TrainedFiles, train_and_save
 from faceflip.stages.transfer import transfer_shard
 from faceflip.store import open_store
 from faceflip.workflow.network_settings import epoch_name
@@ -127,7 +127,8 @@ class SmallPaper:
             )
             epochs = {epoch: self.checkpoint(network, member, epoch_name(epoch)) for epoch in options.checkpoints}
             files = TrainedFiles(converged, epochs, converged.with_name("history.csv"))
-            train_and_save(self.dataset, network.name, member, spec, options, self.settings.seed, self.device, files)
+            members = [Member(member, spec, files)]
+            train_and_save(self.dataset, network.name, members, options, self.settings.seed, self.device)
         return f"{len(trained)} networks"
 
     def predict(self) -> str:
