@@ -246,7 +246,8 @@ def test_networks_of_a_job_follow_each_other(size, cut):
     for network in ("euclidean", "softmax"):
         together = [member for each in made if each.network == network for member in each.members]
         assert tuple(together) == plan.settings.attacked[: sum(cut)]
-    assert len({each.name for each in made}) == len({each.log for each in made}) == len(made)
+    logs = {each.log.format(network=each.network) for each in made}
+    assert len({each.name for each in made}) == len(logs) == len(made)
 
 
 def test_a_job_of_several_networks_makes_what_their_own_jobs_would():
