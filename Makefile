@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
-UV := $(shell command -v uv)
+UV := $(shell command -v uv 2>/dev/null)
 # uv unpacks what it downloads while it downloads the rest; pip does one after the other.
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,\
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet)

@@ -395,6 +395,10 @@ class Mode:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+PROBES = {each: Mode(f"probes in {each}", options={"search_precision": each}) for each in ("tf32", "bfloat16")}
+"""Line searches that look in lower precision."""
+
+
 def drawn_faces(count: int, threads: int = 1) -> np.ndarray:
     """Return faces of CelebA's size, uint8 (count, 218, 178, 3)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -607,11 +611,7 @@ def full_tables(arguments: argparse.Namespace) -> None:
     with computing_on(arguments.device, arguments.threads) as device:
         model = undecided(estimate.spec("euclidean"), images, device)
         modes = [Mode("float32")]
-        if device.type == "cuda":
-            modes += [
-                Mode("TF32", tf32=True),
-                *(Mode(f"probes in {each}", options={"search_precision": each}) for each in ("tf32", "bfloat16")),
-            ]
+        modes += [Mode("TF32", tf32=True), *PROBES.values()] if device.type == "cuda" else []
         modes += [Mode("float32, compiled", compiled=True)] if arguments.compile else []
         tables = Tables(
             f"{len(images)} images of {images.shape[2]} x {images.shape[1]}, {described(device, arguments.threads)}; "

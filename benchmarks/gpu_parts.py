@@ -228,15 +228,13 @@ def _optimiser(bench: Bench, spec: Any, device: torch.device) -> None:
 
 def attacks(bench: Bench) -> None:
     """Tell attempts/s and efficiency of the paper's attacks, and whose verdicts low precision changes."""
-    from attacks import FULL_HEADINGS, PAPER_ATTACKS, Mode, drawn_faces, full, undecided
+    from attacks import FULL_HEADINGS, PAPER_ATTACKS, PROBES, Mode, drawn_faces, full, undecided
 
     faces = drawn_faces(4 if bench.tiny else 128, len(os.sched_getaffinity(0)))
     with bench.computing() as device:
         model = undecided(bench.paper.spec("euclidean"), faces, device)
-        modes = [Mode("float32")]
-        modes += [Mode("TF32", tf32=True)] if device.type == "cuda" else []
-        searched = ("tf32", "bfloat16") if device.type == "cuda" else ("bfloat16",)
-        modes += [Mode(f"search in {each}", options={"search_precision": each}) for each in searched]
+        more = [Mode("TF32", tf32=True), *PROBES.values()] if device.type == "cuda" else [PROBES["bfloat16"]]
+        modes = [Mode("float32"), *more]
         # The dearest size last. All four attacks take three times as long as the two along lines, so only once.
         sizes = (2, 4) if bench.tiny else (64, 128, 256, 512)
         for size in sizes:
@@ -291,27 +289,21 @@ def paper(bench: Bench) -> None:
 
 def hours(bench: Bench) -> None:
     """Tell how long one GPU takes for the paper at the speeds that the other parts found; arithmetic alone."""
-    from faceflip.workflow.estimate import Estimate
+    from gpu import found_in
 
-    found: list[dict[str, Any]] = []
-    for path in sorted(bench.folder.glob("*.jsonl")):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        found += [each["speed"] for line in lines if line.endswith("\n") and "speed" in (each := json.loads(line))]
-    for preset in ("paper", "paper-fast"):
-        names = ["paper", preset] if preset != "paper" else [preset]
-        files = [ROOT / f"workflow/presets/{name}.yaml" for name in names]
-        estimate = Estimate.of(Settings.of(read_config(ROOT, files)))
-        training_of, attacks_of = (
-            {each["mode"]: each["rate"] for each in found if each["what"] == what and each["batch"] == batch}
-            for what, batch in (("training", _smallest(found, "training")), ("attacks", _smallest(found, "attacks")))
-        )
-        pairs = max((each["rate"] for each in found if each["what"] == "pass"), default=None)
-        for trained, rate in training_of.items():
-            for attacked, other in attacks_of.items():
-                row = [trained, attacked, *hours_row(estimate, rate, other, pairs)]
-                bench.row(f"Hours, preset {preset}", ["training", "attacks", *HOURS_HEADINGS], row)
+    files = sorted(bench.folder.glob("*.jsonl"))
+    found = [each["speed"] for path in files for each in found_in(path) if "speed" in each]
     if not found:
         raise UserError("no part has found a speed: no hours")
+    training_at, attacks_at = _at_smallest(found, "training"), _at_smallest(found, "attacks")
+    pairs = max((each["rate"] for each in found if each["what"] == "pass"), default=None)
+    for names in (["paper"], ["paper", "paper-fast"]):
+        presets = [ROOT / f"workflow/presets/{name}.yaml" for name in names]
+        estimate = Estimate.of(Settings.of(read_config(ROOT, presets)))
+        for trained, rate in training_at.items():
+            for attacked, other in attacks_at.items():
+                row = [trained, attacked, *hours_row(estimate, rate, other, pairs)]
+                bench.row(f"Hours, preset {names[-1]}", ["training", "attacks", *HOURS_HEADINGS], row)
     bench.note(
         "By arithmetic, as `faceflip plan` counts; predictions, scans and transfers at the speed of the attacks."
     )
@@ -320,8 +312,11 @@ def hours(bench: Bench) -> None:
 HOURS_HEADINGS = ["training, h", "attacks, h", "scans, h", "predictions and transfers, h", "PASS, h", "in all, h"]
 
 
-def _smallest(found: list[dict[str, Any]], what: str) -> int:
-    return min((each["batch"] for each in found if each["what"] == what), default=0)
+def _at_smallest(found: list[dict[str, Any]], what: str) -> dict[str, float]:
+    """Return the speeds by mode at the smallest batch, at which every mode was measured."""
+    of = [each for each in found if each["what"] == what]
+    batch = min((each["batch"] for each in of), default=0)
+    return {each["mode"]: each["rate"] for each in of if each["batch"] == batch}
 
 
 def hours_row(estimate: Estimate, training: float, attacking: float, pairs: float | None) -> list[str]:

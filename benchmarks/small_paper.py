@@ -115,21 +115,21 @@ class SmallPaper:
 
     def train(self) -> str:
         """Train all members of all networks."""
-        trained = [(network, member) for network in self.plan.trained for member in network.members]
-        for network, member in trained:
-            options, converged = network.settings.training, self.checkpoint(network, member, network.final)
-            converged.parent.mkdir(parents=True)
-            spec = NetworkSpec(
-                network.settings.loss,
-                network.attributes_of(member),
-                self.dataset.image_size,
-                network.settings.architecture,
-            )
-            epochs = {epoch: self.checkpoint(network, member, epoch_name(epoch)) for epoch in options.checkpoints}
-            files = TrainedFiles(converged, epochs, converged.with_name("history.csv"))
-            members = [Member(member, spec, files)]
+        for network in self.plan.trained:
+            options = network.settings.training
+            members = [self.member(network, member) for member in network.members]
             train_and_save(self.dataset, network.name, members, options, self.settings.seed, self.device)
-        return f"{len(trained)} networks"
+        return f"{sum(len(network.members) for network in self.plan.trained)} networks"
+
+    def member(self, network: PlannedNetwork, member: str) -> Member:
+        """Return what is trained of a member, in a folder that is made for it."""
+        converged = self.checkpoint(network, member, network.final)
+        converged.parent.mkdir(parents=True)
+        loss, architecture = network.settings.loss, network.settings.architecture
+        spec = NetworkSpec(loss, network.attributes_of(member), self.dataset.image_size, architecture)
+        names = {epoch: epoch_name(epoch) for epoch in network.settings.training.checkpoints}
+        epochs = {epoch: self.checkpoint(network, member, name) for epoch, name in names.items()}
+        return Member(member, spec, TrainedFiles(converged, epochs, converged.with_name("history.csv")))
 
     def predict(self) -> str:
         """Run all checkpoints on the test split and the sample."""
