@@ -5,15 +5,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import Workflow
+from running import SLURM_CONFIG, TINY, finished
+
+
+def pytest_configure():
+    # Where Slurm's programs are installed and no Slurm runs, each start of Snakemake would wait nine seconds for one:
+    # its plugin asks `scontrol`, which an empty configuration ends at once.
+    if not SLURM_CONFIG.exists():
+        os.environ.setdefault("SLURM_CONF", os.devnull)
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """The finished tiny run; tests must leave it as it is."""
-    workflow = Workflow(tmp_path_factory.mktemp("tiny"))
-    workflow("--cores", 2)
-    return workflow
+    return finished(TINY, tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -8,8 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-CONFIG = Path("/etc/slurm/slurm.conf")
-"""Where Debian's Slurm looks; job steps look nowhere else, because the executor clears their environment."""
+from running import SLURM_CONFIG
 
 MARK = "# Written by the tests of faceflip, who remove it again."
 
@@ -48,8 +47,9 @@ def why_not():
         return "only root can bring up Slurm"
     if missing:
         return f"{', '.join(missing)} not found: apt-get install slurm-wlm munge"
-    if CONFIG.exists() and MARK not in CONFIG.read_text():
-        return f"{CONFIG} is not of these tests: this machine has a Slurm of its own"
+    # Job steps look nowhere else, because the executor clears their environment.
+    if SLURM_CONFIG.exists() and MARK not in SLURM_CONFIG.read_text():
+        return f"{SLURM_CONFIG} is not of these tests: this machine has a Slurm of its own"
     return None
 
 
@@ -67,8 +67,9 @@ class Cluster:
     def __enter__(self):
         for name in ("state", "spool"):
             (self.folder / name).mkdir(parents=True)
-        CONFIG.parent.mkdir(exist_ok=True)
-        CONFIG.write_text(SETTINGS.format(mark=MARK, host=platform.node().split(".")[0], folder=self.folder))
+        os.environ.pop("SLURM_CONF", None)  # see tests/conftest.py
+        SLURM_CONFIG.parent.mkdir(exist_ok=True)
+        SLURM_CONFIG.write_text(SETTINGS.format(mark=MARK, host=platform.node().split(".")[0], folder=self.folder))
         try:
             if subprocess.run(["munge", "-n"], capture_output=True).returncode:
                 self._start_munge()
@@ -92,7 +93,8 @@ class Cluster:
             daemon.terminate()
         for daemon in self._daemons:
             daemon.wait(60)
-        CONFIG.unlink(missing_ok=True)
+        SLURM_CONFIG.unlink(missing_ok=True)
+        os.environ["SLURM_CONF"] = os.devnull
 
     def _start_munge(self):
         """Start munged as its own user, who must own its folders."""

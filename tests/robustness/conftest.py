@@ -2,12 +2,10 @@
 
 import pytest
 from faults import MICRO
-from running import Workflow
+from running import finished
 
 
 @pytest.fixture(scope="session")
 def micro(tmp_path_factory):
     """The finished micro run; tests must leave it as it is."""
-    workflow = Workflow(tmp_path_factory.mktemp("micro"), [MICRO])
-    workflow("--cores", 2)
-    return workflow
+    return finished(MICRO, tmp_path_factory)

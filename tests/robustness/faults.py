@@ -2,14 +2,12 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import psutil
-from running import Workflow
 
 MICRO = Path(__file__).with_name("micro.yaml")
 
@@ -36,12 +34,6 @@ def assert_same_results(run, reference):
     assert sorted(found.keys() - expected.keys()) == []
     assert sorted(expected.keys() - found.keys()) == []
     assert [path for path in expected if found[path] != expected[path]] == []
-
-
-def copy_of(reference, directory):
-    """Return a copy of a finished run that may be harmed; times of files stay."""
-    shutil.copytree(reference.directory, directory, dirs_exist_ok=True, symlinks=True)
-    return Workflow(directory, reference.configfiles)
 
 
 class Running:

@@ -19,7 +19,6 @@ import pandas as pd
 import pytest
 import torch
 from entries import Entries
-from faults import copy_of
 from jobs import (
     CHECKPOINT,
     DATASET,
@@ -42,7 +41,7 @@ from jobs import (
     transfer_of,
 )
 from PIL import Image
-from running import Workflow
+from running import Workflow, copy_of
 
 from faceflip.data.celeba.labels import TEXT_LIMIT
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults import DIFFERS, MICRO, assert_same_results, copy_of
-from running import ROOT, Workflow
+from faults import DIFFERS, MICRO, assert_same_results
+from running import ROOT, Workflow, copy_of
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.run import RunDescription

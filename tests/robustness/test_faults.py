@@ -10,8 +10,8 @@ import time
 
 import pytest
 import yaml
-from faults import MICRO, assert_same_results, copy_of, results_of
-from running import ROOT, Workflow
+from faults import MICRO, assert_same_results, results_of
+from running import ROOT, Workflow, copy_of
 
 from faceflip.data.packed import open_dataset
 from faceflip.data.packing import pack_dataset

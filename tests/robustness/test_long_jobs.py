@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from entries import Entries
-from faults import MICRO, Running, copy_of
+from faults import MICRO, Running
 from jobs import SECOND, attack, inventory, pack, predict, scan, score_of, synthesize, transfer_of
-from running import ROOT, Workflow
+from running import ROOT, Workflow, copy_of
 
 from faceflip.runtime.progress import Progress, counted
 

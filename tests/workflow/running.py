@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
+SLURM_CONFIG = Path("/etc/slurm/slurm.conf")
+"""Where Debian's Slurm looks."""
 
 
 class Workflow:
@@ -69,3 +72,21 @@ class Workflow:
         for name in ("workflow", "scripts", "envs", "profiles"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc"))
         return Workflow(self.directory, self.configfiles, folder)
+
+
+def copy_of(reference, directory):
+    """Return a copy of a finished run that may be harmed; times of files stay."""
+    shutil.copytree(reference.directory, directory, dirs_exist_ok=True, symlinks=True)
+    return Workflow(directory, reference.configfiles)
+
+
+def finished(configfile, tmp_path_factory):
+    """Return a finished run: a copy of its own for each worker of pytest-xdist, of one that the first of them made."""
+    own = tmp_path_factory.getbasetemp()
+    everybodys = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    made = Workflow(everybodys / f"finished-{configfile.stem}", [configfile])
+    with FileLock(f"{made.directory}.lock"):
+        if not (made.directory / "results/index.html").exists():
+            made.directory.mkdir(exist_ok=True)
+            made("--cores", os.cpu_count())
+    return copy_of(made, tmp_path_factory.mktemp(configfile.stem))

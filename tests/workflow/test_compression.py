@@ -1,11 +1,9 @@
 """A run whose stores are compressed by Blosc holds the same attempts as one whose stores any HDF5 tool reads."""
 
-import shutil
-
 import numpy as np
 import pandas as pd
 import pytest
-from running import Workflow
+from running import copy_of
 
 from faceflip.store import open_store
 
@@ -15,8 +13,7 @@ VIEW = "results/attacks/paper/euclidean/converged/ffa-line.h5"
 @pytest.mark.workflow
 def test_blosc(tiny, tmp_path):
     pytest.importorskip("hdf5plugin")
-    shutil.copytree(tiny.directory, tmp_path, dirs_exist_ok=True, symlinks=True)
-    run = Workflow(tmp_path, tiny.configfiles).with_overlay(store={"compression": "blosc"})
+    run = copy_of(tiny, tmp_path).with_overlay(store={"compression": "blosc"})
     run("--cores", 1, VIEW)
     with open_store(tiny.directory / VIEW) as plain, open_store(tmp_path / VIEW) as packed:
         assert [store.shard(0).compression for store in (plain, packed)] == ["gzip", "blosc"]
