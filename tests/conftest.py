@@ -5,14 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from running import SLURM_CONFIG, TINY, finished
+import slurm_config
+from running import TINY, finished
 
 
 def pytest_configure():
-    # Where Slurm's programs are installed and no Slurm runs, each start of Snakemake would wait nine seconds for one:
-    # its plugin asks `scontrol`, which an empty configuration ends at once.
-    if not SLURM_CONFIG.exists():
-        os.environ.setdefault("SLURM_CONF", os.devnull)
+    if not slurm_config.of_this_machine():
+        slurm_config.expect_no_slurm()
 
 
 @pytest.fixture(scope="session")

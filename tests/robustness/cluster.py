@@ -8,9 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from running import SLURM_CONFIG
-
-MARK = "# Written by the tests of faceflip, who remove it again."
+from slurm_config import MARK, SLURM_CONFIG, expect_no_slurm, of_this_machine
 
 SETTINGS = """{mark}
 ClusterName=faceflip
@@ -47,8 +45,7 @@ def why_not():
         return "only root can bring up Slurm"
     if missing:
         return f"{', '.join(missing)} not found: apt-get install slurm-wlm munge"
-    # Job steps look nowhere else, because the executor clears their environment.
-    if SLURM_CONFIG.exists() and MARK not in SLURM_CONFIG.read_text():
+    if of_this_machine():
         return f"{SLURM_CONFIG} is not of these tests: this machine has a Slurm of its own"
     return None
 
@@ -67,7 +64,7 @@ class Cluster:
     def __enter__(self):
         for name in ("state", "spool"):
             (self.folder / name).mkdir(parents=True)
-        os.environ.pop("SLURM_CONF", None)  # see tests/conftest.py
+        os.environ.pop("SLURM_CONF", None)
         SLURM_CONFIG.parent.mkdir(exist_ok=True)
         SLURM_CONFIG.write_text(SETTINGS.format(mark=MARK, host=platform.node().split(".")[0], folder=self.folder))
         try:
@@ -94,7 +91,7 @@ class Cluster:
         for daemon in self._daemons:
             daemon.wait(60)
         SLURM_CONFIG.unlink(missing_ok=True)
-        os.environ["SLURM_CONF"] = os.devnull
+        expect_no_slurm()
 
     def _start_munge(self):
         """Start munged as its own user, who must own its folders."""

@@ -12,8 +12,6 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
-SLURM_CONFIG = Path("/etc/slurm/slurm.conf")
-"""Where Debian's Slurm looks."""
 
 
 class Workflow:
