@@ -50,16 +50,16 @@ def pack(folder, leave_out=False, architecture="vgg16"):
 predict = _job(
     "predict_network",
     input={"dataset": DATASET, "samples": [SAMPLE], "checkpoints": [EPOCH2, CHECKPOINT]},
-    output={"predictions": paths.MEMBER_PREDICTIONS.of(**MEMBER)},
+    output={"predictions": paths.SHARD_PREDICTIONS.of(network="softmax", shard=FIRST)},
     params={
         "samples": ["paper"],
         "checkpoints": ["epoch2", "converged"],
-        "attributes": ["Smiling"],
+        "members": {"Smiling": ["Smiling"]},
         "own_code": [],
         "batch_size": 8,
         "device": "cpu",
     },
-    wildcards=MEMBER,
+    wildcards={"network": "softmax", "shard": FIRST},
 )
 
 

@@ -499,7 +499,7 @@ def test_through_snakemake(micro, tmp_path):
     """The same on a real run: the message is on the screen, the traceback in the log, finished results stay."""
     run = copy_of(micro, tmp_path)
     checkpoint_with(version=99)(tmp_path / CHECKPOINT)
-    kept = (tmp_path / "results/predictions/moon/all.parquet").read_bytes()
+    kept = (tmp_path / "results/predictions/moon/000.parquet").read_bytes()
     result = run("--cores", 1, "--force", SHARD, check=False)
     said = result.stdout + result.stderr
     assert result.returncode == 1
@@ -507,5 +507,5 @@ def test_through_snakemake(micro, tmp_path):
     assert "Traceback" not in said
     log = tmp_path / "logs/attack_shard/paper/euclidean/converged/ffa-line/000.log"
     assert "Traceback" in log.read_text()
-    assert (tmp_path / "results/predictions/moon/all.parquet").read_bytes() == kept
+    assert (tmp_path / "results/predictions/moon/000.parquet").read_bytes() == kept
     assert not list((tmp_path / "results/attacks").rglob(".*.h5"))

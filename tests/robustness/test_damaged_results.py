@@ -39,7 +39,7 @@ KINDS = {
     "checkpoint": "results/networks/euclidean/Smiling/converged.pt",
     "checkpoint of all attributes": "results/networks/moon/all/epoch2.pt",
     "history": "results/networks/softmax/Smiling/history.csv",
-    "predictions": "results/predictions/softmax/Smiling.parquet",
+    "predictions": "results/predictions/softmax/000.parquet",
     "all predictions": "results/predictions.parquet",
     "shard": f"results/attacks/{EXPERIMENT}/001.h5",
     "joined view": f"results/attacks/{EXPERIMENT}.h5",

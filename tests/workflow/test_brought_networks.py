@@ -126,7 +126,7 @@ def test_it_is_planned_beside_others():
         "results/networks/mine/all/preflight.csv",
     ]
     assert not any("/mine/" in file for file in rules["train_network"].files)
-    assert "results/predictions/mine/all.parquet" in rules["predict_network"].files
+    assert "results/predictions/mine/000.parquet" in rules["predict_network"].files
     assert network.description()["training"] == {}
 
 

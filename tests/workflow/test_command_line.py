@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 
 def test_the_default_before_anything_exists(tmp_path):
     jobs = Workflow(tmp_path, []).planned()
-    assert jobs["train_network"] == jobs["predict_network"] == 17
+    assert (jobs["train_network"], jobs["predict_network"]) == (17, 3)
     assert jobs["attack_shard"] == jobs["join_shards"] == jobs["score_shard"] == 14
     assert jobs["synthesize_faces"] == 1
     assert list(tmp_path.glob("results/*")) == []

@@ -325,7 +325,7 @@ def test_files():
     ]
     assert not any("/x/" in file for file in rules["train_network"].files)
     assert inputs_of(plan.tables["fine_tuning"], rules)["tunings"] == ["results/networks/x/all/tuning.csv"]
-    assert paths.MEMBER_PREDICTIONS.of(network="x", member="all") in rules["predict_network"].files
+    assert paths.SHARD_PREDICTIONS.of(network="x", shard="000") in rules["predict_network"].files
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
-# Trainings, networks that were trained elsewhere, fine-tunings, and predictions: one job a member of a network, which decides on one
-# attribute or on all; or one for several members that are trained.
+# Trainings, networks that were trained elsewhere, fine-tunings, and predictions. Most networks have a member for each attribute, or one
+# for all: one job a member, or for several members that are trained or predict.
 
 
 # Trainings that one job does together have a rule of their own. It goes before the one that does each alone.
@@ -131,7 +131,9 @@ rule predict_network:
         **PACKED,
         samples=lambda wildcards: [paths.SAMPLE.of(sample=name) for name in PLAN.samples_of(wildcards.network)],
         checkpoints=lambda wildcards: [
-            paths.CHECKPOINT.of(**wildcards, checkpoint=name) for name in network_of(wildcards).checkpoints
+            paths.CHECKPOINT.of(network=wildcards.network, member=paths.folder_of(member), checkpoint=name)
+            for member in network_of(wildcards).predicted[wildcards.shard]
+            for name in network_of(wildcards).checkpoints
         ],
         code=lambda wildcards: own_files(network_of(wildcards).own_code),
     output:
@@ -144,17 +146,20 @@ rule predict_network:
         ENVIRONMENT
     threads: COMPUTE.threads.attack
     resources:
-        **by_attempt(mem_mb=1500, runtime=60),
+        **by_attempt(mem_mb=1500, runtime=240),
         gpu=GPU,
     params:
         version=VERSIONS["predict"],
         samples=lambda wildcards: list(PLAN.samples_of(wildcards.network)),
         checkpoints=lambda wildcards: network_of(wildcards).checkpoints,
-        attributes=lambda wildcards: list(network_of(wildcards).attributes_of(member_of(wildcards))),
+        members=lambda wildcards: {
+            member: list(network_of(wildcards).attributes_of(member))
+            for member in network_of(wildcards).predicted[wildcards.shard]
+        },
         own_code=lambda wildcards: network_of(wildcards).own_code,
         batch_size=COMPUTE.batch_size,
         device=COMPUTE.device,
     message:
-        "Predicting with {wildcards.network} for {wildcards.member}"
+        "Predicting with {wildcards.network}, shard {wildcards.shard}"
     script:
         "../../scripts/predict_network.py"

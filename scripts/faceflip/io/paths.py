@@ -45,7 +45,7 @@ PREFLIGHT = Pattern(f"{NETWORKS}/{{network}}/{{member}}/preflight.csv")
 TUNING = Pattern(f"{NETWORKS}/{{network}}/{{member}}/tuning.csv")
 """The epochs of a fine-tuning; ``DIET`` has the images that took part."""
 DIET = Pattern(f"{NETWORKS}/{{network}}/{{member}}/diet.parquet")
-MEMBER_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{member}}.parquet")
+SHARD_PREDICTIONS = Pattern(f"{RESULTS}/predictions/{{network}}/{{shard}}.parquet")
 
 _EXPERIMENT = "{sample}/{network}/{checkpoint}/{attack}"
 STORE = Pattern(f"{RESULTS}/attacks/{_EXPERIMENT}/{{shard}}.h5")

@@ -142,10 +142,13 @@ def jobs_from_nothing(plan: Plan) -> dict[str, int]:
 def rules_of(plan: Plan) -> dict[str, Rule]:
     """Return the rules of a run by name, in the order of its stages."""
     drawn, doubt = plan.settings.dataset.drawn, plan.settings.doubt
-    members, trained, fine_tuned = (
+    trained, fine_tuned = (
         [{"network": network.name, "member": folder_of(member)} for network in networks for member in network.members]
-        for networks in (plan.networks.values(), plan.trained, plan.tuned)
+        for networks in (plan.trained, plan.tuned)
     )
+    predicted = [
+        {"network": network.name, "shard": shard} for network in plan.networks.values() for shard in network.predicted
+    ]
     brought = [{"network": network.name} for network in plan.networks.values() if network.brought]
     experiments = [vars(experiment) for experiment in plan.experiments]
     shards, transfers = (
@@ -185,7 +188,7 @@ def rules_of(plan: Plan) -> dict[str, Rule]:
         Rule("bring_network", given, brought, "networks"),
         # Its history tells how long it took.
         Rule("fine_tune", tuned, fine_tuned, "networks", ("history",)),
-        Rule("predict_network", {"predictions": paths.MEMBER_PREDICTIONS}, members, "predictions"),
+        Rule("predict_network", {"predictions": paths.SHARD_PREDICTIONS}, predicted, "predictions"),
         Rule("attack_shard", {"store": paths.STORE}, shards, "attacks"),
         Rule("join_shards", {"view": paths.VIEW}, experiments, "attacks"),
         Rule("score_shard", {"scores": paths.SCORES}, shards, "scores"),

@@ -44,6 +44,8 @@ from faceflip.workflow.settings import Settings
 
 ALL = "all"
 """The member of a network that decides on all attributes."""
+PREDICTED_TOGETHER = 8
+"""Members of a network whose predictions one job makes: most of a job for one member would be the start of PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,14 @@ class PlannedNetwork:
     def members(self) -> tuple[str, ...]:
         """The networks that it consists of: one an attribute, or `ALL`."""
         return (ALL,) if self.joint else self.attributes
+
+    @cached_property
+    def predicted(self) -> dict[str, tuple[str, ...]]:
+        """Its members by the shard of predictions that they are in: one job makes those of several."""
+        starts = range(0, len(self.members), PREDICTED_TOGETHER)
+        return {
+            shard_name(number): self.members[start : start + PREDICTED_TOGETHER] for number, start in enumerate(starts)
+        }
 
     def member_of(self, attribute: str) -> str:
         """Return the member that decides on an attribute."""
