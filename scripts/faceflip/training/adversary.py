@@ -61,7 +61,7 @@ class Adversary:
             scores = outputs(found)
             # In float64, as a sure decision's loss is flat; see `faceflip.attacks.directions`.
             rise = objective.loss_gradient(scores.detach().double(), labels.double())
-            (gradient,) = torch.autograd.grad(scores, found, unit_scaled(torch.where(known, rise, 0.0)))
+            (gradient,) = torch.autograd.grad((scores * unit_scaled(torch.where(known, rise, 0.0))).sum(), found)
             found = found.detach().add_(gradient.sign_(), alpha=self.step_size * eps).clamp_(low, high)
         return found
 
