@@ -200,7 +200,7 @@ class Passes:
         known = part.stop - part.start
         wanted = torch.zeros_like(scores)
         wanted[:known] = output_gradients(scores.detach()[:known], part)
-        # Bit for bit that of `scores` with output gradients, for which PyTorch would import SymPy (seconds) in each job.
+        # Bit for bit that of `scores` with output gradients, for which PyTorch would import SymPy: seconds in each job.
         (gradient,) = torch.autograd.grad((scores * wanted).sum(), batch, materialize_grads=True)
         # The gradient of a plain sum is one number shown everywhere; directions are made of it in place.
         return scores.detach(), gradient.permute(0, 2, 3, 1).reshape(len(batch), -1).contiguous()
