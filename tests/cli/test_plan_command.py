@@ -76,8 +76,9 @@ def test_work_follows_the_written_formulas():
 
 
 def test_the_numbers_of_0_1():
-    """The embedded default costs what it cost when networks, checkpoints and samples were no lists."""
-    estimate = as_json(estimated(), None)
+    """The embedded default of 0.1 costs what it cost when networks, checkpoints and samples were no lists."""
+    then = {"networks": {"moon": {"training": {"max_epochs": 8}}}, "analysis": {"scan_images": 10}}
+    estimate = as_json(estimated(then), None)
     assert estimate["bytes"] == {
         "drawn faces": 25_300_000,
         "packed dataset": 16_523_200,
