@@ -115,7 +115,7 @@ def test_the_default_is_valid():
     settings = Settings.of(DEFAULT)
     assert list(settings.networks) == ["euclidean", "softmax", "moon"]
     assert settings.networks["moon"].training.learning_rate == DEFAULT["training"]["learning_rate"]
-    assert settings.networks["moon"].training.max_epochs == 8
+    assert settings.networks["moon"].training.max_epochs == 14
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
@@ -216,7 +216,7 @@ def test_null_takes_the_default():
     assert settings.architecture == ArchitectureOptions()
     assert settings.attacked == ATTRIBUTES
     assert settings.compute == Settings().compute
-    assert settings.networks["moon"].training == TrainingOptions(max_epochs=8)
+    assert settings.networks["moon"].training == TrainingOptions(max_epochs=14)
     inherited = Settings.of(changed(("networks.moon.training", None), ("networks.moon.title", None)))
     assert inherited.networks["moon"].training == inherited.training
     assert Plan(inherited).networks["moon"].title == "one network, Euclidean loss"

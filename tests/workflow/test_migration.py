@@ -83,7 +83,8 @@ def pasted(below, old):
 
 @pytest.mark.parametrize("below", [{}, DEFAULT], ids=["instead", "overlay"])
 def test_the_default_of_0_1_becomes_the_default_of_today(below):
-    settings, today = pasted(below, yaml.safe_load(OF_0_1)), Settings.of(DEFAULT)
+    then = {"networks": {"moon": {"training": {"max_epochs": 8}}}, "analysis": {"scan_images": 10}}
+    settings, today = pasted(below, yaml.safe_load(OF_0_1)), Settings.of(merged(DEFAULT, then))
     for name in Settings.model_fields:
         if name not in ("attacks", "experiments"):
             assert getattr(settings, name) == getattr(today, name), name
@@ -100,7 +101,7 @@ def test_overlays_of_0_1_keep_their_meaning():
     settings = pasted(DEFAULT, {"training": {"separate": {"max_epochs": 4, "learning_rate": 0.5}}})
     assert settings.networks["softmax"].training.max_epochs == 4
     assert settings.networks["softmax"].training.learning_rate == 0.5
-    assert settings.networks["moon"].training.max_epochs == 8
+    assert settings.networks["moon"].training.max_epochs == DEFAULT["networks"]["moon"]["training"]["max_epochs"]
     assert settings.networks["moon"].training.learning_rate == DEFAULT["training"]["learning_rate"]
     settings = pasted(DEFAULT, {"training": {"separate": {"max_epochs": 4}, "moon": {"max_epochs": 4}}})
     assert settings.networks["moon"].training.max_epochs == 4
