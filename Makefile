@@ -8,9 +8,11 @@ INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,\
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet)
 # Not in the lock: it asks for visdom, a server of charts that its attacks do without and that cannot be built any more.
 ADV_LIB := 0.2.8
+# Two tests at a time, with a thread each: PyTorch would start one a core in both, and small networks gain nothing by it.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo future-work reference labels test bench gpu lint format report options lock clean
+.PHONY: help demo future-work reference labels test test-all bench gpu lint format report options lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -27,8 +29,11 @@ reference: $(VENV)/installed  ## See how close FGS and FFA come to the smallest 
 labels: $(VENV)/installed  ## See which labels are in doubt, on drawn faces whose false labels are known, in the folder labels
 	$(BIN)/snakemake --cores $(CORES) --directory labels --configfile workflow/presets/labels-drawn.yaml
 
-test: $(VENV)/installed  ## Set everything up and run the tests
-	$(BIN)/pytest -n 2 --dist loadfile
+test: $(VENV)/installed  ## Set everything up and run the tests that tell whether the product works (8 minutes on two cores)
+	$(PYTEST) -m "not slow and not peers and not browser"
+
+test-all: $(VENV)/installed  ## Run all tests: also kills, faults, Slurm, other libraries, browsers, long jobs
+	$(PYTEST)
 
 bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a half on a machine that does nothing else
 	for benchmark in preprocessing training "attacks --run results" "minimal --run results" similarity "similarity --sensitivity --run results" \

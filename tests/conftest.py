@@ -14,6 +14,13 @@ def pytest_configure():
         slurm_config.expect_no_slurm()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Files with whole runs go first: what is left for the end is short, so that no worker waits long for another."""
+    long = {item.path for item in items if item.get_closest_marker("workflow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """The finished tiny run; tests must leave it as it is."""

@@ -47,6 +47,7 @@ def _python(code: str, *arguments: str, **environment: object) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_who_compiles(tmp_path):
     """With an empty cache and with a filled one; images that may not be written to need no code of their own."""
     printed = [_python(SCORES, kind, NUMBA_CACHE_DIR=tmp_path) for kind in ("writeable", "writeable", "read-only")]
@@ -54,6 +55,7 @@ def test_scores_do_not_depend_on_who_compiles(tmp_path):
     assert len(list(tmp_path.rglob("*.nbc"))) == 1
 
 
+@pytest.mark.slow
 def test_what_cannot_be_kept_is_loaded_all_the_same(unwritable):
     counts = json.loads(_python(PROBE, "faceflip.attacks.ray_kernel", "along", NUMBA_CACHE_DIR=unwritable))
     assert counts["hits"] == 1
@@ -69,6 +71,7 @@ def test_where_no_other_process_can_compile_this_one_does_and_says_so(monkeypatc
     assert sum(module.along.stats.cache_hits.values()) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "function"), [(KERNELS, "score_group"), ("faceflip.attacks.ray_kernel", "along")])
 def test_second_process_compiles_nothing(module, function):
     compiled.load(module)

@@ -85,6 +85,7 @@ def test_order_of_the_attempts_does_not_matter(made, tables, tmp_path):
         assert tables[name]["csv"].read_bytes() == again[name]["csv"].read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "experiments",
     [
@@ -101,6 +102,7 @@ def test_parts_of_the_experiments_are_enough(tmp_path, experiments):
     assert pd.read_csv(make_all(made, tmp_path)["flippability"]["csv"])["total"].sum() > 0
 
 
+@pytest.mark.slow
 def test_a_single_attribute_is_enough(tmp_path):
     made = specimen(seed=2, attributes=("Male",), moon_attributes=("Male",), sample=10, test=12)
     assert len(pd.read_csv(make_all(made, tmp_path)["transferability"]["csv"])) == 2

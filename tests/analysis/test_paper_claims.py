@@ -203,6 +203,7 @@ FAILING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_each_statement_can_fail(run, claim):
     assert judged(FAILING[claim](tables()), run).loc[claim, "verdict"] == "fails"

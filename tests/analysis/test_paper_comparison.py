@@ -17,6 +17,8 @@ from faceflip.registry import load
 from faceflip.workflow.products import TABLES
 from specimen import NETWORKS, every_attack, specimen
 
+pytestmark = pytest.mark.slow
+
 TINY = {"train": 5, "validation": 3, "test": 2}
 
 

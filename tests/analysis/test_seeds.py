@@ -76,6 +76,7 @@ def expected_of(made: Specimen, group: str, measure: str, attack: str, sign: str
     return found
 
 
+@pytest.mark.slow
 def test_every_number_by_loops(seeded, table):
     assert list(table.columns) == COLUMNS
     assert list(dict.fromkeys(table["group"])) == ["apart", "alone", "joint"], "as networks are; without `once`"

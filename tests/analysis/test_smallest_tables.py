@@ -26,6 +26,8 @@ from faceflip.analysis.tables.robust_accuracy import robust_accuracy
 from faceflip.workflow.products import TABLES
 from specimen import specimen
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("best_known", "optimality", "robust_accuracy")
 
 

@@ -23,6 +23,8 @@ from faceflip.report.readme import headlines
 from faceflip.workflow.products import OF_DOUBT, TABLES, Reading
 from specimen import Specimen, make_tables, specimen
 
+pytestmark = pytest.mark.slow
+
 ATTRIBUTES = ("Bald", "Male", "Smiling")
 SPLIT = ("flippability", "success", "checkpoint_overlap", "best_known", "statistics")
 KEYS = {

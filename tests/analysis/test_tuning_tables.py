@@ -313,6 +313,7 @@ CASES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(CASES)
 def test_every_number_of_runs_of_all_kinds(case):
@@ -421,6 +422,7 @@ def test_firm_and_doubtful_add_up_to_the_whole(two, table, natural_table):
     )
 
 
+@pytest.mark.slow
 def test_labels_in_doubt_change_nothing_else(two, tmp_path):
     """Of a run without doubt there are the same rows and sheets, but for the split."""
     made, paths = two
@@ -565,6 +567,7 @@ def test_differences_are_over_what_both_were_attacked_by_and_decide_on(tmp_path)
 LACKING = ["nothing", "between", "attempts", "attacks on tuned", "predictions of tuned", "costs", "all"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lacking", "intervals"), [("nothing", False), *((each, True) for each in LACKING)])
 def test_pages_are_made_of_whatever_there_is(tmp_path, lacking, intervals):
     made = make_up(described([network("one", True)], tunings_of("one", DIETS, [1, 2])), seed=2, images=4)
@@ -597,6 +600,7 @@ def test_pages_are_made_of_whatever_there_is(tmp_path, lacking, intervals):
     assert ("cured" in natural.partition("Pairs of image")[0].partition("| :---")[0].lower()) or nothing
 
 
+@pytest.mark.slow
 def test_sources_may_be_attacked_by_different_attacks(tmp_path):
     made = make_up(two_families(), images=4)
     apart = {each.name for each in made.run.tunings if each.source_group == "apart"}
@@ -718,6 +722,7 @@ def test_marks_begin_below_five_percent():
     assert [row[4] for row in answer.rows] == ["+1.00", "+1.00*†"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tunings", "text", "told"),
     [

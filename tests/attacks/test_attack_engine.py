@@ -70,6 +70,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "objective", "attributes", "options"), CASES, ids=str)
 def test_continuous_batching_equals_the_plain_method_bit_for_bit(name, objective, attributes, options):
     outputs = attributes * (2 if objective == "softmax" else 1)
@@ -98,6 +99,7 @@ def test_fgs_scope_makes_no_difference_to_a_network_of_one_attribute():
     assert_same(one, attack(network, images, "fgs-line", objective="softmax", **SCOPE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_same_run_gives_the_same_bytes_and_blocks_in_the_same_order(name):
     network, images = convolutional(1, seed=3), noise_images(50, seed=2)
@@ -113,6 +115,7 @@ def test_the_same_run_gives_the_same_bytes_and_blocks_in_the_same_order(name):
     assert sorted(np.concatenate([block.index for block in runs[0]])) == list(range(50))
 
 
+@pytest.mark.slow
 # The lengths of Newton steps follow from scores of unrounded images, which this network does not compute exactly.
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "ffa-newton"])
 def test_an_exact_network_gives_the_same_results_in_any_batch_size(name):

@@ -33,7 +33,7 @@ from faceflip.stages.attack import ShardOfAttempts, attack_shard
 from faceflip.store.reader import open_store
 from faceflip.workflow.plan import Part
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.slow]
 
 OWN = Path(foreign_attacks.__file__)
 LIBRARIES = [

@@ -83,6 +83,7 @@ def distinct(image: np.ndarray, ray: np.ndarray, low: float, high: float) -> lis
         tried = np.sort(np.concatenate([tried, between]))
 
 
+@pytest.mark.slow
 @given(linear_networks())
 @checked
 def test_ffa_on_a_linear_network_is_the_closed_form(case):
@@ -218,6 +219,7 @@ def test_ffa_certificate_where_rays_are_not_monotone(case, limit):
     certify(*case, "ffa-line", limit=limit)
 
 
+@pytest.mark.slow
 @given(ridges(), st.sampled_from(["fgs-line", "ffa-line"]))
 @checked
 def test_scan_misses_no_whole_epsilon(case, name):

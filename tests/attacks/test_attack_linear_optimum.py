@@ -113,6 +113,7 @@ def l2_of(result):
     return np.sqrt(np.square(result.perturbation.reshape(len(result.perturbation), -1).astype(float)).sum(axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WEIGHTS)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CLOSE)

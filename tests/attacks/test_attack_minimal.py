@@ -109,6 +109,7 @@ class Torn(nn.Module):
         return scores
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MINIMAL, "ffa-iterative"])
 def test_a_gradient_that_is_no_number_is_no_direction(name):
     """The engine does what the plain method does: it goes on by what it knows."""
@@ -124,6 +125,7 @@ def test_a_gradient_that_is_no_number_is_no_direction(name):
     assert (result.outcome == Outcome.FLIPPED).any() == (name in MINIMAL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["ffa", "fgs", "ffa-ssim"])
 @pytest.mark.parametrize("search", ["newton", "descent"])
 def test_every_direction_goes_with_these_searches(direction, search):
@@ -177,6 +179,7 @@ def test_newton_goes_where_deepfool_goes():
         assert cosine > 0.99, label
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 def test_a_descent_is_about_as_small_as_ddn_with_three_times_the_steps():
     """Foolbox's DDN as a direction for the line search, so that rounding does not count against it."""

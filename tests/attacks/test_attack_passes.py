@@ -32,6 +32,7 @@ def case():
     return convolutional(2, seed=3, size=(24, 20), spread=1.5), noise_images(6, seed=4, size=(24, 20))
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 @pytest.mark.parametrize(("file", "options"), CASES, ids=[file for file, _ in CASES])
 def test_an_estimate_is_near_the_count(case, file, options):

@@ -87,6 +87,7 @@ def expected() -> dict[str, AttackResult]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("kind", WORKING)
 def test_networks_that_mean_the_same_are_attacked_alike(kind, name, expected):

@@ -59,6 +59,7 @@ def trained(request, attributes):
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_every_attack_gives_what_the_plain_method_gives(trained, name):
     spec, count = trained.spec, 2 * ROWS + 1

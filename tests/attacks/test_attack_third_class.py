@@ -110,6 +110,7 @@ def compared(case, file, *options):
 class TestAgainstTwoClasses:
     """Steps along signs and unit gradients go by the order of losses alone, which the ratio does not change."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("file", "option", "pair", "options"),
         [
@@ -138,6 +139,7 @@ class TestAgainstTwoClasses:
         np.testing.assert_array_equal(ratio.gradient_passes, two.gradient_passes)
         np.testing.assert_array_equal(ratio.forward_passes, two.forward_passes)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("file", "options"),
         [
@@ -157,6 +159,7 @@ class TestAgainstTwoClasses:
 
 @pytest.mark.peers
 class TestAlma:
+    @pytest.mark.slow
     @pytest.mark.parametrize("distance", ["l1", "l2", "ssim", "ciede2000"])
     def test_it_flips_by_each_of_its_distances(self, case, distance):
         (found,) = compared(case, "adv_lib.attacks:alma", {"num_steps": 60, "distance": distance})
@@ -164,6 +167,7 @@ class TestAlma:
         assert (found.gradient_passes == 60).all(), "the third class costs no pass"
         assert (found.forward_passes[found.flipped] == 1).all(), "the verdict"
 
+    @pytest.mark.slow
     def test_it_comes_near_the_smallest_of_a_linear_network(self):
         generator = np.random.default_rng(5)
         images = generator.integers(100, 156, (6, 16, 14, 3), dtype=np.uint8)

@@ -99,6 +99,7 @@ def transferred(folder, **options):
     )
 
 
+@pytest.mark.slow
 def test_bit_for_bit_as_on_all_images_at_once_with_the_memory_of_a_block(shard):
     told = []
     tracemalloc.start()
@@ -142,6 +143,7 @@ def shown(shard, files, threshold=0.95):
     return transfer_between(shard / "000.h5", scores_path, files, dataset(), threshold, torch.device("cpu"), 32)
 
 
+@pytest.mark.slow
 def test_other_networks_are_asked_about_the_attacked_attribute_alone(shard, tmp_path):
     table = shown(shard, others(tmp_path))
     rows = np.array([row for row in range(ATTEMPTS) if row % 3 and row % 7])

@@ -63,6 +63,7 @@ def perturbed(images: np.ndarray, result: AttackResult) -> np.ndarray:
     return flipped.astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_verdicts_hold_in_other_batches_and_layouts(kind, name, device):
@@ -107,6 +108,7 @@ COLUMNS += ("gradient_passes", "forward_passes", "outcome")
 """What a store takes from a result as it is."""
 
 
+@pytest.mark.slow
 def test_verdicts_hold_in_another_process(tmp_path, device):
     network, images = embedded(EMBEDDED).to(device), pictures(20)
     result = attack(network, images, "ffa-line", batch_size=8)

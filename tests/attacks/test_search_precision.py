@@ -212,6 +212,7 @@ def same_epsilon(found, expected) -> np.ndarray:
     return (found.epsilon == expected.epsilon) | (np.isnan(found.epsilon) & np.isnan(expected.epsilon))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", [10, 7, 3, "bfloat16"])
 @pytest.mark.parametrize("case", CASES)
 def test_flips_are_those_of_float32(case, precision):
@@ -230,6 +231,7 @@ def test_flips_are_those_of_float32(case, precision):
     assert expected.flipped.mean() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", [10, 5, 3])
 @pytest.mark.parametrize("case", CASES)
 def test_what_a_lower_precision_had_wrong_is_put_right(case, bits, no_doubt):
@@ -244,6 +246,7 @@ def test_what_a_lower_precision_had_wrong_is_put_right(case, bits, no_doubt):
         assert same_epsilon(found, in_float32(case))[alike].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["fgs", "ffa", "scan"])
 @pytest.mark.parametrize("error", [1.0, 30.0])
 def test_noise_as_large_as_scores_ends_certified(case, error, no_doubt):
@@ -374,6 +377,7 @@ def test_gradients_are_in_float32_and_passes_of_either_precision_are_full(name):
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 @pytest.mark.parametrize("name", ["fgs-line", "ffa-line", "ffa-descent"])
 def test_an_attempt_does_not_depend_on_its_company(name, precision):

@@ -324,6 +324,7 @@ def test_what_is_suspicious_is_told(folder, monkeypatch):
     assert json.loads(machine.stdout)["warnings"] == ["scores look like probabilities"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_that_lacks_characters_ends_nothing(folder, tmp_path, encoding):
     names = ["ü-Ж.png", os.fsdecode(b"\xff.png")]

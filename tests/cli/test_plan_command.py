@@ -170,6 +170,7 @@ def test_the_page_for_people():
     assert "give --tflops or --images-per-second, or --probe" in planned()
 
 
+@pytest.mark.slow
 def test_images_that_were_not_counted_are_no_secret(tmp_path):
     (tmp_path / "empty").mkdir()
     for celeba, told in (("nowhere", "does not exist"), ("empty", "has no annotations and partition of CelebA")):
@@ -234,6 +235,7 @@ def test_a_network_that_will_not_do(tmp_path):
         planned("--configfile", tmp_path / "mine.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["googlenet", "regnet_x_400mf"])
 def test_networks_of_torchvision_are_planned(tmp_path, architecture):
     (tmp_path / "mine.yaml").write_text(f"architecture: {{name: torchvision/{architecture}}}")

@@ -16,6 +16,7 @@ NAMES = ("Smiling", "wears a tie", "Male")
 LABELS = st.lists(st.tuples(*[st.sampled_from((-1, 0, 1))] * 3), min_size=8, max_size=8)
 
 
+@pytest.mark.slow
 @given(LABELS, st.permutations(range(8)), st.integers(1, 8), st.permutations(NAMES), st.integers(1, 3))
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
 def test_labels_come_back(tmp_path_factory, kind, labels, order, rows, names, columns):

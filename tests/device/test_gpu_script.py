@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from running import ROOT
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = ROOT / "benchmarks"
 
 
@@ -144,7 +146,6 @@ def test_hours_are_those_of_faceflip_plan(tmp_path, monkeypatch):
             assert total == pytest.approx(sum(counted.values()) + scored, abs=0.02)
 
 
-@pytest.mark.slow
 def test_tried_out_on_a_cpu_every_part_comes_to_its_end(gpu, tmp_path):
     """With more minutes than it needs, as machines that run tests may have other work."""
     command = [sys.executable, BENCHMARKS / "gpu.py", "--tiny", "--device", "cpu", "--minutes", "120"]

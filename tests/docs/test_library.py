@@ -43,6 +43,7 @@ def variables(tmp_path, monkeypatch):
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 def test_every_block_does_what_is_said_of_it(variables, capsys):
     said = []

@@ -72,6 +72,7 @@ def corrected(folder):
     return ATTRIBUTES, labels, {"splits": folder / "list_eval_partition.txt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [lfwa, maad, utkface, fairface, corrected])
 def test_scripts(tmp_path, write):
     names, labels, options = write(tmp_path)

@@ -97,6 +97,7 @@ def test_every_room_is_listed_once():
     assert sorted(ORDER) == sorted({room_of(name) for name in FILES} - {""})
 
 
+@pytest.mark.slow
 def test_imports_are_of_modules_that_there_are():
     assert {(name, each) for name in FILES for each in imported(name) if each not in FILES} == set()
 

@@ -54,6 +54,7 @@ def test_panels_show_the_chosen_attempts(eight, inputs):
         np.testing.assert_array_equal(sum_, images[example.image] + expected)
 
 
+@pytest.mark.slow
 def test_files_are_the_same_twice(eight, inputs, tmp_path):
     for folder in ("a", "b"):
         outputs = {kind: tmp_path / folder / f"examples.{kind}" for kind in ("pdf", "png", "dark", "caption")}

@@ -29,6 +29,8 @@ from faceflip.registry import load
 from faceflip.workflow.products import FIGURES
 from specimen import EVERY_KIND, specimen
 
+pytestmark = pytest.mark.slow
+
 DRAWN = [name for name in FIGURES if name != "examples"]
 IN_COLUMN = ("success_intervals", "pass_distribution", "epsilon_distribution")
 SIZES = ("eight", "forty", "six")
@@ -314,7 +316,6 @@ def test_bars_are_the_success_rates(eight, figures):
     assert heights == pytest.approx(sorted(signed), abs=1e-5)
 
 
-@pytest.mark.slow
 def test_what_no_page_holds_goes_on_below(prepared, tmp_path):
     """Six matrices of forty attributes are not legible on one page."""
     more = {"analysis": {"transfer": "all"}}

@@ -52,6 +52,7 @@ def test_intervals_have_a_panel_for_each_part(doubted):
         assert expected.notna().any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["success", "pass_distribution"])
 def test_figures_of_whole_minus_rows_are_as_without_doubt(doubted, tmp_path, name):
     made, paths = doubted

@@ -30,6 +30,8 @@ from faceflip.figures.tuned_looks import LOOKS, families_of, label_of, lead_atte
 from faceflip.registry import load
 from faceflip.workflow.products import FIGURES_TUNED
 
+pytestmark = pytest.mark.slow
+
 DRAWN = ("fine_tuning", "fine_tuning_curves")
 KINDS = {
     "all": {},

@@ -162,6 +162,7 @@ def test_a_run_without_a_doubt_says_so(drawn):
     assert NO_DOUBT in words(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aspect", [218 / 178, 1.0, 3.0])
 @pytest.mark.parametrize("scored", [True, False])
 def test_nothing_is_cut_and_nothing_overlaps(run, scored, aspect):
@@ -195,6 +196,7 @@ def test_nothing_is_cut_and_nothing_overlaps(run, scored, aspect):
         assert not ((wide > 1) & (high > 6)).any(), figure.texts[number].get_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aspect", [218 / 178, 1.0, 3.0])
 def test_size_and_type(run, dataset, tmp_path, monkeypatch, aspect):
     write_table(tmp_path / "label_doubt.parquet", label_doubts(ATTRIBUTES, IMAGES))
@@ -207,6 +209,7 @@ def test_size_and_type(run, dataset, tmp_path, monkeypatch, aspect):
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip()) >= 5.5
 
 
+@pytest.mark.slow
 def test_files_are_the_same_twice(run, dataset, tmp_path):
     write_table(tmp_path / "label_doubt.parquet", label_doubts(FEW, IMAGES))
     inputs = {"doubts": tmp_path / "label_doubt.parquet", "dataset": dataset}

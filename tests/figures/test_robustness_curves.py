@@ -179,6 +179,7 @@ def test_tau_and_budgets_are_dotted(made, figure):
         assert words == (["τ = 0.95"] if size == "dissimilarity" and first else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("budgets", "expected"),
     [((1, 2, 4, 8), [1, 2, 4, 8]), ((0.5, 3), [3]), ((2, 3, 4, 5, 6, 7), [2, 4, 7]), ((4_000,), [])],
@@ -228,6 +229,7 @@ def many() -> list[RunAttack]:
     return [RunAttack(f"{method}-{kind}", method, kind) for method, kind in MANY]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 3, 10])
 def test_many_attacks_are_named_told_apart_and_whole(made, tmp_path, count):
     networks = {f"n{each}": f"VGG <{each}> of $seeds_{each}$, joint" for each in range(count)}
@@ -251,6 +253,7 @@ def test_many_attacks_are_named_told_apart_and_whole(made, tmp_path, count):
     assert all(below.y1 <= above.y0 for above, below in pairwise(extents))
 
 
+@pytest.mark.slow
 def test_more_networks_than_a_page_holds_go_on_below(made, tmp_path):
     attempts, run = invented(made, many()[:2], {f"n{each}": f"seed {each}" for each in range(14)})
     figure = drawn(attempts, run, tmp_path)
@@ -341,6 +344,7 @@ def test_runs_without_such_attempts_say_so(made, tmp_path, change, why):
     assert figure.texts[-1].get_text() == why
 
 
+@pytest.mark.slow
 def test_files_are_the_same_twice_and_the_caption_says_what_is_counted(made, tmp_path):
     paths = made.write(tmp_path)
     made.attempts.query("attribute == 'Male'").to_parquet(paths["attempts"])

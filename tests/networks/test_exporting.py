@@ -64,6 +64,7 @@ def store_of(folder, checkpoint, attack, own_code=()):
         return {name: store[name][:] for name in store}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["euclidean", "softmax", "bce"])
 def test_brought_back_it_gives_the_same_attempts_byte_for_byte(tmp_path, loss):
     checkpoint = saved(tmp_path, loss)
@@ -97,6 +98,7 @@ def test_other_architectures(tmp_path, architecture):
     assert torch.equal(load_network(given, own_code=own_code)(images), network(images))
 
 
+@pytest.mark.slow
 def test_the_file_needs_no_faceflip(tmp_path):
     checkpoint = saved(tmp_path)
     export_network(*load_checkpoint(checkpoint), tmp_path / "out")
@@ -188,6 +190,7 @@ def test_a_network_that_was_brought_is_not_exported(tmp_path):
         export_network(*load_checkpoint(given, own_code=own_code), tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_load_network_is_there_in_one_line_and_at_first_use(tmp_path):
     program = f"""
 import sys, faceflip

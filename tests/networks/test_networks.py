@@ -166,6 +166,7 @@ class Pair(nn.Module):
         return images.sum((2, 3)), images.sum((2, 3))
 
 
+@pytest.mark.slow
 def test_pools_may_round_down():
     ceil, floor = (build(spec_of(size=(178, 218), pooling=how)) for how in ("ceil", "floor"))
     assert parameters(ceil) - parameters(floor) == (7 * 6 - 6 * 5) * 512 * 4096

@@ -37,6 +37,7 @@ def centroid(picture, near, reach):
     return np.array([(weight * x).sum(), (weight * y).sum()]) / weight.sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("scale", [0.6, 1.0, 2.3, 7.0])
 @pytest.mark.parametrize("degrees", [0, 17, -31])

@@ -142,6 +142,7 @@ def test_the_last_checkpoint_of_a_name_is_taken(flip, name, path):
     assert named == flip(f"results/networks/{path}.pt", "celeba.png", "--attribute", "Male")
 
 
+@pytest.mark.slow
 def test_a_photograph_is_seen_upright(flip, run, tmp_path):
     """Turned and mirrored as the tag says, the same picture comes to the same."""
     eyes, upright = (run / "one.eyes").read_text(), pixels(run / "one.png")

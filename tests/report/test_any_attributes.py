@@ -41,6 +41,8 @@ from faceflip.workflow.products import FIGURES, TABLES, TABLES_DOUBT
 from faceflip.workflow.settings import Settings
 from specimen import NETWORKS, make_tables, specimen
 
+pytestmark = pytest.mark.slow
+
 BOLD, SIGNS, FAR, LONG = "<b>bold</b> & 100 %", 'a/b $x$ _y_ \\ "q" {z} #1', "眼鏡 naïve", "x" * 80
 TWO = {name: NETWORKS[name] for name in ("euclidean", "moon")}
 FFA = {(name, "converged"): ("ffa-line",) for name in TWO}

@@ -26,6 +26,8 @@ from faceflip.report.runtime import runtime, sheet
 from faceflip.workflow.products import FIGURES, TABLES
 from specimen import EVERY_KIND, NETWORKS, Specimen, every_attack, make_tables, specimen
 
+pytestmark = pytest.mark.slow
+
 BCE = {"loss": "bce"}
 SOFTMAX_ALL = {"loss": "softmax", "per": "all"}
 ALL_TRANSFERS = {"analysis": {"transfer": "all"}}

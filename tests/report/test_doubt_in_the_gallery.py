@@ -186,6 +186,7 @@ def test_drawn_faces_are_said_to_be_drawn(run, pictures):
         assert ("it was falsified on purpose" in words) == said
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("options", [{"viewport": {"width": 390, "height": 844}}, {"color_scheme": "dark"}], ids=str)
 def test_the_filter_in_a_browser(opened, screenshot, html, pictures, tmp_path, options):

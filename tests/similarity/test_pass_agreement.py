@@ -12,6 +12,7 @@ from faceflip.similarity import Alignment, pass_scores
 THRESHOLDS = (0.9, 0.95, 0.99)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="the oracle is the alignment of OpenCV 5")
 def test_oracle(full_size_pairs):
     ours, theirs, plain = [], [], []
@@ -60,6 +61,7 @@ def test_alignment_undoes_a_translation():
     assert scores.pass_[0] > scores.ssim[0] + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.peers
 def test_other_libraries(small_pairs):
     """Peers that use the valid region agree on SSIM; torchmetrics pads the border and does not."""

@@ -76,6 +76,7 @@ def test_without_alignment(mixed, engine):
     assert np.isnan(plain.pass_).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["cpu", "torch"])
 def test_alignment_alone(mixed, engine):
     originals, perturbed, index = mixed
@@ -87,6 +88,7 @@ def test_alignment_alone(mixed, engine):
     assert np.isnan(alone.ssim_gray).all()
 
 
+@pytest.mark.slow
 def test_torch_engine_agrees(mixed, full_size_pairs, device):
     originals, perturbed, index = mixed
     big = [np.concatenate([pair[side][::7] for pair in full_size_pairs.values()]) for side in (0, 1)]

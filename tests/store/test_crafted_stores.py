@@ -207,6 +207,7 @@ def commands(call, path, folder):
     yield said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CRAFTED)
 def test_crafted_shard(build, name):
     change, message = CRAFTED[name]

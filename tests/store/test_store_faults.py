@@ -132,6 +132,7 @@ def start_writer(folder):
     return process
 
 
+@pytest.mark.slow
 def test_killed_while_writing(build):
     """20 writers, each killed at another moment: a whole file under the final name, or none."""
     path = build.folder / "a.h5"
@@ -157,6 +158,7 @@ def test_killed_while_writing(build):
     assert all(fault.note and "writer that was killed: then delete it" in fault.message for fault in notes)
 
 
+@pytest.mark.slow
 def test_two_writers(build):
     """The last one wins; a reader at any moment sees one whole file, of the one or of the other."""
     path = build.shard("a.h5", rows=40, size=(40, 40))
@@ -556,6 +558,7 @@ class TestStrangeFolders:
         assert status == 1
         assert "000.parquet: not a readable table" in said
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to give its rights away")
     def test_what_may_not_be_read(self, build):
         """Is no reason to call the folder sound, nor to end in a traceback."""

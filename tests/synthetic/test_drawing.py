@@ -70,6 +70,7 @@ def still(seed):
     return Identity({**who.normal, **pose}, who.uniform)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_every_attribute_changes_its_region_of_the_same_face(attribute):
     base = PLAIN | {"Male": float(attribute in MEN)}

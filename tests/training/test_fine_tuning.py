@@ -521,6 +521,7 @@ def test_a_parameter_without_a_gradient_stays():
 # Killed, and continued
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diet", ["hard", "pgd"])
 def test_stopped_after_any_step_it_ends_with_the_same_bytes(tmp_path, capsys, device, diet):
     """With dropout, BatchNorm's statistics, random starts and extra images all in the middle of their way."""

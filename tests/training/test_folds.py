@@ -48,6 +48,7 @@ def test_folds_are_of_equal_size_and_of_the_seed(images, folds):
         assert (found != folds_of(images, folds, 8)).any()
 
 
+@pytest.mark.slow
 def test_every_known_label_has_one_score_of_a_network_that_did_not_see_it(tmp_path):
     data = made(gaps=(3, 50))
     parts = [scored(data, fold, tmp_path) for fold in range(3)]
@@ -62,6 +63,7 @@ def test_every_known_label_has_one_score_of_a_network_that_did_not_see_it(tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {f"{fold}.parquet" for fold in range(3)}
 
 
+@pytest.mark.slow
 def test_labels_of_the_fold_have_no_say_in_its_scores(tmp_path):
     data, folds = made(), folds_of(120, 3, 1)
     first = scored(data, 0, tmp_path)
@@ -73,6 +75,7 @@ def test_labels_of_the_fold_have_no_say_in_its_scores(tmp_path):
     assert (changed["score"] != first["score"]).any()
 
 
+@pytest.mark.slow
 def test_a_fold_that_was_killed_is_taken_up_again(tmp_path, monkeypatch):
     data = made()
     whole = scored(data, 0, tmp_path)

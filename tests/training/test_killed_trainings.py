@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from killed import OUTPUTS, SPECS
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).with_name("killed.py")
 
 

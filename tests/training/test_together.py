@@ -81,6 +81,7 @@ def learned(capsys_out):
     return len(re.findall("^epoch ", capsys_out, re.MULTILINE)), capsys_out.count("was trained before")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hook", "epochs", "found"),
     [

@@ -181,6 +181,7 @@ def fresh(loss="euclidean", attributes=1):
     return build(NetworkSpec(loss, ATTRIBUTES[:attributes], (32, 36), architecture), seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attributes", [1, 2])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_training_learns_and_repeats_bit_for_bit(loss, attributes):
@@ -292,6 +293,7 @@ def test_progress_tells_epoch_step_loss_error_and_speed(monkeypatch, capsys):
     assert screen.getvalue().splitlines() == lines
 
 
+@pytest.mark.slow
 def test_importing_and_training_leaves_pytorchs_compiler_alone():
     """It takes seconds to import, and `torch.optim` does so: noticeable where a training takes twenty."""
     code = (

@@ -10,7 +10,7 @@ from running import ROOT, Workflow
 from run_alone import Run
 from run_alone import main as alone
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 SMALL = {
     "synthetic": {"train": 24, "validation": 8, "test": 8},
@@ -43,7 +43,6 @@ def files_below(folder):
     return {str(path.relative_to(folder)): path for path in files}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -68,7 +67,6 @@ def test_it_writes_what_snakemake_writes(run, tmp_path, arguments, part):
     assert before == {name: path.stat().st_mtime_ns for name, path in files_below(run.directory / "results").items()}
 
 
-@pytest.mark.slow
 def test_without_another_folder_it_writes_the_files_of_the_run(run):
     sample = run.directory / SAMPLES[1]
     before = sample.read_bytes()
@@ -142,7 +140,6 @@ def test_a_fault_of_the_configuration_is_one_message(run, tmp_path, capsys, monk
     assert "traning: unknown key; did you mean training?" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_an_error_of_the_job(run, tmp_path):
     """Is its status, and the debugger opens where it was raised."""
     (tmp_path / "more.yaml").write_text("{samples: {hidden: {images: 9}}, synthetic: {test: 9}}")  # than were drawn

@@ -10,7 +10,7 @@ from running import TINY, Workflow
 from faceflip.data.celeba import ANNOTATIONS, IMAGES, PARTITION
 from faceflip.data.synthetic import write_celeba
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 DATASET = "results/dataset/faces.h5"
 

@@ -19,6 +19,7 @@ def test_the_default_before_anything_exists(tmp_path):
     assert list(tmp_path.glob("results/*")) == []
 
 
+@pytest.mark.slow
 def test_the_papers_scale_before_any_data_exist(tmp_path):
     start = time.monotonic()
     jobs = Workflow(tmp_path, [ROOT / "workflow/presets/paper.yaml"]).planned("--quiet", "rules")
@@ -39,6 +40,7 @@ def test_a_single_target(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_faults_in_the_configuration_are_told_together(tmp_path):
     overlay = tmp_path / "wrong.yaml"
     overlay.write_text("smaples: {paper: {images: 3}}\narchitecture: {width: 0}\nnetworks: {moon: {los: bce}}\n")
@@ -94,6 +96,7 @@ def test_parsing_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_failing_job_tells_why_and_leaves_nothing(tmp_path):
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"dataset: {{celeba: {tmp_path / 'nothing'}}}\n")

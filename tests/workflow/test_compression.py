@@ -10,6 +10,7 @@ from faceflip.store import open_store
 VIEW = "results/attacks/paper/euclidean/converged/ffa-line.h5"
 
 
+@pytest.mark.slow
 @pytest.mark.workflow
 def test_blosc(tiny, tmp_path):
     pytest.importorskip("hdf5plugin")

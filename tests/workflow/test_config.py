@@ -473,6 +473,7 @@ def test_keys_that_stand_twice(tmp_path):
     require_unique_keys([first])
 
 
+@pytest.mark.slow
 def test_snakemake_refuses_keys_that_stand_twice(tmp_path):
     (tmp_path / "mine.yaml").write_text("seed: 1\nseed: 2\n")
     said = Workflow(tmp_path, [tmp_path / "mine.yaml"]).said("--cores", 1, "--dry-run", check=False)
@@ -480,6 +481,7 @@ def test_snakemake_refuses_keys_that_stand_twice(tmp_path):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_samples_and_batches_that_a_celeba_is_too_small_for(tmp_path):
     """Told before any job, from its labels alone."""
     write_celeba(tmp_path / "drawn", train=5, validation=1, test=1, seed=1)

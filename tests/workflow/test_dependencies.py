@@ -12,7 +12,7 @@ from running import ROOT, Workflow
 
 from faceflip.workflow.versions import VERSIONS
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
 def rules_of(workflow, *arguments):
@@ -377,7 +377,6 @@ def own(tmp_path_factory):
     return workflow
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "folders", "part", "products"),
     [

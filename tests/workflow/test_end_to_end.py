@@ -428,6 +428,7 @@ def test_checkpoints_of_one_run_differ_and_know_their_epoch(results):
     assert list(history["epoch"]) == list(range(1, len(history) + 1))
 
 
+@pytest.mark.slow
 def test_another_run_gives_the_same_bytes(tiny, tmp_path):
     again = Workflow(tmp_path)
     again("--cores", 2)

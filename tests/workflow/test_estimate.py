@@ -20,6 +20,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overlays",
     [(), (TINY,), (ROOT / "workflow/presets/paper.yaml",), (TINY, OWN), ({"compute": {"networks_per_job": 3}},)],

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from running import Workflow
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 FILES_OF_0_1 = (
     "dataset/faces.h5",

@@ -16,7 +16,7 @@ from faceflip.store import open_store
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, read_config
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 CONFIG = """
 dataset: {table: labels.csv, images: faces, image_size: null}
