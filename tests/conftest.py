@@ -43,7 +43,7 @@ def device(request):
 
 @pytest.fixture(scope="module")
 def one_thread():
-    """Let PyTorch compute with one thread: last bits hang on their number, and small networks gain nothing by more."""
+    """Let PyTorch compute with one thread: last bits depend on their number, and small networks gain nothing."""
     import torch
 
     threads = torch.get_num_threads()

@@ -19,7 +19,7 @@ class NetworkWarning(UserWarning):
 def did_you_mean(word: object, known: Iterable[str], otherwise: str = "") -> str:
     """Return what to say behind a wrong name: the two nearest of those known, or one not so near.
 
-    What is no text is near to none. Where none is near, all are listed behind `otherwise`, such as "; there are ".
+    A value that is not text resembles none. Where none is near, all are listed behind `otherwise`: "; there are ".
     """
     names = list(known)
     text = word if isinstance(word, str) else ""

@@ -113,7 +113,7 @@ ERRORS = {
     "one answer": (lambda s: 0 * s + 2, r"scores of 64 images are all the same, \[2\.0, 2\.0\]: it does not look at"),
     "no gradient": (lambda s: s.detach(), "no gradient flows from its scores to the images"),
     "another answer each time": (lambda s: s + torch.rand_like(s), "for the same images a second time"),
-    "answers that hang on others": (lambda s: s - s.mean(0), "for the same images in other batches"),
+    "answers that depend on others": (lambda s: s - s.mean(0), "for the same images in other batches"),
 }  # fmt: skip
 
 

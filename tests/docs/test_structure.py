@@ -24,7 +24,7 @@ SAME_MODULE_NAME = {
     "plan": "cli.plan is the command, workflow.plan what it prints",
     "labels": "cli.labels is the command, data.celeba.labels reads them",
     "label_doubt": "data.label_doubt says what the file has, analysis.tables.label_doubt counts it",
-    "seeds": "faceflip.seeds derives them, analysis.tables.seeds tells what hangs on them",
+    "seeds": "faceflip.seeds derives them, analysis.tables.seeds tells what depends on them",
 }
 """Modules of one name in several rooms, and why; beside tables and figures of one name."""
 

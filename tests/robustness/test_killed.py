@@ -103,7 +103,7 @@ def test_one_job_killed(micro, tmp_path):
     assert re.search(r"Error in rule train_network:", run.said)
     assert "died with <Signals.SIGKILL: 9>" in run.said
     others = list((tmp_path / "results/networks").rglob("converged.pt"))
-    assert others, "what does not hang on it goes on"
+    assert others, "what does not depend on it goes on"
     workflow("--cores", 2, "results/predictions.parquet")
     for path in ("predictions.parquet", "networks/euclidean/Smiling/converged.pt", "networks/moon/all/converged.pt"):
         assert (tmp_path / "results" / path).read_bytes() == (micro.directory / "results" / path).read_bytes()

@@ -56,7 +56,7 @@ def test_a_run_with_a_cancelled_job_and_a_killed_head(cluster, micro, tmp_path):
     jobs = cluster.jobs()
     rules = {job.rule for job in jobs if job.state == "COMPLETED"}
     assert rules == set(micro.rules()) - {"all"} - OF_OTHERS
-    # Which jobs are ready together, and so make an array, hangs on the moments; shards to attack always are.
+    # Which jobs are ready together, and so make an array, depends on the moments; shards to attack always are.
     assert {"attack_shard"} <= {job.rule for job in jobs if job.in_array} <= ARRAYS
     assert [job.number for job in jobs if job.state == "CANCELLED"] == [cancelled.number]
 

@@ -172,7 +172,7 @@ def test_attempts(attacked):
         found, wanted = (each.iloc[(labels != 0).nonzero()[0]] for each in (attempts, expected))
         for name in ("image", "attribute", "flipped", "outcome"):
             assert found[name].tolist() == wanted[name].tolist()
-        for name in ("score_before", "epsilon", "l2"):  # last bits hang on what shares a pass
+        for name in ("score_before", "epsilon", "l2"):  # last bits depend on what shares a pass
             np.testing.assert_allclose(found[name], wanted[name], rtol=0.02, atol=1e-4)
     write_table(folder / "scores.parquet", score_shard(path, dataset, "rgb", engine="cpu"))
     collected = collect_attempts([(path, folder / "scores.parquet")])

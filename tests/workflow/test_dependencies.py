@@ -1,4 +1,4 @@
-"""What Snakemake remakes after a change: what hangs on it, and nothing else. Asked by dry runs of a finished run."""
+"""What Snakemake remakes after a change: what depends on it, and nothing else. Asked by dry runs of a finished run."""
 
 import io
 import os
@@ -50,7 +50,7 @@ def test_one_attacks_parameter(tiny):
     assert "collect_attempts" in rules
     forbidden = MODEL_FREE | TRAINING | {"predict_network", "collect_predictions", "transfer_shard", "scan_lines"}
     assert not rules & forbidden
-    assert "results/tables/classification_error.csv" not in outputs, "hangs on no attack"
+    assert "results/tables/classification_error.csv" not in outputs, "depends on no attack"
 
 
 @pytest.mark.parametrize("attributes", [["Smiling", "Male", "Young"]])
@@ -148,7 +148,7 @@ def test_other_faces_make_everything_anew(tiny):
 
 
 def test_a_further_epoch_that_is_kept(tiny):
-    """Its weights are gone: all networks are trained again, and what hangs on them."""
+    """Its weights are gone: all networks are trained again, and what depends on them."""
     changed = tiny.with_overlay(training={"checkpoints": [2, 3]})
     planned = changed.planned()
     assert planned["train_network"] == 2 + 2 + 1
@@ -390,7 +390,7 @@ def own(tmp_path_factory):
     ],
 )
 def test_a_changed_file_of_ones_own(own, file, folders, part, products):
-    """What hangs on it is made again, and nothing else; `products` is None where nearly all tables and figures do."""
+    """What depends on it is made again, and nothing else; `products` is None where nearly all tables and figures do."""
     path = own.directory / file
     there = {str(each.relative_to(own.directory)) for each in (own.directory / "results").rglob("*") if each.is_file()}
     expected = {each for each in long_ones(there) if each.split("/")[1] in folders}

@@ -1,4 +1,4 @@
-"""A stage whose results change has a new number, so that finished runs remake what hangs on it."""
+"""A stage whose results change has a new number, so that finished runs remake what depends on it."""
 
 import json
 

@@ -358,7 +358,7 @@ def _architecture(options: Mapping[str, Any]) -> str:
 def describe(manifest: Mapping[str, Any], plan: Mapping[str, Any]) -> RunDescription:
     """Describe a run by its dataset's manifest and what `faceflip.workflow.plan.Plan.description` says of the rest.
 
-    The attacks' options are left out: a change of one attack must not touch what hangs on others only. The definition
+    The attacks' options are left out: a change of one attack must not touch what depends on others only. The definition
     of PASS is that of the installed code, which scores the run.
     """
     from faceflip.similarity.definition import parameters

@@ -198,7 +198,7 @@ def options_of(entry: AttackEntry) -> set[str]:
 
 
 def heeded_by(entry: AttackEntry) -> set[str]:
-    """Return the names of those of its options on which an attack's results can hang: a line has one step."""
+    """Return the names of those of its options that an attack's results can depend on: a line has one step."""
     search = find_search(entry.search)
     later = find_direction(entry.direction).later if search.kind == LINE and not search.whole_attack else ()
     return options_of(entry) - set(later)

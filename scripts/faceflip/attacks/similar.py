@@ -35,7 +35,7 @@ class SimilarFFA(FFA):
             raise UserError(
                 f"SSIM needs images of {WINDOW} x {WINDOW} pixels at least, not {width} x {height}: attack along ffa"
             )
-        # One by one: the last bits of an image's direction must not hang on how many others are beside it.
+        # One by one: the last bits of an image's direction must not depend on how many others are beside it.
         pairs = zip(gradients, originals, strict=True)
         # TF32 would drown variances, and some algorithms add up in another order each time.
         with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):

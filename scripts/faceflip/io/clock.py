@@ -39,7 +39,7 @@ def require_past(files: Iterable[str | Path]) -> None:
         f"the clock was ahead, or is behind now: {quantity(len(places), 'file')} from which others are to be made, "
         f"dated up to {longest / 3600:.1f} hours into the future: {named}. Snakemake would throw away what is made "
         f"from them, being older. See that the clock is right, then run\n  {remedy}\nand the same command again. "
-        "Results that hang on large ones (above 50 MB) are made anew, with the same bytes."
+        "Results that depend on large ones (above 50 MB) are made anew, with the same bytes."
     )
 
 

@@ -70,7 +70,7 @@ def fine_tune(
     Options of `training` are heeded but for rate, checkpoints and epochs: the rate is constant, that of `tuning`,
     or where that is None the one at which the source's training ended. `stores` are shards of an attack on the
     source with their scores, whose attempts of PASS >= `threshold` make extra images. Rows `held_out` of the
-    dataset take no part. The order of the clean images hangs on `seed`, source and attributes, not on the diet, so
+    dataset take no part. The order of the clean images depends on `seed`, source and attributes, not on the diet, so
     that one diet can be compared with another. Network, member, and what is not named here are as of
     `train_and_save`; continued, too, the checkpoint has the same bytes. `own_code`: see `load_checkpoint`. No extra
     image is made of labels that the file `doubts` names, see `doubted_labels`.

@@ -72,7 +72,7 @@ class Job:
     ) -> "AbstractContextManager[torch.device]":
         """Compute on the configured device while the context lasts; see `faceflip.runtime.device.computing_on`.
 
-        Last bits hang on the number of threads, and Snakemake lowers it to `--cores`: jobs of a `kind` have at least
+        Last bits depend on the number of threads, and Snakemake lowers it to `--cores`: jobs of a `kind` have at least
         those that the configuration says, so that the same configuration gives the same bytes.
         """
         from faceflip.runtime.device import computing_on

@@ -176,7 +176,7 @@ def _failed(network: str, faults: Mapping[str, str], trained: int) -> str:
 
 
 def computed_by(device: torch.device) -> dict[str, Any]:
-    """Return on what the last bits of a training hang: the kind of device, and the threads of a CPU."""
+    """Return what the last bits of a training depend on: the kind of device, and the threads of a CPU."""
     return {"device": device.type, **({"threads": torch.get_num_threads()} if device.type == "cpu" else {})}
 
 

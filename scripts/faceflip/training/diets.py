@@ -1,7 +1,7 @@
 """What a network is fed in training: clean images alone, or extra ones in place of some of each batch.
 
 Extra images are made of what an attack found: x + factor * eta, where eta changes the decision on the image x. The
-order of the clean images hangs on no diet, and every diet takes equally many steps.
+order of the clean images depends on no diet, and every diet takes equally many steps.
 """
 
 from collections.abc import Iterator, Sequence

@@ -62,7 +62,7 @@ class TuningOptions(Declared):
 
     @property
     def heeded(self) -> dict[str, object]:
-        """Return the options on which the result hangs, as plain values: those of no use to the diet are left out."""
+        """Return the options that the result depends on, as plain values, without those of no use to the diet."""
         contents = self.contents
         rate = {"learning_rate": self.learning_rate} if self.learning_rate else {}
         if contents == DIETS["control"]:

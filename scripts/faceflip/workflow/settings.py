@@ -200,7 +200,7 @@ class SampleSettings(Declared):
 
 
 class ThreadSettings(Declared):
-    """CPU threads of the jobs of a kind; networks compute with so many whatever `--cores` is: last bits hang on it."""
+    """CPU threads of the jobs of a kind; networks use that many whatever `--cores` is: last bits depend on it."""
 
     pack: Threads = Field(2, description="drawing and decoding images, inventories")
     train: Threads = Field(1, description="training")

@@ -1,8 +1,8 @@
 """Version numbers of the workflow's stages.
 
 Snakemake sees a rule's parameters and inputs change, but not the modules that its script imports. So each stage has a
-number here that goes into its rule's parameters: raise it when the stage's results change, and what hangs on the stage
-is made anew. It lives apart from the stages' code because the Snakefile must not import that.
+number here that goes into its rule's parameters: raise it when the stage's results change, and what depends on the
+stage is made anew. It lives apart from the stages' code because the Snakefile must not import that.
 """
 
 VERSIONS = {
