@@ -63,6 +63,7 @@ def test_every_module_says_how_to_read_its_table(name):
     assert len(TABLES[name].reading.text) > 200
 
 
+@pytest.mark.slow
 def test_intervals_can_be_left_out(made, tmp_path):
     tables = make_all(made, tmp_path, intervals=False)
     for outputs in tables.values():
@@ -71,6 +72,7 @@ def test_intervals_can_be_left_out(made, tmp_path):
         assert "scriptsize" not in outputs["tex"].read_text()
 
 
+@pytest.mark.slow
 def test_same_bytes_again(made, tables, tmp_path):
     again = make_all(made, tmp_path)
     for name, outputs in tables.items():
@@ -78,6 +80,7 @@ def test_same_bytes_again(made, tables, tmp_path):
             assert path.read_bytes() == again[name][kind].read_bytes()
 
 
+@pytest.mark.slow
 def test_order_of_the_attempts_does_not_matter(made, tables, tmp_path):
     shuffled = {name: getattr(made, name).sample(frac=1, random_state=1) for name in ("attempts", "transfers")}
     again = make_all(replace(made, **shuffled), tmp_path)

@@ -231,6 +231,7 @@ def test_a_statement_is_judged_by_what_it_rests_on(run):
     assert table.loc["never_affected", "verdict"] == "holds", "the verdict is on this run"
 
 
+@pytest.mark.slow
 def test_what_a_run_lacks_is_not_judged():
     networks = {"mine": {"loss": "bce"}}
     run = specimen(seed=6, sample=6, test=10, dataset="celeba", networks=networks).run

@@ -164,6 +164,7 @@ class OutOfMemory(nn.Module):
         return self.network(images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_passes_are_full_and_the_last_images_take_small_ones(name):
     network = OutOfMemory(convolutional(1, seed=3, spread=1.5), room=32)

@@ -247,6 +247,7 @@ def test_scan_finds_what_doubling_misses():
         assert scan.forward_passes[0] == 10
 
 
+@pytest.mark.slow
 def test_the_passes_of_fgs_are_those_of_the_paper():
     for needed in range(1, 155):
         network = Linear([[1.0, *[0] * 11]], float(-100 - needed) + 0.5)

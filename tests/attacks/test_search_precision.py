@@ -260,6 +260,7 @@ def test_noise_as_large_as_scores_ends_certified(case, error, no_doubt):
 ALWAYS = {"present": lambda _, found: found.abs() + 1000, "absent": lambda _, found: -found.abs() - 1000}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["fgs", "ffa", "scan"])
 def test_attempts_that_a_lower_precision_ends_unflipped_are_rescued(case, no_doubt):
     name, options = CASES[case]
@@ -357,6 +358,7 @@ def test_on_other_rays_flips_are_certified_and_differ_only_where_decisions_come_
 # Passes.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fgs-line", "ffa-line", "ffa-newton", "ffa-descent"])
 def test_gradients_are_in_float32_and_passes_of_either_precision_are_full(name):
     network, images = Rounded(convolutional(1, seed=3, spread=1.5), 7), noise_images(120, seed=2)
@@ -418,6 +420,7 @@ def test_iterative_searches_have_no_use_for_it(name):
         np.testing.assert_array_equal(getattr(found, column), getattr(expected, column), err_msg=column)
 
 
+@pytest.mark.slow
 def test_a_line_along_anothers_perturbation_has_probes_in_it_and_the_attack_itself_none():
     network, images = Rounded(convolutional(1, seed=3, spread=1.5), 7), noise_images(20, seed=2)
     file = f"{Path(__file__).parent}/foreign_attacks.py:steps"

@@ -230,6 +230,7 @@ def test_shares_keep_groups_together_and_follow_the_seed(tmp_path):
         assert made.value_counts().to_dict() == {"train": 240, "validation": 80, "test": 80}
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=300), min_size=1, max_size=5))
 def test_names_of_folders(names):
     """Any name gives one that a folder can have, and the same one every time."""

@@ -79,6 +79,7 @@ def test_brought_back_it_gives_the_same_attempts_byte_for_byte(tmp_path, loss):
         assert all(map(np.array_equal, ours["perturbation"], theirs["perturbation"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture",
     [

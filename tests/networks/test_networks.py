@@ -99,6 +99,7 @@ def named(architecture, size=(44, 54), **options):
     return spec_of("euclidean", names, size, name=architecture, initialisation="msra", options=options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "architecture",
     [

@@ -275,6 +275,7 @@ CRAFTED_VIEWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CRAFTED_VIEWS)
 def test_crafted_view(build, name):
     change, message = CRAFTED_VIEWS[name]

@@ -209,6 +209,7 @@ def test_networks_that_cannot_be_brought_are_told_together():
     require_networks(config, ["moon"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "message"),
     [
