@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -97,18 +98,30 @@ def test_a_sound_run(micro):
     assert f"not in the inventories, and not looked at: {looked_over}\n" in said
 
 
-@pytest.mark.workflow
-@pytest.mark.parametrize("harm", HARMS)
-def test_every_kind_of_file_is_repaired_by_the_command_that_is_named(micro, tmp_path, harm):
-    """All kinds at once: each is found, and named with its rule; the commands give every byte back."""
-    run, rng = copy_of(micro, tmp_path), random.Random(harm.__name__)
-    for path in KINDS.values():
-        harm(tmp_path / path, rng)
-    status, said = check(tmp_path)
+def harmed(micro, folder, harms):
+    """Return a copy of the run with one file of each kind harmed, in turn by the harms, and the commands of repair."""
+    run, rng = copy_of(micro, folder), random.Random(2018)
+    for path, harm in zip(KINDS.values(), cycle(harms)):
+        harm(folder / path, rng)
+    status, said = check(folder)
     assert status == 1
     assert [path for path in KINDS.values() if said.count(f"FAULT: {path}: ") != 1] == []
-    commands = json.loads(check(tmp_path, "--json")[1])["repair"]
+    commands = json.loads(check(folder, "--json")[1])["repair"]
     assert [command in said for command in commands] == [True, True]
+    return run, commands
+
+
+@pytest.mark.workflow
+def test_every_harm_to_every_kind_of_file_is_found(micro, tmp_path):
+    """Each is named with its rule; what repairs it does not depend on the harm."""
+    first, *others = [harmed(micro, tmp_path / harm.__name__, [harm])[1] for harm in HARMS]
+    assert others == [first] * (len(HARMS) - 1)
+
+
+@pytest.mark.workflow
+def test_every_kind_of_file_is_repaired_by_the_command_that_is_named(micro, tmp_path):
+    """All kinds at once, harmed in turn by each harm: the commands give every byte back."""
+    run, commands = harmed(micro, tmp_path, HARMS)
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "snakemake"
