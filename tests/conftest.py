@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import slurm_config
+from hypothesis import settings
 from running import TINY, finished
 
 
 def pytest_configure():
+    # How long one example takes tells what else the machine does, and is no fault.
+    settings.register_profile("faceflip", deadline=None)
+    settings.load_profile("faceflip")
     if not slurm_config.of_this_machine():
         slurm_config.expect_no_slurm()
 
