@@ -121,7 +121,7 @@ def test_optimality_is_the_ratio_of_areas_below_curves(made, sizes):
 
 
 @given(st.lists(st.tuples(*[st.none() | st.integers(1, 9)] * 3), min_size=1, max_size=12))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_optimality_of_whatever_attacks_find(found):
     run = specimen_run()
     rows = [

@@ -236,7 +236,7 @@ def test_seeds_recounted(tmp_path):
     pd.testing.assert_frame_equal(table[~table["sign"].isin(SPLIT_SIGNS)].reset_index(drop=True), before)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.booleans(), st.booleans(), st.booleans()),

@@ -314,7 +314,7 @@ CASES = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(CASES)
 def test_every_number_of_runs_of_all_kinds(case):
     """No control, no seeds, no flips, nothing right or nothing wrong, unknown labels, an attack the less."""

@@ -358,7 +358,7 @@ def test_the_attack_of_the_page(case, tmp_path):
 
 
 class TestThenLine:
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(
         seed=st.integers(0, 10_000), name=st.sampled_from(["ties", "drawn", "many", "beyond", "steps", "projection"])
     )

@@ -26,7 +26,7 @@ CLOSE = {
 }
 """Attacks, with their options, that come within 1 % of the smallest L2 on linear networks: add others here."""
 
-tiny = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+tiny = settings(max_examples=60, derandomize=True, database=None)
 
 
 @st.composite

@@ -25,7 +25,7 @@ def rays(seed: int, slots: int = 5, pixels: int = 37) -> Rays:
 
 
 @given(st.integers(0, 10000), st.lists(epsilons, min_size=3, max_size=3))
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, derandomize=True, database=None)
 def test_compiled_and_tensor_paths_agree_bit_for_bit(seed, wanted):
     made, rows = rays(seed), np.array([4, 0, 2])
     results = torch.full((6, 37), -1.0)

@@ -66,7 +66,7 @@ def test_unknown_labels_and_missing_scores_have_no_doubt_and_no_say():
     assert not found[len(labels) :].any()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.integers(0, 30).flatmap(
         lambda n: st.lists(

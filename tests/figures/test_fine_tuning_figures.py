@@ -282,7 +282,7 @@ def box_list(low, high):
     return st.lists(st.tuples(*[st.floats(low, high)] * 2), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(box_list(15, 85))
 def test_labels_are_apart_wherever_their_points_are(points):
     points = np.array(points)
@@ -299,7 +299,7 @@ def test_labels_are_apart_wherever_their_points_are(points):
 # Curves
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.5, 300)), min_size=1, max_size=30))
 def test_a_curve_counts_the_flips_up_to_each_x(rows):
     values = [value if flipped else math.inf for flipped, value in rows]

@@ -37,7 +37,6 @@ from faceflip.store.summary import summarise
 
 fuzzed = settings(
     max_examples=150,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

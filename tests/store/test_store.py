@@ -186,7 +186,7 @@ def test_same_view_same_bytes(build):
     assert path.read_bytes() == first
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data(), rows=st.integers(1, 150), height=st.integers(1, 40), width=st.integers(1, 40))
 def test_any_mixture_of_sizes(build_once, tmp_path_factory, data, rows, height, width):
     """Chunks from a few bytes to several thousand: HDF5 places small and large ones differently."""

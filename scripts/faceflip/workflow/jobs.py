@@ -122,8 +122,7 @@ def bundles_of(plan: Plan, rules: Mapping[str, Rule], is_there: Callable[[str], 
     """
     train, size = rules["train_network"], plan.settings.compute.networks_per_job
     for network in plan.trained:
-        for number, start in enumerate(range(0, len(network.members), size), 1):
-            members = network.members[start : start + size]
+        for number, members in enumerate(network.in_parts(size), 1):
             files = (train.made({"network": network.name, "member": folder_of(member)}) for member in members)
             if len(members) > 1 and not any(all(map(is_there, made)) for made in files):
                 yield Bundle(train, network.name, number, members)

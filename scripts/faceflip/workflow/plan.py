@@ -45,7 +45,7 @@ from faceflip.workflow.settings import Settings
 ALL = "all"
 """The member of a network that decides on all attributes."""
 PREDICTED_TOGETHER = 8
-"""Members of a network whose predictions one job makes: most of a job for one member would be the start of PyTorch."""
+"""Members of a network whose predictions one job makes: with small ones, most of a job for one would be its start."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,14 @@ class PlannedNetwork:
         """The networks that it consists of: one an attribute, or `ALL`."""
         return (ALL,) if self.joint else self.attributes
 
+    def in_parts(self, size: int) -> list[tuple[str, ...]]:
+        """Return its members in parts of a size, of which the last may be smaller."""
+        return [self.members[start : start + size] for start in range(0, len(self.members), size)]
+
     @cached_property
     def predicted(self) -> dict[str, tuple[str, ...]]:
         """Its members by the shard of predictions that they are in: one job makes those of several."""
-        starts = range(0, len(self.members), PREDICTED_TOGETHER)
-        return {
-            shard_name(number): self.members[start : start + PREDICTED_TOGETHER] for number, start in enumerate(starts)
-        }
+        return {shard_name(number): part for number, part in enumerate(self.in_parts(PREDICTED_TOGETHER))}
 
     def member_of(self, attribute: str) -> str:
         """Return the member that decides on an attribute."""
