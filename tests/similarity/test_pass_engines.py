@@ -169,22 +169,32 @@ def test_table(mixed):
     assert str(table["iterations"].dtype) == "int32"
 
 
+def scored(pairs):
+    originals, perturbed, index = pairs
+    return pass_scores(originals, perturbed, original_index=index, engine="cpu")
+
+
+def compiled_otherwise(pairs, folder, before="pass", environment=None):
+    """Score pairs in another process that compiles the kernels for itself, after some code and with a variable set."""
+    np.savez(folder / "pairs.npz", **dict(zip(("originals", "perturbed", "original_index"), pairs, strict=True)))
+    code = (
+        "import numpy as np; from faceflip.similarity import cpu, kernels, pass_scores; pairs = np.load('pairs.npz');"
+        f"{before}; cpu.compiled.load = lambda name: kernels;"
+        "np.savez('scores.npz', **vars(pass_scores(**pairs, engine='cpu')))"
+    )
+    environment = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["NUMBA_CACHE_DIR"] = str(folder / "compiled")
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)
+    return np.load(folder / "scores.npz")
+
+
 @pytest.mark.slow
 def test_on_the_plainest_processor(mixed, tmp_path):
     """Compiled for x86-64 as it was in 2003, without fused or wide operations: the scores of settled pairs stay."""
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("for processors of the x86-64 kind")
-    originals, perturbed, index = mixed
-    np.savez(tmp_path / "pairs.npz", originals=originals, perturbed=perturbed, index=index)
-    code = (
-        "import sys, numpy as np; from faceflip.similarity import pass_scores; pairs = np.load('pairs.npz');"
-        "found = pass_scores(pairs['originals'], pairs['perturbed'], original_index=pairs['index'], engine='cpu');"
-        "np.savez('scores.npz', **vars(found))"
-    )
-    plainest = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
-    environment = {**os.environ, **plainest, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-    there, here = np.load(tmp_path / "scores.npz"), pass_scores(originals, perturbed, original_index=index)
+    plainest = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
+    there, here = compiled_otherwise(mixed, tmp_path, environment=plainest), scored(mixed)
     np.testing.assert_array_equal(there["status"], here.status)
     settled = here.status == Alignment.CONVERGED
     assert settled.sum() > 80
@@ -192,3 +202,18 @@ def test_on_the_plainest_processor(mixed, tmp_path):
         np.testing.assert_allclose(there[name][settled], getattr(here, name)[settled], atol=1e-6, err_msg=name)
     np.testing.assert_allclose(there["ssim"], here.ssim, atol=1e-6)
     assert any(not np.array_equal(there[name], getattr(here, name)) for name in ("pass_", "ecc")), "compiled the same"
+
+
+@pytest.mark.slow
+def test_searches_that_go_in_circles_end_where_they_would_have(mixed, tmp_path):
+    """Every step made, and none foreseen: the same scores to the digits of the definition."""
+    there = compiled_otherwise(mixed, tmp_path, "kernels._SAME_PLACE = 0.0")
+    here = scored(mixed)
+    for name in ("status", "iterations"):
+        np.testing.assert_array_equal(there[name], getattr(here, name), err_msg=name)
+    for name in ("pass_", "ssim", "pass_gray", "ssim_gray", "ecc"):
+        np.testing.assert_allclose(there[name], getattr(here, name), rtol=0, atol=1e-6, err_msg=name)
+    moving = here.status == Alignment.NOT_CONVERGED
+    foreseen = (there["warp"] != here.warp).any((1, 2))
+    assert foreseen.sum() >= 2, "the pairs have searches that go in circles"
+    assert not foreseen[~moving].any()

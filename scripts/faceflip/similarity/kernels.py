@@ -12,9 +12,11 @@ is a loop over contiguous memory instead of a gather (`_read`); the Hessian of t
 moments of three gradient images (`_accumulate`); and planes lie side by side, so that the filters of SSIM run along
 long rows.
 
-Three habits of the compiler shape the code. It counts every view of an array, but not in functions with a single loop:
-hence the many small functions, and views made outside of loops. Loops do not use vector registers where an index may be
-negative, hence the unsigned offsets (`_at`), or where many arrays might overlap with the result, hence the lanes.
+Five habits of the compiler and of processors shape the code. The compiler counts every view of an array, but not in
+functions with a single loop: hence the many small functions, and views made outside of loops. To assign an array to a
+slice takes seconds to compile, for the sake of a message on shapes that differ: hence `_copy`. Loops do not use vector
+registers where an index may be negative, hence the unsigned offsets (`_at`), or where many arrays might overlap with
+the result, hence the lanes. Many processors have sixteen vector registers: no loop has more than nine sums.
 
 Planes of one image lie side by side in an array of h + 2 rows, each plane with a border of one pixel on all sides:
 plane k of an image w wide begins at column k * (w + 2), its pixel (x, y) is at [y + 1, k * (w + 2) + 1 + x].
@@ -27,8 +29,11 @@ from numba import njit
 
 from faceflip.similarity import definition
 
-# Divisions follow the rules of floats: a check for zero in a loop keeps it from using vector registers.
-_KERNEL = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+# Of what is called from Python. Divisions follow the rules of floats: a check for zero in a loop keeps it from using
+# vector registers.
+_ENTRY = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+# Of all else, which compiled code alone calls, and which needs no wrappers.
+_KERNEL = {**_ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 _RED, _GREEN, _BLUE = (np.float32(weight) for weight in definition.LUMA)
 _G = tuple(np.float32(weight) for weight in definition.window())
@@ -51,10 +56,21 @@ _SCALE, _U, _V, _LEFT, _RIGHT, _UP, _DOWN = (k * _PITCH for k in range(7))
 _IMAGE, _DX, _DY, _ALONG, _DIFFERENCE, _INSIDE = (k * _PITCH for k in range(7, 13))
 _LANES = 13
 
+# Pixels to which corners are in the same places when a search goes in circles. What differs by so much shows in the
+# seventh digit of a score; on circles that attract the search it gets less with every round.
+_SAME_PLACE = 1e-6
+
 _IDENTICAL, _CONVERGED, _NOT_CONVERGED, _FAILED, _IMPLAUSIBLE = map(int, definition.Alignment)
 
 
 # ---------------------------------------------------------------------------------------------------- preparing images
+
+
+@njit(**_KERNEL)
+def _copy(source, target):
+    """Copy a vector to the beginning of another one."""
+    for x in range(len(source)):
+        target[x] = source[x]
 
 
 @njit(**_KERNEL)
@@ -67,8 +83,8 @@ def _repeat_border(planes, count):
         for k in range(count):
             row[k * pitch] = row[k * pitch + 1]
             row[(k + 1) * pitch - 1] = row[(k + 1) * pitch - 2]
-    planes[0] = planes[1]
-    planes[bottom] = planes[bottom - 1]
+    _copy(planes[1], planes[0])
+    _copy(planes[bottom - 1], planes[bottom])
 
 
 @njit(**_KERNEL)
@@ -93,7 +109,7 @@ def _unpack(image, scratch, planes, gray, channels):
         for x in range(width):
             luma[x] = _RED * red[x] + _GREEN * green[x] + _BLUE * blue[x]
         if channels != 3:
-            planes[y + 1][channels * pitch - width - 1 : channels * pitch - 1] = luma
+            _copy(luma, planes[y + 1][channels * pitch - width - 1 :])
     _repeat_border(planes, channels)
 
 
@@ -132,7 +148,7 @@ def _differentiate(image, planes):
     planes[:] = _ZERO
     for y in range(height):
         row, out = image[y], planes[y + 1]
-        out[1 : width + 1] = row
+        _copy(row, out[1:])
         dx = out[pitch + 2 : 2 * pitch - 2]
         for x in range(width - 2):
             dx[x] = _HALF * (row[x + 2] - row[x])
@@ -302,6 +318,20 @@ def _copy_row(planes, y, out):
 
 
 @njit(**_KERNEL)
+def _read_unmoved(planes, y, first, count, lanes):
+    """Fill lanes as `_warp_piece` does at the identity, for the three planes of an image and its gradients."""
+    row, pitch = y + 1, planes.shape[1] // 3
+    for x in range(count):
+        at = _at(first + 1, x)
+        lanes[_at(_SCALE, x)] = _ONE
+        lanes[_at(_U, x)] = _ZERO
+        lanes[_at(_V, x)] = _ZERO
+        lanes[_at(_IMAGE, x)] = planes[row, at]
+        lanes[_at(_DX, x)] = planes[row, _at(at, pitch)]
+        lanes[_at(_DY, x)] = planes[row, _at(at, 2 * pitch)]
+
+
+@njit(**_KERNEL)
 def _derive(template, y, columns, first, count, width, height, lanes):
     """Compute what is summed up from the warped image and gradients in lanes `_IMAGE`, `_DX` and `_DY`.
 
@@ -329,12 +359,11 @@ def _derive(template, y, columns, first, count, width, height, lanes):
 
 @njit(**_KERNEL)
 def _moments_of(lanes, centred, first, count):
-    """Return the sums of a * a, a * b, b * b, a * c, b * c, c * c times 1, x, x * x for a = dx, b = dy, c = along."""
+    """Return the sums of a * a, a * b, b * b times 1, x, x * x for a = dx, b = dy."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = _ZERO
-    t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = t8 = _ZERO
     for i in range(_whole(count)):
         x = centred[_at(first, i)]
-        a, b, c = lanes[_at(_DX, i)], lanes[_at(_DY, i)], lanes[_at(_ALONG, i)]
+        a, b = lanes[_at(_DX, i)], lanes[_at(_DY, i)]
         p, q, r = a * a, a * b, b * b
         px, qx, rx = p * x, q * x, r * x
         s0 += p
@@ -346,53 +375,45 @@ def _moments_of(lanes, centred, first, count):
         s6 += r
         s7 += rx
         s8 += rx * x
-        p, q, r = a * c, b * c, c * c
-        px, qx, rx = p * x, q * x, r * x
-        t0 += p
-        t1 += px
-        t2 += px * x
-        t3 += q
-        t4 += qx
-        t5 += qx * x
-        t6 += r
-        t7 += rx
-        t8 += rx * x
-    return s0, s1, s2, s3, s4, s5, s6, s7, s8, t0, t1, t2, t3, t4, t5, t6, t7, t8
+    return s0, s1, s2, s3, s4, s5, s6, s7, s8
 
 
 @njit(**_KERNEL)
-def _projections(lanes, centred, first, count):
-    """Return the sums of dx, dy, along times 1, x, for each times the image, the difference, the mask: 18 in all."""
+def _moments_along(lanes, centred, first, count):
+    """Return the sums of a * c, b * c, c * c times 1, x, x * x for a = dx, b = dy, c = along."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = _ZERO
-    t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = t8 = _ZERO
     for i in range(_whole(count)):
         x = centred[_at(first, i)]
         a, b, c = lanes[_at(_DX, i)], lanes[_at(_DY, i)], lanes[_at(_ALONG, i)]
-        value = lanes[_at(_IMAGE, i)]
-        p, q, r = a * value, b * value, c * value
+        p, q, r = a * c, b * c, c * c
+        px, qx, rx = p * x, q * x, r * x
+        s0 += p
+        s1 += px
+        s2 += px * x
+        s3 += q
+        s4 += qx
+        s5 += qx * x
+        s6 += r
+        s7 += rx
+        s8 += rx * x
+    return s0, s1, s2, s3, s4, s5, s6, s7, s8
+
+
+@njit(**_KERNEL)
+def _project(lanes, lane, centred, first, count):
+    """Return the sums of dx, dy, along times 1, x, for each times what is in a lane."""
+    s0 = s1 = s2 = s3 = s4 = s5 = _ZERO
+    for i in range(_whole(count)):
+        x = centred[_at(first, i)]
+        value = lanes[_at(lane, i)]
+        p, q, r = lanes[_at(_DX, i)] * value, lanes[_at(_DY, i)] * value, lanes[_at(_ALONG, i)] * value
         s0 += p
         s1 += p * x
         s2 += q
         s3 += q * x
         s4 += r
         s5 += r * x
-        value = lanes[_at(_DIFFERENCE, i)]
-        p, q, r = a * value, b * value, c * value
-        s6 += p
-        s7 += p * x
-        s8 += q
-        t0 += q * x
-        t1 += r
-        t2 += r * x
-        value = lanes[_at(_INSIDE, i)]
-        p, q, r = a * value, b * value, c * value
-        t3 += p
-        t4 += p * x
-        t5 += q
-        t6 += q * x
-        t7 += r
-        t8 += r * x
-    return s0, s1, s2, s3, s4, s5, s6, s7, s8, t0, t1, t2, t3, t4, t5, t6, t7, t8
+    return s0, s1, s2, s3, s4, s5
 
 
 @njit(**_KERNEL)
@@ -417,10 +438,11 @@ def _statistics(lanes, count, image_level, gap_level):
 
 
 @njit(**_KERNEL)
-def _add_moments(moments, level, sums):
-    """Add one row's sums (`_moments_of`): each product's moments x*x, x*y, x, y*y, y, 1."""
-    for pair in range(6):
-        s0, s1, s2 = np.float64(sums[3 * pair]), np.float64(sums[3 * pair + 1]), np.float64(sums[3 * pair + 2])
+def _add_moments(moments, begin, level, sums):
+    """Add one row's sums of three products from `begin` on: each product's moments x*x, x*y, x, y*y, y, 1."""
+    for k in range(3):
+        pair = begin + k
+        s0, s1, s2 = np.float64(sums[3 * k]), np.float64(sums[3 * k + 1]), np.float64(sums[3 * k + 2])
         moments[pair, 0] += s2
         moments[pair, 1] += s1 * level
         moments[pair, 2] += s1
@@ -430,13 +452,13 @@ def _add_moments(moments, level, sums):
 
 
 @njit(**_KERNEL)
-def _add_projections(projections, level, sums):
-    """Add one row's sums (`_projections`): each image's products with each gradient times x, y, 1."""
-    for k in range(9):
+def _add_projections(projections, which, level, sums):
+    """Add one row's sums (`_project`): an image's products with each gradient times x, y, 1."""
+    for k in range(3):
         s0, s1 = np.float64(sums[2 * k]), np.float64(sums[2 * k + 1])
-        projections[k // 3, 3 * (k % 3)] += s1
-        projections[k // 3, 3 * (k % 3) + 1] += s0 * level
-        projections[k // 3, 3 * (k % 3) + 2] += s0
+        projections[which, 3 * k] += s1
+        projections[which, 3 * k + 1] += s0 * level
+        projections[which, 3 * k + 2] += s0
 
 
 @njit(**_KERNEL)
@@ -447,8 +469,12 @@ def _add_statistics(statistics, sums):
 
 
 @njit(**_KERNEL)
-def _accumulate(template, gradients, warp, levels, columns, centred, lanes, places, moments, projections, statistics):
+def _accumulate(
+    template, gradients, warp, moved, levels, columns, centred, lanes, places, moments, projections, statistics
+):
     """Sum up over the image all that one Gauss-Newton step needs, at one warp: `moments`, `projections`, `_statistics`.
+
+    `moved` is false where the warp is the identity.
 
     With a = dx, b = dy, c = along (`_derive`), coordinates counted from the image centre: `moments` (6, 6): for a*a,
     a*b, b*b, a*c, b*c, c*c the sums times x*x, x*y, x, y*y, y, 1; `projections` (3, 9): for the warped image, for
@@ -467,10 +493,16 @@ def _accumulate(template, gradients, warp, levels, columns, centred, lanes, plac
             count = min(_PIECE, width - first)
             if width > _PIECE:
                 lanes[:] = _ZERO
-            _warp_piece(gradients, memory, 3, warp, y, columns, first, count, lanes, places, lanes, _IMAGE, _PITCH)
+            if moved:
+                _warp_piece(gradients, memory, 3, warp, y, columns, first, count, lanes, places, lanes, _IMAGE, _PITCH)
+            else:
+                _read_unmoved(gradients, y, first, count, lanes)
             _derive(template, y, columns, first, count, width, height, lanes)
-            _add_moments(moments, level, _moments_of(lanes, centred, first, count))
-            _add_projections(projections, level, _projections(lanes, centred, first, count))
+            _add_moments(moments, 0, level, _moments_of(lanes, centred, first, count))
+            _add_moments(moments, 3, level, _moments_along(lanes, centred, first, count))
+            _add_projections(projections, 0, level, _project(lanes, _IMAGE, centred, first, count))
+            _add_projections(projections, 1, level, _project(lanes, _DIFFERENCE, centred, first, count))
+            _add_projections(projections, 2, level, _project(lanes, _INSIDE, centred, first, count))
             _add_statistics(statistics, _statistics(lanes, count, levels[0], levels[1]))
 
 
@@ -549,9 +581,9 @@ def _corners(warp, width, height, places):
         depth = warp[6] * x + warp[7] * y + 1.0
         if not depth > 1e-6:
             return False
-        places[k, 0] = (warp[0] * x + warp[1] * y + warp[2]) / depth
-        places[k, 1] = (warp[3] * x + warp[4] * y + warp[5]) / depth
-        if not (abs(places[k, 0]) < 1e6 and abs(places[k, 1]) < 1e6):
+        places[2 * k] = (warp[0] * x + warp[1] * y + warp[2]) / depth
+        places[2 * k + 1] = (warp[3] * x + warp[4] * y + warp[5]) / depth
+        if not (abs(places[2 * k]) < 1e6 and abs(places[2 * k + 1]) < 1e6):
             return False
     return True
 
@@ -561,8 +593,43 @@ def _largest_move(before, after):
     """Return the largest distance between the places of a corner."""
     largest = 0.0
     for k in range(4):
-        largest = max(largest, math.hypot(after[k, 0] - before[k, 0], after[k, 1] - before[k, 1]))
+        largest = max(largest, math.hypot(after[2 * k] - before[2 * k], after[2 * k + 1] - before[2 * k + 1]))
     return largest
+
+
+@njit(**_KERNEL)
+def _stay(warp):
+    """Make a warp the identity."""
+    for k in range(9):
+        warp[k] = 1.0 if k % 4 == 0 else 0.0
+
+
+@njit(**_KERNEL)
+def _record(trail, number, warp, corners, coefficient):
+    """Keep one step of a search: the parameters it came to, where they take the corners, the coefficient before."""
+    for k in range(8):
+        trail[number, k] = warp[k]
+        trail[number, 8 + k] = corners[k]
+    trail[number, 16] = coefficient
+
+
+@njit(**_KERNEL)
+def _repeats(trail, number, period):
+    """Return whether the last `period` of `number` steps led to the same places of the corners as those before."""
+    for step in range(number - period, number):
+        for k in range(8, 16):
+            if not abs(trail[step, k] - trail[step - period, k]) < _SAME_PLACE:
+                return False
+    return True
+
+
+@njit(**_KERNEL)
+def _foreseen(trail, number):
+    """Return which of `number` steps the last one allowed will be like, where the search goes in circles; else -1."""
+    for period in range(2, number // 2 + 1):
+        if _repeats(trail, number, period):
+            return number - period + (definition.MAX_ITERATIONS - 1 - number) % period
+    return -1
 
 
 @njit(**_KERNEL)
@@ -570,7 +637,8 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
     """Maximise the enhanced correlation coefficient by Gauss-Newton steps, forward additive, from the identity.
 
     `warp` (9,) gets the homography, row by row, and is the identity where the search failed or went too far. Returns
-    the status, the number of steps and the coefficient before the last step.
+    the status, the number of steps and the coefficient before the last step. Half of the searches that never settle go
+    in circles: what the last step would come to is then known, and the steps to it are counted, but not made.
     """
     height, width = template.shape
     cx, cy = 0.5 * (width - 1), 0.5 * (height - 1)
@@ -582,24 +650,27 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
     norms = np.empty(8)
     step = np.empty(8)
     right = np.empty(8)
-    start = np.empty((4, 2))
-    before = np.empty((4, 2))
-    after = np.empty((4, 2))
-    identity = np.eye(3).reshape(9)
-    warp[:] = identity
+    of_image = np.empty(9)
+    of_gap = np.empty(9)
+    start = np.empty(8)
+    before = np.empty(8)
+    after = np.empty(8)
+    trail = np.empty((definition.MAX_ITERATIONS, 17))
+    _stay(warp)
     levels = np.empty(2, np.float32)
     levels[0] = gradients[:, : width + 2].sum() / (width * height)
     levels[1] = template.sum() / (width * height) - levels[0]
     _corners(warp, width, height, start)
-    before[:] = start
+    _copy(start, before)
     coefficient = np.nan
     status = _NOT_CONVERGED
     iterations = 0
     while iterations < definition.MAX_ITERATIONS and status == _NOT_CONVERGED:
         iterations += 1
         status = _FAILED
+        moved = iterations > 1
         _accumulate(
-            template, gradients, warp, levels, columns, centred, lanes, places, moments, projections, statistics
+            template, gradients, warp, moved, levels, columns, centred, lanes, places, moments, projections, statistics
         )
         count = statistics[0]
         if count < 1.0:
@@ -620,8 +691,9 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
             break
         for k in range(3):
             _off_centre(projections[k], cx, cy)
-        of_image = projections[0] - image_mean * projections[2]
-        of_gap = projections[1] - gap_mean * projections[2]
+        for k in range(9):
+            of_image[k] = projections[0, k] - image_mean * projections[2, k]
+            of_gap[k] = projections[1, k] - gap_mean * projections[2, k]
         _solve(factor, norms, of_image, step)
         upper = image_square
         lower = product
@@ -640,13 +712,21 @@ def _align(template, gradients, warp, columns, centred, lanes, places):
             break
         still = _largest_move(before, after) < definition.CORNER_TOLERANCE
         status = _CONVERGED if still else _NOT_CONVERGED
-        before[:] = after
+        _copy(after, before)
+        _record(trail, iterations - 1, warp, after, coefficient)
+        if status == _NOT_CONVERGED:
+            last = _foreseen(trail, iterations)
+            if last >= 0:
+                iterations = definition.MAX_ITERATIONS
+                _copy(trail[last][:8], warp)
+                _copy(trail[last][8:16], before)
+                coefficient = trail[last, 16]
     if status == _FAILED:
         coefficient = np.nan
     elif _largest_move(start, before) > definition.PLAUSIBLE_SHIFT * min(width, height):
         status = _IMPLAUSIBLE
     if status in (_FAILED, _IMPLAUSIBLE):
-        warp[:] = identity
+        _stay(warp)
     return status, iterations, coefficient
 
 
@@ -827,14 +907,14 @@ def _carve(work, start, shape):
     return work[start : start + size].reshape(shape), start + size
 
 
-@njit(**_KERNEL)
+@njit(**_ENTRY)
 def scratch_size(height, width, channels):
     """Return how many float32 values `score_group` needs as scratch space."""
     plane = (height + 2) * (width + 2)
     return (4 * channels + 7) * plane + (3 * _KEPT + 5) * channels * (width + 2) + 5 * (width + _STEP) + _LANES * _PITCH
 
 
-@njit(cache=True, **_KERNEL)
+@njit(cache=True, **_ENTRY)
 def score_group(
     original, perturbed, members, channels, aligned, plain, work, similarities, coefficients, iterations, status, warps
 ):
