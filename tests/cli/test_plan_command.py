@@ -78,6 +78,7 @@ def test_work_follows_the_written_formulas():
 def test_the_numbers_of_0_1():
     """The embedded default of 0.1 costs what it cost when networks, checkpoints and samples were no lists."""
     then = {"networks": {"moon": {"training": {"max_epochs": 8}}}, "analysis": {"scan_images": 10}}
+    then |= {"compute": {"networks_per_job": 1}}
     estimate = as_json(estimated(then), None)
     assert estimate["bytes"] == {
         "drawn faces": 25_300_000,
@@ -112,6 +113,7 @@ def test_any_networks_checkpoints_and_samples_are_counted():
                 "paper": {"softmax": {"epoch2": None}, "wide": {"epoch1": ["ffa-line"]}},
                 "few": {"pair": {"epoch3": ["ffa-line"]}},
             },
+            "compute": {"networks_per_job": 1},
         }
     )
     costs, work, disk = estimate.costs, estimate.multiply_adds(), estimate.disk()
