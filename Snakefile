@@ -75,7 +75,7 @@ wildcard_constraints:
     shard=r"\d\d\d+",
     fold=r"\d+",
     table="|".join(map(re.escape, PLAN.tables)),
-    figure="|".join(map(re.escape, PLAN.figures)),
+    figure="|".join(map(re.escape, PLAN.figures)) or "none",
 
 
 include: "workflow/rules/common.smk"

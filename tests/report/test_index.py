@@ -32,6 +32,13 @@ def page(made):
     return make
 
 
+def test_without_figures_and_matrices_there_are_no_headings_of_them(made):
+    html = index_page(made.run, [], [], [], [], [], EMPTY)
+    assert not {"figures", "matrices"} & set(re.findall(r'id="(\w+)"', html))
+    anchors = set(re.findall(r'href="#(\w+)"', html))
+    assert anchors <= set(re.findall(r'id="(\w+)"', html))
+
+
 def test_every_table_and_figure_is_there_once(page):
     html = page([])
     for name in TABLES:

@@ -231,6 +231,49 @@ def test_jobs(overlay):
     assert set(rules["train_network"].outputs) == {"converged", "history", *epochs}
 
 
+@pytest.mark.parametrize(
+    ("analysis", "tables", "figures"),
+    [
+        ({"tables": [], "figures": []}, {"classification_error", "trainings", "warnings"}, set()),
+        (
+            {"tables": ["paper_claims"], "figures": []},
+            {
+                *("classification_error", "flippability", "transferability", "correlation", "trainings"),
+                *("warnings", "statistics", "paper_claims"),
+            },
+            set(),
+        ),
+        (
+            {"tables": [], "figures": ["success", "examples"]},
+            {"classification_error", "success", "trainings", "warnings"},
+            {"success", "examples"},
+        ),
+        (
+            {"tables": ["label_doubt"], "figures": []},
+            {"classification_error", "label_doubt", "trainings", "warnings"},
+            set(),
+        ),
+    ],
+)
+def test_tables_and_figures_that_are_chosen_come_with_what_they_are_made_from(analysis, tables, figures):
+    plan, whole = planned({"analysis": analysis}), planned({})
+    assert (set(plan.tables), set(plan.figures)) == (tables, figures)
+    files = {file for rule in rules_of(plan).values() for file in rule.files}
+    for product in [*plan.tables.values(), *plan.figures.values()]:
+        for found in inputs_of(product, rules_of(plan)).values():
+            assert set([found] if isinstance(found, str) else found) <= files
+    assert list(plan.tables) == [name for name in whole.tables if name in tables], "in their order"
+    assert planned({"analysis": {"tables": "all", "figures": "all"}}).tables == whole.tables
+
+
+def test_a_table_of_ones_own_brings_what_it_is_made_from(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text('"""Mine."""\n')
+    own = {"mine": {"file": str(file), "title": "Mine", "inputs": ["flippability", "attempts"]}}
+    plan = planned({"analysis": {"tables": [], "figures": []}, "tables": own})
+    assert set(plan.tables) == {"classification_error", "flippability", "trainings", "warnings", "mine"}
+
+
 def bundles(plan, there=()):
     return list(bundles_of(plan, rules_of(plan), there.__contains__))
 

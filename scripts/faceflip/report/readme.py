@@ -38,6 +38,12 @@ def write_readme(
     attempts, and of the table of warnings.
     """
     tables = {name: each for name, each in tables.items() if run.like_paper or not each.in_print}
+    rows = ["| paper | tables | figures |", "| --- | --- | --- |", *_paper_rows(tables, figures)]
+    by_paper = [
+        "## Where each item of the paper is" if run.like_paper else "## By the paper's items",
+        "\n".join(rows),
+        "The folder `paper/` has them by the paper's names.",
+    ]
     sections = [
         "# Results",
         markdown_text(run.line),
@@ -45,10 +51,9 @@ def write_readme(
         _list(facts(run, read_manifest(manifest))),
         "## In short",
         _list(read_headlines(run, errors, attempts, warnings)),
-        "## Where each item of the paper is" if run.like_paper else "## By the paper's items",
-        "| paper | tables | figures |\n| --- | --- | --- |\n" + "\n".join(_paper_rows(tables, figures)),
-        "The folder `paper/` has them by the paper's names. Tables are there as CSV (every digit), Markdown, LaTeX and "
-        "HTML, figures as PDF and PNG, each with its caption as text.",
+        *(by_paper if len(rows) > 2 else []),
+        "Tables are there as CSV (every digit), Markdown, LaTeX and HTML, figures as PDF and PNG, each with its "
+        "caption as text.",
         "## Beyond the paper",
         "\n".join(_other_items(tables, figures)),
         "## Data",
@@ -178,7 +183,8 @@ def _paper_rows(tables: Products, figures: Products) -> Iterator[str]:
         yield f"| {item}, {title} | {_links(TABLE_LINK, computed)} | {_links(FIGURE_LINK, about)} |"
     beside = [name for name, each in tables.items() if each.part == "Beside the paper" and not each.paper]
     words = "Numbers of the text, and all of them beside these" if len(beside) > 1 else "Numbers of the text"
-    yield f"| {words} | {_links(TABLE_LINK, beside)} | |"
+    if beside:
+        yield f"| {words} | {_links(TABLE_LINK, beside)} | |"
 
 
 def _links(link: str, names: Sequence[str]) -> str:

@@ -34,11 +34,13 @@ from faceflip.workflow.products import (
     FIGURES,
     FIGURES_DOUBT,
     FIGURES_TUNED,
+    ON_PAGES,
     TABLES_BETWEEN,
     TABLES_DOUBT,
     TABLES_SEEDED,
     TABLES_TUNED,
     Product,
+    with_sources,
 )
 from faceflip.workflow.settings import Settings
 
@@ -544,7 +546,7 @@ class Plan:
 
     @cached_property
     def tables(self) -> dict[str, Product]:
-        """All tables by name, those of one's own last."""
+        """The tables that the run makes by name, those of one's own last."""
         known = dict(self.settings.known_tables)
         if any(not other.tuned for each in self.between for other in self.others(each)):
             known |= TABLES_BETWEEN
@@ -554,14 +556,20 @@ class Plan:
             known |= TABLES_TUNED
         if self.settings.doubt_sources:
             known |= TABLES_DOUBT
-        return known | {name: each.product for name, each in self.settings.tables.items()}
+        own = {name: each.product for name, each in self.settings.tables.items()}
+        if (chosen := self.settings.analysis.tables) != "all":
+            sources = {role for product in [*self.figures.values(), *own.values()] for role in product.inputs}
+            known = with_sources(known, {*ON_PAGES, *chosen, *sources})
+        return known | own
 
     @cached_property
     def figures(self) -> dict[str, Product]:
-        """All figures by name, those of one's own last."""
+        """The figures that the run makes by name, those of one's own last."""
         known = {**FIGURES, **(FIGURES_TUNED if self.tuned else {})}
         if self.settings.doubt_sources:
             known |= FIGURES_DOUBT
+        if (chosen := self.settings.analysis.figures) != "all":
+            known = {name: each for name, each in known.items() if name in chosen}
         return known | {name: each.product for name, each in self.settings.figures.items()}
 
     @property

@@ -326,12 +326,25 @@ FIGURES_DOUBT = _products(
 )
 """Figures of runs in which something says which labels are in doubt."""
 
+ON_PAGES = ("classification_error", "warnings")
+"""Tables that every run has, as its pages begin with them."""
+
 EVERY_FIGURE = {**FIGURES, **FIGURES_DOUBT, **FIGURES_TUNED}
 
 OF_CELEBA = "Of CelebA alone: "
 """How a paragraph of a docstring begins that pages on other attributes leave out."""
 OF_DOUBT = "Where labels are in doubt: "
 """How one begins that pages leave out of a run in which nothing says which labels are in doubt."""
+
+
+def with_sources(tables: Products, wanted: Collection[str]) -> Products:
+    """Return those of `tables` that are wanted, and those that these are made from; other names mean nothing."""
+    names = set(wanted)
+    # Tables that others are made from come first.
+    for name in reversed(tables):
+        if name in names:
+            names.update(tables[name].inputs)
+    return {name: each for name, each in tables.items() if name in names}
 
 
 @dataclass(frozen=True)

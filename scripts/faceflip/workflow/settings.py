@@ -254,15 +254,28 @@ class SimilaritySettings(Declared):
     metrics: dict[str, str] = group(dict, "more similarities: column of the attempts -> `FILE.py:FUNCTION`")
 
 
+def _all_or_names(value: Any) -> Any:
+    if value == "all" or (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        return value
+    raise PydanticCustomError("names", "expected `all` or a list of names")
+
+
+AllOrNames = Annotated[str | list[str], BeforeValidator(_all_or_names)]
+
+
 class AnalysisSettings(Declared):
     """Tables and figures."""
 
+    tables: AllOrNames = Field(
+        "all", description="of the package: `all`, or a list, to which comes what these and the pages are made from"
+    )
+    figures: AllOrNames = Field("all", description="of the package: `all`, or a list")
     thresholds: list[Share] = Field(
         [0, 0.9, 0.95, 0.99], min_length=1, description="of PASS, in the table of flips by PASS (Table 1)"
     )
     threshold: Share = Field(0.95, description="of PASS, from which on a flipped image counts as adversarial")
     budgets: list[Annotated[float, Field(gt=0, le=65_535)]] = Field(
-        [1, 2, 4, 8], min_length=1, description="largest changes of a pixel value at which robust accuracy is told"
+        [1, 2, 4, 8], min_length=1, description="largest changes of a pixel value at which robust accuracy is reported"
     )
     intervals: bool = Field(True, description="95 % intervals in the tables")
     scan_images: int = Field(
@@ -297,12 +310,6 @@ class ProductSettings(Declared):
         return Product(self.title, tuple(self.inputs), self.file, self.part, options=True)
 
 
-def _all_or_a_list(value: Any) -> Any:
-    if value == "all" or (isinstance(value, list) and all(isinstance(each, str) for each in value)):
-        return value
-    raise PydanticCustomError("attributes", "expected `all` or a list of attributes")
-
-
 class Settings(Declared):
     """A configuration. Null takes the default; in the lists of named things it removes the entry."""
 
@@ -312,7 +319,7 @@ class Settings(Declared):
     dataset: DatasetSettings = group(DatasetSettings, "faces and labels")
     synthetic: SyntheticSettings = group(SyntheticSettings, "the look-alike, used where `dataset.celeba` is null")
     samples: dict[str, SampleSettings] = group(dict, "named draws that are attacked")
-    attributes: Annotated[str | list[str], BeforeValidator(_all_or_a_list)] = Field(
+    attributes: AllOrNames = Field(
         "all", description="those that are attacked, and have networks of their own: `all`, or a list"
     )
     architecture: ArchitectureOptions = group(ArchitectureOptions, "of all networks, unless they say otherwise")
@@ -475,6 +482,10 @@ class Settings(Declared):
             ("tables", self.tables, EVERY_TABLE),
             ("figures", self.figures, EVERY_FIGURE),
         ):
+            chosen = getattr(self.analysis, kind)
+            for name in [] if chosen == "all" else chosen:
+                if name not in known:
+                    yield f"analysis.{kind}: {name!r} is none of {', '.join(known)}{did_you_mean(name, known)}"
             for name, product in products.items():
                 if name in known:
                     yield f"{kind}.{name}: there is one of this name already; call it otherwise"
@@ -558,7 +569,7 @@ class Settings(Declared):
     def _faults_of_doubt(self) -> Iterator[str]:
         there = {key: file for key, file in self.doubt.files if Path(file).is_file()}
         if len(there) < len(self.doubt.files):
-            return  # what is missing is told of all files
+            return  # what is missing is reported for all files
         if "rules" in there:
             try:
                 self.rules  # noqa: B018
@@ -714,7 +725,7 @@ def _remaining(experiments: Mapping[str, Any], config: Mapping[str, Any]) -> dic
 
 
 def _without_nulls(value: Any, kind: Any) -> Any:
-    """Drop keys that are null, but for unknown ones, which are told; `kind` is the type of the value."""
+    """Drop keys that are null, but for unknown ones, which are reported; `kind` is the type of the value."""
     if not isinstance(value, Mapping):
         return value
     fields = keys_of(kind) if isinstance(kind, type) and issubclass(kind, Declared) else None
