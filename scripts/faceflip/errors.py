@@ -8,7 +8,7 @@ class UserError(Exception):
     """Something outside the program is wrong: a file, a key, an argument.
 
     The message is all that a person gets to see (the traceback goes to the log), so it names the file and the row, key
-    or HDF5 path, says what was expected, and what to do about it. Several faults of one kind are told in one error.
+    or HDF5 path, says what was expected, and what to do about it. Several faults of one kind are reported in one error.
     """
 
 

@@ -60,7 +60,7 @@ rule bring_network:
         RULES["bring_network"].log,
     benchmark:
         RULES["bring_network"].benchmark
-    # Before all trainings: what is wrong with a network that was brought is told before hours are spent on others.
+    # Before all trainings: what is wrong with a network that was brought is reported before hours are spent on others.
     priority: 2
     conda:
         ENVIRONMENT

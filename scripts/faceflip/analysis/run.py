@@ -174,7 +174,7 @@ class RunDescription:
         definition: Name and parameters of the definition of PASS.
         metrics: More similarities of the attempts, by the names of their columns.
         threshold: PASS from which on a flipped image is adversarial, tau; `thresholds` are those of Table 1.
-        budgets: Largest changes of a pixel value at which robust accuracy is told.
+        budgets: Largest changes of a pixel value at which robust accuracy is reported.
         seed: Of the run; `seeds` are those of parts that have another one, by their keys.
         transfers: Network, checkpoint and attack of the adversarial images that were shown to others.
         attacks: Options of each attack by its name, where they matter.

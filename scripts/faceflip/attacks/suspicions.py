@@ -18,7 +18,7 @@ from faceflip.networks.objectives import Objective
 from faceflip.wording import first_of, quantity
 
 SURE = 0.01
-"""A suspicion of labels is told where chance would raise it in so small a share of networks, over all attributes."""
+"""A suspicion of labels is reported if chance would raise it in so small a share of networks, over all attributes."""
 INVERTED = 0.4
 """Below this balanced accuracy a sign looks inverted."""
 LEARNED, FOLLOWS = 0.6, 0.75

@@ -57,7 +57,7 @@ def read_audit(
 
     Raises:
         UserError: The table cannot be read, has other columns or what is no label, names an image twice, or has no
-            label of the dataset's images. All faults of a kind are told.
+            label of the dataset's images. All faults of a kind are reported.
     """
     import numpy as np
     import pandas as pd

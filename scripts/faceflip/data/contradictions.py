@@ -102,7 +102,7 @@ def read_contradictions(path: Path | str | None, attributes: Sequence[str]) -> t
 
     Raises:
         UserError: A file of one's own cannot be read, has other columns or no rules, or rules speak of what is no
-            attribute of the dataset or can never hold. All faults are told.
+            attribute of the dataset or can never hold. All faults are reported.
     """
     own = path is not None
     place = path if own else OF_PACKAGE

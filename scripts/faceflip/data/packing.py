@@ -38,7 +38,7 @@ WAITING = 3
 MOST_LEFT_OUT = 500
 """More bad images than that are not single accidents: something is wrong with the whole."""
 SHOWN = 20
-"""So many bad images are told by name in an error; the log has all."""
+"""So many bad images are named in an error; the log has all."""
 PROBED = 9
 """So many images tell the size that most have."""
 MISSING = "is missing"
@@ -87,7 +87,7 @@ def pack_dataset(
 
     bad = {name: MISSING for name, file in files.items() if file is None}
     if refused():
-        # Missing images are told together with those that cannot be used.
+        # Missing images are reported together with those that cannot be used.
         size_now = size if mixed else stored
         whole = _Images(reader.read, list(filter(None, files.values())), stored, size_now, threads, mixed)
         bad |= _by_name(whole.decode(progress), files)

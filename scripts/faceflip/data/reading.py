@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 class Reader(Protocol):
     """Annotated faces in one place: a class of `faceflip.catalogue.READERS`, called with a folder or file.
 
-    Whatever is wrong with the place as a whole is told by a `UserError` that names it, from any of these.
+    Whatever is wrong with the place as a whole is reported by a `UserError` that names it, from any of these.
 
     Attributes:
         name: What error messages call the place.
@@ -41,5 +41,5 @@ class Reader(Protocol):
         """Return what the manifest tells: `source` (a word for the kind of faces), `images_from`, `notes`, and more.
 
         `notes` are lines on what is unusual and no fault. It is asked for before `table` and `files`, so that files
-        that are damaged as a whole are told first.
+        that are damaged as a whole are reported first.
         """

@@ -47,7 +47,7 @@ NAME_BYTES = 200
 FILE_LIMIT = 1 << 26
 """The most bytes that an image file may have."""
 SHOWN = 10
-"""So many faults of a kind are told in full."""
+"""So many faults of a kind are reported in full."""
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,7 @@ def read_words(path: Path, wanted: Sequence[str]) -> "pa.Table":
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Return names for PyArrow, which wants each once; that one is there twice, is told where columns are read."""
+    """Return names for PyArrow, which wants each once; that one is there twice is reported where columns are read."""
     return [f"{name}\0{position}" if names.count(name) > 1 else name for position, name in enumerate(names)]
 
 
@@ -448,7 +448,7 @@ def faults_of_files(names: Sequence[str]) -> list[str]:
 
 
 def _as_splits(words: Iterable[str], where: str, faults: list[str]) -> list[str]:
-    """Return the names of splits for words; what is none is told."""
+    """Return the names of splits for words; what is none is reported."""
     made = [SPLIT_WORDS.get(_plain(word)) for word in words]
     unknown = Counter(word for word, split in zip(words, made, strict=True) if split is None)
     if unknown:

@@ -26,7 +26,7 @@ TAKEN = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 @contextmanager
 def telling_disk_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Turn the errors of a full disk, a closed folder, or a name that will not do into one that names the file."""
+    """Turn the errors of a full disk, a closed folder, or a name that cannot be used into one that names the file."""
     path = Path(path)
     try:
         yield

@@ -16,13 +16,13 @@ Points = tuple[tuple[float, float], tuple[float, float]]
 LEAST_DISTANCE = 8
 """Eyes that are nearer to each other, in pixels, leave too little of a face."""
 SMALL_DISTANCE = 20
-"""Eyes that are nearer give a blurred crop, which is told: it has 40 pixels between them."""
+"""Eyes that are nearer give a blurred crop, which is reported: it has 40 pixels between them."""
 LEAST_SHARE_OF_FACE = 0.3
 """Eyes that are found nearer to each other, in widths of the face, are those of a face seen from the side or turned."""
 MOST_FACE_OUTSIDE = 0.05
 """A face of which a larger share lies outside the photograph is cut."""
 TOLD_OUTSIDE = 0.01
-"""That a larger share of the crop repeats the photograph's border is told."""
+"""That a larger share of the crop repeats the photograph's border is reported."""
 
 BY_HAND = "give the eyes by --eyes x1,y1,x2,y2"
 

@@ -51,7 +51,7 @@ class Progress:
 
 
 def counted(progress: ProgressCallback | None, total: int) -> MoreDone:
-    """Return a callback for work done in several places, which adds up what it is told and tells it to `progress`."""
+    """Return a callback for work done in several places, which passes the sum of the counts it gets to `progress`."""
     done = 0
 
     def more(count: int) -> None:

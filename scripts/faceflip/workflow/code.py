@@ -1,4 +1,4 @@
-"""Which code made results: edits of modules and scripts make nothing anew by themselves, so people are told of them."""
+"""Which code made results: edits of modules and scripts make nothing anew by themselves, so a note names them."""
 
 import hashlib
 import json

@@ -29,7 +29,7 @@ def _faults_of(file: Path) -> Iterator[str]:
 
 
 def _twice(node: yaml.Node | None, place: tuple[str | int, ...], seen: set[int]) -> Iterator[str]:
-    """Yield the keys that stand twice in a mapping, or in one below it; what an alias repeats is told once."""
+    """Yield the keys that stand twice in a mapping, or in one below it; what an alias repeats is reported once."""
     if node is None or id(node) in seen:
         return
     seen.add(id(node))

@@ -86,7 +86,7 @@ def _contents(place: Path, dataset: DatasetSettings) -> tuple[list[Path], dict[s
         names = named_files(dataset.table, dataset.columns) if table else filter(is_image_name, list_names(place))
         images = sorted((name, _size(place / name)) for name in names)
         return [place, *table, *{(place / name).parent for name, _ in images}], _listed("images", images)
-    with suppress(zipfile.BadZipFile):  # a damaged one counts by its bytes; what is wrong is told when it is packed
+    with suppress(zipfile.BadZipFile):  # a damaged one counts by its bytes; what is wrong is reported when it is packed
         if zipfile.is_zipfile(place):
             with zipfile.ZipFile(place) as archive:
                 members = [(each.filename, each.file_size, each.CRC) for each in archive.infolist()]

@@ -13,9 +13,9 @@ nothing may itself have failed: a network that hides its gradients seems robust.
 of old images, and the median of the line search.
 
 Natural adversarial images are those that the source misclassified and an attack corrected. Cured ones of the sample
-that the diet was made of may be learned by heart; cured ones of unseen images are not. Whether the perturbation is
-needed at all is told by the diets `natural` (the same images without it) and `noise` (the same pixel values in other
-places). Old adversarial images still flip where the new network answers otherwise on the image with the perturbation
+that the diet was made of may be learned by heart; cured ones of unseen images are not. The diets `natural` (the same
+images without the perturbation) and `noise` (the same pixel values in other places) show whether it is needed at all.
+Old adversarial images still flip where the new network answers otherwise on the image with the perturbation
 than on the image without it; they fool it where its answer is wrong.
 
 With few seeds intervals are wide, and one diet in twenty gets a mark by chance, for every column. (The CSV has a row a

@@ -27,9 +27,9 @@ from faceflip.wording import first_of, quantity
 from faceflip.workflow.plan import ALL
 
 MANY = 0.05
-"""From this share of an attack's attempts on, a cap that ended them is told."""
+"""From this share of an attack's attempts on, a cap that ended them is reported."""
 SHOWN = 5
-"""So many attributes are told by name."""
+"""So many attributes are named."""
 
 
 class Warned(NamedTuple):

@@ -42,7 +42,7 @@ def size_of(data: bytes) -> tuple[int, int] | None:
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG", "PNG"]) as file:
             return file.size[::-1] if orientation(file) >= 5 else file.size
-    except Exception:  # what is wrong is told when the file is decoded
+    except Exception:  # what is wrong is reported when the file is decoded
         return None
 
 
@@ -72,7 +72,7 @@ def _orientation_of_jpeg(data: bytes) -> int:
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as file:
             return orientation(file)
-    except Exception:  # what is wrong is told when the file is decoded
+    except Exception:  # what is wrong is reported when the file is decoded
         return 1
 
 

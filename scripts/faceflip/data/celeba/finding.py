@@ -21,7 +21,7 @@ from faceflip.wording import first_of
 IMAGE_FOLDERS = (IMAGES, f"{IMAGES}_png")
 IMAGE_ARCHIVE = f"{IMAGES}.zip"
 LISTED = 8
-"""So many names are told of what lies in a place."""
+"""So many names of what lies in a place are listed."""
 
 
 @dataclass(frozen=True)

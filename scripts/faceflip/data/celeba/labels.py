@@ -21,7 +21,7 @@ TEXT_LIMIT = 1 << 28
 """The most bytes of an annotation file; the official one has a tenth of that."""
 
 SHOWN = 10
-"""So many faults of a kind are told in full."""
+"""So many faults of a kind are reported in full."""
 
 Row = tuple[int, list[str]]  # number of a line, from 1, and its cells
 

@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
 def check(places: list[Place]) -> list[Verdict]:
     """Compare files with the official ones of the same name, by size and, where that is equal, by MD5 sum.
 
-    Raises UserError for files that cannot be read, or have the official size and another sum (all are told).
+    Raises UserError for files that cannot be read, or have the official size and another sum (all are reported).
     """
     sizes = [(place.name, size(place), SIZES.get(place.name)) for place in places]
     verdicts = [Verdict(name, bytes_, bytes_ == expected, expected) for name, bytes_, expected in sizes]
