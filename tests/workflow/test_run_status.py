@@ -377,8 +377,8 @@ class TestProcesses:
         assert lives(os.getpid(), 5)
 
 
-def job(stage="attack_shard", members=1, log="", **wildcards):
-    return TrackedJob(stage, stage, wildcards, (), log or f"{stage}{wildcards}", "", members)
+def job(stage="attack_shard", work=1, log="", **wildcards):
+    return TrackedJob(stage, stage, wildcards, (), log or f"{stage}{wildcards}", "", work=work)
 
 
 class TestTimeLeft:
@@ -399,7 +399,11 @@ class TestTimeLeft:
         assert durations.of(job("train_network", network="new")) == 7
         assert durations.of(job("make_table")) is None
 
-    def test_several_networks_count_as_many(self):
+    def test_several_networks_and_epochs_count_as_many(self):
+        work = {each.log: each.work for each in tracked(plan_of(networks_per_job=4), None)}
+        assert work["logs/train_network/euclidean/bundles/1.log"] == 4 * 5
+        assert work["logs/train_network/moon/all.log"] == 14
+        assert work["logs/pack_dataset.log"] == 1
         durations = Durations([(job("train_network", 4, network="softmax"), 40.0)])
         assert durations.of(job("train_network", network="softmax")) == 10
         assert durations.of(job("train_network", 3, network="other")) == 30

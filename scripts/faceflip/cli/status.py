@@ -111,9 +111,9 @@ def _about_the_run(status: "RunStatus") -> list[str]:
         RunState.FAILED: f"The run has ended, {ended}, before all was made: jobs failed, or it was stopped.",
         RunState.STOPPED: f"The run was killed: it {began} as {who}, which is gone; {sign}.",
     }
-    files = [f"configuration {first_of(record.configfiles, 3)}"]
-    files += [f"Snakemake's log {record.log}"] if record.log else []
-    return [words[status.state], "; ".join(files)]
+    files = [f"Configuration: {first_of(record.configfiles, 3)}"]
+    files += [f"Snakemake's log: {record.log}"] if record.log else []
+    return [words[status.state], *files]
 
 
 def _clock(moment: float) -> str:

@@ -31,7 +31,8 @@ class JobState(StrEnum):
 class TrackedJob:
     """A job of the plan, with its files as paths from the directory of the run.
 
-    `stage` is the rule that it is one of, which is not its `rule` where it trains several `members`.
+    `stage` is the rule that it is one of, which is not its `rule` where it trains several `members`. Jobs of a stage
+    take about as long for the same `work`: epochs of all networks that it trains, and of other stages 1.
     """
 
     rule: str
@@ -41,6 +42,7 @@ class TrackedJob:
     log: str
     benchmark: str
     members: int = 1
+    work: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,11 +76,14 @@ def tracked(plan: Plan, record: RunRecord | None) -> list[TrackedJob]:
     replaced = {log for bundle in together for log in _logs_alone(bundle)}
     jobs = []
     for name, rule in rules.items():
-        jobs += [_of_bundle(bundle) for bundle in together if bundle.instead.name == name]
+        jobs += [
+            _of_bundle(bundle, _epochs(plan, bundle.network)) for bundle in together if bundle.instead.name == name
+        ]
         for wildcards in rule.jobs:
             if (log := rule.log.of(**wildcards)) not in replaced:
                 benchmark = rule.benchmark.of(**wildcards)
-                jobs.append(TrackedJob(name, name, wildcards, rule.made(wildcards), log, benchmark))
+                work = _epochs(plan, wildcards["network"]) if name == "train_network" else 1
+                jobs.append(TrackedJob(name, name, wildcards, rule.made(wildcards), log, benchmark, work=work))
     return jobs
 
 
@@ -98,11 +103,16 @@ def _logs_alone(bundle: Bundle) -> list[str]:
     return [bundle.instead.log.of(network=bundle.network, member=folder_of(member)) for member in bundle.members]
 
 
-def _of_bundle(bundle: Bundle) -> TrackedJob:
+def _epochs(plan: Plan, network: str) -> int:
+    return plan.networks[network].settings.training.max_epochs
+
+
+def _of_bundle(bundle: Bundle, epochs: int = 1) -> TrackedJob:
     (wildcards,) = bundle.jobs
     outputs = [pattern.format(**wildcards) for patterns in bundle.outputs.values() for pattern in patterns]
     log, benchmark = bundle.log.of(**wildcards), bundle.benchmark.of(**wildcards)
-    return TrackedJob(bundle.name, bundle.instead.name, wildcards, outputs, log, benchmark, len(bundle.members))
+    count = len(bundle.members)
+    return TrackedJob(bundle.name, bundle.instead.name, wildcards, outputs, log, benchmark, count, count * epochs)
 
 
 def states(

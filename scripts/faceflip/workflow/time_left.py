@@ -33,7 +33,7 @@ class StageStatus:
 class Durations:
     """What jobs take: the median of those of their kind that are done, or else of what running ones expect.
 
-    Both are pairs of a job and its seconds. A job that trains several networks counts as that many.
+    Both are pairs of a job and its seconds. They count by the work of a job (`TrackedJob`).
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Durations:
         for kind in KINDS:
             for medians in self._medians:
                 if (seconds := medians.get(_kind_of(job, kind))) is not None:
-                    return seconds * job.members
+                    return seconds * job.work
         return None
 
 
@@ -58,7 +58,7 @@ def _by_kind(measured: Iterable[tuple[TrackedJob, float]]) -> dict[tuple, float]
     found = defaultdict(list)
     for job, seconds in measured:
         for kind in KINDS:
-            found[_kind_of(job, kind)].append(seconds / job.members)
+            found[_kind_of(job, kind)].append(seconds / job.work)
     return {kind: median(each) for kind, each in found.items()}
 
 
