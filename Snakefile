@@ -122,4 +122,6 @@ onsuccess:
 
 onerror:
     record_end(succeeded=False)
-    print("Something failed: the message is above, the full story in the log that it names. The same command resumes.")
+    print(
+        "Something failed: the message is above, the full story in the log that it names. The same command resumes."
+    )
