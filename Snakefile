@@ -33,6 +33,7 @@ from faceflip.workflow.network_settings import OF_SCHEDULE
 from faceflip.workflow.packed_from import record_source
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.preflight import require_brought, require_images
+from faceflip.workflow.run_record import record_end, record_start
 from faceflip.workflow.settings import Settings
 from faceflip.workflow.versions import VERSIONS
 
@@ -110,12 +111,17 @@ onstart:
         raise WorkflowError(str(error)) from None
     # A job that outlived its run, on another node, may still be writing.
     sweep(paths.RESULTS, idle=3600)
+    record_start(workflow, jobs, config, RULES)
 
 
 onsuccess:
+    record_end(succeeded=True)
     sweep(paths.RESULTS)
     print(f"Done: {paths.INDEX} shows what came out, {paths.README} says where everything is.")
 
 
 onerror:
-    print("Something failed: the message is above, the full story in the log that it names. The same command resumes.")
+    record_end(succeeded=False)
+    print(
+        "Something failed: the message is above, the full story in the log that it names. The same command resumes."
+    )

@@ -1,10 +1,11 @@
-"""What the workflow itself costs: dry runs of 1,000 to 50,000 jobs, the overhead of a job, long jobs.
+"""What the workflow itself costs: dry runs of 1,000 to 50,000 jobs, the overhead of a job, long jobs, looks at a run.
 
 Run it from the repository's root on a machine that does nothing else:
 
     python benchmarks/workflow.py graph              # dry runs: time, and memory of the head process
     python benchmarks/workflow.py job                # what a job costs beside its work
     python benchmarks/workflow.py long               # memory of one attack and one scoring of 10,000 attempts
+    python benchmarks/workflow.py status             # `faceflip status` of half a run of as many jobs as of the graphs
 
 Each prints a table in Markdown. A dry run makes the same graph as a run, and prints more.
 """
@@ -52,14 +53,18 @@ def jobs_of(output):
     return next(int(line.split()[1]) for line in output.splitlines() if line.startswith("total "))
 
 
+def overlay_of(jobs):
+    """Return what makes the paper's preset a run of about so many jobs."""
+    # 14 experiments of 40 attributes and 1,000 images; a shard is an attack and a score, 4 of 14 a transfer, too.
+    shards = jobs / (14 * 2 + 4)
+    return {"compute": {"shard_size": max(1, round(40_000 / shards))}}
+
+
 def graph(counts):
     print("| jobs | dry run, s | CPU, s | a job, ms | memory, MB |\n| ---: | ---: | ---: | ---: | ---: |")
     for wanted in counts:
-        # 14 experiments of 40 attributes and 1,000 images; a shard is an attack and a score, 4 of 14 a transfer, too.
-        shards = wanted / (14 * 2 + 4)
-        size = max(1, round(40_000 / shards))
         with tempfile.TemporaryDirectory() as directory:
-            overlay = {"compute": {"shard_size": size}}
+            overlay = overlay_of(wanted)
             command = snakemake(directory, "--dry-run", "--quiet", "rules", overlay=overlay,
                                 preset="workflow/presets/paper.yaml")  # fmt: skip
             wall, cpu, memory, output = measured(command)
@@ -105,9 +110,36 @@ def long(attempts):
             print(f"| {what} | {measures['seconds']:.0f} | {memory} | {lines} |", flush=True)
 
 
+def status(counts):
+    """Look at directories in which the files of every second job are, with what each took."""
+    print("| jobs | files | seconds | CPU, s | memory, MB |\n| ---: | ---: | ---: | ---: | ---: |")
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from faceflip.workflow.job_states import tracked
+    from faceflip.workflow.plan import Plan
+    from faceflip.workflow.settings import Settings, read_config
+
+    preset = ROOT / "workflow/presets/paper.yaml"
+    for wanted in (None, *counts):
+        with tempfile.TemporaryDirectory() as directory:
+            overlay = Path(directory, "overlay.yaml")
+            overlay.write_text(yaml.safe_dump(overlay_of(wanted) if wanted else {}))
+            jobs, files = tracked(Plan(Settings.of(read_config(ROOT, [preset, overlay]))), None), 0
+            for job in jobs[::2]:
+                for file in (*job.outputs, job.benchmark):
+                    path = Path(directory, file)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text("s\th:m:s\tmax_rss\n10.0\t0:00:10\t100.0\n")
+                    files += 1
+            code = f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); from faceflip.cli import main; main()"
+            command = [sys.executable, "-c", code, "status", "--directory", directory]
+            command += ["--configfile", preset, "--configfile", overlay]
+            wall, cpu, memory, _ = measured(list(map(str, command)))
+        print(f"| {len(jobs):,} | {files:,} | {wall:.2f} | {cpu:.2f} | {memory:,.0f} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["graph", "job", "long"])
+    parser.add_argument("what", choices=["graph", "job", "long", "status"])
     parser.add_argument("--jobs", type=int, nargs="+", default=JOBS, help="sizes of the graphs")
     parser.add_argument("--attempts", type=int, default=10_000, help="of the long jobs")
     arguments = parser.parse_args()
@@ -115,6 +147,8 @@ def main():
         graph(arguments.jobs)
     elif arguments.what == "job":
         job()
+    elif arguments.what == "status":
+        status(arguments.jobs)
     else:
         long(arguments.attempts)
 

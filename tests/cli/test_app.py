@@ -7,7 +7,20 @@ from typer.testing import CliRunner
 from faceflip.cli import main
 from faceflip.cli.app import app
 
-COMMANDS = ("inspect", "show", "check", "export", "diff", "flip", "pass", "labels", "subset", "plan", "synthesize")
+COMMANDS = (
+    "inspect",
+    "show",
+    "check",
+    "export",
+    "diff",
+    "flip",
+    "pass",
+    "labels",
+    "subset",
+    "plan",
+    "status",
+    "synthesize",
+)
 
 
 def test_help_names_every_command():

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from faceflip.cli import plan as module
 from faceflip.cli.app import app
+from faceflip.cli.arguments import project_folder
 from faceflip.data.celeba import SPLIT_SIZES
 from faceflip.data.synthetic import write_celeba
 from faceflip.errors import UserError
@@ -252,4 +253,4 @@ def test_faulty_arguments(tmp_path):
         with pytest.raises(UserError, match=f"{option} {value}: expected a number above 0"):
             planned(option, value)
     with pytest.raises(UserError, match=r"no Snakefile and config\.yaml here; name their folder with --project"):
-        module._project(tmp_path)
+        project_folder(tmp_path)

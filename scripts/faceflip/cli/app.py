@@ -13,6 +13,7 @@ from faceflip.cli.export_network import export_network
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
 from faceflip.cli.plan import plan
+from faceflip.cli.status import status
 from faceflip.cli.subset import subset
 from faceflip.cli.synthesize import synthesize
 from faceflip.errors import UserError
@@ -59,6 +60,7 @@ for name, command in {
     "labels": labels,
     "subset": subset,
     "plan": plan,
+    "status": status,
     "synthesize": synthesize,
 }.items():
     app.command(name, epilog=EPILOGS.get(name))(command)

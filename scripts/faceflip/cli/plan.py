@@ -2,11 +2,11 @@
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from faceflip.cli.arguments import ConfigFiles, Project, project_folder
 from faceflip.cli.printing import print_table
 from faceflip.errors import UserError
 
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 
 def plan(
-    configfile: Annotated[
-        list[Path] | None,
-        typer.Option("--configfile", help="Laid over config.yaml, as for snakemake; may be given several times."),
-    ] = None,
+    configfile: ConfigFiles = None,
     tflops: Annotated[
         float | None, typer.Option(help="What the GPU computes, sustained, in 10^12 operations a second.")
     ] = None,
@@ -26,7 +23,7 @@ def plan(
         float | None, typer.Option(help="How fast it trains the network listed first, in images a second.")
     ] = None,
     probe: Annotated[bool, typer.Option("--probe", help="Measure that here, by training for ten seconds.")] = False,
-    project: Annotated[Path | None, typer.Option(help="Folder of the Snakefile.", show_default=False)] = None,
+    project: Project = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Tell what a run takes: jobs by rule, disk by kind of file, multiply-adds, hours on a device.
@@ -43,7 +40,7 @@ def plan(
             raise UserError(f"{option} {speed:g}: expected a number above 0")
     if sum((tflops is not None, images_per_second is not None, probe)) > 1:
         raise UserError("give one of --tflops, --images-per-second and --probe")
-    config = read_config(_project(project), configfile or [])
+    config = read_config(project_folder(project), configfile or [])
     estimate = Estimate.of(Settings.of(config))
     require_attacks(config)
     for fault in () if estimate.assumed else estimate.settings.faults_of_sizes(estimate.images):
@@ -60,15 +57,6 @@ def plan(
         typer.echo(json.dumps(to_json(estimate, rate), indent=2))
     else:
         _print(estimate, rate)
-
-
-def _project(given: Path | None) -> Path:
-    """Return the folder of the Snakefile: the one given, the working directory, or where this code lies."""
-    candidates = [given] if given else [Path(), Path(__file__).parents[3]]
-    for folder in candidates:
-        if (folder / "Snakefile").exists() and (folder / "config.yaml").exists():
-            return folder
-    raise UserError(f"{candidates[0].resolve()}: no Snakefile and config.yaml here; name their folder with --project")
 
 
 def _probed(estimate: "Estimate", network: str) -> float:

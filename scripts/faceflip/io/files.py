@@ -173,6 +173,19 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
+def last_lines(path: str | os.PathLike, count: int, most: int = 65_536) -> list[str]:
+    """Return the last lines of a text, at least those in its last `most` bytes; none where there is no such file."""
+    try:
+        with Path(path).open("rb") as file:
+            start = max(file.seek(0, os.SEEK_END) - most, 0)
+            file.seek(start)
+            lines = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    whole = lines[1:] if start and len(lines) > 1 else lines  # the first of them is cut
+    return whole[-count:] if count else []
+
+
 def read_json(path: str | os.PathLike) -> Any:
     """Return what a JSON file of a run holds; raises UserError, naming it, where it is missing, empty or damaged."""
     try:

@@ -3,11 +3,13 @@
 They differ from run to run, so they stand on the pages of the report only and in no table that is compared.
 """
 
+import math
 from pathlib import Path
 
 import pandas as pd
 
 from faceflip.analysis.pages import MISSING, Column, Sheet
+from faceflip.io.benchmarks import read_benchmark
 
 MEASURED_FROM = 0.5
 """Seconds after which Snakemake measures memory; what it measured before is an interpreter that has loaded nothing."""
@@ -29,15 +31,15 @@ def runtime(folder: Path) -> pd.DataFrame:
     jobs = []
     for path in sorted(set(folder.rglob("*.tsv")).difference([folder / f"{LAST}.tsv"])):
         try:
-            measured = pd.read_csv(path, sep="\t", na_values=["-"])[["s", "max_rss"]].astype(float)
-        except (OSError, ValueError, KeyError) as error:  # a job's cost is no result: the page does without it
+            seconds, memory = read_benchmark(path)
+        except (OSError, ValueError) as error:  # a job's cost is no result: the page does without it
             print(f"{path}: cannot be read as a benchmark ({error}); the job is left out of the page of costs")
             continue
-        measured["max_rss"] = measured["max_rss"].where(measured["s"] >= MEASURED_FROM)
-        jobs.append(measured.assign(rule=path.relative_to(folder).with_suffix("").parts[0]))
+        rule = path.relative_to(folder).with_suffix("").parts[0]
+        jobs.append((rule, seconds, memory if seconds >= MEASURED_FROM else math.nan))
     if not jobs:
         return pd.DataFrame(columns=columns)
-    grouped = pd.concat(jobs, ignore_index=True).astype({"s": float, "max_rss": float}).groupby("rule")
+    grouped = pd.DataFrame(jobs, columns=["rule", "s", "max_rss"]).groupby("rule")
     seconds = grouped["s"].agg(["size", "sum", "mean", "max"]).set_axis(columns[1:5], axis="columns")
     table = seconds.assign(memory=grouped["max_rss"].max()).reset_index()
     return table.sort_values(["total", "rule"], ascending=[False, True], ignore_index=True)

@@ -1,5 +1,6 @@
 """Progress of long work, readable on a terminal and in a log file alike."""
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +16,9 @@ INTERVALS = {True: 0.5, False: 30.0}
 
 SCREEN_INTERVAL = 300.0
 """Seconds between lines on the screen of a job whose stderr is a log file."""
+
+LEFT = re.compile(r", (?:(\d+) s|(\d+) min|(\d+) h (\d+) min) left\b")
+"""How a line says what is left, in the words of `duration`."""
 
 
 class Progress:
@@ -69,3 +73,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def time_left_in(line: str) -> float | None:
+    """Return the seconds that a line of progress says are left, of many to the minute; None where it does not say."""
+    if not (found := LEFT.search(line)):
+        return None
+    seconds, minutes, hours, more = (float(number or 0) for number in found.groups())
+    return seconds + 60 * (minutes + more) + 3600 * hours

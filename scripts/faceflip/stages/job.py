@@ -3,7 +3,6 @@
 import os
 import sys
 import traceback
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from faceflip.errors import UserError
+from faceflip.io.files import last_lines
 from faceflip.runtime.progress import Progress
 from faceflip.wording import printable
 
@@ -110,8 +110,7 @@ def job(snakemake: Any) -> Iterator[Job]:
             if isinstance(error, UserError):
                 said = f"Error: {printable(error)}"
             else:
-                with path.open(encoding="utf-8", errors="replace") as log:
-                    end = "".join(deque(log, maxlen=20))
-                said = f"{end}\n{type(error).__name__}: {error} (all of it is in {path})"
+                end = "\n".join(last_lines(path, 20))
+                said = f"{end}\n\n{type(error).__name__}: {error} (all of it is in {path})"
             print(f"\n{said}\n", file=screen, flush=True)
             sys.exit(1)
