@@ -66,7 +66,8 @@ def test_text_for_the_keys_of_0_1_can_be_pasted(tmp_path):
     kept = {key: value for key, value in yaml.safe_load(OVERLAY_OF_0_1).items() if key not in OLD_KEYS}
     new.write_text(yaml.safe_dump(kept) + text)
     planned = Workflow(tmp_path, [new]).planned()
-    assert planned["train_network"] == 8 + 8 + 1
+    assert planned["train_network"] == 1
+    assert sum(rule.startswith("train_network_") for rule in planned) == 2 + 2, "four of eight networks a job"
     assert planned["join_shards"] == (4 + 2) + 1 + 1
     assert planned["attack_shard"] == planned["join_shards"], "eight attributes on twelve images are one shard"
     said = Workflow(tmp_path, [new]).said("--dry-run")
