@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from faceflip.workflow.products import TABLES
-from specimen import Specimen, finish, specimen
+from specimen import NETWORKS, Specimen, finish, specimen
 
 NAMES = ("classification_error", "flippability", "success", "overview", "trainings", "checkpoint_overlap")
-PRODUCTS = {name: TABLES[name] for name in NAMES}
 """Tables that follow from attempts, predictions and histories alone, and take little time."""
 ATTRIBUTES = ("Male", "Smiling", "Young")
 SIZE = {"attributes": ATTRIBUTES, "moon_attributes": ATTRIBUTES, "sample": 24, "test": 30}
+SIZE["networks"] = {name: NETWORKS[name] for name in ("euclidean", "moon")}
 
 
 def made_up(seed: int = 3, **more) -> Specimen:

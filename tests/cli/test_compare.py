@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from faceflip.cli.app import app
 from faceflip.errors import UserError
 from faceflip.workflow.products import TABLES
-from specimen import finish, specimen
+from specimen import NETWORKS, finish, specimen
 
 NAMES = ("classification_error", "flippability", "trainings")
 SIZE = {"attributes": ("Male", "Young"), "moon_attributes": ("Male", "Young"), "sample": 12, "test": 16}
+SIZE["networks"] = {name: NETWORKS[name] for name in ("euclidean", "moon")}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,7 @@ def test_a_folder_that_is_no_run(folders, tmp_path):
         CliRunner().invoke(app, ["compare", str(folders[0]), str(tmp_path)], catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_nothing_of_pytorch_is_imported(folders):
     program = (
         "import sys; sys.argv = ['faceflip', 'compare', *sys.argv[1:]]\n"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,13 +46,17 @@ def short(found: Comparison) -> list[Sheet]:
 
 def whole(found: Comparison) -> list[tuple[str, list[Sheet]]]:
     """Lay out everything, in parts with headings."""
-    tests = found.tests
-    attempts = tests[tests["measure"].isin([FLIPPED, ADVERSARIAL])]
+    differ = _that_differ(found.tests)
     pairs = [
-        _shares("Wrong answers on the test split, percent", tests[tests["measure"] == ERROR], found),
-        _shares("Flipped and adversarial attempts, percent", attempts, found),
-        _sizes(tests[tests["measure"].isin(SIZES)], found),
+        _shares("Wrong answers on the test split, percent", differ[differ["measure"] == ERROR], found),
+        _shares(
+            "Flipped and adversarial attempts, percent", differ[differ["measure"].isin([FLIPPED, ADVERSARIAL])], found
+        ),
+        _sizes(differ[differ["measure"].isin(SIZES)], found),
     ]
+    if same := len(found.tests) - len(differ):
+        left_out = f"{quantity(same, 'comparison')} of pairs that are all alike left out here; tests.csv has them."
+        pairs = [replace(sheet, notes=[*sheet.notes, left_out]) for sheet in pairs]
     tables = [sheet for table in found.tables for sheet in _table(table, found)]
     return [
         ("What differs", [runs(found), settings(found), comparable(found)]),
@@ -59,6 +64,13 @@ def whole(found: Comparison) -> list[tuple[str, list[Sheet]]]:
         ("The same attempts and answers", pairs),
         ("Tables", tables),
     ]
+
+
+def _that_differ(tests: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons but for those of pairs that are all alike."""
+    counts = tests[["only_first", "only_other"]].astype(float).fillna(0).any(axis=1)
+    sizes = tests["measure"].isin(SIZES) & tests[["difference", "low", "high"]].fillna(0).any(axis=1)
+    return tests[counts | sizes | (tests["kind"] != PAIRED)]
 
 
 def runs(found: Comparison) -> Sheet:
@@ -194,7 +206,7 @@ def _notes(rows: pd.DataFrame, found: Comparison) -> list[str]:
 
 
 def _none() -> list[str]:
-    return ["The runs have no such attempts or answers of networks and attacks of the same names."]
+    return ["None, of networks and attacks of the same names."]
 
 
 def _values(found: Comparison) -> list[Column]:
