@@ -4,6 +4,7 @@ Nothing in them was measured. They are consistent: an image has one label and on
 start from that score, transfers exist for exactly the adversarial images, and these flip their own attribute.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from faceflip.analysis.run import CONVERGED, RunDescription, RunNetwork, describ
 from faceflip.catalogue import ITERATIVE, LINE, PAPER_ATTACKS, find_direction, find_search
 from faceflip.data.celeba import ATTRIBUTES, HEIGHT, WIDTH
 from faceflip.data.label_doubt import COLUMNS as DOUBTS
+from faceflip.io.paths import INDEX, MANIFEST, RESULTS, TABLE
 from faceflip.outcomes import Outcome
 from faceflip.stages.collect import COLUMNS
 from faceflip.training.hyperparameters import TrainingOptions
@@ -119,6 +121,28 @@ def make_tables(
         make_table(product, {**inputs, **{table: each["csv"] for table, each in made.items()}}, run, outputs, intervals)
         made[name] = outputs
     return made
+
+
+def finish(
+    made: Specimen, folder: Path, products: Mapping[str, Product], fingerprint: str = "0" * 64, **manifest: Any
+) -> Path:
+    """Lay a specimen out as a finished run in a folder, without stores and pages, and return that folder.
+
+    Args:
+        made: The run.
+        folder: It gets `results`.
+        products: The tables that are made, as of `make_tables`.
+        fingerprint: Of the dataset: the same one means the same images and labels.
+        manifest: More of what the dataset says of itself.
+    """
+    results = folder / RESULTS
+    for place in (TABLE.of(table="all", format="csv"), MANIFEST):
+        (folder / place).parent.mkdir(parents=True)
+    make_tables(products, made.write(results), made.run, (folder / TABLE).parent)
+    about = {"fingerprint": fingerprint, "pixel_sha256": fingerprint, "decoder": "none"} | manifest
+    (folder / MANIFEST).write_text(json.dumps(about), encoding="utf-8")
+    (folder / INDEX).write_text("made up", encoding="utf-8")
+    return folder
 
 
 def specimen(

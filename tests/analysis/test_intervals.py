@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
@@ -12,7 +15,10 @@ from faceflip.analysis.statistics.intervals import (
     ends,
     equal_weights,
     independent,
+    of_difference,
     of_mean,
+    of_median,
+    of_paired_difference,
     resampled,
     weighted_sum,
     wilson,
@@ -170,3 +176,60 @@ def test_a_sum_of_shares_that_needs_no_bootstrap():
     expected = np.ravel(independent([1, 0], [1, 1], [0.5, 0.5]))
     assert clustered_sum(once * [1, 0], once, [0.5, 0.5]) == pytest.approx(expected)
     assert np.isnan(clustered_sum(once * 0, once * 0, [0, 0])).all()
+
+
+@given(*[st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))] * 2)
+def test_of_two_shares_the_difference_has_newcombe_s_interval(first, second):
+    estimates = [(count / of, *(float(end) for end in wilson(count, of))) for count, of in (first, second)]
+    expected = confint_proportions_2indep(*second, *first, method="newcomb")
+    np.testing.assert_allclose(of_difference(*estimates), expected, atol=1e-9)
+    low, high = of_difference(*estimates)
+    assert of_difference(*estimates[::-1]) == pytest.approx((-high, -low), abs=1e-12)
+
+
+def score_of_paired_difference(only_first: int, only_second: int, trials: int, difference: float) -> float:
+    """Return the score statistic at a true difference, whose other parameter is found by maximising the likelihood."""
+
+    def unlikely(lost: float) -> float:
+        gained = lost + difference
+        same = 1 - lost - gained
+        parts = ((only_first, lost), (only_second, gained), (trials - only_first - only_second, same))
+        return -sum(count * math.log(max(chance, 1e-300)) for count, chance in parts if count)
+
+    bounds = (max(0.0, -difference), (1 - difference) / 2)
+    lost = minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
+    variance = (2 * lost + difference - difference**2) / trials
+    return ((only_second - only_first) / trials - difference) / math.sqrt(variance)
+
+
+@pytest.mark.parametrize("counts", [(12, 4, 200), (1, 9, 25), (0, 7, 40), (30, 3, 40), (3, 3, 11), (0, 1, 1000)])
+def test_at_the_ends_of_a_paired_difference_the_score_is_that_of_95_percent(counts):
+    low, high = of_paired_difference(*counts)
+    assert -1 <= low < (counts[1] - counts[0]) / counts[2] < high <= 1
+    assert score_of_paired_difference(*counts, low) == pytest.approx(1.959964, abs=1e-3)
+    assert score_of_paired_difference(*counts, high) == pytest.approx(-1.959964, abs=1e-3)
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 200))
+def test_ends_of_a_paired_difference_change_sides_with_the_shares(only_first, only_second, same):
+    trials = only_first + only_second + same
+    low, high = of_paired_difference(only_first, only_second, trials)
+    if not trials:
+        assert math.isnan(low)
+        return
+    assert -1 <= low <= (only_second - only_first) / trials <= high <= 1
+    assert of_paired_difference(only_second, only_first, trials) == (-high, -low)
+    if not only_first + only_second:
+        assert high == pytest.approx(3.841459 / (trials + 3.841459), rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 9, 20, 101])
+def test_the_interval_of_a_median_holds_it_as_often_as_is_said(count):
+    low, high = of_median(np.arange(count))
+    chances = [binom.cdf(place - 1, count, 0.5) for place in range(count + 1)]  # that the place-th lies above
+    if math.isnan(low):
+        assert count < 6
+        return
+    assert low + high == count - 1, "as far from both ends"
+    assert 1 - 2 * chances[int(low) + 1] >= 0.95
+    assert 1 - 2 * chances[int(low) + 2] < 0.95, "the next ones are too near"

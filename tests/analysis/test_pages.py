@@ -66,3 +66,15 @@ def test_numbers():
     assert percent_cell({"rate": 0.5, "low": 0.25, "high": 0.75}) == ("50.0", "[25.0, 75.0]")
     assert percent_cell({"rate": 0.5}) == percent_cell({"rate": 0.5, "low": math.nan, "high": math.nan}) == "50.0"
     assert percent_cell({"rate": math.nan, "low": math.nan, "high": math.nan}) == "–"
+
+
+def test_aligned_markdown_is_the_same_table():
+    sheet = Sheet(
+        "T",
+        [Column("name", align="l"), Column("n"), Column("why", align="l")],
+        [["a|b", "1,000", "long"], ["c", "2", ""]],
+    )
+    plain, aligned = (markdown([sheet], "Line.", aligned=each) for each in (False, True))
+    rows = [line for line in aligned.splitlines() if line.startswith("|")]
+    assert len({len(line[: line.rindex("|", 0, -1)]) for line in rows}) == 1, "as wide, but for the last column"
+    assert re.sub(r" +", " ", plain) == re.sub(r" +", " ", aligned)

@@ -1,13 +1,27 @@
 import math
+import operator
+from dataclasses import astuple
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
+from scipy.stats import binomtest
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
-from faceflip.analysis.statistics.paired import clustered_mcnemar, paired_t_test
+from faceflip.analysis.statistics import paired
+from faceflip.analysis.statistics.intervals import of_paired_difference
+from faceflip.analysis.statistics.paired import (
+    clustered_mcnemar,
+    compare_shares,
+    compare_sizes,
+    holm,
+    paired_t_test,
+    sign_flip_p,
+)
 
 
 @given(st.integers(2, 60), st.integers(0, 10**6))
@@ -93,3 +107,98 @@ def test_without_a_difference_on_any_image_there_is_no_test(trials):
     assert math.isnan(test.statistic)
     assert math.isnan(test.p)
     assert test.difference == (0 if len(trials[0]) else pytest.approx(math.nan, nan_ok=True))
+
+
+def by_brute_force(sums: list[int]) -> float:
+    """Return the share of all choices of signs that lead at least as far from zero."""
+    far = [abs(sum(map(operator.mul, signs, sums))) >= abs(sum(sums)) for signs in product((-1, 1), repeat=len(sums))]
+    return sum(far) / len(far)
+
+
+@given(st.lists(st.integers(-4, 4), max_size=10))
+def test_signs_are_flipped_as_if_all_choices_were_listed(sums):
+    assert sign_flip_p(sums) == pytest.approx(by_brute_force(sums))
+    assert sign_flip_p([-each for each in sums]) == sign_flip_p(sums)
+
+
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_with_one_trial_an_image_it_is_mcnemar_s_exact_test(gained, lost):
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1
+    assert sign_flip_p([1] * gained + [-1] * lost + [0] * 5) == pytest.approx(expected, rel=1e-9)
+
+
+def test_very_many_sums_take_the_other_test(monkeypatch):
+    sums = np.random.default_rng(2).integers(-2, 4, 400)
+    exact = sign_flip_p(sums)
+    monkeypatch.setattr(paired, "STEPS", 1)
+    again = np.repeat(np.arange(400), np.abs(sums))
+    expected = clustered_mcnemar(np.repeat(sums > 0, np.abs(sums)), np.repeat(sums < 0, np.abs(sums)), again).p
+    assert sign_flip_p(sums) == pytest.approx(expected)
+    assert math.log(sign_flip_p(sums)) == pytest.approx(math.log(exact), rel=0.1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 30])
+def test_holm_is_that_of_statsmodels(count):
+    random = np.random.default_rng(count)
+    p = np.where(random.random(count) < 0.2, math.nan, random.random(count).round(1) ** 3)
+    there = ~np.isnan(p)
+    adjusted = holm(p)
+    assert (np.isnan(adjusted) == ~there).all()
+    if there.any():
+        np.testing.assert_allclose(adjusted[there], multipletests(p[there], method="holm")[1], rtol=1e-12)
+
+
+@given(st.integers(1, 80), st.integers(0, 10**6))
+def test_shares_of_one_trial_an_image(count, seed):
+    random = np.random.default_rng(seed)
+    first, second = random.random(count) < 0.4, random.random(count) < 0.6
+    found = compare_shares(first, second, np.arange(count))
+    lost, gained = (first & ~second).sum(), (second & ~first).sum()
+    assert (found.only_first, found.only_second, found.trials, found.images) == (lost, gained, count, count)
+    assert found.difference == pytest.approx((gained - lost) / count, abs=1e-12)
+    assert found.p == pytest.approx(mcnemar([[0, lost], [gained, 0]], exact=True).pvalue if lost + gained else 1)
+    assert (found.low, found.high) == of_paired_difference(lost, gained, count)
+
+
+def test_shares_of_images_that_come_several_times():
+    random = np.random.default_rng(4)
+    image = np.repeat(np.arange(50), 6)
+    easy = np.repeat(random.random(50), 6)
+    first, second = random.random(300) < easy, random.random(300) < np.clip(easy + 0.2, 0, 1)
+    found, turned = compare_shares(first, second, image), compare_shares(second, first, image)
+    differences = second.astype(float) - first
+    draws = [np.concatenate([np.flatnonzero(image == each) for each in random.integers(0, 50, 50)]) for _ in range(500)]
+    expected = np.quantile([differences[draw].mean() for draw in draws], [0.025, 0.975])
+    assert found.difference == pytest.approx(differences.mean())
+    np.testing.assert_allclose([found.low, found.high], expected, atol=0.02)
+    assert (turned.difference, turned.p) == (pytest.approx(-found.difference), found.p)
+    order = random.permutation(300)
+    assert compare_shares(first[order], second[order], image[order]) == found
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_the_same_shares_do_not_differ(times):
+    image = np.repeat(np.arange(20), times)
+    hits = np.random.default_rng(0).random(len(image)) < 0.5
+    found = compare_shares(hits, hits, image)
+    assert (found.difference, found.p) == (0, 1)
+    # By hand: z^2 / (n + z^2) to both sides, of 20 images.
+    assert found.high == -found.low == pytest.approx(3.841459 / 23.841459, rel=1e-6)
+
+
+def test_sizes_by_hand():
+    # Two attributes of image 1, with differences 2 and 4, count as 3; the medians over trials are 2 and 4.
+    first, second = [1, 2, 5, 1, 2, 3, 2], [3, 6, 4, 4, 7, 4, 3]
+    found = compare_sizes(first, second, [1, 1, 2, 3, 4, 5, 6])
+    assert (found.trials, found.images, found.first, found.second) == (7, 6, 2, 4)
+    assert found.difference == 2, "the median of 3, -1, 3, 5, 1, 1"
+    assert (found.low, found.high) == (-1, 5), "of six all, 1 - 2 / 64"
+    assert found.p == pytest.approx(binomtest(5, 6).pvalue)
+    assert all(map(math.isnan, astuple(compare_sizes([], [], []))[2:]))
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40))
+def test_the_same_sizes_do_not_differ(sizes):
+    found = compare_sizes(sizes, sizes, np.arange(len(sizes)))
+    assert (found.difference, found.p) == (0, 1)
+    assert found.low == found.high == 0 or (len(sizes) < 6 and math.isnan(found.low))

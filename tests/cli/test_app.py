@@ -13,6 +13,7 @@ COMMANDS = (
     "check",
     "export",
     "diff",
+    "compare",
     "flip",
     "pass",
     "labels",

@@ -115,20 +115,39 @@ def markdown_text(text: str) -> str:
     return _MARKDOWN.sub(r"\\\g<0>", text)
 
 
-def markdown(sheets: Sequence[Sheet], line: str) -> str:
-    """Return a page of Markdown that begins with the line that says what was run."""
-    return "\n".join([markdown_text(line), *(block for sheet in sheets for block in ("", *_markdown(sheet)))]) + "\n"
+def markdown(sheets: Sequence[Sheet], line: str, aligned: bool = False) -> str:
+    """Return a page of Markdown that begins with the line that says what was run.
+
+    Where it is read as it is, such as in a terminal, cells of a column can be `aligned`.
+    """
+    blocks = (block for sheet in sheets for block in ("", *_markdown(sheet, aligned)))
+    return "\n".join([markdown_text(line), *blocks]) + "\n"
 
 
-def _markdown(sheet: Sheet) -> list[str]:
-    def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(map(markdown_text, cells)) + " |"
-
+def _markdown(sheet: Sheet, aligned: bool) -> list[str]:
     headings = [f"{column.group}, {column.heading}" if column.group else column.heading for column in sheet.columns]
     rules = ["---:" if column.align == "r" else ":---" for column in sheet.columns]
-    rows = [[" ".join(filter(None, parts(cell))) for cell in cells] for cells in sheet.rows]
+    cells = [[" ".join(filter(None, parts(cell))) for cell in row] for row in sheet.rows]
+    rows = [list(map(markdown_text, row)) for row in (headings, *cells)]
+    rows.insert(1, rules)
+    if aligned:
+        rows = _aligned(rows, [column.align for column in sheet.columns])
     notes = [text for note in sheet.notes for text in ("", markdown_text(note))]
-    return [f"## {markdown_text(sheet.title)}", "", row(headings), row(rules), *map(row, rows), *notes]
+    return [f"## {markdown_text(sheet.title)}", "", *(f"| {' | '.join(row)} |" for row in rows), *notes]
+
+
+def _aligned(rows: Sequence[Sequence[str]], aligns: Sequence[str]) -> list[list[str]]:
+    """Return cells as wide as the widest of their columns, but for the last one of text."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if aligns[-1] == "l":
+        widths[-1] = 0
+    return [
+        [
+            cell.rjust(width) if align == "r" else cell.ljust(width)
+            for cell, width, align in zip(row, widths, aligns, strict=True)
+        ]
+        for row in rows
+    ]
 
 
 def latex(sheets: Sequence[Sheet], line: str) -> str:

@@ -9,6 +9,7 @@ import typer
 import faceflip
 from faceflip.catalogue import ATTACKS
 from faceflip.cli import similarity, store
+from faceflip.cli.compare import compare
 from faceflip.cli.export_network import export_network
 from faceflip.cli.flip import flip
 from faceflip.cli.labels import labels
@@ -55,6 +56,7 @@ for name, command in {
     "export": store.export,
     "export-network": export_network,
     "diff": store.diff,
+    "compare": compare,
     "flip": flip,
     "pass": similarity.pass_,
     "labels": labels,

@@ -80,11 +80,16 @@ def _experiments(experiments: Mapping[str, Any], early: str) -> dict[str, Any]:
     return {"paper": found} if found else {}
 
 
+def are_of_0_1(results: Path) -> bool:
+    """Return whether a folder of results is of faceflip 0.1, which had other places for its files."""
+    old = ("networks/moon/converged.pt", "dataset/sample.csv", "portability")
+    return any((results / file).exists() for file in old)
+
+
 def require_results_of_today(directory: Path | str = ".") -> None:
     """Raise UserError where there are results of faceflip 0.1, which had other places for its files."""
     results = Path(directory) / RESULTS
-    old = [results / "networks/moon/converged.pt", results / "dataset/sample.csv", results / "portability"]
-    if any(path.exists() for path in old):
+    if are_of_0_1(results):
         raise UserError(
             f"{results.absolute()}: results of faceflip 0.1, whose files have other places now. Keep them: move the "
             f"folder away (mv {RESULTS} {RESULTS}-0.1), or run with --directory elsewhere; its stores, checkpoints and "
