@@ -1,4 +1,4 @@
-"""What the documentation shows of `make demo`: the answers in docs/questions.md, and the figure of README.md.
+"""What the documentation shows of `make demo`: the answers in docs/questions.md, and table and figure of README.md.
 
 Run ``python tools/answers.py`` in the project's folder, on a finished run of the embedded default, after raising a
 stage's number: the page says of which stages' results it is, and the tests compare.
@@ -12,11 +12,16 @@ import textwrap
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pandas as pd
+from tabulate import tabulate
+
+from faceflip.analysis.frames import adversarial, read_attempts, read_csv
+from faceflip.analysis.run import RunDescription
 from faceflip.errors import UserError
 from faceflip.io.files import write_text
 from faceflip.workflow.versions import VERSIONS
 
-PAGE = Path("docs/questions.md")
+PAGE, README = Path("docs/questions.md"), Path("README.md")
 FIGURES = {Path("results/figures/examples.png"): Path("docs/images/figure1.png")}
 
 STAGES = re.compile(r"<!-- stages: (.*?) -->", re.DOTALL)
@@ -49,12 +54,45 @@ def page_text(page: str) -> str:
     return STAGES.sub(lambda _: f"<!-- stages: {stages()} -->", _ANSWERED.sub(answered, page))
 
 
+TABLE = re.compile(r"(<!-- results of the demo -->\n).*?(<!-- end -->)", re.DOTALL)
+ATTACKS = ("fgs-line", "fgs-iterative", "ffa-line", "ffa-iterative")
+
+
+def results_table(results: Path) -> str:
+    """Return what a finished run found, a row a network, as a Markdown table: errors, and flips by the paper's attacks.
+
+    Flips are shares of the correctly classified that are flipped with a PASS of at least the run's threshold; the last
+    column is of the misclassified, and of all attacks together.
+    """
+    run = RunDescription.from_json(results / "run.json")
+    attempts = read_attempts(results / "attempts.parquet", run)
+    errors = read_csv(results / "tables/classification_error.csv").set_index(["method", "attribute"])["error"]
+    mean = {method: errors.loc[[(method, name) for name in run.attacked]].mean() for method in errors.index.unique(0)}
+    hits = attempts.assign(hit=adversarial(attempts, run.threshold))
+
+    def share(of: pd.DataFrame) -> str:
+        return f"{of['hit'].mean():.0%}" if len(of) else ""
+
+    rows = []
+    for network in run.networks:
+        own = hits[(hits["network"] == network.name) & (hits["checkpoint"] == "converged")]
+        flips = [share(own[own["correct"] & (own["attack"] == attack)]) for attack in ATTACKS]
+        rows.append([network.title, f"{mean[network.name]:.1%}", *flips, share(own[~own["correct"]])])
+    rows.append(["Trivial: the more frequent answer", f"{mean['trivial_train']:.1%}", *[""] * (len(ATTACKS) + 1)])
+    heads = ["", "test error", *(f"flipped by {attack}" for attack in ATTACKS), "wrong, and corrected"]
+    return tabulate(rows, heads, "pipe", colalign=("left", *["right"] * (len(heads) - 1)), disable_numparse=True)
+
+
 def main() -> None:
-    """Write the page and copy the figures."""
+    """Write the page and the table, and copy the figures."""
     if missing := [str(path) for path in (*FIGURES, Path("results/attempts.parquet")) if not path.exists()]:
         raise SystemExit(f"{', '.join(missing)}: missing; run make demo first")
     os.environ["COLUMNS"] = "120"
     write_text(PAGE, page_text(PAGE.read_text(encoding="utf-8")))
+    table = results_table(Path("results"))
+    write_text(
+        README, TABLE.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", README.read_text(encoding="utf-8"))
+    )
     for source, target in FIGURES.items():
         shutil.copyfile(source, target)
 
