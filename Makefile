@@ -44,10 +44,11 @@ bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a 
 gpu: $(VENV)/installed  ## Measure on a GPU what docs/gpu.md tells, in ten minutes, into the folder gpu-results
 	$(BIN)/python benchmarks/gpu.py
 
-lint: $(VENV)/installed  ## Check style: ruff, snakefmt, snakemake --lint
+lint: $(VENV)/installed  ## Check style: ruff, snakefmt, codespell, snakemake --lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/codespell
 	$(BIN)/snakemake --lint
 
 format: $(VENV)/installed  ## Bring the code into the house style
