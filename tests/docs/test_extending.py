@@ -18,7 +18,12 @@ from faceflip.errors import UserError
 
 PAGE = ROOT / "docs/extending.md"
 MICRO = ROOT / "tests/robustness/micro.yaml"
-WITHOUT_DEFAULTS = {"networks": {"euclidean": None, "softmax": None, "moon": None}, "samples": {"paper": {"images": 4}}}
+WITHOUT_DEFAULTS = {
+    "networks": {"euclidean": None, "softmax": None, "moon": None},
+    "samples": {"paper": {"images": 4}},
+    "analysis": {"tables": None, "figures": None},
+}
+"""And all of the package's tables and figures, in which everything of the user's must show."""
 STORES = {attack: f"results/attacks/paper/hinged/converged/{attack}" for attack in ("signed", "tripling", "ffa-line")}
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]

@@ -29,7 +29,7 @@ OVERLAY = {
         "paper": {"euclidean": {"converged": ["ffa-line"], "epoch2": ["ffa-line"]}},
         "unseen": {"moon": {"converged": ["ffa-line"]}},
     },
-    "analysis": {"threshold": 0.0, "scan_images": 2},
+    "analysis": {"threshold": 0.0, "scan_images": 2, "tables": None, "figures": None},
     "compute": {"shard_size": 6},
 }
 

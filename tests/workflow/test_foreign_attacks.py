@@ -46,6 +46,7 @@ OVERLAY = {
     "attacks": {**ATTACKS, "ffa-descent": {}},
     "experiments": {"paper": EXPERIMENTS},
     "compute": {"shard_size": 6},
+    "analysis": {"tables": None, "figures": None},
 }
 
 
