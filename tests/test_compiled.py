@@ -1,11 +1,13 @@
 """Where compiled code is kept."""
 
+import errno
 import json
 import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -149,3 +151,11 @@ def test_a_lock_that_nobody_releases_is_told(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(compiled, "LOCK_PATIENCE_S", 0.05)
     with FileLock(tmp_path / "lock"), caplog.at_level(logging.WARNING), compiled._locked(tmp_path):
         assert "cannot be locked" in caplog.text
+
+
+def test_a_disk_without_locks_is_not_waited_for(monkeypatch, tmp_path, caplog):
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOSYS, "Function not implemented")))
+    with caplog.at_level(logging.WARNING), compiled._locked(tmp_path):
+        assert "cannot be locked" in caplog.text
+    assert (tmp_path / "lock").exists()

@@ -1,11 +1,13 @@
 """Leases of GPUs that are only names, by real processes."""
 
+import errno
 import os
 import subprocess
 import sys
 import types
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -120,6 +122,12 @@ def test_locks_that_cannot_be_made(tmp_path):
         pytest.raises(UserError, match=r"file: the locks .* point TMPDIR to a folder that is yours"),
         lease(MACHINE, folder=tmp_path / "file"),
     ):
+        pass
+
+
+def test_a_disk_without_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOSYS, "Function not implemented")))
+    with pytest.raises(UserError, match=r"not implemented.*point TMPDIR to a folder"), lease(MACHINE, folder=tmp_path):
         pass
 
 

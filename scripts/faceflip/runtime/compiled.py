@@ -79,10 +79,11 @@ def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, or go on without where the file system has none or nobody lets go of it."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder / "lock", timeout=LOCK_PATIENCE_S)
+    # Files in place of locks would outlive a killed process, and all others would lose their patience with them.
+    lock = FileLock(folder / "lock", timeout=LOCK_PATIENCE_S, fallback_to_soft=False)
     try:
         lock.acquire()
-    except (Timeout, OSError, NotImplementedError) as fault:
+    except (Timeout, OSError) as fault:
         _log.warning("%s cannot be locked (%s): going on without", folder, fault)
     try:
         yield

@@ -54,7 +54,8 @@ def lease(gpus: Sequence[str], jobs_per_gpu: int = 1, folder: Path | None = None
 
 def _acquire(gpus: Sequence[str], jobs_per_gpu: int, folder: Path) -> tuple[int, FileLock]:
     places = [
-        (number, FileLock(folder / f"{gpu}-{place}.lock"))
+        # No files in place of locks: they would outlive a killed process.
+        (number, FileLock(folder / f"{gpu}-{place}.lock", fallback_to_soft=False))
         for place in range(jobs_per_gpu)
         for number, gpu in enumerate(gpus)
     ]
