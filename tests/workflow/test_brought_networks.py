@@ -19,7 +19,9 @@ from faceflip.workflow.plan import Plan
 from faceflip.workflow.preflight import require_brought, require_networks
 from faceflip.workflow.settings import Settings, merged, read_config
 
-DEFAULT = read_config(ROOT, [ROOT / "tests/robustness/micro.yaml"])
+DEFAULT = merged(
+    read_config(ROOT, [ROOT / "tests/robustness/micro.yaml"]), {"analysis": {"tables": "all", "figures": "all"}}
+)
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

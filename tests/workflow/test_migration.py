@@ -86,8 +86,10 @@ def test_the_default_of_0_1_becomes_the_default_of_today(below):
     then = {"networks": {"moon": {"training": {"max_epochs": 8}}}, "analysis": {"scan_images": 10}}
     settings, today = pasted(below, yaml.safe_load(OF_0_1)), Settings.of(merged(DEFAULT, then))
     for name in Settings.model_fields:
-        if name not in ("attacks", "experiments"):
+        if name not in ("attacks", "experiments", "compute"):
             assert getattr(settings, name) == getattr(today, name), name
+    changes_nothing = {"networks_per_job"}
+    assert settings.compute.model_dump(exclude=changes_nothing) == today.compute.model_dump(exclude=changes_nothing)
     for name, attack in settings.attacks.items():
         kept = {"search": attack.search} | ({"max_steps": 40} if name.endswith("-iterative") else {})  # 100 today
         assert today.attacks[name].model_dump() | kept == attack.model_dump()

@@ -421,7 +421,9 @@ def test_history_is_in_no_inventory():
 
 def test_disk():
     """Beside its state a fine-tuning has the images that it learns from, as bytes."""
-    alone, fed = (Estimate.of(planned({"x": each}).settings).unfinished_bytes() for each in ({"from": "moon"}, HARD))
+    one_a_job = {"compute": {"networks_per_job": 1}}
+    plans = (planned({"x": each}, **one_a_job) for each in ({"from": "moon"}, HARD))
+    alone, fed = (Estimate.of(plan.settings).unfinished_bytes() for plan in plans)
     of_moon = Estimate.of(planned({}).settings).costs["moon"].parameters
     assert alone == 4 * 7 * of_moon  # of MOON itself: two states, and three checkpoints
     assert fed == 4 * 6 * of_moon + 200 * 8 * 3 * 44 * 54
