@@ -40,6 +40,13 @@ EVERY_KIND = {
     "bce-all": {"loss": "bce", "per": ALL},
 }
 """A network of each loss for one attribute, and one for all."""
+SMALL: dict[str, Any] = {
+    **{"attributes": ("Male", "Young"), "moon_attributes": ("Male", "Young"), "sample": 12, "test": 16},
+    "networks": {name: NETWORKS[name] for name in ("euclidean", "moon")},
+}
+"""Arguments of `specimen` for a run that is made, written and read in moments."""
+QUICK_TABLES = ("classification_error", "flippability", "trainings")
+"""Tables of it that take as little."""
 
 PREDICTIONS = ["network", "checkpoint", "attribute", "split", "sample", "image", "label", "score"]
 PREDICTIONS += ["logit_absent", "logit_present"]

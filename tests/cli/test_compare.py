@@ -12,19 +12,15 @@ from typer.testing import CliRunner
 from faceflip.cli.app import app
 from faceflip.errors import UserError
 from faceflip.workflow.products import TABLES
-from specimen import NETWORKS, finish, specimen
-
-NAMES = ("classification_error", "flippability", "trainings")
-SIZE = {"attributes": ("Male", "Young"), "moon_attributes": ("Male", "Young"), "sample": 12, "test": 16}
-SIZE["networks"] = {name: NETWORKS[name] for name in ("euclidean", "moon")}
+from specimen import QUICK_TABLES, SMALL, finish, specimen
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Two runs on other images."""
     there = tmp_path_factory.mktemp("runs")
-    made = {"monday": specimen(seed=1, **SIZE), "tuesday": specimen(seed=2, **SIZE)}
-    products = {name: TABLES[name] for name in NAMES}
+    made = {"monday": specimen(seed=1, **SMALL), "tuesday": specimen(seed=2, **SMALL)}
+    products = {name: TABLES[name] for name in QUICK_TABLES}
     return [finish(each, there / name, products, fingerprint=f"{name:>064}") for name, each in made.items()]
 
 
@@ -56,7 +52,7 @@ def test_a_folder_gets_pages_and_files(folders, tmp_path):
     printed = said(*folders, "--folder", tmp_path / "to")
     files = {str(path.relative_to(tmp_path / "to")) for path in (tmp_path / "to").rglob("*.*")}
     expected = {"compare.md", "compare.html", "settings.csv", "tests.csv", "words.csv"}
-    assert files == expected | {f"tables/{name}.csv" for name in NAMES}
+    assert files == expected | {f"tables/{name}.csv" for name in QUICK_TABLES}
     assert f"wrote {tmp_path / 'to/compare.html'} and 7 files beside it" in printed
     table = pd.read_csv(tmp_path / "to/tables/trainings.csv")
     assert {"network", "member", "number", "A", "B", "B_minus_A"} <= set(table)
@@ -66,7 +62,7 @@ def test_json_for_programs(folders):
     found = json.loads(said(*folders, "--json"))
     assert [run["run"] for run in found["runs"]] == ["A", "B"]
     assert found["differences"]["dataset.fingerprint"].keys() == {"A", "B"}
-    assert found["tables"].keys() == set(NAMES)
+    assert found["tables"].keys() == set(QUICK_TABLES)
     assert {row["kind"] for row in found["tests"]} == {"independent"}
     assert all(row["p"] is None for row in found["tests"])
 

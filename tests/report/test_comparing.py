@@ -10,21 +10,17 @@ from faceflip.analysis.comparison.compared import compare_runs
 from faceflip.analysis.comparison.layout import short
 from faceflip.report.comparing import comparison_page, write_comparison
 from faceflip.workflow.products import TABLES
-from specimen import NETWORKS, finish, specimen
+from specimen import QUICK_TABLES, SMALL, finish, specimen
 
 pytestmark = pytest.mark.slow
-
-NAMES = ("classification_error", "flippability", "trainings")
-SIZE = {"attributes": ("Male", "Young"), "moon_attributes": ("Male", "Young"), "sample": 12, "test": 16}
-SIZE["networks"] = {name: NETWORKS[name] for name in ("euclidean", "moon")}
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Three runs, of other seeds each, the first of which is of photographs, too."""
     there = tmp_path_factory.mktemp("runs")
-    products = {name: TABLES[name] for name in NAMES}
-    made = {f"seed{seed}": specimen(seed=seed, **SIZE) for seed in (1, 2, 3)}
+    products = {name: TABLES[name] for name in QUICK_TABLES}
+    made = {f"seed{seed}": specimen(seed=seed, **SMALL) for seed in (1, 2, 3)}
     made = {name: replace(each, run=replace(made["seed1"].run, seed=int(name[-1]))) for name, each in made.items()}
     made["photographs"] = replace(made["seed1"], run=replace(made["seed1"].run, dataset="celeba"))
     return {name: finish(each, there / name, products, fingerprint=f"{name:>064}") for name, each in made.items()}
@@ -44,7 +40,7 @@ def test_every_part_is_linked_and_there(found):
     identifiers = re.findall(r'\bid="([^"]+)"', html)
     assert len(identifiers) == len(set(identifiers)) == 5
     assert re.findall(r'href="#([^"]+)"', html) == identifiers
-    assert re.findall(r'href="(tables/\w+)\.csv"', html) == [f"tables/{name}" for name in NAMES]
+    assert re.findall(r'href="(tables/\w+)\.csv"', html) == [f"tables/{name}" for name in QUICK_TABLES]
     assert "http" not in html
     assert "@media (prefers-color-scheme: dark)" in html
     assert "@media print" in html

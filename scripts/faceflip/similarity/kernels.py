@@ -55,6 +55,9 @@ _PITCH = 1040
 _SCALE, _U, _V, _LEFT, _RIGHT, _UP, _DOWN = (k * _PITCH for k in range(7))
 _IMAGE, _DX, _DY, _ALONG, _DIFFERENCE, _INSIDE = (k * _PITCH for k in range(7, 13))
 _LANES = 13
+# Of the Hessian, three at a time: pairs of lanes whose products are summed up.
+_WITHIN = ((_DX, _DX), (_DX, _DY), (_DY, _DY))
+_WITH_ALONG = ((_DX, _ALONG), (_DY, _ALONG), (_ALONG, _ALONG))
 
 # Pixels to which corners are in the same places when a search goes in circles. What differs by so much shows in the
 # seventh digit of a score; on circles that attract the search it gets less with every round.
@@ -307,13 +310,6 @@ def _warp_row(planes, memory, planes_count, warp, y, columns, lanes, places, out
         )
 
 
-@njit(**_KERNEL)
-def _copy_row(planes, y, out):
-    """Copy a row of planes with borders."""
-    for x in range(len(out)):
-        out[x] = planes[y, x]
-
-
 # ---------------------------------------------------------------------------------------------------------- alignment
 
 
@@ -358,34 +354,15 @@ def _derive(template, y, columns, first, count, width, height, lanes):
 
 
 @njit(**_KERNEL)
-def _moments_of(lanes, centred, first, count):
-    """Return the sums of a * a, a * b, b * b times 1, x, x * x for a = dx, b = dy."""
+def _moments_of(lanes, products, centred, first, count):
+    """Return the sums of three products, each of two lanes, times 1, x, x * x."""
+    (a, b), (c, d), (e, f) = products
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = _ZERO
     for i in range(_whole(count)):
         x = centred[_at(first, i)]
-        a, b = lanes[_at(_DX, i)], lanes[_at(_DY, i)]
-        p, q, r = a * a, a * b, b * b
-        px, qx, rx = p * x, q * x, r * x
-        s0 += p
-        s1 += px
-        s2 += px * x
-        s3 += q
-        s4 += qx
-        s5 += qx * x
-        s6 += r
-        s7 += rx
-        s8 += rx * x
-    return s0, s1, s2, s3, s4, s5, s6, s7, s8
-
-
-@njit(**_KERNEL)
-def _moments_along(lanes, centred, first, count):
-    """Return the sums of a * c, b * c, c * c times 1, x, x * x for a = dx, b = dy, c = along."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = s8 = _ZERO
-    for i in range(_whole(count)):
-        x = centred[_at(first, i)]
-        a, b, c = lanes[_at(_DX, i)], lanes[_at(_DY, i)], lanes[_at(_ALONG, i)]
-        p, q, r = a * c, b * c, c * c
+        p = lanes[_at(a, i)] * lanes[_at(b, i)]
+        q = lanes[_at(c, i)] * lanes[_at(d, i)]
+        r = lanes[_at(e, i)] * lanes[_at(f, i)]
         px, qx, rx = p * x, q * x, r * x
         s0 += p
         s1 += px
@@ -498,8 +475,8 @@ def _accumulate(
             else:
                 _read_unmoved(gradients, y, first, count, lanes)
             _derive(template, y, columns, first, count, width, height, lanes)
-            _add_moments(moments, 0, level, _moments_of(lanes, centred, first, count))
-            _add_moments(moments, 3, level, _moments_along(lanes, centred, first, count))
+            _add_moments(moments, 0, level, _moments_of(lanes, _WITHIN, centred, first, count))
+            _add_moments(moments, 3, level, _moments_of(lanes, _WITH_ALONG, centred, first, count))
             _add_projections(projections, 0, level, _project(lanes, _IMAGE, centred, first, count))
             _add_projections(projections, 1, level, _project(lanes, _DIFFERENCE, centred, first, count))
             _add_projections(projections, 2, level, _project(lanes, _INSIDE, centred, first, count))
@@ -865,7 +842,7 @@ def _similarity(original, mean, variance, other, channels, moved, warp, columns,
         if moved:
             _warp_row(other, memory, channels, warp, y, columns, lanes, places, row)
         else:
-            _copy_row(other, y + 1, row)
+            _copy(other[y + 1], row)
         _products(original, y, row, gap, gap_square, square)
         if y >= 10:
             _window_row(gap, y - 10, column, local, 0)
