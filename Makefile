@@ -35,13 +35,13 @@ test: $(VENV)/installed  ## Set everything up and run the tests that tell whethe
 test-all: $(VENV)/installed  ## Run all tests: also kills, faults, Slurm, other libraries, browsers, long jobs
 	$(PYTEST)
 
-bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a half on a machine that does nothing else
+bench: demo  ## Measure what docs/development/benchmarks.md tells, an hour and a half on a machine that does nothing else
 	for benchmark in preprocessing training "attacks --run results" "minimal --run results" similarity "similarity --sensitivity --run results" \
 		store results "workflow graph" "workflow job" "workflow long"; do \
 		set -- $$benchmark; script=$$1; shift; echo "# $$benchmark"; $(BIN)/python benchmarks/$$script.py "$$@" || exit 1; \
 	done
 
-gpu: $(VENV)/installed  ## Measure on a GPU what docs/gpu.md tells, in ten minutes, into the folder gpu-results
+gpu: $(VENV)/installed  ## Measure on a GPU what docs/guides/gpu.md tells, in ten minutes, into the folder gpu-results
 	$(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/installed  ## Check style: ruff, snakefmt, codespell, snakemake --lint
@@ -59,7 +59,7 @@ format: $(VENV)/installed  ## Bring the code into the house style
 report: demo  ## Write Snakemake's report of the run, report.html (one file that needs no network)
 	$(BIN)/snakemake --cores $(CORES) --report report.html
 
-options: $(VENV)/installed  ## Write docs/configuration.md and the JSON schema from the code, after changing an option
+options: $(VENV)/installed  ## Write docs/reference and the JSON schema from the code, after changing an option or a command
 	$(BIN)/python tools/reference.py
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)

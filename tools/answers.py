@@ -1,4 +1,4 @@
-"""What the documentation shows of `make demo`: the answers in docs/questions.md, and table and figure of README.md.
+"""What the documentation shows of `make demo`: answers in docs/guides/questions.md, table and figure of README.md.
 
 Run ``python tools/answers.py`` in the project's folder, on a finished run of the embedded default, after raising a
 stage's number: the page says of which stages' results it is, and the tests compare.
@@ -21,7 +21,7 @@ from faceflip.errors import UserError
 from faceflip.io.files import write_text
 from faceflip.workflow.versions import VERSIONS
 
-PAGE, README = Path("docs/questions.md"), Path("README.md")
+PAGE, README = Path("docs/guides/questions.md"), Path("README.md")
 FIGURES = {Path("results/figures/examples.png"): Path("docs/images/figure1.png")}
 
 STAGES = re.compile(r"<!-- stages: (.*?) -->", re.DOTALL)

@@ -1,4 +1,4 @@
-"""What is written from the declarations: the JSON schema of configurations, and the tables of docs/configuration.md.
+"""What is written from the code: the JSON schema of configurations, the keys and the command line in docs/reference/.
 
 Run ``python tools/reference.py`` in the project's folder after changing an option, a registry, a table or a
 figure. With ``--check`` it writes nothing, names the files that are stale, and ends with status 1 if there are any.
@@ -17,7 +17,7 @@ from faceflip.errors import UserError
 from faceflip.io.files import write_text
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
-PAGE = Path("docs/configuration.md")
+PAGE = Path("docs/reference/configuration.md")
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "keys": tables.keys,

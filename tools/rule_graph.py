@@ -1,4 +1,4 @@
-"""The flowchart in docs/stages.md, drawn from the workflow itself.
+"""The flowchart in docs/reference/stages.md, drawn from the workflow itself.
 
 Run ``python tools/rule_graph.py`` in the project's folder after rules or their inputs have changed; with ``--check`` it
 says whether that is needed.
@@ -16,7 +16,7 @@ import networkx
 from faceflip.io.files import write_text
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs/stages.md"
+PAGE = ROOT / "docs/reference/stages.md"
 CHART = re.compile(r"(```mermaid\n).*?(```\n)", re.DOTALL)
 PRESETS = [ROOT / f"workflow/presets/{name}.yaml" for name in ("future-work", "future-work-drawn")]
 REST = """

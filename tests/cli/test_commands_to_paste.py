@@ -25,7 +25,7 @@ def test_commands_that_repair_files():
     assert shlex.split(first) == words
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))], ids=lambda page: page.name)
 def test_no_target_stands_behind_configfile(page):
     """Snakemake would take it for a configuration."""
     for behind in re.findall(r"--configfile ([^\n`#]*)", page.read_text(encoding="utf-8")):

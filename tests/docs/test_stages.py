@@ -12,7 +12,7 @@ from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, read_config
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/stages.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/reference/stages.md").read_text(encoding="utf-8")
 RULES = set(rules_of(Plan(Settings.of(read_config(ROOT)))))
 
 

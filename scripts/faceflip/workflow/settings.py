@@ -76,7 +76,7 @@ class DatasetSettings(Declared):
     celeba: HomePath | None = Field(
         None,
         min_length=1,
-        description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
+        description="folder or zip archive of CelebA, in any form of docs/guides/celeba.md; null: draw one",
     )
     table: HomePath | None = Field(
         None,
@@ -295,7 +295,7 @@ class AnalysisSettings(Declared):
 
 
 class ProductSettings(Declared):
-    """A table or figure of one's own; see docs/extending.md."""
+    """A table or figure of one's own; see docs/guides/extending.md."""
 
     file: HomePath = Field(pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)")
     title: str = Field(min_length=1, description="a few words")
@@ -362,7 +362,8 @@ class Settings(Declared):
             faults = [*_reported(error, overrides), *faults]
         if faults:
             raise UserError(
-                "the configuration has faults (docs/configuration.md explains every key):\n  " + "\n  ".join(faults)
+                "the configuration has faults (docs/reference/configuration.md explains every key):\n  "
+                + "\n  ".join(faults)
             )
         return settings
 
