@@ -12,7 +12,7 @@ ADV_LIB := 0.2.8
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo future-work reference labels test test-all bench gpu lint format report options lock clean
+.PHONY: help demo future-work reference labels test test-all bench gpu lint format report docs options lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -59,6 +59,10 @@ format: $(VENV)/installed  ## Bring the code into the house style
 report: demo  ## Write Snakemake's report of the run, report.html (one file that needs no network)
 	$(BIN)/snakemake --cores $(CORES) --report report.html
 
+docs: $(VENV)/installed  ## Build the documentation into site, which opens in a browser without a network
+	$(BIN)/mkdocs build --strict
+	@echo "Now open site/index.html"
+
 options: $(VENV)/installed  ## Write docs/reference and the JSON schema from the code, after changing an option or a command
 	$(BIN)/python tools/reference.py
 
@@ -66,7 +70,7 @@ lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove what runs and tests wrote, but not the environment
-	rm -rf labels gpu-results logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf labels gpu-results site logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
 	find results -mindepth 1 ! -name .gitignore -delete
 
 # The lock is complete, so nothing is resolved here.

@@ -13,8 +13,8 @@ WIDTH = 120
 NAME = "faceflip"
 HEAD = f"""# Command line
 
-`{NAME}` is installed with the package. `{NAME} COMMAND --help` says the same as this page, which is written from the code
-by `python tools/reference.py`. An error of yours ends a command with one message and status 2."""
+`{NAME}` is installed with the package. `{NAME} COMMAND --help` says the same as this page, which is written from the
+code by `python tools/reference.py`. An error of yours ends a command with one message and status 2."""
 EXAMPLE = "Example: "
 
 
