@@ -58,9 +58,7 @@ def test_similarity(variables):
 
 @pytest.mark.slow
 @pytest.mark.workflow
-@pytest.mark.parametrize(
-    "page", ["guides/stores.md", "reference/dataset-format.md", "reference/checkpoint-format.md"]
-)
+@pytest.mark.parametrize("page", ["guides/stores.md", "reference/dataset-format.md", "reference/checkpoint-format.md"])
 def test_files_of_a_run(tiny, page):
     with contextlib.chdir(tiny.directory):
         exec(examples(page)[0], {})
