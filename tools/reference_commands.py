@@ -11,8 +11,10 @@ from faceflip.cli.app import app
 
 WIDTH = 120
 NAME = "faceflip"
-HEAD = f"""`{NAME}` comes with the package. `{NAME} COMMAND --help` says the same as this page, which is written from the
-code by `python tools/reference.py`. An error of yours ends a command with one message and status 2."""
+HEAD = (
+    f"`{NAME}` comes with the package. `{NAME} COMMAND --help` says the same as this page, which is written from the "
+    "code by `python tools/reference.py`. An error of yours ends a command with one message and status 2."
+)
 EXAMPLE = "Example: "
 
 _NOTE = re.compile(r" *\[([^\[\]]*)\]$")
@@ -26,7 +28,7 @@ def page() -> str:
     commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
     index = [(f"[`{name}`](#{NAME}-{name})", _paragraphs(each.help)[0]) for name, each in commands.items()]
     sections = [_section(name, each) for name, each in commands.items()]
-    head = ["# Command line", textwrap.fill(" ".join(HEAD.split()), WIDTH)]
+    head = ["# Command line", textwrap.fill(HEAD, WIDTH)]
     return "\n\n".join([*head, _table(("command", "what it does"), index), *sections]) + "\n"
 
 

@@ -165,7 +165,9 @@ path.back {{ stroke-dasharray: 5 4 }}
 rect {{ fill: #e9eef5; stroke: #5c6f87 }}
 text {{ fill: #16202c; font: 14px sans-serif; text-anchor: middle }}
 </style>
-<marker id="tip" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="6" markerHeight="6" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>"""
+<marker id="tip" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="6" markerHeight="6" orient="auto">
+<path d="M0 0L8 4L0 8z"/>
+</marker>"""
 
 
 def main() -> None:

@@ -16,9 +16,19 @@ DOCS = ROOT / "docs"
 NEEDED = ("mkdocs", "material", "mkdocstrings")
 
 LOADING = {
-    ("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("video", "src"), ("audio", "src"),
-    ("embed", "src"), ("object", "data"), ("link", "href"), ("image", "href"), ("use", "href"), ("form", "action"),
-}  # fmt: skip
+    ("script", "src"),
+    ("img", "src"),
+    ("iframe", "src"),
+    ("source", "src"),
+    ("video", "src"),
+    ("audio", "src"),
+    ("embed", "src"),
+    ("object", "data"),
+    ("link", "href"),
+    ("image", "href"),
+    ("use", "href"),
+    ("form", "action"),
+}
 """What of a page makes a browser fetch something by itself; links that a reader follows are no part of it."""
 FETCHED_LATER = ('class="mermaid"', 'data-md-component="source"')
 """What makes Material's own program fetch more: a library that draws charts, figures about a repository."""
@@ -74,9 +84,28 @@ def test_no_page_loads_anything_from_another_host(site):
 
 
 def test_the_search_finds_words_without_a_server(site):
-    index = (site / "search/search_index.js").read_text(encoding="utf-8")
-    assert "Why verdicts hold" in index
-    assert "iframe-worker.js" in (site / "index.html").read_text(encoding="utf-8")
+    assert "Why verdicts hold" in (site / "search/search_index.js").read_text(encoding="utf-8")
+    assert "assets/iframe-worker.js" in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_code_in_tables_has_its_strokes(site):
+    page = (site / "reference/command-line.html").read_text(encoding="utf-8")
+    assert "<code>FILE|FOLDER</code>" in page
+
+
+@pytest.mark.browser
+def test_the_search_and_the_pages_ask_no_other_host(site, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "guides/attack.html").as_uri())
+    page.click(".md-search__input")
+    page.keyboard.type("verdicts", delay=50)
+    page.wait_for_selector(".md-search-result__item a[href*='verdicts']", timeout=20_000)
+    page.goto((site / "reference/stages.html").as_uri())
+    page.wait_for_load_state("load")
+    page.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
 
 
 def test_the_navigation_names_every_page():
