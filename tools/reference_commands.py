@@ -17,6 +17,9 @@ HEAD = (
 )
 EXAMPLE = "Example: "
 
+_TYPE = re.compile(r"<(?:list\[)?([^\[\]<>]+)\]?>$")
+_VALUES = {"str": "TEXT", "path": "PATH"} | dict.fromkeys(("int", "int range", "float", "float range"), "NUMBER")
+"""What stands for a value, in place of its type in Python."""
 _NOTE = re.compile(r" *\[([^\[\]]*)\]$")
 """What Typer puts behind a help text: the default, the range, that something must be given."""
 
@@ -49,6 +52,7 @@ def _row(record: tuple[str, str]) -> tuple[str, str, str]:
     names, meaning = record
     if not names.startswith("-"):  # an argument, whose type says no more
         names = names.partition(" <")[0]
+    names = _TYPE.sub(lambda value: _VALUES.get(value[1].lower(), value[0]), names)
     note = _NOTE.search(meaning)
     remark = note[1].removeprefix("default: ") if note else ""
     return f"`{names}`", f"`{remark}`" if remark and remark != "required" else remark, _NOTE.sub("", meaning)

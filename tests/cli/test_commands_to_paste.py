@@ -13,6 +13,7 @@ from faceflip.io.inventory import repair
 from faceflip.store.remedies import make
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 NAMES = ["results/my copy.h5", "results/it's;$(reboot).h5", "results/größe.h5"]
 
 
@@ -27,12 +28,12 @@ def test_commands_that_repair_files():
     assert shlex.split(first) == words
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_target_stands_behind_configfile(page):
     """Snakemake would take it for a configuration."""
     for behind in re.findall(r"--configfile ([^\n`#]*)", page.read_text(encoding="utf-8")):
         files = list(takewhile(lambda word: not word.startswith("-"), behind.split()))
-        assert all(word.endswith(".yaml") for word in files) or "and" in files, behind
+        assert all(word.endswith(".yaml") or word == "PATH" for word in files) or "and" in files, behind
 
 
 def commands_of(page):
@@ -42,7 +43,6 @@ def commands_of(page):
     return [shlex.split(line, comments=True) for line in lines if line.startswith(("faceflip ", "make ", "snakemake "))]
 
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 COMMANDS = [(page, words) for page in PAGES for words in commands_of(page)]
 
 
