@@ -39,7 +39,8 @@ SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=batch_sched_delay=1
 GresTypes=gpu
 MaxArraySize={max_array_size}
-SlurmdTimeout=6
+# A node that is not heard of for so many seconds is down: a busy machine may take its time.
+SlurmdTimeout=30
 ReturnToService=2
 KillWait=2
 SlurmdParameters=config_overrides
