@@ -59,8 +59,8 @@ def wait_until(condition, what, seconds=60):
 class Cluster:
     """Starts the daemons, every node on a machine of its own; on leaving, ends them and removes their configuration."""
 
-    def __init__(self, folder, disk=None, max_array_size=1001):
-        self.folder, self.max_array_size = Path(folder), max_array_size
+    def __init__(self, folder, disk=None):
+        self.folder = Path(folder)
         self.nodes = {name: Machine(name, kept=folder, disk=disk) for name in NODES}
         self._daemons = []
 
@@ -72,7 +72,7 @@ class Cluster:
             # Slurm asks for devices; these take whatever is written to them.
             os.mknod(self.folder / f"gpu{number}", stat.S_IFCHR | 0o600, os.makedev(1, 3))
         os.environ.pop("SLURM_CONF", None)
-        cluster_files.write(self.folder, platform.node().split(".")[0], self.max_array_size)
+        cluster_files.write(self.folder, platform.node().split(".")[0])
         try:
             self._start_accounting()
             self._start("slurmctld", "-D")

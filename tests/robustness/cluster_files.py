@@ -38,7 +38,6 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=batch_sched_delay=1
 GresTypes=gpu
-MaxArraySize={max_array_size}
 # A node that is not heard of for so many seconds is down: a busy machine may take its time.
 SlurmdTimeout=30
 ReturnToService=2
@@ -86,7 +85,7 @@ FILES = {
 """The files below /etc by what they contain; that of the whole first, because it says whose they are."""
 
 
-def write(folder, host, max_array_size):
+def write(folder, host):
     """Write all files."""
     node = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}{more}"
     more = {"gpu1": " CPUs=4 Gres=gpu:a100:2"}
@@ -98,7 +97,6 @@ def write(folder, host, max_array_size):
         "controller_port": CONTROLLER_PORT,
         "database_daemon_port": DATABASE_DAEMON_PORT,
         "database_port": DATABASE_PORT,
-        "max_array_size": max_array_size,
         "nodes": "\n".join(nodes),
     }
     SLURM_CONFIG.parent.mkdir(exist_ok=True)
