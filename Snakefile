@@ -25,6 +25,7 @@ from faceflip.registry import own_files
 from faceflip.runtime.device import NVIDIA_DRIVER
 from faceflip.runtime.interpreter import fault_of
 from faceflip.runtime.run_lock import take_run_lock
+from faceflip.workflow.alarm import use_one_alarm
 from faceflip.workflow.code import note_on_code
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.jobs import bundles_of, files_of_part, inputs_of, paper_links, rules_of, targets
@@ -112,6 +113,7 @@ onstart:
     # A job that outlived its run, on another node, may still be writing.
     sweep(paths.RESULTS, idle=3600)
     record_start(workflow, jobs, config, RULES)
+    use_one_alarm(workflow.scheduler)
 
 
 onsuccess:

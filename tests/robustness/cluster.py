@@ -1,97 +1,104 @@
-"""A Slurm of one node on this machine, for as long as the tests of it take."""
+"""A Slurm of several nodes, with accounting, on this machine, for as long as the tests of it take."""
 
 import os
 import platform
 import pwd
 import shutil
+import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
-from slurm_config import MARK, SLURM_CONFIG, expect_no_slurm, of_this_machine
+import cluster_files
+from cluster_files import DATABASE_PORT, NODES
+from filelock import FileLock
+from machines import Machine, why_no_machines
+from slurm_config import SLURM_CONFIG, expect_no_slurm, of_this_machine
 
-SETTINGS = """{mark}
-ClusterName=faceflip
-SlurmctldHost={host}(127.0.0.1)
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU_Memory
-MinJobAge=7200
-ReturnToService=2
-KillWait=2
-SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 State=UNKNOWN
-PartitionName=faces Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-"""
+PROGRAMS = {
+    "slurm-wlm munge": ("munged", "slurmctld", "slurmd", "sbatch", "squeue"),
+    "slurmdbd mariadb-server": ("slurmdbd", "sacct", "mariadbd", "mariadb-install-db"),
+}
+"""What is needed, by the packages that have it."""
+
+LOCK = FileLock(Path(tempfile.gettempdir(), "faceflip-tests-of-slurm.lock"))
+"""Slurm has one configuration a machine: who tests at the same time waits."""
 
 
 def why_not():
     """Return why Slurm cannot be brought up here, or None."""
-    missing = [name for name in ("munged", "slurmctld", "slurmd", "sbatch", "squeue") if not shutil.which(name)]
-    if os.geteuid() != 0:
-        return "only root can bring up Slurm"
-    if missing:
-        return f"{', '.join(missing)} not found: apt-get install slurm-wlm munge"
+    for packages, programs in PROGRAMS.items():
+        if missing := [name for name in programs if not shutil.which(name)]:
+            return f"{', '.join(missing)} not found: apt-get install {packages}"
     if of_this_machine():
         return f"{SLURM_CONFIG} is not of these tests: this machine has a Slurm of its own"
-    return None
+    if not Path("/sys/fs/cgroup/memory/cgroup.procs").exists():
+        return "the kernel does not offer to limit memory by cgroups of version 1"
+    return why_no_machines()
 
 
-def _said(*command, check=True):
-    return subprocess.run(command, capture_output=True, text=True, check=check).stdout
+def said(*command, check=True):
+    """Return what a command prints."""
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    if check and result.returncode:
+        raise RuntimeError(f"{command}: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def wait_until(condition, what, seconds=60):
+    """Wait until a condition holds and return what it gives."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    raise RuntimeError(f"waited for {seconds} s in vain: {what}")
 
 
 class Cluster:
-    """Starts munge, the controller and the node's daemon; on leaving, ends them and removes their configuration."""
+    """Starts the daemons, every node on a machine of its own; on leaving, ends them and removes their configuration."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, disk=None):
         self.folder = Path(folder)
+        self.nodes = {name: Machine(name, kept=folder, disk=disk) for name in NODES}
         self._daemons = []
 
     def __enter__(self):
-        for name in ("state", "spool"):
+        LOCK.acquire()
+        for name in ("state", "database", *(f"spool/{node}" for node in self.nodes)):
             (self.folder / name).mkdir(parents=True)
+        for number in (0, 1):
+            # Slurm asks for devices; these take whatever is written to them.
+            os.mknod(self.folder / f"gpu{number}", stat.S_IFCHR | 0o600, os.makedev(1, 3))
         os.environ.pop("SLURM_CONF", None)
-        SLURM_CONFIG.parent.mkdir(exist_ok=True)
-        SLURM_CONFIG.write_text(SETTINGS.format(mark=MARK, host=platform.node().split(".")[0], folder=self.folder))
+        cluster_files.write(self.folder, platform.node().split(".")[0])
         try:
-            if subprocess.run(["munge", "-n"], capture_output=True).returncode:
-                self._start_munge()
-            self._daemons += [
-                subprocess.Popen(
-                    [name, "-D"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                )
-                for name in ("slurmctld", "slurmd")
-            ]
-            self._wait_until_idle()
+            self._start_accounting()
+            self._start("slurmctld", "-D")
+            for name in self.nodes:
+                self.start(name)
+            wait_until(lambda: set(self.states().values()) == {"idle"}, f"idle nodes: {self._logs()}")
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *error):
-        subprocess.run(["scancel", "--state=PENDING", "--user=root"], capture_output=True)
         subprocess.run(["scancel", "--user=root"], capture_output=True)
         time.sleep(1)
+        for node in self.nodes.values():
+            node.cut_power()
         for daemon in reversed(self._daemons):
             daemon.terminate()
-        for daemon in self._daemons:
             daemon.wait(60)
-        SLURM_CONFIG.unlink(missing_ok=True)
+        cluster_files.remove()
         expect_no_slurm()
+        LOCK.release()
+
+    def _start(self, *command, **options):
+        nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        self._daemons.append(subprocess.Popen(list(map(str, command)), **nothing, **options))
 
     def _start_munge(self):
         """Start munged as its own user, who must own its folders."""
@@ -99,47 +106,78 @@ class Cluster:
         for folder in map(Path, ("/run/munge", "/var/lib/munge", "/var/log/munge")):
             folder.mkdir(exist_ok=True)
             os.chown(folder, user.pw_uid, user.pw_gid)
-        options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        self._daemons.append(
-            subprocess.Popen(
-                ["munged", "--foreground"],
-                **options,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
+        self._start("munged", "--foreground", user=user.pw_uid, group=user.pw_gid, extra_groups=[])
 
-    def _wait_until_idle(self):
-        for _ in range(120):
-            if _said("sinfo", "--noheader", "--format=%T", check=False).strip() == "idle":
-                return
-            time.sleep(0.5)
-        raise RuntimeError((self.folder / "slurmd.log").read_text() + (self.folder / "slurmctld.log").read_text())
+    def _start_accounting(self):
+        """Start the database and its daemon, with an account of which root is a user."""
+        if subprocess.run(["munge", "-n"], capture_output=True).returncode:
+            self._start_munge()
+        database = ("--no-defaults", f"--datadir={self.folder}/database", "--user=root")
+        said("mariadb-install-db", *database, "--skip-test-db")
+        address = (f"--port={DATABASE_PORT}", "--bind-address=127.0.0.1", f"--socket={self.folder}/database.socket")
+        self._start("mariadbd", *database, *address, "--skip-grant-tables", f"--log-error={self.folder}/mariadb.log")
+        wait_until((self.folder / "database.socket").exists, "a database")
+        self._start("slurmdbd", "-D")
+        add = ("sacctmgr", "--immediate", "add")
+        wait_until(lambda: said(*add, "cluster", "faceflip", check=False), "accounting")
+        said(*add, "account", "faces", "cluster=faceflip")
+        said(*add, "user", "root", "account=faces")
 
-    def jobs(self):
-        """Return all jobs since the start, also those that are done: id, rule, memory (MB), minutes, state."""
-        rows = _said("squeue", "--all", "--array", "--states=all", "--noheader", "--format=%i|%k|%m|%l|%T")
-        return [Job(*row.split("|")) for row in rows.splitlines()]
+    def _logs(self):
+        return "".join(path.read_text()[-2000:] for path in sorted(self.folder.glob("*.log")))
+
+    def start(self, name):
+        """Start a node."""
+        self.nodes[name].start("slurmd", "-D", "-N", name, log=self.folder / f"{name}-console.log")
+
+    def states(self):
+        """Return the states of the nodes by their names."""
+        rows = said("sinfo", "--noheader", "--Node", "--format=%N %T", check=False).splitlines()
+        return {name: state.rstrip("*") for name, state in map(str.split, rows)}
+
+    def drain(self, name):
+        """Let a node have no more jobs."""
+        said("scontrol", "update", f"nodename={name}", "state=drain", "reason=test")
+
+    def resume(self, name):
+        """Let a node have jobs again."""
+        said("scontrol", "update", f"nodename={name}", "state=resume")
+
+    def jobs(self, duplicates=False):
+        """Return all jobs since the start, by the accounting; with `duplicates` each as often as it was begun."""
+        fields = "jobid,comment,reqmem,timelimit,state,partition,nodelist,alloctres,account"
+        command = ["sacct", "--allocations", "--allusers", "--parsable2", "--noheader", f"--format={fields}"]
+        rows = said(*command, *(["--duplicates"] if duplicates else [])).splitlines()
+        return [Job(*row.split("|")) for row in rows]
+
+    def running(self, rule):
+        """Return the jobs of a rule that are running now; the accounting learns what they are at their end."""
+        rows = said("squeue", "--array", "--noheader", "--states=RUNNING", "--format=%i|%k|%m|%l|%T|%P|%N|%b|%a")
+        return [job for job in (Job(*row.split("|")) for row in rows.splitlines()) if job.rule == rule]
 
     def cancel(self, job):
         """Cancel a job as its owner or an operator would."""
-        _said("scancel", job.number)
+        said("scancel", job.number)
+
+    def requeue(self, job):
+        """Have a job begun again, as an operator would."""
+        said("scontrol", "requeue", job.number)
 
 
 class Job:
-    """What squeue says of a job; `wildcards` are the values, with underscores between, of an array the first job's."""
+    """What Slurm says of a job; `wildcards` are the values, with underscores between."""
 
-    def __init__(self, number, comment, memory, limit, state):
-        self.number, self.comment, self.state = number, comment, state
+    def __init__(self, number, comment, memory, limit, state, partition, node, allocated, account):
+        self.number, self.comment, self.partition, self.node, self.account = number, comment, partition, node, account
+        self.state = state.split()[0]  # "CANCELLED by 0"
         rule, _, self.wildcards = comment.partition("_wildcards_")
         self.rule = rule.removeprefix("rule_").removeprefix("group_")
         self.memory = float(memory.rstrip("MG")) * (1024 if memory.endswith("G") else 1)
         self.minutes = _minutes(limit)
+        self.gpus = "gres/gpu=1" in allocated.split(",")  # as the accounting has it
 
-    @property
-    def in_array(self):
-        return "_" in self.number
+    def __repr__(self):
+        return f"{self.number} {self.comment} {self.state} {self.memory} {self.minutes} {self.partition} {self.node}"
 
 
 def _minutes(limit):

@@ -36,6 +36,13 @@ def assert_same_results(run, reference):
     assert [path for path in expected if found[path] != expected[path]] == []
 
 
+def assert_same_as_far_as_it_went(run, reference):
+    """Assert that a run of some targets has made something, and nothing that a whole run has not."""
+    found, expected = results_of(run.directory), results_of(reference.directory)
+    assert found
+    assert [path for path in found if found[path] != expected.get(path)] == []
+
+
 class Running:
     """A run in a process group of its own, as a terminal would start it."""
 

@@ -360,6 +360,7 @@ USED = {
     "similarity": {"metrics": {"moved": "metric.py:moved"}},
     "tables": {"moved": {"file": "table.py", "title": "Moved", "inputs": ["attempts"]}},
     "figures": {"nothing": {"file": "figure.py", "title": "Nothing", "inputs": ["moved"]}},
+    "analysis": {"tables": ["success", "transferability", "trainings"], "figures": ["classification_error"]},
     "compute": {"device": "cpu"},
 }
 

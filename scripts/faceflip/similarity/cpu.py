@@ -1,10 +1,10 @@
 """The CPU engine: hands groups of pairs that share an original to threads that run the compiled kernels."""
 
-import dataclasses
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from faceflip.similarity.definition import SIMILARITIES, PassScores
 
 GROUP = 16
 """Pairs that share the preparation of their original; more would gain nothing and make threads wait for the last."""
+
+_scratch = threading.local()
+"""Of each thread: megabytes that the system would have to clear anew for every call."""
 
 
 def available_threads() -> int:
@@ -24,9 +27,11 @@ def _groups(original_index: np.ndarray, threads: int) -> Iterator[np.ndarray]:
     """Yield the pairs in groups of one original, at most `GROUP` each, in the order of the originals."""
     size = max(1, min(GROUP, -(-len(original_index) // threads)))
     order = np.argsort(original_index, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(original_index[order])) + 1):
-        for start in range(0, len(members), size):
-            yield members[start : start + size]
+    owners = original_index[order]
+    begins = [0, *(np.flatnonzero(owners[1:] != owners[:-1]) + 1), len(order)]
+    for begin, end in pairwise(begins):
+        for start in range(begin, end, size):
+            yield order[start : min(start + size, end)]
 
 
 def _in_threads(run: Callable[[np.ndarray], int], groups: Iterator[np.ndarray], threads: int) -> Iterator[int]:
@@ -37,6 +42,13 @@ def _in_threads(run: Callable[[np.ndarray], int], groups: Iterator[np.ndarray], 
                 yield future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _work(size: int) -> np.ndarray:
+    """Return this thread's scratch space, at least `size` float32 values that hold anything."""
+    if len(getattr(_scratch, "work", ())) < size:
+        _scratch.work = np.empty(size, np.float32)
+    return _scratch.work
 
 
 def _read_only(images: np.ndarray) -> np.ndarray:
@@ -69,17 +81,17 @@ def score(
     similarities = np.full((len(perturbed), 4), np.nan)
     results = similarities, scores.ecc, scores.iterations, scores.status, scores.warp.reshape(-1, 9)
     threads = max(1, min(threads or available_threads(), len(perturbed)))
-    scratch = threading.local()
+    size = kernels.scratch_size(*perturbed.shape[1:3], channels)
 
     def run(members: np.ndarray) -> int:
-        if not hasattr(scratch, "work"):
-            scratch.work = np.empty(kernels.scratch_size(*perturbed.shape[1:3], channels), np.float32)
         original = originals[original_index[members[0]]]
-        kernels.score_group(original, perturbed, members, channels, align, unaligned, scratch.work, *results)
+        kernels.score_group(original, perturbed, members, channels, align, unaligned, _work(size), *results)
         return len(members)
 
     groups = _groups(original_index, threads)
     for done in map(run, groups) if threads == 1 else _in_threads(run, groups, threads):
         if progress is not None:
             progress(done)
-    return dataclasses.replace(scores, **dict(zip(SIMILARITIES, similarities.T.copy(), strict=True)))
+    for name, column in zip(SIMILARITIES, similarities.T, strict=True):
+        getattr(scores, name)[:] = column
+    return scores

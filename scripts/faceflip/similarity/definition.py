@@ -113,11 +113,13 @@ class PassScores:
     @classmethod
     def empty(cls, n: int) -> "PassScores":
         """Return unfilled scores of `n` pairs: NaN similarities, no iterations, identity warps."""
+        warp = np.zeros((n, 9))
+        warp[:, ::4] = 1.0
         return cls(
-            *(np.full(n, np.nan) for _ in range(5)),
+            *np.full((5, n), np.nan),
             iterations=np.zeros(n, np.int32),
             status=np.full(n, Alignment.FAILED, np.int8),
-            warp=np.tile(np.eye(3), (n, 1, 1)),
+            warp=warp.reshape(n, 3, 3),
         )
 
     def __len__(self) -> int:

@@ -25,8 +25,8 @@ def _is_tensor(images: Any) -> bool:
 def _checked(images: Any, name: str) -> Any:
     """Return `images` unchanged if they are a batch that PASS is defined on, else say what is wrong with them."""
     images = images if _is_tensor(images) else np.asarray(images)
-    dtype = str(images.dtype).removeprefix("torch.")
-    if dtype != "uint8":
+    if images.dtype != np.uint8 and str(images.dtype) != "torch.uint8":
+        dtype = str(images.dtype).removeprefix("torch.")
         raise TypeError(
             f"{name} must be uint8 images on 0-255, not {dtype}: PASS is defined on whole pixel values, so round, clip "
             "and convert first"
