@@ -6,15 +6,19 @@ import re
 import numpy as np
 import pytest
 import torch
+import yaml
 from running import ROOT
 from torch import nn
+
+from faceflip.workflow.settings import Settings, merged
 
 DOCS = ROOT / "docs"
 
 
-def examples(page: str) -> list[str]:
-    """Return the blocks of Python of a page."""
-    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+def examples(page: str, language: str = "python") -> list[str]:
+    """Return the blocks of code of a page."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -31,6 +35,14 @@ def variables():
         "write": lambda *parts: blocks.append(parts),
         "blocks": blocks,
     }
+
+
+@pytest.mark.parametrize("page", ["guides/attack.md", "guides/training.md"])
+def test_configurations(page):
+    """Each block can be laid over the embedded default."""
+    default = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for text in examples(page, "yaml"):
+        Settings.of(merged(default, yaml.safe_load(text)))
 
 
 def test_attack(variables):
