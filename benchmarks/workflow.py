@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,13 @@ ROOT = Path(__file__).parents[1]
 
 JOBS = (1_000, 10_000, 50_000)
 """About how many jobs the graphs have."""
+
+PARTS = {
+    "all": (),
+    "a tenth of the attempts": ("results/attempts.parquet", "--batch", "collect_attempts=1/10"),
+    "one experiment": ("results/attacks/paper/euclidean/converged/ffa-line.h5",),
+}
+"""What of a run a head process is asked for."""
 
 
 def snakemake(directory, *arguments, overlay=None, preset=None):
@@ -61,15 +69,17 @@ def overlay_of(jobs):
 
 
 def graph(counts):
-    print("| jobs | dry run, s | CPU, s | a job, ms | memory, MB |\n| ---: | ---: | ---: | ---: | ---: |")
-    for wanted in counts:
+    print("| run of about | asked for | jobs | dry run, s | CPU, s | a job, ms | memory, MB |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
+    for wanted, (part, arguments) in product(counts, PARTS.items()):
         with tempfile.TemporaryDirectory() as directory:
-            overlay = overlay_of(wanted)
-            command = snakemake(directory, "--dry-run", "--quiet", "rules", overlay=overlay,
-                                preset="workflow/presets/paper.yaml")  # fmt: skip
+            arguments = (*arguments, "--dry-run", "--quiet", "rules")
+            preset = "workflow/presets/paper.yaml"
+            command = snakemake(directory, *arguments, overlay=overlay_of(wanted), preset=preset)
             wall, cpu, memory, output = measured(command)
         jobs = jobs_of(output)
-        print(f"| {jobs:,} | {wall:.1f} | {cpu:.1f} | {1000 * cpu / jobs:.2f} | {memory:,.0f} |", flush=True)
+        costs = f"{wall:.1f} | {cpu:.1f} | {1000 * cpu / jobs:.2f} | {memory:,.0f}"
+        print(f"| {wanted:,} | {part} | {jobs:,} | {costs} |", flush=True)
 
 
 def job():

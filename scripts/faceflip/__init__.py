@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _AT_FIRST_USE = {"load_network": "faceflip.networks.checkpoint"}
 """What can be imported from here, by its module: PyTorch is not imported before somebody asks for it."""
