@@ -9,15 +9,16 @@ RUN apt-get update --quiet=2 \
 # Installed as the Makefile does, in a layer that lasts until the lock changes.
 ARG ADV_LIB=0.2.8
 ARG INSTALL="/opt/venv/bin/python -m pip install --disable-pip-version-check --progress-bar off --quiet --no-cache-dir"
-COPY requirements.lock /faceflip/
+WORKDIR /faceflip
+COPY requirements.lock ./
 RUN python3 -m venv /opt/venv \
-    && $INSTALL --no-deps --requirement /faceflip/requirements.lock \
+    && $INSTALL --no-deps --requirement requirements.lock \
     && $INSTALL --no-deps adv-lib==$ADV_LIB
 
 # Compiled here, because whoever runs it may not write here.
-COPY . /faceflip/
-RUN $INSTALL --no-deps --no-build-isolation --editable /faceflip \
-    && /opt/venv/bin/python -m compileall -q /faceflip/scripts
+COPY . ./
+RUN $INSTALL --no-deps --no-build-isolation --editable . \
+    && /opt/venv/bin/python -m compileall -q scripts
 
 ENV PATH=/opt/venv/bin:$PATH
 # What NVIDIA's container toolkit brings in: CUDA and nvidia-smi.

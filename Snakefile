@@ -48,6 +48,10 @@ configfile: f"{workflow.basedir}/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
+# For --sdm apptainer: the user's image of the Dockerfile, as none is published.
+container: os.getenv("FACEFLIP_IMAGE")
+
+
 try:
     if fault := fault_of(sys.executable):
         raise UserError(fault)
