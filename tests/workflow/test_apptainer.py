@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from running import Workflow
 
 from faceflip.io import paths
@@ -27,8 +26,7 @@ def test_jobs_run_in_the_image_that_is_named(tmp_path, monkeypatch):
     (programs / "apptainer").chmod(0o755)
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("SAID", str(tmp_path / "said"))
-    (tmp_path / "few.yaml").write_text(yaml.safe_dump({"synthetic": {"train": 8, "validation": 2, "test": 2}}))
-    workflow = Workflow(tmp_path, [tmp_path / "few.yaml"])
+    workflow = Workflow(tmp_path)
 
     monkeypatch.setenv("FACEFLIP_IMAGE", "/images/faceflip.sif")
     workflow("synthesize_faces", "--cores", 1, "--sdm", "apptainer", "--apptainer-args=--nv")
