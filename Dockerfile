@@ -1,4 +1,4 @@
-# The environment of the workflow, with the workflow in it; docs/container.md says how to build and use it.
+# The environment of the workflow, with the workflow in it; docs/guides/container.md says how to build and use it.
 FROM debian:bookworm-slim
 
 # Triton and torch.compile build their kernels by a compiler while they run.

@@ -12,7 +12,7 @@ ADV_LIB := 0.2.8
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo future-work reference labels test test-all bench gpu lint format report options lock clean
+.PHONY: help demo future-work reference labels test test-all bench gpu lint format report docs options lock clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -35,13 +35,13 @@ test: $(VENV)/installed  ## Set everything up and run the tests that tell whethe
 test-all: $(VENV)/installed  ## Run all tests: also kills, faults, Slurm, other libraries, browsers, long jobs
 	$(PYTEST)
 
-bench: demo  ## Measure everything that docs/benchmarks.md tells, an hour and a half on a machine that does nothing else
+bench: demo  ## Measure what docs/development/benchmarks.md tells, an hour and a half on a machine that does nothing else
 	for benchmark in preprocessing training "attacks --run results" "minimal --run results" similarity "similarity --sensitivity --run results" \
 		store results "workflow graph" "workflow job" "workflow long"; do \
 		set -- $$benchmark; script=$$1; shift; echo "# $$benchmark"; $(BIN)/python benchmarks/$$script.py "$$@" || exit 1; \
 	done
 
-gpu: $(VENV)/installed  ## Measure on a GPU what docs/gpu.md tells, in ten minutes, into the folder gpu-results
+gpu: $(VENV)/installed  ## Measure on a GPU what docs/guides/gpu.md tells, in ten minutes, into the folder gpu-results
 	$(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/installed  ## Check style: ruff, snakefmt, codespell, snakemake --lint
@@ -59,14 +59,18 @@ format: $(VENV)/installed  ## Bring the code into the house style
 report: demo  ## Write Snakemake's report of the run, report.html (one file that needs no network)
 	$(BIN)/snakemake --cores $(CORES) --report report.html
 
-options: $(VENV)/installed  ## Write docs/configuration.md and the JSON schema from the code, after changing an option
+docs: $(VENV)/installed  ## Build the documentation into site, which opens in a browser without a network
+	$(BIN)/mkdocs build --strict
+	@echo "Now open site/index.html"
+
+options: $(VENV)/installed  ## Write docs/reference and the JSON schema from the code, after changing an option or a command
 	$(BIN)/python tools/reference.py
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 -o requirements.lock
 
 clean:  ## Remove what runs and tests wrote, but not the environment
-	rm -rf labels gpu-results logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf labels gpu-results site logs report.html report.zip .snakemake .pytest_cache .ruff_cache .hypothesis
 	find results -mindepth 1 ! -name .gitignore -delete
 
 # The lock is complete, so nothing is resolved here.

@@ -11,8 +11,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.20")
+# The folder of this file, also where another workflow uses it as a module.
+PROJECT = str(workflow.current_basedir)
+if not os.path.isdir(f"{PROJECT}/scripts/faceflip"):
+    raise WorkflowError(f"{PROJECT}: the library of faceflip is not beside this Snakefile; name that of a whole clone")
 # The library beside this file is meant, whichever is installed; also by the scripts, which are processes of their own.
-sys.path.insert(0, f"{workflow.basedir}/scripts")
+sys.path.insert(0, f"{PROJECT}/scripts")
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, (sys.path[0], os.getenv("PYTHONPATH")))))
 
 from faceflip.attempt import FINAL, Experiment
@@ -30,19 +34,19 @@ from faceflip.workflow.code import note_on_code
 from faceflip.workflow.duplicates import require_unique_keys
 from faceflip.workflow.jobs import bundles_of, files_of_part, inputs_of, paper_links, rules_of, targets
 from faceflip.workflow.migration import require_results_of_today
-from faceflip.workflow.network_settings import OF_SCHEDULE
+from faceflip.workflow.network_settings import OF_SCHEDULE, merged
 from faceflip.workflow.packed_from import record_source
 from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.preflight import require_brought, require_images
 from faceflip.workflow.run_record import record_end, record_start
-from faceflip.workflow.settings import Settings
+from faceflip.workflow.settings import Settings, read_config
 from faceflip.workflow.versions import VERSIONS
 
 # What is imported stays to the end. The garbage collector need not look through it, which a short run feels.
 gc.freeze()
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{PROJECT}/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -52,16 +56,28 @@ report: "workflow/report/workflow.rst"
 container: os.getenv("FACEFLIP_IMAGE")
 
 
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+# Whether no rule of another workflow stands before these.
+COMES_FIRST = workflow.default_target is None
+# Where a file of a run is: a module may put all of them below a prefix.
+placed = workflow.modifier.path_modifier.replace_prefix
+# The folder that holds the results.
+BASE = Path(placed(paths.RESULTS)).parent
+
 try:
     if fault := fault_of(sys.executable):
         raise UserError(fault)
-    require_unique_keys(workflow.configfiles)
+    if IS_MODULE:
+        # What a module is given is laid over config.yaml, as files of the command line are.
+        config = merged(read_config(Path(PROJECT)), config)
+    else:
+        require_unique_keys(workflow.configfiles)
     PLAN = Plan(Settings.of(config))
-    require_results_of_today()
+    require_results_of_today(BASE)
     SOURCE_FILES = PLAN.settings.dataset.inputs
     if workflow.is_main_process:
-        record_source(PLAN.settings.dataset)
-        if note := note_on_code():
+        record_source(PLAN.settings.dataset, placed(paths.SOURCE))
+        if note := note_on_code(placed(paths.RUN)):
             print(f"Note: {note}", file=sys.stderr)
     # Snakemake itself ends in a traceback where it cannot keep its records.
     require_writable([".snakemake"])
@@ -94,7 +110,7 @@ include: "workflow/rules/analyse.smk"
 
 
 rule all:
-    default_target: True
+    default_target: COMES_FIRST
     input:
         targets(RULES),
 

@@ -5,7 +5,7 @@
 
 Each part (benchmarks/gpu_parts.py) is a process of its own with a limit of its own: one that fails, or runs out of
 time, does not end the others, and what it had found by then is kept. The most valuable come first. After each part
-FOLDER/gpu.json and FOLDER/gpu.md are written anew; docs/gpu.md says how to read them.
+FOLDER/gpu.json and FOLDER/gpu.md are written anew; docs/guides/gpu.md says how to read them.
 """
 
 import argparse

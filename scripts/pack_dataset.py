@@ -10,14 +10,16 @@ with job(snakemake) as run:
     from faceflip.data.packed import open_dataset
     from faceflip.data.packing import pack_dataset, write_manifest
     from faceflip.io.files import replacing
+    from faceflip.io.paths import SYNTHETIC
     from faceflip.workflow.preflight import require_attacks, require_networks
 
     # An unusable network is rejected before the images are decoded.
     require_networks(snakemake.config)
     require_attacks(snakemake.config)
+    drawn = next((Path(file).parent for file in run.files("drawn")), SYNTHETIC)
     size = snakemake.params.image_size
     manifest = pack_dataset(
-        run.settings.dataset.open(),
+        run.settings.dataset.open(drawn),
         Path(snakemake.output.dataset),
         image_size=tuple(size) if size else None,
         threads=snakemake.threads,

@@ -1,4 +1,4 @@
-"""What the documentation shows of `make demo`: the answers in docs/questions.md, and table and figure of README.md.
+"""What the documentation shows of `make demo`: answers in docs/guides/questions.md, table of README.md, figures.
 
 Run ``python tools/answers.py`` in the project's folder, on a finished run of the embedded default, after raising a
 stage's number: the page says of which stages' results it is, and the tests compare.
@@ -9,10 +9,12 @@ import os
 import re
 import shutil
 import textwrap
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 from tabulate import tabulate
 
 from faceflip.analysis.frames import adversarial, read_attempts, read_csv
@@ -21,8 +23,19 @@ from faceflip.errors import UserError
 from faceflip.io.files import write_text
 from faceflip.workflow.versions import VERSIONS
 
-PAGE, README = Path("docs/questions.md"), Path("README.md")
-FIGURES = {Path("results/figures/examples.png"): Path("docs/images/figure1.png")}
+PAGE, README = Path("docs/guides/questions.md"), Path("README.md")
+IMAGES = Path("docs/images")
+FIGURES = {Path("results/figures/examples.png"): IMAGES / "figure1.png"}
+CHARTS = {Path(f"results/figures/{name}.png"): IMAGES / f"{name}.png" for name in ("classification_error", "success")}
+"""Figures of few colours, which are kept with a palette of these: a third of the bytes."""
+STRIPS = [
+    Path(f"results/gallery/{name}.png")
+    for name in (
+        *("moon~ffa-line~Smiling~flipped", "moon~ffa-line~Eyeglasses~flipped"),
+        *("softmax~ffa-iterative~Male~flipped", "euclidean~ffa-line~Wearing_Lipstick~corrected"),
+    )
+]
+"""What docs/images/gallery.png shows of the gallery, two beside each other."""
 
 STAGES = re.compile(r"<!-- stages: (.*?) -->", re.DOTALL)
 _ANSWERED = re.compile(r"^```python\n(?P<snippet>.*?)^```\n(?:\n```text\n.*?^```\n)?", re.MULTILINE | re.DOTALL)
@@ -83,9 +96,26 @@ def results_table(results: Path) -> str:
     return tabulate(rows, heads, "pipe", colalign=("left", *["right"] * (len(heads) - 1)), disable_numparse=True)
 
 
+def with_palette(image: Image.Image) -> Image.Image:
+    """Return an image with its 256 most important colours."""
+    return image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+
+
+def side_by_side(strips: Sequence[Path], columns: int = 2, gap: int = 16) -> Image.Image:
+    """Return pictures of one size in rows, on white."""
+    images = [Image.open(path).convert("RGB") for path in strips]
+    width, height = images[0].size
+    rows = -(-len(images) // columns)
+    whole = Image.new("RGB", (columns * (width + gap) - gap, rows * (height + gap) - gap), "white")
+    for k, image in enumerate(images):
+        whole.paste(image, (k % columns * (width + gap), k // columns * (height + gap)))
+    return whole
+
+
 def main() -> None:
-    """Write the page and the table, and copy the figures."""
-    if missing := [str(path) for path in (*FIGURES, Path("results/attempts.parquet")) if not path.exists()]:
+    """Write the page, the table and the figures."""
+    needed = (*FIGURES, *CHARTS, *STRIPS, Path("results/attempts.parquet"))
+    if missing := [str(path) for path in needed if not path.exists()]:
         raise SystemExit(f"{', '.join(missing)}: missing; run make demo first")
     os.environ["COLUMNS"] = "120"
     write_text(PAGE, page_text(PAGE.read_text(encoding="utf-8")))
@@ -95,6 +125,9 @@ def main() -> None:
     )
     for source, target in FIGURES.items():
         shutil.copyfile(source, target)
+    for source, target in CHARTS.items():
+        with_palette(Image.open(source)).save(target, optimize=True)
+    side_by_side(STRIPS).save(IMAGES / "gallery.png", optimize=True)
 
 
 if __name__ == "__main__":

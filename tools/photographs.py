@@ -1,6 +1,7 @@
 """Photographs of drawn faces: where the eyes are is known, because the face was put there.
 
-Run in the folder of a finished run of the default, `python tools/photographs.py` makes the picture of docs/photos.md.
+Run in the folder of a finished run of the default, `python tools/photographs.py` makes the picture of
+docs/guides/photos.md.
 """
 
 import tempfile

@@ -1,7 +1,7 @@
-"""What is written from the declarations: the JSON schema of configurations, and the tables of docs/configuration.md.
+"""What is written from the code: the JSON schema of configurations, the keys and the command line in docs/reference/.
 
-Run ``python tools/reference.py`` in the project's folder after changing an option, a registry, a table or a
-figure. With ``--check`` it writes nothing, names the files that are stale, and ends with status 1 if there are any.
+Run ``python tools/reference.py`` in the project's folder after changing an option, a registry, a table, a figure or a
+command. With ``--check`` it writes nothing, names the files that are stale, and ends with status 1 if there are any.
 """
 
 import argparse
@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import reference_commands as commands
 import reference_tables as tables
 from editor_schema import config_schema
 from faceflip.errors import UserError
 from faceflip.io.files import write_text
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
-PAGE = Path("docs/configuration.md")
+PAGE = Path("docs/reference/configuration.md")
+COMMANDS = Path("docs/reference/command-line.md")
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "keys": tables.keys,
@@ -69,7 +71,11 @@ def stale(project: Path) -> dict[Path, str]:
     page = project / PAGE
     if not page.is_file():
         raise UserError(f"{page.absolute()}: no such file; run this in the folder of the Snakefile")
-    wanted = {project / SCHEMA: schema_text(), page: page_text(page.read_text(encoding="utf-8"))}
+    wanted = {
+        project / SCHEMA: schema_text(),
+        page: page_text(page.read_text(encoding="utf-8")),
+        project / COMMANDS: commands.page(),
+    }
     return {path: text for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text}
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/configuration.md, in Markdown: keys with types, ranges, defaults and meanings; what has names."""
+"""The tables of docs/reference/configuration.md: keys with types, ranges, defaults and meanings; what has names."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Run the script of one job alone from a shell, to debug it.
 
 Snakemake's own reading of the Snakefile makes what the script gets: inputs, outputs, parameters, threads and so on. No
-other job is run, and Snakemake takes no note of this one (docs/debugging.md).
+other job is run, and Snakemake takes no note of this one (docs/development/debugging.md).
 """
 
 import argparse

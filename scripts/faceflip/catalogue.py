@@ -150,9 +150,10 @@ class AttackEntry:
     Attributes:
         title: What it does, in a line.
         gradients: Gradient passes an attempt, for `faceflip plan`: rounded up from the means of narrow networks
-            (docs/attacks.md, docs/questions.md); by default the most that any attack here takes, and so below.
+            (docs/development/measurements.md, docs/guides/questions.md); by default the most that any attack here
+            takes, and so below.
         forwards: Forward passes an attempt.
-        share_of_raw: Bytes of a stored perturbation for each pixel value, with gzip (docs/store.md).
+        share_of_raw: Bytes of a stored perturbation for each pixel value, with gzip (docs/development/measurements.md).
     """
 
     direction: str

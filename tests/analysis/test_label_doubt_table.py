@@ -253,7 +253,7 @@ def test_a_table_without_a_label(labels, run, tmp_path):
 
 
 def test_the_page_of_columns_has_them_all():
-    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/tables.md").read_text(encoding="utf-8")
     section = page.partition("| column of `label_doubt.csv` |")[2].partition("\n\n")[0]
     cells = [line.split("|")[1] for line in section.splitlines()[2:]]
     assert [name.strip() for cell in cells for name in cell.split(",")] == COLUMNS

@@ -194,8 +194,8 @@ class TestWhatAnAttackSees:
 
 
 def of_the_page(name: str, folder: Path) -> Path:
-    """Write a file that docs/reference-attacks.md writes out, and return where."""
-    page = (Path(__file__).parents[2] / "docs/reference-attacks.md").read_text(encoding="utf-8")
+    """Write a file that docs/guides/library-attacks.md writes out, and return where."""
+    page = (Path(__file__).parents[2] / "docs/guides/library-attacks.md").read_text(encoding="utf-8")
     (folder / name).write_text(page.partition(f"`{name}`:\n\n```python\n")[2].partition("```")[0])
     return folder / name
 

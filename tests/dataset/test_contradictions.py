@@ -230,7 +230,7 @@ def test_rules_of_the_package_by_sets():
 
 def test_rules_and_counts_of_the_documentation(tmp_path):
     """The page's file of rules can be used, and its table of counts has the package's rules."""
-    page = (Path(__file__).parents[2] / "docs/dataset.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/guides/celeba.md").read_text(encoding="utf-8")
     shown = re.search(r"```csv\n(rule,.*?)```", page, re.DOTALL)[1]
     package = {rule.name: rule for rule in read_contradictions(None, ATTRIBUTES)}
     *copied, own = read_contradictions(written(tmp_path, shown), ATTRIBUTES)

@@ -16,7 +16,7 @@ from running import ROOT, Workflow
 
 from faceflip.errors import UserError
 
-PAGE = ROOT / "docs/extending.md"
+PAGE = ROOT / "docs/guides/extending.md"
 MICRO = ROOT / "tests/robustness/micro.yaml"
 WITHOUT_DEFAULTS = {
     "networks": {"euclidean": None, "softmax": None, "moon": None},

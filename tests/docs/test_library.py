@@ -15,7 +15,7 @@ from faceflip.networks.checkpoint import CheckpointInfo, save_checkpoint
 from faceflip.networks.network import NetworkSpec, build
 from photographs import drawn, photograph
 
-PAGE = Path(__file__).parents[2] / "docs/library.md"
+PAGE = Path(__file__).parents[2] / "docs/guides/library.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 

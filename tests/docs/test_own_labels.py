@@ -1,4 +1,4 @@
-"""The scripts of docs/own_labels.md, on small files of the form that the datasets have."""
+"""The scripts of docs/guides/own-labels.md, on small files of the form that the datasets have."""
 
 import re
 import subprocess
@@ -14,7 +14,7 @@ from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.celeba.texts import annotations_text, partition_text
 from faceflip.data.table import LabelTable
 
-PAGE = (Path(__file__).parents[2] / "docs/own_labels.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/guides/own-labels.md").read_text(encoding="utf-8")
 SCRIPTS = dict(re.findall(r"```python\n# (\w+)\n(.*?)```", PAGE, re.DOTALL))
 SHARES = {"split_shares": [0.6, 0.2, 0.2]}
 RNG = np.random.default_rng(1)

@@ -10,7 +10,7 @@ import answers
 from faceflip.workflow.products import TABLES
 from specimen import make_tables, specimen
 
-PAGE = Path(__file__).parents[2] / "docs/questions.md"
+PAGE = Path(__file__).parents[2] / "docs/guides/questions.md"
 SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 

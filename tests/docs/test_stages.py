@@ -12,7 +12,8 @@ from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, read_config
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/stages.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/reference/stages.md").read_text(encoding="utf-8")
+CHART = (ROOT / "docs/images/stages.svg").read_text(encoding="utf-8")
 RULES = set(rules_of(Plan(Settings.of(read_config(ROOT)))))
 
 
@@ -22,8 +23,10 @@ def test_every_rule_is_in_the_table_once():
 
 
 def test_every_rule_is_in_the_chart():
-    arrows = re.findall(r"^    (\w+) --> (\w+)$", PAGE, re.MULTILINE)
+    arrows = re.findall(r"<title>(\w+) → (\w+)</title>", CHART)
     assert {rule for arrow in arrows for rule in arrow} == {*RULES, "all"}
+    assert set(re.findall(r">(\w+)</text>", CHART)) == {*RULES, "all"}
+    assert "../images/stages.svg" in PAGE
 
 
 @pytest.mark.workflow

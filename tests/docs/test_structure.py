@@ -1,4 +1,4 @@
-"""The structure of the library that docs/architecture.md promises: direction of imports, one name a thing."""
+"""The structure of the library that docs/development/architecture.md promises: imports, one name a thing."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ from running import ROOT
 from faceflip.workflow.products import EVERY_FIGURE, EVERY_TABLE
 
 LIBRARY = ROOT / "scripts/faceflip"
-PAGE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/development/architecture.md").read_text(encoding="utf-8")
 ORDER = re.findall(r"^\| `(\w+)` \| ", PAGE.partition("## Rooms of the library")[2].partition("\n## ")[0], re.MULTILINE)
 HEAVY = {"torch", "torchvision", "pandas", "cv2", "h5py", "numpy", "matplotlib", "scipy", "numba"}
 

@@ -18,8 +18,10 @@ from matplotlib.text import Text
 from PIL import Image
 
 import faceflip
+from faceflip.analysis import html
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrix
+from faceflip.analysis.pages import Heat
 from faceflip.catalogue import BLACK, COLORS
 from faceflip.figures import success as success_figure
 from faceflip.figures.heatmaps import ATTACKED, DIMMED, FEW, WATCHED
@@ -280,6 +282,13 @@ def test_type_can_be_read_on_dark_screens(figures, name):
 def test_colors_of_networks_can_be_told_from_both_pages():
     assert all(contrast(color, DARK_PAGE) >= 3 for color in COLORS if color != BLACK)
     assert all(contrast(color, "white") >= 2 for color in COLORS)
+
+
+def test_type_in_heat_maps_can_be_read():
+    """On pages, where both halves of the scale are used up to `WHITE_BELOW`, which figures use as well."""
+    for share in np.linspace(0, 1, 511):
+        back, front = re.fullmatch(r"background:(\S+);color:(\S+)", html.style_of(Heat("", share, ""))).groups()
+        assert contrast(back, front) >= 4.5, share
 
 
 def test_pages_and_figures_have_the_same_dark_background():

@@ -257,7 +257,7 @@ CASES = [
          ZIP, zipped({"../../exploded": "", "/exploded": ""})),
     Case("archive that swells", ARCHIVE,
          (f"{ZIP}/list_attr_celeba.txt would unpack to 269,484,032 bytes, where at most 268,435,456 are expected",
-          "docs/dataset.md"), ZIP, swelling),
+          "docs/guides/celeba.md"), ZIP, swelling),
     Case("notes on drawn faces that are cut", FACES, (NOTES, "is not JSON", "draw them anew"), NOTES, cut(0.5)),
     # Networks that do not go with the images, before these are decoded or drawn
     Case("network of other images", pack("results/synthetic", architecture="torchvision/vit_b_16"),

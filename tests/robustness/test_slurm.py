@@ -77,6 +77,9 @@ class FromLogin(Workflow):
             command = ["env", f"LD_PRELOAD={self._preloaded}", *command]
         return self._login.command(*command), {**environment, "TMPDIR": OF_LOGIN}
 
+    def run(self, command, environment):
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.project, env=environment)
+
 
 def process_of(job, script):
     """Return the process in which a job of Slurm runs a script of the workflow, or None."""

@@ -1,4 +1,4 @@
-"""PASS rebuilt from docs/pass.md in plain float64 NumPy: slow, and nothing in it is shared with the engines.
+"""PASS rebuilt from docs/reference/pass.md in plain float64 NumPy: slow, and nothing in it is shared with the engines.
 
 `mask="inside"` and `tolerance` are not part of the definition: they measure what its choices change.
 """

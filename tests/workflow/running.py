@@ -1,10 +1,13 @@
 """Running Snakemake in a directory of its own, and asking what it would do next."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -12,6 +15,25 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
+
+
+@cache
+def _server():
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    command = [sys.executable, Path(__file__).with_name("snakemake_server.py")]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def in_a_fork(arguments, folder, environment):
+    """Run `python -m snakemake ARGUMENTS` in a folder to its end, without the seconds that its imports take."""
+    with tempfile.TemporaryDirectory() as place:
+        stdout, stderr = Path(place) / "stdout", Path(place) / "stderr"
+        request = {"arguments": arguments, "folder": str(folder), "environment": environment}
+        _server().stdin.write(json.dumps({**request, "stdout": str(stdout), "stderr": str(stderr)}) + "\n")
+        _server().stdin.flush()
+        status = json.loads(_server().stdout.readline())
+        said = [path.read_text(errors="replace") for path in (stdout, stderr)]
+    return subprocess.CompletedProcess(["snakemake", *arguments], status, *said)
 
 
 class Workflow:
@@ -30,11 +52,14 @@ class Workflow:
         return list(map(str, command)), environment
 
     def __call__(self, *arguments, check=True):
-        command, environment = self.command(*arguments)
-        result = subprocess.run(command, capture_output=True, text=True, cwd=self.project, env=environment)
+        result = self.run(*self.command(*arguments))
         if check and result.returncode:
             raise AssertionError(result.stdout[-4000:] + result.stderr[-8000:])
         return result
+
+    def run(self, command, environment):
+        """Run such a command line to its end."""
+        return in_a_fork(command[3:], self.project, environment)
 
     def said(self, *arguments, check=True):
         """Return all that Snakemake prints."""

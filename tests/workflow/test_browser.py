@@ -149,6 +149,19 @@ def test_the_index_on_paper(tiny, opened, tmp_path):
     assert (tmp_path / "index.pdf").stat().st_size > 50_000
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["index", "runtime", "tables/correlation", "tables/success", "tables/statistics"])
+def test_pages_break_no_rule_of_accessibility(tiny, opened, page, scheme):
+    """Those of axe-core: what a screen reader needs to know, contrast, names of what can be operated."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="needs axe-playwright-python (extra 'dev')"
+    )
+    shown = opened(tiny.directory / f"results/{page}.html", color_scheme=scheme)
+    shown.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    found = axe.Axe().run(shown)
+    assert found.violations_count == 0, found.generate_report()
+
+
 def test_snakemakes_report(report, opened, screenshot):
     page = opened(report)
     assert "SYNTHETIC FACES" in page.locator("#app").inner_text()

@@ -271,14 +271,14 @@ class TestTheSameCelebA:
         os.utime(path, ns=dates)
 
 
-PAGE = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").partition("## What is made again")[2]
+PAGE = (ROOT / "docs/guides/configure.md").read_text(encoding="utf-8").partition("## What is made again")[2]
 REMADE = re.findall(r"^\| `(\{.*?\})` \| (.*) \|$", PAGE.partition("\n## ")[0], re.MULTILINE)
 COMPUTING = MODEL_FREE | TRAINING | {"predict_network", "attack_shard", "score_shard", "transfer_shard", "scan_lines"}
 
 
 @pytest.mark.parametrize(("overlay", "listed"), REMADE, ids=[overlay for overlay, _ in REMADE])
 def test_what_the_documentation_says(tiny, overlay, listed):
-    """The table of docs/configuration.md is that of dry runs."""
+    """The table of docs/guides/configure.md is that of dry runs."""
     assert rules_of(tiny.with_overlay(**yaml.safe_load(overlay))) & COMPUTING == set(re.findall("`(\\w+)`", listed))
 
 
@@ -360,6 +360,7 @@ USED = {
     "similarity": {"metrics": {"moved": "metric.py:moved"}},
     "tables": {"moved": {"file": "table.py", "title": "Moved", "inputs": ["attempts"]}},
     "figures": {"nothing": {"file": "figure.py", "title": "Nothing", "inputs": ["moved"]}},
+    "analysis": {"tables": ["success", "transferability", "trainings"], "figures": ["classification_error"]},
     "compute": {"device": "cpu"},
 }
 

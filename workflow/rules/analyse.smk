@@ -127,7 +127,7 @@ rule write_readme:
         tables=TABLES,
         figures=FIGURES,
     message:
-        f"Writing {paths.README}"
+        "Writing {output.page}"
     script:
         "../../scripts/write_readme.py"
 
@@ -189,9 +189,9 @@ rule write_index:
         attacks=ATTACK_OPTIONS,
         tables=TABLES,
         figures=FIGURES,
-        benchmarks=paths.BENCHMARKS,
+        benchmarks=placed(paths.BENCHMARKS),
         synthetic=SYNTHETIC,
     message:
-        f"Writing {paths.INDEX}"
+        "Writing {output.page}"
     script:
         "../../scripts/write_index.py"

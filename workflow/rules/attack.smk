@@ -10,7 +10,7 @@ rule attack_shard:
             wildcards.checkpoint,
             PLAN.members_of_shard(experiment_of(wildcards), wildcards.shard),
         ),
-        code=lambda wildcards: own_files(network_of(wildcards).own_code + PLAN.attacks[wildcards.attack].own_code),
+        code=lambda wildcards: code_files(network_of(wildcards).own_code + PLAN.attacks[wildcards.attack].own_code),
     output:
         **RULES["attack_shard"].outputs,
     log:
@@ -66,7 +66,7 @@ rule score_shard:
     input:
         **PACKED,
         store=paths.STORE,
-        code=own_files(SETTINGS.similarity.metrics.values()),
+        code=code_files(SETTINGS.similarity.metrics.values()),
     output:
         **RULES["score_shard"].outputs,
     log:
@@ -97,7 +97,7 @@ rule transfer_shard:
         store=paths.STORE,
         scores=paths.SCORES,
         targets=lambda wildcards: final_checkpoints_of(network_of(wildcards)),
-        code=lambda wildcards: own_files(network_of(wildcards).own_code),
+        code=lambda wildcards: code_files(network_of(wildcards).own_code),
     output:
         **RULES["transfer_shard"].outputs,
     log:
@@ -132,7 +132,7 @@ rule transfer_between:
             for other, members in PLAN.targets_between(experiment_of(wildcards), wildcards.shard)
             for file in checkpoints_of(other.name, other.final, members)
         ],
-        code=lambda wildcards: own_files(code_of_others(wildcards)),
+        code=lambda wildcards: code_files(code_of_others(wildcards)),
     output:
         **RULES["transfer_between"].outputs,
     log:
@@ -171,7 +171,7 @@ rule scan_lines:
             for network in dict.fromkeys(experiment.network for experiment in PLAN.scanned)
             for file in final_checkpoints_of(PLAN.networks[network])
         ],
-        code=own_files(PLAN.scanned_code),
+        code=code_files(PLAN.scanned_code),
     output:
         **RULES["scan_lines"].outputs,
     log:

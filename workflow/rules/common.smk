@@ -31,6 +31,16 @@ def plain(text):
     return text.replace("{", "{{").replace("}", "}}")
 
 
+def own(files):
+    """Files of the user's, which are where they are, whatever prefix those of a module have."""
+    return [local(file) for file in files]
+
+
+def code_files(references):
+    """The user's files among references."""
+    return own(own_files(references))
+
+
 def network_of(wildcards):
     """The network of a job."""
     return PLAN.networks[wildcards.network]
@@ -66,6 +76,14 @@ def final_checkpoints_of(network):
     return checkpoints_of(network.name, network.final, network.members)
 
 
+def doubts_of(network):
+    """The file of labels in doubt that a fine-tuning leaves out, the run's or the user's; none, or one."""
+    file = network.settings.doubts
+    if not file:
+        return []
+    return [file] if SETTINGS.makes(file) else own([file])
+
+
 def fodder_of(wildcards, pattern):
     """The files, of stores or of scores, of the attempts that a network is fine-tuned on."""
     experiment, shards = PLAN.fodder(network_of(wildcards), member_of(wildcards)) or (None, [])
@@ -81,6 +99,8 @@ def code_of_others(wildcards):
 def of_product(product):
     """The files that a table or figure is made from."""
     inputs = inputs_of(product, RULES)
+    if "code" in inputs:
+        inputs["code"] = local(inputs["code"])
     return inputs | PACKED if "dataset" in inputs else inputs
 
 

@@ -34,7 +34,8 @@ rule synthesize_faces:
 
 rule pack_dataset:
     input:
-        DRAWN or ([paths.SOURCE] if SOURCE_FILES else []),
+        drawn=DRAWN,
+        source=[paths.SOURCE] if SOURCE_FILES else [],
     output:
         **RULES["pack_dataset"].outputs,
     log:
@@ -61,7 +62,7 @@ rule pack_dataset:
 rule score_fold:
     input:
         **PACKED,
-        code=own_files([SETTINGS.doubt.architecture.name]),
+        code=code_files([SETTINGS.doubt.architecture.name]),
     output:
         **RULES["score_fold"].outputs,
     log:
@@ -92,7 +93,7 @@ rule score_fold:
 rule doubt_labels:
     input:
         **PACKED,
-        audit=SETTINGS.doubt.audited or [],
+        audit=own(filter(None, [SETTINGS.doubt.audited])),
         scores=RULES["score_fold"].files,
     output:
         **RULES["doubt_labels"].outputs,

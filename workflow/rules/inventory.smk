@@ -18,6 +18,8 @@ rule take_inventory:
     params:
         rules=lambda wildcards: list(files_of_part(RULES, wildcards.part)),
         parts=[job["part"] for job in RULES["take_inventory"].jobs],
+        # As it asks for outputs, Snakemake does not record it.
+        root=lambda wildcards, output: str(BASE),
     message:
         "Taking the inventory of the {wildcards.part}"
     script:

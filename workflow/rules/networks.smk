@@ -3,7 +3,7 @@
 
 
 # Trainings that one job does together have a rule of their own. It goes before the one that does each alone.
-BUNDLES = list(bundles_of(PLAN, RULES, os.path.exists))
+BUNDLES = list(bundles_of(PLAN, RULES, lambda file: os.path.exists(placed(file))))
 for bundle in BUNDLES:
     workflow.ruleorder(bundle.name, bundle.instead.name)
 
@@ -14,7 +14,7 @@ for training, together in ((RULES["train_network"], ()), *((bundle, bundle.membe
             training.name
         input:
             **PACKED,
-            code=lambda wildcards: own_files(network_of(wildcards).own_code),
+            code=lambda wildcards: code_files(network_of(wildcards).own_code),
         output:
             **training.outputs,
         log:
@@ -52,8 +52,8 @@ for training, together in ((RULES["train_network"], ()), *((bundle, bundle.membe
 rule bring_network:
     input:
         **PACKED,
-        weights=lambda wildcards: network_of(wildcards).files,
-        code=lambda wildcards: own_files(network_of(wildcards).own_code),
+        weights=lambda wildcards: own(network_of(wildcards).files),
+        code=lambda wildcards: code_files(network_of(wildcards).own_code),
     output:
         **RULES["bring_network"].outputs,
     log:
@@ -95,8 +95,8 @@ rule fine_tune:
         stores=lambda wildcards: fodder_of(wildcards, paths.STORE),
         scores=lambda wildcards: fodder_of(wildcards, paths.SCORES),
         held_out=[paths.SAMPLE.of(sample=name) for name in PLAN.held_out],
-        doubts=lambda wildcards: network_of(wildcards).settings.doubts or [],
-        code=lambda wildcards: own_files(network_of(wildcards).own_code),
+        doubts=lambda wildcards: doubts_of(network_of(wildcards)),
+        code=lambda wildcards: code_files(network_of(wildcards).own_code),
     output:
         **RULES["fine_tune"].outputs,
     log:
@@ -135,7 +135,7 @@ rule predict_network:
             for member in network_of(wildcards).predicted[wildcards.shard]
             for name in network_of(wildcards).checkpoints
         ],
-        code=lambda wildcards: own_files(network_of(wildcards).own_code),
+        code=lambda wildcards: code_files(network_of(wildcards).own_code),
     output:
         **RULES["predict_network"].outputs,
     log:

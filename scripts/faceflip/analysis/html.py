@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from faceflip.analysis.pages import SENTENCE, Cell, Heat, Sheet, groups, parts
+from faceflip.analysis.pages import SENTENCE, WHITE_BELOW, Cell, Heat, Sheet, groups, parts
 from faceflip.analysis.run import RunDescription
 from faceflip.workflow.products import Reading
 
@@ -36,7 +36,7 @@ def environment() -> "Environment":
         "groups": groups,
         "parts": parts,
         "sentence": SENTENCE,
-        "style": _style,
+        "style": style_of,
     }
     return made
 
@@ -70,13 +70,12 @@ def _prose(text: str) -> "Markup":
     return Markup(re.sub("`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))
 
 
-def _style(cell: Cell) -> str:
+def style_of(cell: Cell) -> str:
     """Return the colours of a matrix' cell, and nothing for other cells."""
     if not isinstance(cell, Heat) or math.isnan(cell.share):
         return ""
     red, green, blue = _palette()[round(255 * cell.share)]
-    # The same limit as in the figures: both colours of type have a contrast of at least 4.5.
-    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if cell.share < 0.55 else '#000'}"
+    return f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if cell.share < WHITE_BELOW else '#000'}"
 
 
 @cache

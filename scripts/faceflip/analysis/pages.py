@@ -17,6 +17,10 @@ LONG, SENTENCE = 50, 45
 Cell = str | tuple[str, str]
 """Text, or a value with its interval."""
 
+WHITE_BELOW = 0.47
+"""Share of a heat map's cell below which its type is white, else black: on cividis both have a contrast of 4.5 or more,
+as WCAG 2 asks for."""
+
 
 class Heat(str):
     """A number in a matrix: a web page colours its cell by the share, in [0, 1] or NaN, and can show the hint."""

@@ -171,7 +171,7 @@ def _rules(place: Path, file: Path | None, attributes: Sequence[str]) -> "tuple[
         return found
     raise UserError(
         f"{place}: no rule of the package is about its attributes; write rules about them into a CSV file (its form is "
-        "in docs/dataset.md, Labels that contradict each other) and name it in --rules"
+        "in docs/guides/celeba.md, Labels that contradict each other) and name it in --rules"
     )
 
 

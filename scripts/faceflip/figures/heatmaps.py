@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 
 from faceflip.analysis.frames import read_csv
 from faceflip.analysis.matrices import matrices, matrix
+from faceflip.analysis.pages import WHITE_BELOW
 from faceflip.analysis.run import RunDescription
 from faceflip.analysis.statistics.ordering import clustered
 from faceflip.figures.lettering import POINTS, extent, short_names
@@ -250,7 +251,7 @@ def _draw(axes: Axes, table: pd.DataFrame, images: pd.Series, layout: _Layout) -
     if cell[0] >= 5 and cell[1] >= 2.2:
         for row, column in np.argwhere(~np.isnan(values)):
             value = values[row, column]
-            color = "white" if value < 0.55 and not few[column] else "black"
+            color = "white" if value < WHITE_BELOW and not few[column] else "black"
             gid = None if few[column] else AS_IT_IS
             look = {"ha": "center", "va": "center_baseline", "fontsize": letters, "color": color, "gid": gid}
             axes.text(column + 0.5, row + 0.5, f"{100 * value:.0f}", **look)

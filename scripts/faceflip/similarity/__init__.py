@@ -1,6 +1,6 @@
 """PASS, the perceptual adversarial similarity score: ECC alignment, SSIM, and what joins them.
 
-The reference implementation of the definition "pass-1" (`docs/pass.md`), on the CPU and on accelerators.
+The reference implementation of the definition "pass-1" (`docs/reference/pass.md`), on the CPU and on accelerators.
 """
 
 from faceflip.similarity.definition import NAME, Alignment, PassScores, parameters

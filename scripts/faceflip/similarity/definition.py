@@ -2,7 +2,7 @@
 
 PASS(x~, x) = SSIM(warp(x~), x) (Rozsa et al. 2016, "Adversarial diversity and hard positive generation"): the perturbed
 image is aligned to the original by the homography that maximises the enhanced correlation coefficient (Evangelidis and
-Psarakis 2008), then compared by structural similarity (Wang et al. 2004); see `docs/pass.md`.
+Psarakis 2008), then compared by structural similarity (Wang et al. 2004); see `docs/reference/pass.md`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The perturbation store: what an attack found, in files that can be trusted and looked into.
 
-The format is HDF5 and specified in ``docs/store.md``. A *shard* is written by `StoreWriter`, `write_joined_view` joins
-the shards of one attack, and `open_store` reads both.
+The format is HDF5 and specified in ``docs/reference/store-format.md``. A *shard* is written by `StoreWriter`,
+`write_joined_view` joins the shards of one attack, and `open_store` reads both.
 """
 
 from faceflip.store.header import StoreHeader

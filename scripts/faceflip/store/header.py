@@ -23,7 +23,10 @@ class StoreHeader:
     """Identity of the attempts in a store.
 
     Args:
-        sample, network, checkpoint, attack: the experiment's; ``paper`` is the one sample of faceflip 0.1.
+        sample: of the experiment; ``paper`` is the one sample of faceflip 0.1.
+        network: of the experiment.
+        checkpoint: of the experiment.
+        attack: of the experiment.
         parameters: all of the attack's; values that JSON can hold.
         checkpoint_sha256: hexadecimal, of each checkpoint that was attacked, by the member (attribute, or ``all``).
         dataset_fingerprint: of the dataset whose rows the column ``image`` counts.

@@ -1,4 +1,7 @@
-"""Format version 2 of the perturbation store: names, types and fill values. ``docs/store.md`` is its specification."""
+"""Format version 2 of the perturbation store: names, types and fill values.
+
+``docs/reference/store-format.md`` is its specification.
+"""
 
 from dataclasses import dataclass, replace
 

@@ -32,7 +32,7 @@ class TuningOptions(Declared):
     """What a network is fine-tuned on."""
 
     diet: Literal[tuple(DIETS)] = Field(
-        "control", description="of fine-tuning: what is learned beside clean images, see docs/fine-tuning.md"
+        "control", description="of fine-tuning: what is learned beside clean images, see docs/guides/fine-tuning.md"
     )
     share: float = Field(
         0.5, ge=0, le=1, description="of fine-tuning: of extra images in each batch, in place of clean ones"

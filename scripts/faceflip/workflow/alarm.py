@@ -1,8 +1,8 @@
 """When Snakemake's scheduler looks for jobs that may start.
 
-Snakemake 9 limits how many jobs start a second, so it looks once more a second after it has looked. It also looks when a
-job ends, and then sets one more timer that never stops: after a hundred jobs it looks a hundred times a second, each
-time at all jobs that wait, and takes half a processor. Here no timer is set while another one runs.
+Snakemake 9 limits how many jobs start a second, so it looks once more a second after it has looked. It also looks when
+a job ends, and then sets one more timer, which is renewed as long as any job waits: after a hundred jobs it looks a
+hundred times a second, each time at all jobs that wait. Here no timer is set while another one runs.
 """
 
 import threading

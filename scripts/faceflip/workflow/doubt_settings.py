@@ -54,7 +54,7 @@ class DoubtSettings(Declared):
         PACKAGE,
         min_length=1,
         description="by which labels contradict each other: `package` for CelebA's, `none`, or a CSV file of one's "
-        "own, see docs/dataset.md",
+        "own, see docs/guides/celeba.md",
     )
     audited: HomePath | None = Field(
         None,

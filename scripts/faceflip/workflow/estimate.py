@@ -1,4 +1,4 @@
-"""What a run will take, before anything is spent: jobs, disk, multiply-adds. docs/training.md states the formulas.
+"""What a run will take, before anything is spent: jobs, disk, multiply-adds. docs/reference/plan.md has the formulas.
 
 What depends on what the networks learn is counted at its most (epochs, flipped images), but for the passes of the
 attacks, which are those that small networks took on average.

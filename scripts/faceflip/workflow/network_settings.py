@@ -167,9 +167,9 @@ class NetworkOptions(Declared):
 class NetworkSettings(TuningOptions, NetworkOptions):
     """A network, or one for each attribute; what it does not say of architecture and training stands above.
 
-    With `file` it is one that was trained elsewhere (docs/networks.md), and its one checkpoint is called `given`. With
-    `from` it is fine-tuned from another network of the configuration (docs/fine-tuning.md), and its one checkpoint is
-    called `tuned`.
+    With `file` it is one that was trained elsewhere (docs/guides/networks.md), and its one checkpoint is called
+    `given`. With `from` it is fine-tuned from another network of the configuration (docs/guides/fine-tuning.md), and
+    its one checkpoint is called `tuned`.
     """
 
     source: str | None = Field(

@@ -20,8 +20,11 @@ from faceflip.errors import UserError
 from faceflip.io import files, paths
 from faceflip.workflow.settings import DatasetSettings
 
-SEEN = Path(paths.SOURCE).with_name("seen.json")
-"""What was found last time in which file, with its date: 200,000 images are not listed again for each dry run."""
+SEEN = "seen.json"
+"""Beside the record: what was found last time in which file, with its date.
+
+200,000 images are not listed again for each dry run.
+"""
 
 
 def record_source(dataset: DatasetSettings, record: str = paths.SOURCE) -> None:
@@ -31,7 +34,8 @@ def record_source(dataset: DatasetSettings, record: str = paths.SOURCE) -> None:
     """
     if not (places := dataset.inputs):
         return
-    seen = _read(SEEN)
+    known = Path(record).with_name(SEEN)
+    seen = _read(known)
     try:
         now = {str(place): _look(place, dataset, seen) for place in map(Path.resolve, places)}
     except OSError as error:
@@ -45,7 +49,7 @@ def record_source(dataset: DatasetSettings, record: str = paths.SOURCE) -> None:
             newest = max(place.stat().st_mtime for place in places)
             os.utime(record, (newest, newest))
     if now != seen:
-        files.write_text(SEEN, json.dumps(now))
+        files.write_text(known, json.dumps(now))
 
 
 def _read(path: Path) -> dict[str, Any]:

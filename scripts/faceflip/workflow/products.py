@@ -2,7 +2,7 @@
 
 An entry names the module that makes it, which is imported when it is made. Another one is a module in
 `faceflip.analysis.tables` or `faceflip.figures` and an entry here; or, in a run of one's own, a file and a line of
-configuration (docs/extending.md).
+configuration (docs/guides/extending.md).
 """
 
 import ast

@@ -76,7 +76,7 @@ class DatasetSettings(Declared):
     celeba: HomePath | None = Field(
         None,
         min_length=1,
-        description="folder or zip archive of CelebA, in any form of docs/dataset.md; null: draw one",
+        description="folder or zip archive of CelebA, in any form of docs/guides/celeba.md; null: draw one",
     )
     table: HomePath | None = Field(
         None,
@@ -139,10 +139,10 @@ class DatasetSettings(Declared):
         """What is taken of the faces, as far as it is not all of them as their files split them."""
         return {name: value for name in CHOICES if (value := getattr(self, name)) is not None and value is not False}
 
-    def open(self) -> Reader:
-        """Return what reads the faces; raises UserError where there are none."""
+    def open(self, drawn: Path | str = SYNTHETIC) -> Reader:
+        """Return what reads the faces, of a folder `drawn` if they are; raises UserError where there are none."""
         if self.table is None:
-            return load(READERS["celeba"])(self.celeba or SYNTHETIC, **self.choice)
+            return load(READERS["celeba"])(self.celeba or drawn, **self.choice)
         return load(READERS["table"])(self.table, **{name: getattr(self, name) for name in OF_TABLE}, **self.choice)
 
     @cached_property
@@ -295,7 +295,7 @@ class AnalysisSettings(Declared):
 
 
 class ProductSettings(Declared):
-    """A table or figure of one's own; see docs/extending.md."""
+    """A table or figure of one's own; see docs/guides/extending.md."""
 
     file: HomePath = Field(pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)")
     title: str = Field(min_length=1, description="a few words")
@@ -362,7 +362,8 @@ class Settings(Declared):
             faults = [*_reported(error, overrides), *faults]
         if faults:
             raise UserError(
-                "the configuration has faults (docs/configuration.md explains every key):\n  " + "\n  ".join(faults)
+                "the configuration has faults (docs/reference/configuration.md explains every key):\n  "
+                + "\n  ".join(faults)
             )
         return settings
 
@@ -435,7 +436,7 @@ class Settings(Declared):
             references |= {f"networks.{name}.architecture.name": network.architecture.name}
             references |= {f"networks.{name}.file": network.file}
             yield from ((f"networks.{name}.{key}", file) for key, file in network.files)
-            if network.doubts and not self._makes(network.doubts):
+            if network.doubts and not self.makes(network.doubts):
                 yield f"networks.{name}.doubts", network.doubts
         yield from ((f"doubt.{key}", file) for key, file in self.doubt.files)
         references |= {"doubt.architecture.name": self.doubt.architecture.name}
@@ -447,7 +448,7 @@ class Settings(Declared):
         for kind, products in (("tables", self.tables), ("figures", self.figures)):
             yield from ((f"{kind}.{name}.file", product.file) for name, product in products.items())
 
-    def _makes(self, doubts: str) -> bool:
+    def makes(self, doubts: str) -> bool:
         """Return whether the run makes a file of labels in doubt that a network names."""
         return doubts == LABEL_DOUBT or (self.dataset.drawn and Path(doubts).is_relative_to(SYNTHETIC))
 

@@ -1,4 +1,4 @@
-"""How long a run will still take, by what its jobs took so far. docs/robustness.md says how that is counted."""
+"""How long a run will still take, by what its jobs took so far. docs/guides/watch.md says how that is counted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

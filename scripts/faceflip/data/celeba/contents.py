@@ -82,7 +82,7 @@ def read_needed(place: Place, limit: int) -> bytes:
             return _read_file(place, limit)
         return _read_member(place.root, place.at, limit, nullcontext())
     except UnreadableError as error:
-        raise UserError(f"{place} {error}. What is needed and where to fetch it: docs/dataset.md") from None
+        raise UserError(f"{place} {error}. What is needed and where to fetch it: docs/guides/celeba.md") from None
 
 
 def reader(folder: Place, limit: int) -> Callable[[str], bytes]:

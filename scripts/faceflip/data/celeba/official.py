@@ -23,7 +23,7 @@ FETCH = (
     "Google Drive of\nhttps://mmlab.ie.cuhk.edu.hk/projects/CelebA.html (folders Anno, Eval and Img/):\n"
     + "".join(f"  {name:<23}{bytes_:>15,} bytes\n" for name, bytes_ in SIZES.items())
     + "or all of it in one archive, https://www.kaggle.com/datasets/jessicali9530/celeba-dataset. Archives need not be "
-    "unpacked.\nThe forms that are understood: docs/dataset.md"
+    "unpacked.\nThe forms that are understood: docs/guides/celeba.md"
 )
 
 

@@ -1,0 +1,118 @@
+"""The tutorials do what they say: files that they write out are run, configurations are valid, commands end well."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from running import ROOT, Workflow
+
+from faceflip.workflow.plan import Plan
+from faceflip.workflow.settings import Settings, merged
+
+TUTORIALS = ROOT / "docs/tutorials"
+PAPER = "workflow/presets/paper.yaml"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of code of a tutorial in a language."""
+    text = (TUTORIALS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def files_of(page: str) -> dict[str, str]:
+    """Return the files that a tutorial writes out: a block of code behind a sentence that names one."""
+    text = (TUTORIALS / page).read_text(encoding="utf-8")
+    return dict(re.findall(r"`(\w+\.(?:py|yaml))`[^`]*?\n\n```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+
+
+def planned(*overlays: str) -> Plan:
+    """Return the plan of the embedded default with these configurations on top."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for overlay in overlays:
+        config = merged(config, yaml.safe_load(overlay))
+    return Plan(Settings.of(config))
+
+
+def test_four_tutorials_and_each_runs_something():
+    pages = {path.name for path in TUTORIALS.glob("*.md")}
+    assert pages == {"drawn-faces.md", "celeba.md", "cluster.md", "own-network.md"}
+    assert all(blocks(page, "sh") for page in pages)
+
+
+def test_the_change_of_the_drawn_faces():
+    plan = planned(*blocks("drawn-faces.md", "yaml"))
+    assert {"bce", "euclidean", "moon"} == set(plan.networks)
+
+
+def test_the_question_to_the_drawn_faces(tmp_path, monkeypatch, capsys):
+    from specimen import specimen
+
+    names = ("Bald", "Male", "Smiling")
+    made = specimen(seed=4, attributes=names, moon_attributes=names, sample=40, test=4)
+    (tmp_path / "results").mkdir()
+    made.attempts.to_parquet(tmp_path / "results/attempts.parquet", index=False)
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = blocks("drawn-faces.md", "python")
+    exec(snippet, {})
+    assert re.search(r"^moon +\d", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("overlay", blocks("celeba.md", "yaml"))
+def test_what_is_laid_over_the_preset(overlay):
+    plan = planned((ROOT / PAPER).read_text(encoding="utf-8"), overlay)
+    assert set(plan.networks) == {"euclidean", "softmax", "moon"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of the tutorial on a network of one's own, with all that it makes up."""
+    folder = tmp_path_factory.mktemp("own")
+    files = files_of("own-network.md")
+    assert set(files) == {"make_up.py", "my_network.py", "learn.py", "mine.yaml"}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    for name in ("make_up.py", "learn.py"):
+        faceflip(folder, name)
+    return folder
+
+
+def faceflip(folder: Path, *words: str) -> str:
+    """Run a file, or the command, in a folder, and return what it prints."""
+    command = words if words[0].endswith(".py") else ("-c", "from faceflip.cli import main; main()", *words)
+    environment = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": str(folder)}
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_labels_of_ones_own(folder):
+    said = faceflip(folder, "labels", "labels.csv")
+    assert "Smiling" in said
+    assert "64" in said
+
+
+@pytest.mark.slow
+def test_the_network_of_ones_own_is_planned(folder):
+    plan = json.loads(faceflip(folder, "plan", "--configfile", "mine.yaml", "--project", str(ROOT), "--json"))
+    jobs = dict(plan["jobs"])
+    assert jobs["bring_network"] == 1
+    assert not jobs.get("train_network")
+
+
+@pytest.mark.slow
+@pytest.mark.workflow
+def test_the_network_of_ones_own_is_run(folder):
+    Workflow(folder, [folder / "mine.yaml"])("--cores", 2)
+    attempts = pd.read_parquet(folder / "results/attempts.parquet")
+    assert set(attempts["network"]) == {"mine"}
+    assert attempts["flipped"].any()
+    store = "results/attacks/paper/mine/given/ffa-line.h5"
+    faceflip(folder, "show", store, "--attribute", "Smiling", "--best", "4", "-o", "weak.png")
+    assert (folder / "weak.png").stat().st_size > 0
+    assert "no faults" in faceflip(folder, "check", "results")
