@@ -52,6 +52,10 @@ configfile: f"{PROJECT}/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
+# For --sdm apptainer: the user's image of the Dockerfile, as none is published.
+container: os.getenv("FACEFLIP_IMAGE")
+
+
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 # Whether no rule of another workflow stands before these.
 COMES_FIRST = workflow.default_target is None
