@@ -43,7 +43,7 @@ def snakemake(directory, *arguments, overlay=None, preset=None):
         path = Path(directory) / "overlay.yaml"
         path.write_text(yaml.safe_dump(overlay))
         files.append(str(path))
-    return [*command, *(["--configfile", *files] if files else []), *map(str, arguments)]
+    return [*command, *map(str, arguments), *(["--configfile", *files] if files else [])]
 
 
 def measured(command):

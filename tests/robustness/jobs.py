@@ -121,7 +121,7 @@ inventory = _job(
     "take_inventory",
     input={"make_table": LISTED},
     output={"inventory": paths.INVENTORY.of(part="pages")},
-    params={"rules": ["make_table"], "parts": ["pages"]},
+    params={"rules": ["make_table"], "parts": ["pages"], "root": "."},
     wildcards={"part": "pages"},
 )
 
