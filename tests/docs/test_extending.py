@@ -3,18 +3,14 @@
 import contextlib
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from running import ROOT, Workflow
+from running import ROOT, Workflow, faceflip
 
 from faceflip.errors import UserError
 
@@ -43,17 +39,6 @@ def files_of_the_page():
 def digest_of_the_package():
     files = [*ROOT.glob("scripts/**/*.py"), *ROOT.glob("workflow/**/*.*"), ROOT / "Snakefile", ROOT / "config.yaml"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
-
-
-def faceflip(folder, *arguments):
-    """Run the command in a folder and return what it prints."""
-    command = [sys.executable, "-c", "from faceflip.cli import main; main()", *map(str, arguments)]
-    environment = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": str(folder)}
-    # What is compiled already is not compiled again for a home without it.
-    environment["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")

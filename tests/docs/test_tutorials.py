@@ -2,14 +2,11 @@
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from running import ROOT, Workflow
+from running import ROOT, Workflow, faceflip, python
 
 from faceflip.workflow.plan import Plan
 from faceflip.workflow.settings import Settings, merged
@@ -77,17 +74,8 @@ def folder(tmp_path_factory):
     for name, text in files.items():
         (folder / name).write_text(text)
     for name in ("make_up.py", "learn.py"):
-        faceflip(folder, name)
+        python(folder, name)
     return folder
-
-
-def faceflip(folder: Path, *words: str) -> str:
-    """Run a file, or the command, in a folder, and return what it prints."""
-    command = words if words[0].endswith(".py") else ("-c", "from faceflip.cli import main; main()", *words)
-    environment = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": str(folder)}
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow

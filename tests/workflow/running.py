@@ -97,6 +97,22 @@ class Workflow:
         return Workflow(self.directory, self.configfiles, folder)
 
 
+def python(folder, *arguments):
+    """Run Python in a folder as a user without settings would, with this package to import; return what it prints."""
+    environment = {"PYTHONPATH": str(ROOT / "scripts"), "PATH": "/usr/bin:/bin", "COLUMNS": "200", "HOME": str(folder)}
+    # What is compiled already is not compiled again for a home without it.
+    environment["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def faceflip(folder, *arguments):
+    """Run the command in a folder and return what it prints."""
+    return python(folder, "-c", "from faceflip.cli import main; main()", *arguments)
+
+
 def copy_of(reference, directory):
     """Return a copy of a finished run that may be harmed; times of files stay."""
     shutil.copytree(reference.directory, directory, dirs_exist_ok=True, symlinks=True)
