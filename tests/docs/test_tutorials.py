@@ -96,7 +96,8 @@ def test_the_network_of_ones_own_is_planned(folder):
 @pytest.mark.slow
 @pytest.mark.workflow
 def test_the_network_of_ones_own_is_run(folder):
-    Workflow(folder, [folder / "mine.yaml"])("--cores", 2)
+    (folder / "less.yaml").write_text("analysis: {tables: [flippability, success], figures: [examples]}\n")
+    Workflow(folder, [folder / "mine.yaml", folder / "less.yaml"])("--cores", 2)
     attempts = pd.read_parquet(folder / "results/attempts.parquet")
     assert set(attempts["network"]) == {"mine"}
     assert attempts["flipped"].any()

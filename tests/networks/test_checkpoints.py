@@ -145,17 +145,27 @@ def test_shapes_are_compared_before_memory_is_taken(tmp_path, monkeypatch):
 
 
 class FullDisk(io.BytesIO):
-    def write(self, _):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    """A file on a disk that has room for so many bytes."""
+
+    def __init__(self, room):
+        super().__init__()
+        self._room = room
+
+    def write(self, data):
+        if self.tell() + len(data) > self._room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
 
 
-def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(Path, "open", lambda *_: FullDisk())
+@pytest.mark.parametrize("room", [0, 100, 2_000, 20_000])
+def test_a_full_disk_is_told_in_one_sentence(tmp_path, monkeypatch, room):
+    """Wherever in the file it becomes full."""
+    monkeypatch.setattr(Path, "open", lambda *_: FullDisk(room))
     message = "no space left on device, nothing was written under this name; free some space and run again"
     with pytest.raises(UserError, match=rf"x\.pt: {message}"):
         save_checkpoint(tmp_path / "x.pt", build(small(), seed=1), INFO)
     with pytest.raises(UserError, match=rf"training_state\.pt: {message}"):
-        Unfinished(tmp_path, {}, every=10).save({"step": 1}, [])
+        Unfinished(tmp_path, {}, every=10).save({"weights": torch.zeros(10_000)}, [])
 
 
 def test_a_missing_checkpoint(tmp_path):

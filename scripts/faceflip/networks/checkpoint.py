@@ -147,7 +147,13 @@ def write_torch_file(path: Path | str, content: dict[str, Any]) -> None:
     """Write what `read_torch_file` reads, whole or not at all."""
     # Given a path, torch would put its name into the file, and dies of a full disk in a way of its own.
     with replacing(path) as beside, beside.open("wb") as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # After a write that failed it ends its archive all the same, and tells what is wrong with that instead.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def _built(
