@@ -41,7 +41,7 @@ def test_a_sheet_is_a_table_with_headings():
     html = page(SHEET)
     assert '<th scope="row" class="l">&lt;x&gt;</th>' in html
     assert '<td class="r">2.0<small>[1.0, 3.0]</small></td>' in html
-    assert '<th colspan="1" scope="colgroup" class="named">line</th>' in html
+    assert '<th colspan="1" scope="colgroup">line</th>' in html
     assert html.count('<tr class="rule">') == 1
     assert "100 % of #1." in html
 
