@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from code_blocks import blocks
 from PIL import Image
 from store_builder import Builder
 
@@ -17,7 +18,7 @@ from photographs import drawn, photograph
 
 PAGE = Path(__file__).parents[2] / "docs/guides/library.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+BLOCKS = blocks(PAGE, "python")
 
 
 def test_all_code_of_the_page_is_run():

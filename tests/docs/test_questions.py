@@ -5,13 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from code_blocks import blocks
 
 import answers
 from faceflip.workflow.products import TABLES
 from specimen import make_tables, specimen
 
 PAGE = Path(__file__).parents[2] / "docs/guides/questions.md"
-SNIPPETS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+SNIPPETS = blocks(PAGE, "python")
 
 
 def test_there_are_ten_questions():
@@ -22,12 +23,8 @@ def test_there_are_ten_questions():
 
 
 @pytest.mark.filterwarnings("error")
-def test_every_question_gets_an_answer(tmp_path, monkeypatch, capsys):
-    names = ("Bald", "Male", "Smiling")
-    made = specimen(seed=4, attributes=names, moon_attributes=names, sample=40, test=4)
-    (tmp_path / "results").mkdir()
-    made.attempts.to_parquet(tmp_path / "results/attempts.parquet", index=False)
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.usefixtures("beside_attempts")
+def test_every_question_gets_an_answer(capsys):
     variables = {}
     exec(SNIPPETS[0], variables)
     for snippet in SNIPPETS[1:]:

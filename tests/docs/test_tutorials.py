@@ -6,19 +6,14 @@ import re
 import pandas as pd
 import pytest
 import yaml
+from code_blocks import blocks
 from running import ROOT, Workflow, faceflip, python
 
 from faceflip.workflow.plan import Plan
-from faceflip.workflow.settings import Settings, merged
+from faceflip.workflow.settings import Settings, merged, read_config
 
 TUTORIALS = ROOT / "docs/tutorials"
 PAPER = "workflow/presets/paper.yaml"
-
-
-def blocks(page: str, language: str) -> list[str]:
-    """Return the blocks of code of a tutorial in a language."""
-    text = (TUTORIALS / page).read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def files_of(page: str) -> dict[str, str]:
@@ -29,7 +24,7 @@ def files_of(page: str) -> dict[str, str]:
 
 def planned(*overlays: str) -> Plan:
     """Return the plan of the embedded default with these configurations on top."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    config = read_config(ROOT)
     for overlay in overlays:
         config = merged(config, yaml.safe_load(overlay))
     return Plan(Settings.of(config))
@@ -38,28 +33,22 @@ def planned(*overlays: str) -> Plan:
 def test_four_tutorials_and_each_runs_something():
     pages = {path.name for path in TUTORIALS.glob("*.md")}
     assert pages == {"drawn-faces.md", "celeba.md", "cluster.md", "own-network.md"}
-    assert all(blocks(page, "sh") for page in pages)
+    assert all(blocks(TUTORIALS / page, "sh") for page in pages)
 
 
 def test_the_change_of_the_drawn_faces():
-    plan = planned(*blocks("drawn-faces.md", "yaml"))
+    plan = planned(*blocks(TUTORIALS / "drawn-faces.md", "yaml"))
     assert {"bce", "euclidean", "moon"} == set(plan.networks)
 
 
-def test_the_question_to_the_drawn_faces(tmp_path, monkeypatch, capsys):
-    from specimen import specimen
-
-    names = ("Bald", "Male", "Smiling")
-    made = specimen(seed=4, attributes=names, moon_attributes=names, sample=40, test=4)
-    (tmp_path / "results").mkdir()
-    made.attempts.to_parquet(tmp_path / "results/attempts.parquet", index=False)
-    monkeypatch.chdir(tmp_path)
-    (snippet,) = blocks("drawn-faces.md", "python")
+@pytest.mark.usefixtures("beside_attempts")
+def test_the_question_to_the_drawn_faces(capsys):
+    (snippet,) = blocks(TUTORIALS / "drawn-faces.md", "python")
     exec(snippet, {})
     assert re.search(r"^moon +\d", capsys.readouterr().out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("overlay", blocks("celeba.md", "yaml"))
+@pytest.mark.parametrize("overlay", blocks(TUTORIALS / "celeba.md", "yaml"))
 def test_what_is_laid_over_the_preset(overlay):
     plan = planned((ROOT / PAPER).read_text(encoding="utf-8"), overlay)
     assert set(plan.networks) == {"euclidean", "softmax", "moon"}

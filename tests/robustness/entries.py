@@ -1,12 +1,10 @@
 """Running the workflow's scripts as Snakemake would, and the command line, without the seconds that imports take."""
 
-import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from forks import Server
 from running import ROOT
 
 
@@ -30,19 +28,13 @@ class Entries:
         self._progress = progress
 
     def __enter__(self):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-        self._server = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("script_server.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        folders = os.pathsep.join(str(ROOT / folder) for folder in ("scripts", "tests/workflow"))
+        environment = {**os.environ, "PYTHONPATH": folders, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        self._server = Server(Path(__file__).with_name("script_server.py"), environment)
         return self
 
     def __exit__(self, *error):
-        self._server.stdin.close()
-        self._server.wait(30)
+        self._server.close()
 
     def script(self, folder, name, **parts):
         """Run scripts/NAME.py in a folder; `parts` are input, output, params, wildcards, threads, config."""
@@ -57,8 +49,5 @@ class Entries:
 
     def _ask(self, folder, **request):
         screen = Path(folder) / ".screen"
-        request |= {"folder": str(folder), "screen": str(screen), "progress": self._progress}
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        status = json.loads(self._server.stdout.readline())
+        status = self._server.ask(folder, screen, **request, progress=self._progress)
         return status, screen.read_text(errors="replace")

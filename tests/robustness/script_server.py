@@ -1,12 +1,9 @@
 """Runs the workflow's scripts and the command line, each in a fork of a process that has imported everything already.
 
-Started by `entries.py`, which sends one request a line as JSON and reads one answer a line.
+Started by `entries.py`.
 """
 
-import json
-import os
 import sys
-import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +12,7 @@ import h5py  # noqa: F401
 import pandas as pd  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import torch
+from forks import serve
 from snakemake.iocontainers import Namedlist
 
 import faceflip.cli
@@ -45,33 +43,14 @@ def run_command(arguments):
     faceflip.cli.main()
 
 
-def in_a_fork(request):
-    """Return the exit status; what the child writes goes to the file `screen`."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    status = 1
-    try:
-        screen = os.open(request["screen"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(screen, 1)
-        os.dup2(screen, 2)
-        os.chdir(request["folder"])
-        vars(progress).update(request["progress"])
-        if request["script"]:
-            run_script(request["script"], request["parts"])
-        else:
-            run_command(request["arguments"])
-        status = 0
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else int(bool(end.code))
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+def carry_out(request):
+    """Run a script, or the command, with other values in `faceflip.runtime.progress`."""
+    vars(progress).update(request["progress"])
+    if request["script"]:
+        run_script(request["script"], request["parts"])
+    else:
+        run_command(request["arguments"])
 
 
 torch.set_num_threads(1)
-for line in sys.stdin:
-    print(json.dumps(in_a_fork(json.loads(line))), flush=True)
+serve(carry_out)

@@ -1,6 +1,5 @@
 """Running Snakemake in a directory of its own, and asking what it would do next."""
 
-import json
 import os
 import re
 import shutil
@@ -12,27 +11,28 @@ from pathlib import Path
 
 import yaml
 from filelock import FileLock
+from forks import Server
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
 
 
+def plain_environment():
+    """Return the environment without how many threads the caller's libraries were told to use."""
+    return {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+
+
 @cache
 def _server():
-    environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-    command = [sys.executable, Path(__file__).with_name("snakemake_server.py")]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    return Server(Path(__file__).with_name("snakemake_server.py"), plain_environment())
 
 
 def in_a_fork(arguments, folder, environment):
     """Run `python -m snakemake ARGUMENTS` in a folder to its end, without the seconds that its imports take."""
     with tempfile.TemporaryDirectory() as place:
-        stdout, stderr = Path(place) / "stdout", Path(place) / "stderr"
-        request = {"arguments": arguments, "folder": str(folder), "environment": environment}
-        _server().stdin.write(json.dumps({**request, "stdout": str(stdout), "stderr": str(stderr)}) + "\n")
-        _server().stdin.flush()
-        status = json.loads(_server().stdout.readline())
-        said = [path.read_text(errors="replace") for path in (stdout, stderr)]
+        files = Path(place) / "stdout", Path(place) / "stderr"
+        status = _server().ask(folder, *files, arguments=arguments, environment=environment)
+        said = [path.read_text(errors="replace") for path in files]
     return subprocess.CompletedProcess(["snakemake", *arguments], status, *said)
 
 
@@ -47,9 +47,7 @@ class Workflow:
         command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--snakefile", self.project / "Snakefile"]
         command += ["--directory", self.directory]
         command += ["--configfile", *self.configfiles] if self.configfiles else []
-        # A run of the tests must not depend on how many threads the caller's libraries were told to use.
-        environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-        return list(map(str, command)), environment
+        return list(map(str, command)), plain_environment()
 
     def __call__(self, *arguments, check=True):
         result = self.run(*self.command(*arguments))

@@ -3,13 +3,11 @@
 import json
 import os
 import re
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 import yaml
-from running import ROOT, Workflow
+from running import ROOT, Workflow, in_a_fork, plain_environment
 from typer.testing import CliRunner
 
 from faceflip.cli.app import app
@@ -86,9 +84,7 @@ class Host:
             (folder / name).write_text(text)
 
     def __call__(self, *arguments, check=True):
-        command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
-        environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-        result = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment)
+        result = in_a_fork(list(map(str, arguments)), self.folder, plain_environment())
         said = result.stdout + result.stderr
         assert not (check and result.returncode), said[-8000:]
         return said
@@ -171,8 +167,8 @@ def test_a_snakefile_without_its_library_is_refused(tmp_path):
 def test_from_a_folder_elsewhere(tmp_path):
     """The Snakefile by its path, seen from the working directory, in which the results would be."""
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    command = [sys.executable, "-m", "snakemake", "-n", "-s", os.path.relpath(ROOT / "Snakefile", tmp_path)]
-    result = subprocess.run([*command, "--configfile", "small.yaml"], cwd=tmp_path, capture_output=True, text=True)
+    arguments = ["-n", "-s", os.path.relpath(ROOT / "Snakefile", tmp_path), "--configfile", "small.yaml"]
+    result = in_a_fork(arguments, tmp_path, plain_environment())
     assert result.returncode == 0, result.stderr
     assert re.search(rf"^total +{sum(jobs_from_nothing(planned_alone(SMALL)).values())}$", result.stdout, re.MULTILINE)
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from code_blocks import blocks
 from jsonschema import Draft202012Validator
 from running import ROOT
 
@@ -15,8 +16,7 @@ from reference import BLOCKS, PAGE, SCHEMA, main, page_text
 
 VALIDATOR = Draft202012Validator(config_schema())
 PAGE_TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
-GUIDE = (ROOT / "docs/guides/configure.md").read_text(encoding="utf-8")
-SNIPPETS = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)]
+SNIPPETS = [yaml.safe_load(text) for text in blocks(ROOT / "docs/guides/configure.md", "yaml")]
 OVERLAYS = [
     ROOT / "config.yaml",
     *sorted((ROOT / "workflow/presets").glob("*.yaml")),
