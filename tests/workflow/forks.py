@@ -3,10 +3,12 @@
 Requests and exit statuses are lines of JSON. `Server` is the side that asks; the program calls `serve` at its end.
 """
 
+import atexit
 import json
 import os
 import subprocess
 import sys
+import threading
 import traceback
 
 
@@ -33,19 +35,16 @@ class Server:
 def serve(carry_out):
     """Answer requests, each of which `carry_out` gets in a fork, until there are no more."""
     for line in sys.stdin:
-        print(json.dumps(_in_a_fork(carry_out, json.loads(line))), flush=True)
+        print(json.dumps(in_a_fork(_with_files(carry_out), json.loads(line))), flush=True)
 
 
-def _in_a_fork(carry_out, request):
+def in_a_fork(carry_out, request):
+    """Call `carry_out` with the request in a fork, which ends as a Python of its own would; return its exit status."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     status = 1
     try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(_new_file(request["stdout"]), 1)
-        os.dup2(_new_file(request["stderr"]) if request["stderr"] else 1, 2)
-        os.chdir(request["folder"])
         carry_out(request)
         status = 0
     except SystemExit as end:
@@ -53,9 +52,22 @@ def _in_a_fork(carry_out, request):
     except BaseException:
         traceback.print_exc()
     finally:
+        threading._shutdown()
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _with_files(carry_out):
+    def carry_out_(request):
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(_new_file(request["stdout"]), 1)
+        os.dup2(_new_file(request["stderr"]) if request["stderr"] else 1, 2)
+        os.chdir(request["folder"])
+        carry_out(request)
+
+    return carry_out_
 
 
 def _new_file(path):
