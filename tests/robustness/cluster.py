@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cluster_files
 from cluster_files import DATABASE_PORT, NODES
+from daemons import Daemons, said, wait_until
 from filelock import FileLock
 from machines import Machine, why_no_machines
 from slurm_config import SLURM_CONFIG, expect_no_slurm, of_this_machine
@@ -38,31 +39,13 @@ def why_not():
     return why_no_machines()
 
 
-def said(*command, check=True):
-    """Return what a command prints."""
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    if check and result.returncode:
-        raise RuntimeError(f"{command}: {result.stdout}{result.stderr}")
-    return result.stdout
-
-
-def wait_until(condition, what, seconds=60):
-    """Wait until a condition holds and return what it gives."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise RuntimeError(f"waited for {seconds} s in vain: {what}")
-
-
 class Cluster:
     """Starts the daemons, every node on a machine of its own; on leaving, ends them and removes their configuration."""
 
     def __init__(self, folder, disk=None):
         self.folder = Path(folder)
         self.nodes = {name: Machine(name, kept=folder, disk=disk) for name in NODES}
-        self._daemons = []
+        self._daemons = Daemons()
 
     def __enter__(self):
         LOCK.acquire()
@@ -75,7 +58,7 @@ class Cluster:
         cluster_files.write(self.folder, platform.node().split(".")[0])
         try:
             self._start_accounting()
-            self._start("slurmctld", "-D")
+            self._daemons.start("slurmctld", "-D")
             for name in self.nodes:
                 self.start(name)
             wait_until(lambda: set(self.states().values()) == {"idle"}, f"idle nodes: {self._logs()}")
@@ -89,16 +72,10 @@ class Cluster:
         time.sleep(1)
         for node in self.nodes.values():
             node.cut_power()
-        for daemon in reversed(self._daemons):
-            daemon.terminate()
-            daemon.wait(60)
+        self._daemons.end()
         cluster_files.remove()
         expect_no_slurm()
         LOCK.release()
-
-    def _start(self, *command, **options):
-        nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        self._daemons.append(subprocess.Popen(list(map(str, command)), **nothing, **options))
 
     def _start_munge(self):
         """Start munged as its own user, who must own its folders."""
@@ -106,7 +83,7 @@ class Cluster:
         for folder in map(Path, ("/run/munge", "/var/lib/munge", "/var/log/munge")):
             folder.mkdir(exist_ok=True)
             os.chown(folder, user.pw_uid, user.pw_gid)
-        self._start("munged", "--foreground", user=user.pw_uid, group=user.pw_gid, extra_groups=[])
+        self._daemons.start("munged", "--foreground", user=user.pw_uid, group=user.pw_gid, extra_groups=[])
 
     def _start_accounting(self):
         """Start the database and its daemon, with an account of which root is a user."""
@@ -115,9 +92,11 @@ class Cluster:
         database = ("--no-defaults", f"--datadir={self.folder}/database", "--user=root")
         said("mariadb-install-db", *database, "--skip-test-db")
         address = (f"--port={DATABASE_PORT}", "--bind-address=127.0.0.1", f"--socket={self.folder}/database.socket")
-        self._start("mariadbd", *database, *address, "--skip-grant-tables", f"--log-error={self.folder}/mariadb.log")
+        self._daemons.start(
+            "mariadbd", *database, *address, "--skip-grant-tables", f"--log-error={self.folder}/mariadb.log"
+        )
         wait_until((self.folder / "database.socket").exists, "a database")
-        self._start("slurmdbd", "-D")
+        self._daemons.start("slurmdbd", "-D")
         add = ("sacctmgr", "--immediate", "add")
         wait_until(lambda: said(*add, "cluster", "faceflip", check=False), "accounting")
         said(*add, "account", "faces", "cluster=faceflip")

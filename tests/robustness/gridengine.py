@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from cluster import said, wait_until
+from daemons import Daemons, said, wait_until
 
 PACKAGED = Path("/var/lib/gridengine")
 DEFAULTS = Path("/usr/share/gridengine")
@@ -66,7 +66,7 @@ class GridEngine:
     """Starts the master and the node's daemon, with a queue and a parallel environment; on leaving, ends them."""
 
     def __init__(self, folder):
-        self.folder, self._daemons = Path(folder), []
+        self.folder, self._daemons = Path(folder), Daemons()
         self.environment = {
             "SGE_ROOT": f"{folder}/root",
             "SGE_CELL": "default",
@@ -84,12 +84,13 @@ class GridEngine:
         (common / "act_qmaster").write_text("localhost\n")
         (common / "host_aliases").write_text(f"localhost {platform.node()}\n")
         os.environ.update(self.environment)
+        foreground = {**os.environ, "SGE_ND": "1"}
         try:
             self._spool()
-            self._start("sge_qmaster")
+            self._daemons.start("sge_qmaster", env=foreground)
             wait_until(lambda: said("qconf", "-sh", check=False), "the master")
             said("qconf", "-as", "localhost")
-            self._start("sge_execd")
+            self._daemons.start("sge_execd", env=foreground)
             self._add("-Ap", ENVIRONMENT)
             self._add("-Ahgrp", "group_name @allhosts\nhostlist localhost\n")
             self._add("-Aq", _with(said("qconf", "-sq"), QUEUE))
@@ -101,9 +102,7 @@ class GridEngine:
 
     def __exit__(self, *error):
         subprocess.run(["qdel", "-u", "*"], capture_output=True)
-        for daemon in reversed(self._daemons):
-            daemon.terminate()
-            daemon.wait(60)
+        self._daemons.end()
         for name in self.environment:
             os.environ.pop(name, None)
 
@@ -124,10 +123,6 @@ class GridEngine:
             "managers": "root",
         }.items():
             said(TOOLS / "spooldefaults", kind, what)
-
-    def _start(self, name):
-        nothing = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        self._daemons.append(subprocess.Popen([name], env={**os.environ, "SGE_ND": "1"}, **nothing))
 
     def _add(self, option, text):
         path = self.folder / "added"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from cluster import Cluster, said, wait_until, why_not
+from cluster import Cluster, why_not
+from daemons import said, wait_until
 from faults import MICRO, OF_OTHERS, Running, assert_same_as_far_as_it_went, assert_same_results
 from jobs import PLAN, SHARD
 from machines import Machine, SharedDisk, why_no_shared_disk

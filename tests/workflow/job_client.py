@@ -12,7 +12,7 @@ where, script = sys.argv[1:]
 with socket.socket(socket.AF_UNIX) as server:
     server.connect(where)
     socket.send_fds(server, [b"files"], [0, 1, 2])
-    request = {"script": script, "folder": os.getcwd(), "environment": dict(os.environ)}
+    request = {"script": script, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
     server.sendall(json.dumps(request).encode())
     server.shutdown(socket.SHUT_WR)
     status = json.loads(server.makefile().read())

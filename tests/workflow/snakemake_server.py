@@ -5,6 +5,7 @@ Started by `running.py`. Nothing of faceflip is imported here: which faceflip a 
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -40,13 +41,18 @@ def start_jobs_by(address):
     PythonScript._execute_cmd = execute_
 
 
-with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as listener:
-    listener.bind(f"{place}/jobs")
-    listener.listen()
-    command = [sys.executable, HERE / "job_server.py", str(listener.fileno())]
-    # How many threads a job has is said by itself; what is imported before must not start any.
-    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
-    options = {"stdin": subprocess.PIPE, "pass_fds": [listener.fileno()], "env": {**os.environ, **threads}}
-    with subprocess.Popen(command, **options):
-        start_jobs_by(listener.getsockname())
-        serve(run)
+# Not a TemporaryDirectory, which the end of the first fork would remove.
+place = Path(tempfile.mkdtemp())
+try:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "jobs"))
+        listener.listen()
+        command = [sys.executable, HERE / "job_server.py", str(listener.fileno())]
+        # How many threads a job has is said by itself; what is imported before must not start any.
+        threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+        options = {"stdin": subprocess.PIPE, "pass_fds": [listener.fileno()], "env": {**os.environ, **threads}}
+        with subprocess.Popen(command, **options):
+            start_jobs_by(listener.getsockname())
+            serve(run)
+finally:
+    shutil.rmtree(place)
