@@ -40,6 +40,7 @@ from faceflip.workflow.plan import ALL, Plan
 from faceflip.workflow.preflight import require_brought, require_images
 from faceflip.workflow.run_record import record_end, record_start
 from faceflip.workflow.settings import Settings, read_config
+from faceflip.workflow.signatures import keep_signatures
 from faceflip.workflow.versions import VERSIONS
 
 # What is imported stays to the end. The garbage collector need not look through it, which a short run feels.
@@ -113,6 +114,9 @@ rule all:
     default_target: COMES_FIRST
     input:
         targets(RULES),
+
+
+keep_signatures(workflow.rules)
 
 
 onstart:
