@@ -1,11 +1,11 @@
-"""What groups of jobs save on a cluster: 500 small jobs, alone and so many to a submission, on a Slurm of four nodes.
+"""What groups of jobs save on a cluster: small jobs, alone and so many to a submission, on a Slurm of four nodes.
 
 Run it as root, from the repository's root, on a machine that does nothing else and has what the tests' Slurm needs:
 
     python benchmarks/groups.py
 
-It brings that Slurm up (tests/robustness/cluster.py), and draws 500 samples of one dataset, so that what is measured is
-what lies around a job. Prints a table in Markdown.
+It brings that Slurm up (tests/robustness/cluster.py), and draws samples of one dataset, so that what is measured lies
+around a job. Prints a table in Markdown.
 """
 
 import argparse
@@ -59,8 +59,8 @@ def measured(run, *arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=500)
-    parser.add_argument("--together", type=int, nargs="+", default=[1, 25], help="jobs of a submission")
+    parser.add_argument("--jobs", type=int, default=60)
+    parser.add_argument("--together", type=int, nargs="+", default=[1, 20], help="jobs of a submission")
     arguments = parser.parse_args()
     if reason := why_not():
         raise SystemExit(f"no Slurm: {reason}")
@@ -70,7 +70,9 @@ def main():
         for together in arguments.together:
             run = Workflow(Path(place, f"by-{together}"), first.configfiles)
             shutil.copytree(first.directory, run.directory, symlinks=True)
-            command = ["--profile", ROOT / "workflow/profiles/slurm", "--resources", "mem_mb=4000"]
+            command = ["--profile", ROOT / "workflow/profiles/slurm", "--resources", "mem_mb=1000"]
+            # Two jobs of a group at a time, as a node has two cores; minutes add up, and the partition has an hour.
+            command += ["--set-resources", "draw_sample:runtime=1"]
             if together > 1:
                 command += ["--groups", "draw_sample=samples", "--group-components", f"samples={together}"]
             before = len(cluster.jobs())

@@ -1,4 +1,4 @@
-"""References to code of one's own: found, or refused with what is wrong."""
+"""References to code of your own: found, or refused with what is wrong."""
 
 import re
 import sys

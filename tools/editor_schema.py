@@ -41,7 +41,7 @@ def config_schema() -> Schema:
 
 
 def _one_of(registry: Mapping[str, Any], collections: Mapping[str, Any] | tuple[()]) -> Schema:
-    """Allow the names of a registry, what collections hold, and references to code of one's own."""
+    """Allow the names of a registry, what collections hold, and references to code of your own."""
     forms = "|".join([":", *(f"^{name}/." for name in collections)])
     return {"type": ["string", "null"], "anyOf": [{"enum": list(registry)}, {"pattern": forms}]}
 

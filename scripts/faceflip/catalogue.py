@@ -2,7 +2,7 @@
 
 An entry says where the code is (`target`, a reference) and what others need to know of it, so that nobody imports the
 code to plan or to check a run, and nobody guesses from a name. Wherever a name of a registry is expected, a reference
-to code of one's own does as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures
+to code of your own does as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures
 are listed in `faceflip.workflow.products`.
 """
 
@@ -158,7 +158,7 @@ class AttackEntry:
 
     direction: str
     search: str
-    title: str = "of one's own"
+    title: str = "of your own"
     gradients: int = 14
     forwards: int = 16
     share_of_raw: float = 0.70
@@ -400,7 +400,7 @@ def find_direction(name: str) -> DirectionEntry:
 
 
 def find_search(name: str) -> SearchEntry:
-    """Return the entry of a search; one's own is a kind of its own."""
+    """Return the entry of a search; your own is a kind of its own."""
     if name in FOREIGN_SEARCHES:
         return FOREIGN_SEARCHES[name]
     return SearchEntry(name, label_of(name)) if is_reference(name) else look_up(SEARCHES, name, "search")

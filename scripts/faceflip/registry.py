@@ -47,7 +47,7 @@ def own_files(references: Iterable[str | None]) -> list[str]:
 def require_allowed(
     references: Iterable[str | None], allowed: Collection[str] | None, path: Path | str, programs: Iterable[str] = ()
 ) -> None:
-    """Refuse one's own code that a file names, because to use it is to run it: a file may come from anywhere.
+    """Refuse your own code that a file names, because to use it is to run it: a file may come from anywhere.
 
     Of the names in the file at `path`, which may be references, `allowed` has those that its reader names too; None
     allows any. So it is with `programs` in it. Raises `UserError` for others.
@@ -56,7 +56,7 @@ def require_allowed(
     foreign = [name for name in named if allowed is not None and name not in allowed]
     if foreign:
         raise UserError(
-            f"{path}: it names code of one's own, {', '.join(foreign)}, which would be run; if you trust the file, "
+            f"{path}: it names code of your own, {', '.join(foreign)}, which would be run; if you trust the file, "
             "name that code too: in the configuration, by --own-code on the command line, by own_code in Python"
         )
 

@@ -1,4 +1,4 @@
-"""Code of one's own, as users write it: a loss, directions, searches and architectures; named as FILE.py:NAME."""
+"""Code of your own, as users write it: a loss, directions, searches and architectures; named as FILE.py:NAME."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Attacks of libraries and of one's own, by name: what they see, and what becomes of what they return."""
+"""Attacks of libraries and of your own, by name: what they see, and what becomes of what they return."""
 
 import threading
 from pathlib import Path

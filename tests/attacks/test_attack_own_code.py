@@ -1,4 +1,4 @@
-"""A loss, a direction, a search and an architecture of one's own, by reference to a file."""
+"""A loss, a direction, a search and an architecture of your own, by reference to a file."""
 
 from pathlib import Path
 

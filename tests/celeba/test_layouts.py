@@ -179,7 +179,7 @@ def test_which_of_several_folders_is_meant_is_not_guessed(tmp_path):
 
 
 def test_folders_that_may_not_be_read(tmp_path, monkeypatch):
-    """A disk of one's own has lost+found."""
+    """A disk of your own has lost+found."""
     flat(tmp_path / "CelebA", FACES)
     flat(tmp_path / "lost+found", FACES)
     may = os.access

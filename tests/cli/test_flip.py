@@ -1,4 +1,4 @@
-"""`faceflip flip`: images of one's own against a checkpoint."""
+"""`faceflip flip`: images of your own against a checkpoint."""
 
 import json
 import os

@@ -162,7 +162,7 @@ def test_all_faults_are_told_at_once(tmp_path):
 
 
 def test_rules_of_the_package():
-    """They are right as a file of one's own is, and each can be broken."""
+    """They are right as a file of your own is, and each can be broken."""
     known = read_contradictions(None, ATTRIBUTES)
     assert known == read_contradictions(OF_PACKAGE, ATTRIBUTES)
     assert len(known) == 9

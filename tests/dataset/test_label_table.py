@@ -1,4 +1,4 @@
-"""Labels of one's own: what tables say, what is wrong with them, and what is packed."""
+"""Labels of your own: what tables say, what is wrong with them, and what is packed."""
 
 import csv
 import io

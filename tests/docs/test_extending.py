@@ -1,4 +1,4 @@
-"""The page on extending does what it says: a folder of one's own, a line of configuration each, and no edit."""
+"""The page on extending does what it says: a folder of your own, a line of configuration each, and no edit."""
 
 import contextlib
 import hashlib
@@ -78,7 +78,7 @@ def test_the_network_is_the_users(run):
     path = "results/networks/hinged/Smiling/converged.pt"
     with contextlib.chdir(run.directory):  # references are seen from the run's folder
         network, info = load_checkpoint(path, own_code=["mine/hinge.py:Hinge", "mine/small.py:build"])
-        with pytest.raises(UserError, match=r"it names code of one's own, mine/small\.py:build, which would be run"):
+        with pytest.raises(UserError, match=r"it names code of your own, mine/small\.py:build, which would be run"):
             load_checkpoint(path, own_code=["mine/hinge.py:Hinge"])
     assert (info.network, info.member, network.spec.loss) == ("hinged", "Smiling", "mine/hinge.py:Hinge")
     assert network.layers[0].out_channels == 6, "architecture.options reach the builder"

@@ -56,7 +56,7 @@ def test_what_is_laid_over_the_preset(overlay):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The folder of the tutorial on a network of one's own, with all that it makes up."""
+    """The folder of the tutorial on a network of your own, with all that it makes up."""
     folder = tmp_path_factory.mktemp("own")
     files = files_of("own-network.md")
     assert set(files) == {"make_up.py", "my_network.py", "learn.py", "mine.yaml"}

@@ -55,7 +55,7 @@ def test_checkpoint_round_trip_and_same_bytes(tmp_path):
         ({"format": "faceflip-checkpoint", "version": 2, "network": []}, "does not hold what it should"),
         (
             {"format": "faceflip-checkpoint", "version": 3, "spec": small("mine.py:Mine").to_dict()},
-            r"it names code of one's own, mine\.py:Mine, which would be run",
+            r"it names code of your own, mine\.py:Mine, which would be run",
         ),
     ],
 )
@@ -185,7 +185,7 @@ def test_code_that_a_file_names_is_not_run(tmp_path, monkeypatch, key, reference
     else:
         content["spec"]["architecture"]["name"] = reference
     torch.save(content, "x.pt")
-    with pytest.raises(UserError, match=f"x.pt: it names code of one's own, {reference}, which would be run; if you"):
+    with pytest.raises(UserError, match=f"x.pt: it names code of your own, {reference}, which would be run; if you"):
         load_checkpoint("x.pt")
     assert not Path("ran").exists()
 

@@ -208,7 +208,7 @@ def test_a_program_is_kept_whole_in_its_checkpoint(code, tmp_path, name):
     found, expected = (attack(each, pixels, "ffa-line", 1, objective="bce") for each in (loaded, original))
     assert found.flipped.any()
     np.testing.assert_array_equal(found.epsilon.round(2), expected.epsilon.round(2))
-    with pytest.raises(UserError, match=rf"given\.pt: it names code of one's own, .*{name}, which would be run"):
+    with pytest.raises(UserError, match=rf"given\.pt: it names code of your own, .*{name}, which would be run"):
         load_checkpoint(tmp_path / "given.pt")
 
 
@@ -254,7 +254,7 @@ def test_a_zoo_s_network_needs_no_code_of_one_s_own(tmp_path):
 def test_a_checkpoint_names_code_that_its_reader_must_name_too(code, tmp_path):
     network, _ = bring(spec_of(f"{code}:build"))
     save_checkpoint(tmp_path / "given.pt", network, INFO)
-    with pytest.raises(UserError, match=r"it names code of one's own, .*net\.py:build, which would be run"):
+    with pytest.raises(UserError, match=r"it names code of your own, .*net\.py:build, which would be run"):
         load_checkpoint(tmp_path / "given.pt")
     loaded, _ = load_checkpoint(tmp_path / "given.pt", own_code=[f"{code}:build"])
     assert torch.equal(loaded(images()), network(images()))

@@ -1,4 +1,4 @@
-"""Whatever attributes a table of one's own has, and however many labels it lacks: every table, figure and page."""
+"""Whatever attributes a table of your own has, and however many labels it lacks: every table, figure and page."""
 
 import json
 import re

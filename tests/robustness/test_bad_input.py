@@ -283,12 +283,12 @@ CASES = [
     Case("unknown loss", predict, ("there is no loss 'hinge'", AGAIN), CHECKPOINT, network_with(loss="hinge")),
     Case("unknown key of the network", predict, ("unexpected keyword argument 'depth'", AGAIN), CHECKPOINT, network_with(depth=3)),
     *(
-        Case(f"checkpoint that names code, {key}: {name}", run, (f"{CHECKPOINT}: it names code of one's own, exploding.py:X",), CHECKPOINT,
+        Case(f"checkpoint that names code, {key}: {name}", run, (f"{CHECKPOINT}: it names code of your own, exploding.py:X",), CHECKPOINT,
              network_with(**{key: "exploding.py:X"}))
         for key in ("loss", "name") for name, run in {"predict": predict, "attack": attack, "flip": flip_face()}.items()
     ),
     Case("checkpoint of another attribute", attack, (CHECKPOINT, "Smiling"), CHECKPOINT, network_with(attributes=["Male"])),
-    Case("flip by a file of one's own", faceflip("flip", ANNOTATIONS, "small.png"),
+    Case("flip by a file of your own", faceflip("flip", ANNOTATIONS, "small.png"),
          (ANNOTATIONS, "not a readable checkpoint", "is the path right? If the workflow made it, delete it")),
     # Datasets
     Case("dataset missing", predict, (DATASET, "pack_dataset"), DATASET, remove),
@@ -454,7 +454,7 @@ CONFIGURATIONS = [
     ("unknown architecture", "architecture: {name: vgg17}", ("no architecture 'vgg17'", "did you mean vgg16?")),
     ("unknown collection", "architecture: {name: torchvison/resnet18}", ("did you mean torchvision?",)),
     (
-        "a file of one's own that is not there",
+        "a file of your own that is not there",
         "networks: {mine: {loss: mine.py:Hinge}}",
         ("networks.mine.loss: mine.py: no such file",),
     ),

@@ -65,7 +65,7 @@ def first_look(run, workflow):
 
 @pytest.fixture
 def workflow(tmp_path):
-    """A run of four jobs, whose training goes by a loss of one's own."""
+    """A run of four jobs, whose training goes by a loss of your own."""
     own = {
         "networks": {"euclidean": None, "softmax": None, "moon": None, "mine": {"loss": f"{tmp_path}/loss.py:Mine"}},
         "experiments": {"paper": {"mine": {"converged": ["ffa-line"]}}},

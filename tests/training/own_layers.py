@@ -1,4 +1,4 @@
-"""Small networks of one's own, named as FILE.py:NAME: with dropout, with BatchNorm, and linear."""
+"""Small networks of your own, named as FILE.py:NAME: with dropout, with BatchNorm, and linear."""
 
 from torch import nn
 

@@ -316,7 +316,7 @@ def test_a_network_that_was_brought_is_trained_on(tmp_path):
     data, source = dataset(), given_by(tmp_path, f"{LAYERS}:brought")
     with pytest.raises(UserError, match=r"does not say at which rate .*; set learning_rate of"):
         tune(tmp_path / "out", source, data, attributes=("glad",))
-    with pytest.raises(UserError, match="names code of one's own"):
+    with pytest.raises(UserError, match="names code of your own"):
         tune(tmp_path / "out", source, data, attributes=("glad",), learning_rate=0.01, own_code=[])
     files = tune(tmp_path / "out", source, data, attributes=("glad",), learning_rate=0.01, diet="fgsm-rs", epochs=2)
     after, info = load_checkpoint(files.checkpoint, own_code=CODE)

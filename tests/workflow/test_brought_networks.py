@@ -36,7 +36,7 @@ def build(outputs=2):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a network of one's own and files that look like weights."""
+    """A folder with a network of your own and files that look like weights."""
     (tmp_path / "net.py").write_text(CODE)
     for name in ("w.pt", "w.safetensors", "p.ts"):
         (tmp_path / name).write_bytes(b"")

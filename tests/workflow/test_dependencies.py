@@ -337,7 +337,7 @@ def draw(inputs, run):
     return plt.figure()
 """,
 }
-"""Code of one's own by file."""
+"""Code of your own by file."""
 
 USED = {
     "synthetic": {"train": 64, "validation": 24, "test": 24},
@@ -367,7 +367,7 @@ USED = {
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A finished run with code of one's own in every place; tests must leave it as it is."""
+    """A finished run with code of your own in every place; tests must leave it as it is."""
     folder = tmp_path_factory.mktemp("own")
     for name, code in OWN.items():
         (folder / name).write_text(code)

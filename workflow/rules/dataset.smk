@@ -107,7 +107,7 @@ rule doubt_labels:
         **by_attempt(mem_mb=4000, runtime=60),
     params:
         version=VERSIONS["doubt"],
-        # Of a file of one's own what it says matters, and not how it is written.
+        # Of a file of your own what it says matters, and not how it is written.
         rules=[asdict(each) for each in SETTINGS.rules] if "rules" in SETTINGS.doubt_sources else [],
     message:
         "Looking for labels in doubt"

@@ -1,6 +1,6 @@
 """Adversarial attacks that flip one attribute: FGS and FFA, by line search and iteratively.
 
-`attack` and `iterate` run an attack of `faceflip.catalogue.ATTACKS`, or one's own, on images of any size;
+`attack` and `iterate` run an attack of `faceflip.catalogue.ATTACKS`, or your own, on images of any size;
 `AttackOptions` has all that can be set. `faceflip.attacks.plain` shows the whole method on one page.
 """
 

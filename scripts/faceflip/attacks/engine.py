@@ -72,7 +72,7 @@ def iterate(
             option file; or what that option would be, such as ``adv_lib.attacks:ddn``.
         attribute: the attacked column of the decision values, one for all images or one each.
         objective: the loss that the network was trained for: ``euclidean`` or ``bce`` (a score for each attribute),
-            ``softmax`` (two logits for each), or a reference to one's own.
+            ``softmax`` (two logits for each), or a reference to your own.
         labels: annotated labels, N values of -1 or +1; only needed where an option says so.
         device: where to run; the network's own device by default, else the network is copied there.
         progress: True shows progress on standard error; a function is called with attempts done, their total, a note.

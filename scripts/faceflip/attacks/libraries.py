@@ -88,7 +88,7 @@ def is_installed(module: str) -> bool:
 def version_of(file: str) -> str | None:
     """Return the library and version that a reference, or a name such as ``timm/resnet18``, is of: ``foolbox 3.3.4``.
 
-    None of a file of one's own.
+    None of a file of your own.
     """
     if own_file(file):
         return None

@@ -37,13 +37,13 @@ class AttackSettings(Declared):
     """What an attack is: the options that the configuration gives it; the defaults are our reading of the paper."""
 
     direction: str | None = Field(
-        None, description="where to go: `fgs`, `ffa`, or `FILE.py:CLASS` of one's own; by default the attack's own"
+        None, description="where to go: `fgs`, `ffa`, or `FILE.py:CLASS` of your own; by default the attack's own"
     )
     search: str | None = Field(
         None,
         description="how far: `doubling` widens each section of a line twofold until the decision changes and bisects "
         "the last one, `scan` tries every whole epsilon, `iterative` makes steps of one pixel value, `newton` steps to "
-        "where the boundary should be, `descent` looks for the smallest perturbation; or `FILE.py:CLASS` of one's own; "
+        "where the boundary should be, `descent` looks for the smallest perturbation; or `FILE.py:CLASS` of your own; "
         "by default the attack's own",
     )
     max_epsilon: float = Field(
@@ -95,7 +95,7 @@ class AttackSettings(Declared):
     file: str | None = Field(
         None,
         description="an attack that is not ours: `MODULE:NAME` of a library, such as `adv_lib.attacks:ddn`, or "
-        "`FILE.py:FUNCTION` of one's own",
+        "`FILE.py:FUNCTION` of your own",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="attacks by `file`: what the attack is called with beside network and images"

@@ -1,4 +1,4 @@
-"""Attacks that are not ours, of a library or of one's own, on whole pixel values and by our verdict."""
+"""Attacks that are not ours, of a library or of your own, on whole pixel values and by our verdict."""
 
 import hashlib
 

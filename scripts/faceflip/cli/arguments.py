@@ -11,7 +11,7 @@ OwnCode = Annotated[
     list[str] | None,
     typer.Option(
         metavar="FILE.py:NAME",
-        help="Code of one's own that the checkpoint may name: loss, architecture, or program.",
+        help="Code of your own that the checkpoint may name: loss, architecture, or program.",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`faceflip flip`: attack a trained network on photographs of one's own."""
+"""`faceflip flip`: attack a trained network on photographs of your own."""
 
 import json
 import sys
@@ -51,7 +51,7 @@ def flip(
         str,
         typer.Option(
             help="One of those below; any name, with the options direction and search; or MODULE:NAME of a library, "
-            "FILE.py:FUNCTION of one's own."
+            "FILE.py:FUNCTION of your own."
         ),
     ] = "ffa-line",
     option: Annotated[

@@ -1,4 +1,4 @@
-"""`faceflip labels`: what CelebA's annotation and partition files say, or a table of one's own."""
+"""`faceflip labels`: what CelebA's annotation and partition files say, or a table of your own."""
 
 import math
 import re
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def labels(
     place: Annotated[
-        Path, typer.Argument(metavar="FOLDER|TABLE", help="Folder or zip archive of CelebA, or a table of one's own.")
+        Path, typer.Argument(metavar="FOLDER|TABLE", help="Folder or zip archive of CelebA, or a table of your own.")
     ],
     csv: Annotated[
         Path | None,

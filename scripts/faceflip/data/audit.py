@@ -1,6 +1,6 @@
 """Audited labels: a table in which people looked again at some labels of a dataset.
 
-It has the form of a table of labels of one's own (`faceflip.data.table`): a row an image, a column an attribute, and
+It has the form of a table of labels of your own (`faceflip.data.table`): a row an image, a column an attribute, and
 nothing in a cell that was not audited. It may have a few of the dataset's images and attributes; its columns of splits
 and identities are passed over.
 """

@@ -1,4 +1,4 @@
-"""Labels that contradict each other, by rules: a table of the package, or a file of one's own of the same form.
+"""Labels that contradict each other, by rules: a table of the package, or a file of your own of the same form.
 
 The form is CSV with the columns of `COLUMNS`. A rule holds on an image where all of ``present`` are annotated present,
 at least ``at_least`` of ``some`` (1 where the cell is empty), and all of ``absent`` annotated absent. Several
@@ -101,7 +101,7 @@ def read_contradictions(path: Path | str | None, attributes: Sequence[str]) -> t
     lacking keeps the others, if these are enough to contradict each other. So there may be none.
 
     Raises:
-        UserError: A file of one's own cannot be read, has other columns or no rules, or rules speak of what is no
+        UserError: A file of your own cannot be read, has other columns or no rules, or rules speak of what is no
             attribute of the dataset or can never hold. All faults are reported.
     """
     own = path is not None

@@ -1,4 +1,4 @@
-"""Labels of one's own: a table with one row an image and one column an attribute, beside a folder or archive of images.
+"""Labels of your own: a table with one row an image and one column an attribute, beside a folder or archive of images.
 
 Its header is read while the Snakefile is parsed, so nothing here imports more than the standard library before that.
 """

@@ -32,7 +32,7 @@ class ArchitectureOptions(Declared):
     name: str = Field(
         "vgg16",
         min_length=1,
-        description="`vgg16`, `small_resnet18`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of one's own",
+        description="`vgg16`, `small_resnet18`, `torchvision/NAME`, `timm/NAME`, or `FILE.py:NAME` of your own",
     )
     width: float = Field(
         1.0, gt=0, le=16, description="multiplies the channels and hidden units (`vgg16`, `small_resnet18`)"

@@ -76,7 +76,7 @@ def load_checkpoint(
     """Read a checkpoint and return its network, in evaluation mode on `device`, and what it says of itself.
 
     The network is expected to be trained for `loss` and to decide on `attributes`, in this order; `own_code` are the
-    references to one's own code, and programs, that it may name as loss and architecture, which loading runs. None
+    references to your own code, and programs, that it may name as loss and architecture, which loading runs. None
     accepts any.
 
     Raises:
@@ -182,7 +182,7 @@ def _built(
         network = build(spec) if spec.brought is None else build_brought(spec)
         network.load_state_dict(state)
         return network
-    except UserError as error:  # such as code of one's own that is missing here
+    except UserError as error:  # such as code of your own that is missing here
         remedy = "run where the code that it names is or, if the workflow made the file, delete it and run again"
         raise UserError(f"{path}: its network cannot be built: {error}; {remedy}") from error
 

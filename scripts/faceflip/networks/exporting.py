@@ -70,7 +70,7 @@ def export_network(network: AttributeNetwork, info: CheckpointInfo, folder: Path
     """Write weights, code and a piece of configuration into a folder, and return that piece, YAML to paste.
 
     Brought back by it, the network gives the same scores, bit for bit, and so the same attempts of an attack. Of an
-    architecture in a file of one's own that file is copied.
+    architecture in a file of your own that file is copied.
 
     Raises:
         UserError: The network was brought, so that others have its code; something is in the way in the folder.

@@ -36,7 +36,7 @@ class NetworkSpec:
     """Everything that is needed to build a network, and nothing about how it was trained.
 
     Attributes:
-        loss: In the registry of losses, or a reference to one's own.
+        loss: In the registry of losses, or a reference to your own.
         attributes: The attributes it decides on, in the order of its decision values.
         image_size: Width and height of its images in pixels.
         architecture: Its layers and normalisation.
@@ -51,7 +51,7 @@ class NetworkSpec:
 
     @property
     def own_code(self) -> list[str]:
-        """The names of code that it may be built from, which are one's own where they are references or programs."""
+        """The names of code that it may be built from, which are your own where they are references or programs."""
         return [self.loss, self.architecture.name, *([self.brought.file] if self.brought else ())]
 
     @property

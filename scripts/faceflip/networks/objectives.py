@@ -21,7 +21,7 @@ class Objective:
     score, or present minus absent.
 
     Attributes:
-        name: In the registry of losses, or the reference to one's own.
+        name: In the registry of losses, or the reference to your own.
         separable: Whether the loss is a sum over attributes, so that one attribute's part of it can be taken alone.
         two_logits: Whether an attribute has two logits.
     """
@@ -54,7 +54,7 @@ class Objective:
     def require_sum(self, attributes: int) -> None:
         """Raise `UserError` unless the loss of so many attributes is the sum of that of each, as `known_loss` takes it.
 
-        A loss of one's own may weigh attributes, or look at several together.
+        A loss of your own may weigh attributes, or look at several together.
         """
         generator = torch.Generator().manual_seed(0)
         scores = torch.randn(4, self.outputs(attributes), generator=generator)
@@ -63,7 +63,7 @@ class Objective:
             same = self.separable and torch.allclose(
                 self.known_loss(scores, labels), self.loss(scores, labels), rtol=1e-4
             )
-        except Exception:  # a loss of one's own may be of any number of attributes but one
+        except Exception:  # a loss of your own may be of any number of attributes but one
             same = False
         if not same:
             raise UserError(

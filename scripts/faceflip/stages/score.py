@@ -106,7 +106,7 @@ def score_shard(
 
 
 def _measured(name: str, reference: str, originals: np.ndarray, adversarial: np.ndarray) -> np.ndarray:
-    """Return a similarity of one's own, (N,) float64."""
+    """Return a similarity of your own, (N,) float64."""
     metric = load(reference)
     try:
         values = np.asarray(metric(originals, adversarial), dtype=np.float64)

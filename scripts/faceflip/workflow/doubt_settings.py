@@ -88,7 +88,7 @@ class DoubtSettings(Declared):
 
     @property
     def rules_file(self) -> str | None:
-        """The file of rules of one's own."""
+        """The file of rules of your own."""
         return None if self.rules in (PACKAGE, NONE) else self.rules
 
     @property

@@ -44,7 +44,7 @@ def _columns(value: Any) -> Any:
 class NetworkOptions(Declared):
     """What a network is, how it is trained, or where it is brought from."""
 
-    loss: str = Field(description="`euclidean`, `softmax`, `bce`, or `FILE.py:CLASS` of one's own")
+    loss: str = Field(description="`euclidean`, `softmax`, `bce`, or `FILE.py:CLASS` of your own")
     per: Literal["attribute", "all"] = Field(
         "attribute", description="a network for each `attribute`, or one for `all` (the paper's MOON: euclidean, all)"
     )

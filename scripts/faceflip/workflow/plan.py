@@ -546,7 +546,7 @@ class Plan:
 
     @cached_property
     def tables(self) -> dict[str, Product]:
-        """The tables that the run makes by name, those of one's own last."""
+        """The tables that the run makes by name, those of your own last."""
         known = dict(self.settings.known_tables)
         if any(not other.tuned for each in self.between for other in self.others(each)):
             known |= TABLES_BETWEEN
@@ -564,7 +564,7 @@ class Plan:
 
     @cached_property
     def figures(self) -> dict[str, Product]:
-        """The figures that the run makes by name, those of one's own last."""
+        """The figures that the run makes by name, those of your own last."""
         known = {**FIGURES, **(FIGURES_TUNED if self.tuned else {})}
         if self.settings.doubt_sources:
             known |= FIGURES_DOUBT

@@ -1,7 +1,7 @@
 """The tables and figures by name: what they are made from, where they stand in the report, how to read them.
 
 An entry names the module that makes it, which is imported when it is made. Another one is a module in
-`faceflip.analysis.tables` or `faceflip.figures` and an entry here; or, in a run of one's own, a file and a line of
+`faceflip.analysis.tables` or `faceflip.figures` and an entry here; or, in a run of your own, a file and a line of
 configuration (docs/guides/extending.md).
 """
 
@@ -49,7 +49,7 @@ class Product:
     Attributes:
         title: A few words.
         inputs: Roles of what it is made from, see `INPUTS`.
-        module: Where it is made: a module, or the path of a file of one's own.
+        module: Where it is made: a module, or the path of a file of your own.
         part: The part of the report that it belongs to, one of `PARTS`.
         experiment: The checkpoints that it is about, in few letters for the report's lists, as what follows.
         attack: The attacks; empty where it is about none.

@@ -55,12 +55,12 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.+-]*(?<!\.h5)")
 COLUMNS = {"row", "correct", *(field.name for field in (*fields(Experiment), *FIELDS))}.union(
     *(each.columns for each in SIMILARITIES.values())
 )
-"""Columns of the attempts that a similarity of one's own cannot take the name of."""
+"""Columns of the attempts that a similarity of your own cannot take the name of."""
 OTHER_METHODS = {"trivial_train", "trivial_test", "facetracer", "lnets_anet", "moon_published"}
 """What stands beside networks in the table of classification errors."""
 PRIMARY_SAMPLE = "paper"
 OF_TABLE = ("images", "columns", "splits")
-"""Keys of `dataset` that are about a table of one's own."""
+"""Keys of `dataset` that are about a table of your own."""
 CHOICES = ("subset", "split_shares", "split_seed")
 """Keys of `dataset` that say which images are taken, and how they are split."""
 
@@ -71,7 +71,7 @@ Threads = Annotated[int, Field(ge=1, le=1024)]
 
 
 class DatasetSettings(Declared):
-    """Faces and labels: drawn ones, CelebA, or a table of one's own."""
+    """Faces and labels: drawn ones, CelebA, or a table of your own."""
 
     celeba: HomePath | None = Field(
         None,
@@ -81,7 +81,7 @@ class DatasetSettings(Declared):
     table: HomePath | None = Field(
         None,
         min_length=1,
-        description="labels of one's own: a CSV, TSV or Parquet file with a row an image and a column an attribute",
+        description="labels of your own: a CSV, TSV or Parquet file with a row an image and a column an attribute",
     )
     images: HomePath | None = Field(
         None, min_length=1, description="folder or zip archive of the table's images; null: the folder of the table"
@@ -295,7 +295,7 @@ class AnalysisSettings(Declared):
 
 
 class ProductSettings(Declared):
-    """A table or figure of one's own; see docs/guides/extending.md."""
+    """A table or figure of your own; see docs/guides/extending.md."""
 
     file: HomePath = Field(pattern=r"\.py$", description="with `compute` and `sheets` (table) or `draw` (figure)")
     title: str = Field(min_length=1, description="a few words")
@@ -334,8 +334,8 @@ class Settings(Declared):
     similarity: SimilaritySettings = group(SimilaritySettings, "PASS and others")
     analysis: AnalysisSettings = group(AnalysisSettings, "tables and figures")
     doubt: DoubtSettings = group(DoubtSettings, "labels in doubt")
-    tables: dict[str, ProductSettings] = group(dict, "tables of one's own")
-    figures: dict[str, ProductSettings] = group(dict, "figures of one's own")
+    tables: dict[str, ProductSettings] = group(dict, "tables of your own")
+    figures: dict[str, ProductSettings] = group(dict, "figures of your own")
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Settings":
