@@ -124,7 +124,7 @@ def check(
     Stores, also those of an unfinished run, are compared with their seals and with the rules of the format, and the
     scores beside them with the stores.
 
-    Exit status: 0 when all is well, 1 when something is wrong, 2 when nothing can be told.
+    Exit status: 0 when all is well, 1 when something is wrong, 2 when the files could not be checked.
 
     Example: faceflip check results
     """

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-"""Those whose bits, transparency and number of pictures can be told; of others Pillow may cut something in silence."""
+"""Those whose bits, transparency and number of pictures are known; of others Pillow may cut something in silence."""
 
 _ORIENTATION = 0x0112  # of EXIF, and of TIFF
 _BITS_PER_SAMPLE = 0x0102  # of TIFF

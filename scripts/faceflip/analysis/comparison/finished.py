@@ -1,4 +1,4 @@
-"""Finished runs, as they are found in folders: all that is wrong with these is told at once."""
+"""Finished runs, as they are found in folders: all that is wrong with them is reported at once."""
 
 import os
 from collections.abc import Iterator, Sequence

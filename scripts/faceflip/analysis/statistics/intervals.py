@@ -193,8 +193,8 @@ def of_paired_difference(
 ) -> tuple[float, float]:
     """Return the ends, in [-1, 1], of the score interval of a second share minus a first one of the same trials.
 
-    It is told how many trials succeeded in the first case alone, in the second alone, and how many there are. It has a
-    width where none differs. NaN without trials.
+    `only_first` and `only_second` are the trials that succeeded in one case alone, of `trials` in all. The interval has
+    a width even where no trial differs. NaN without trials.
 
     Source: Tango 1998, Statistics in Medicine 17, 891-908.
     """

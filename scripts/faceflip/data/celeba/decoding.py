@@ -36,7 +36,7 @@ def decode_into(image: "np.ndarray", data: bytes) -> None:
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a JPEG or PNG, upright, by what its header says; None where it cannot be told."""
+    """Return width and height of a JPEG or PNG, upright, by what its header says; None where it does not say."""
     from PIL import Image
 
     try:
