@@ -10,7 +10,6 @@ around a job. Prints a table in Markdown.
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ sys.path[:0] = [str(ROOT / "tests/robustness"), str(ROOT / "tests/workflow"), st
 
 from cluster import Cluster, why_not  # noqa: E402
 from faults import MICRO  # noqa: E402
-from running import Workflow  # noqa: E402
+from running import Workflow, copy_of  # noqa: E402
 
 from faceflip.io import paths  # noqa: E402
 
@@ -68,8 +67,7 @@ def main():
     with tempfile.TemporaryDirectory() as place, Cluster(place) as cluster:
         first, samples = begun(Path(place, "first"), arguments.jobs)
         for together in arguments.together:
-            run = Workflow(Path(place, f"by-{together}"), first.configfiles)
-            shutil.copytree(first.directory, run.directory, symlinks=True)
+            run = copy_of(first, Path(place, f"by-{together}"))
             command = ["--profile", ROOT / "workflow/profiles/slurm", "--resources", "mem_mb=1000"]
             # Two jobs of a group at a time, as a node has two cores; minutes add up, and the partition has an hour.
             command += ["--set-resources", "draw_sample:runtime=1"]

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 
@@ -57,6 +58,13 @@ def in_a_fork(carry_out, request):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def use_environment(environment):
+    """Have this process see an environment as if it had been started in it."""
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
 
 
 def _with_files(carry_out):

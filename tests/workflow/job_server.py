@@ -12,7 +12,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 
 import cv2  # noqa: F401
 import h5py  # noqa: F401
@@ -27,15 +26,13 @@ import snakemake.iocontainers
 import snakemake.logging  # noqa: F401
 import torch  # noqa: F401
 import yaml  # noqa: F401
-from forks import in_a_fork
+from forks import in_a_fork, use_environment
 
 
 def run(request):
     """Do what `python SCRIPT` does in a folder and an environment."""
     os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    tempfile.tempdir = None
+    use_environment(request["environment"])
     sys.argv = [request["script"]]
     searched = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.path[:1] = [os.path.dirname(request["script"]), *searched]  # noqa: PTH120
@@ -56,7 +53,7 @@ def answer(connection):
 listener = socket.socket(fileno=int(sys.argv[1]))
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 gc.freeze()
-while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
+while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
     connection = listener.accept()[0]
     if os.fork() == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from forks import serve
+from forks import serve, use_environment
 from snakemake.cli import main
 from snakemake.script import PythonScript
 
@@ -21,9 +21,7 @@ HERE = Path(__file__).parent
 
 def run(request):
     """Do what `python -m snakemake ARGUMENTS` does in an environment."""
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    tempfile.tempdir = None
+    use_environment(request["environment"])
     sys.path[0] = request["folder"]
     sys.argv = ["snakemake", *request["arguments"]]
     main()

@@ -5,7 +5,7 @@ import re
 from types import MappingProxyType
 
 import pytest
-from running import in_a_fork, plain_environment
+from running import ROOT, in_a_fork, plain_environment
 
 from faceflip.workflow.signatures import keep_signatures
 
@@ -44,7 +44,7 @@ KEEP_THEM
 @pytest.mark.parametrize("keep_them", ["", "keep_signatures(workflow.rules)"])
 def test_of_the_functions_in_rules(tmp_path, keep_them):
     (tmp_path / "Snakefile").write_text(SNAKEFILE.replace("KEEP_THEM", keep_them))
-    environment = {**plain_environment(), "PYTHONPATH": inspect.getfile(keep_signatures).partition("/faceflip/")[0]}
+    environment = {**plain_environment(), "PYTHONPATH": str(ROOT / "scripts")}
     arguments = ["--dry-run", "--quiet", "--default-resources", "mem_mb=50"]
     done = in_a_fork(arguments, tmp_path, environment)
     assert done.returncode == 0, done.stderr
