@@ -29,7 +29,7 @@ reference: $(VENV)/installed  ## See how close FGS and FFA come to the smallest 
 labels: $(VENV)/installed  ## See which labels are in doubt, on drawn faces whose false labels are known, in the folder labels
 	$(BIN)/snakemake --cores $(CORES) --directory labels --configfile workflow/presets/labels-drawn.yaml
 
-test: $(VENV)/installed  ## Set everything up and run the tests that tell whether the product works (6 minutes on two cores)
+test: $(VENV)/installed  ## Set everything up and run the tests that show whether the product works (6 minutes on two cores)
 	$(PYTEST) -m "not slow and not peers and not browser"
 
 test-all: $(VENV)/installed  ## Run all tests: also kills, faults, Slurm, other libraries, browsers, long jobs

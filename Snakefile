@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from snakemake import dag
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -37,10 +38,10 @@ from faceflip.workflow.migration import require_results_of_today
 from faceflip.workflow.network_settings import OF_SCHEDULE, merged
 from faceflip.workflow.packed_from import record_source
 from faceflip.workflow.plan import ALL, Plan
+from faceflip.workflow.planning import check_scripts_once, keep_signatures
 from faceflip.workflow.preflight import require_brought, require_images
 from faceflip.workflow.run_record import record_end, record_start
 from faceflip.workflow.settings import Settings, read_config
-from faceflip.workflow.signatures import keep_signatures
 from faceflip.workflow.versions import VERSIONS
 
 # What is imported stays to the end. The garbage collector need not look through it, which a short run feels.
@@ -117,6 +118,7 @@ rule all:
 
 
 keep_signatures(workflow.rules)
+check_scripts_once(getattr(dag, "ScriptProcessor", None))
 
 
 onstart:

@@ -2,8 +2,8 @@
 
 An entry says where the code is (`target`, a reference) and what others need to know of it, so that nobody imports the
 code to plan or to check a run, and nobody guesses from a name. Wherever a name of a registry is expected, a reference
-to code of your own does as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures
-are listed in `faceflip.workflow.products`.
+to your own code works as well (`faceflip.registry`); it then has the properties of a bare entry. Tables and figures are
+listed in `faceflip.workflow.products`.
 """
 
 import math
@@ -47,7 +47,7 @@ class ArchitectureEntry:
 
     Attributes:
         takes: The keys of `architecture` that it is given; all have `options`.
-        any_size: Whether every image size will do; others are tried out before a run spends anything.
+        any_size: Whether it takes every image size; others are tried out before a run spends anything.
     """
 
     target: str
@@ -104,7 +104,7 @@ class SearchEntry:
         kind: What tables group it under.
         takes: The options of attacks that it heeds.
         epsilon: What the column epsilon of its attempts counts.
-        whole_attack: Whether it is an attack of somebody else's, which goes its own way, so that it has no direction.
+        whole_attack: Whether it is an attack from elsewhere, which finds its own way, so that it has no direction.
         gradients: The option that says how many gradients an attempt takes beside the first, if one does.
     """
 

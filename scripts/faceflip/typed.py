@@ -56,7 +56,7 @@ def path_of(location: Sequence[str | int]) -> str:
 def faults_of(error: ValidationError, model: type[BaseModel] | None = None) -> Iterator[str]:
     """Yield what is wrong with values, one line each, by the path of the key.
 
-    With the `model` of a configuration from files, they name the nearest keys and tell how YAML writes numbers.
+    With the `model` of a configuration from files, they name the nearest keys and say how YAML writes numbers.
     """
     for each in error.errors(include_url=False):
         yield _fault(each, model)
@@ -117,7 +117,7 @@ def _known(model: type[BaseModel] | None, location: Sequence[str | int]) -> list
 
 
 def _hint_at_text(text: str, kind: str) -> str:
-    """Tell why a value may have arrived as text, and what to write instead."""
+    """Say why a value may have arrived as text, and what to write instead."""
     import yaml
 
     try:

@@ -13,14 +13,14 @@ ATTRIBUTE = torch.tensor([0, 2, 1])
 
 
 class Hinge(Objective):
-    """One's own, with nothing but the loss."""
+    """Your own, with nothing but the loss."""
 
     def loss(self, scores, labels):
         return torch.relu(1 - labels * scores).sum(dim=1)
 
 
 class Focal(Objective):
-    """One's own with two logits an attribute."""
+    """Your own with two logits an attribute."""
 
     two_logits = True
 

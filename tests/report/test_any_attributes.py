@@ -223,7 +223,7 @@ def test_nothing_is_said_of_celeba(made):
         *(f"{network}{epoch}" for network in made.run.network_names for epoch in ("", "_epoch2")),
     }
     assert not made.table("statistics")["id"].str.contains("facetracer|lnets|published").any()
-    assert made.run.line.startswith("Faces and labels of one's own, ")
+    assert made.run.line.startswith("Your own faces and labels, ")
 
 
 def test_errors_with_gaps(runs):

@@ -63,7 +63,7 @@ class Answers:
     def balanced_error(self) -> float:
         """Return the mean over attributes of the mean of their two classes' shares of wrong answers.
 
-        An attribute that one class has no image of has the other's share.
+        Where an attribute has no image of one class, the share of the other class stands.
         """
         shares = [_shares(*self._counts(of)) for of in (self.labels > 0, self.labels < 0)]
         there = ~np.isnan(shares)

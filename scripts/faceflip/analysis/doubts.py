@@ -38,7 +38,7 @@ def _truth_of(path: Path) -> list[str]:
 
 
 def where(column: pd.Series, is_so: Callable[[str], object]) -> pd.Series:
-    """Return of which rows of a column of text something is so, asked once for each text."""
+    """Return in which rows a condition on a column of text holds, evaluated once for each text."""
     column = column.astype("category")
     asked = {text: bool(is_so(text)) for text in column.cat.categories}
     return column.map(asked).astype(bool)

@@ -64,8 +64,8 @@ def read_parquet(path: Path, columns: Sequence[str], networks: Collection[str] |
 def read_attempts(path: Path, run: RunDescription, *more: str) -> pd.DataFrame:
     """Read the attempts on the run's sample: what identifies one, whether it flipped, its PASS, and `more` columns.
 
-    Of a run in which something says which labels are in doubt (`RunDescription.doubt`) `doubtful` is one more. Those on
-    fine-tuned networks are left out, of which tables of their own tell; so they are of `read_predictions`.
+    Of a run in which something says which labels are in doubt (`RunDescription.doubt`) `doubtful` is one more. Attempts
+    on fine-tuned networks are left out, which have tables of their own; `read_predictions` leaves them out, too.
 
     Raises:
         UserError: As `read_parquet`, or flipped attempts have no PASS.
@@ -168,7 +168,7 @@ def count_flips(attempts: pd.DataFrame, by: Sequence[str], thresholds: Iterable[
 
 
 def shares_by_image(hits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return the share of each group's trials that are a `hit`, with an interval that knows which are of one `image`.
+    """Return each group's share of trials that are a `hit`, with an interval that allows for several of one `image`.
 
     Returns:
         Columns of `by` as text, successes, trials, rate, low, high: the 95 % interval of `clustered`.

@@ -54,7 +54,7 @@ def sheets_of(page: str) -> str:
     """Return the part of a `table_page` that another page can take over.
 
     Raises:
-        ValueError: It is no such page.
+        ValueError: The page is not one of `table_page`.
     """
     _, begin, rest = page.partition(_BEGIN)
     sheets, end, _ = rest.partition(_END)

@@ -109,7 +109,7 @@ class RunTuning:
         name: In the column `network` of tables.
         group: In the configuration: the same for all seeds of it.
         title: Of the group, on pages.
-        seed: It was made once for each; None where the configuration lists none.
+        seed: Its own, one of those that the configuration lists; None where it lists none.
         source: The network that it was made from, and `checkpoint` of that; `source_group` as `group`.
         diet: One of `faceflip.catalogue.DIETS`, as is `share` of extra images in each batch, for so many `epochs`.
         sample: Its extra images are made of attempts on this sample, by `attack`; empty where no store was read.
@@ -164,7 +164,7 @@ class RunDescription:
     """A run in the terms that decide what its numbers mean.
 
     Attributes:
-        dataset: ``celeba``, ``synthetic`` (drawn faces) or ``table`` (labels of one's own).
+        dataset: ``celeba``, ``synthetic`` (drawn faces) or ``table`` (labels of your own).
         dataset_attributes: All that the dataset has labels of, in its order.
         images: Number of images of each split (``train``, ``validation``, ``test``).
         official: How many of these CelebA has in the same split; None where that was not recorded.
@@ -309,7 +309,7 @@ class RunDescription:
         faces = {"synthetic": "Synthetic faces, drawn by this project: the numbers say nothing about CelebA. "}
         faces["celeba"] = "CelebA, "
         return (
-            faces.get(self.dataset, "Faces and labels of one's own, ")
+            faces.get(self.dataset, "Your own faces and labels, ")
             + f"{images} images to train, validate and test; "
             + f"{architectures}, {self.input_width} x {self.input_height} pixels; {self._kinds}; "
             + f"{images_of(self.sample)} attacked; adversarial from PASS {self.threshold:g}{grey} on."

@@ -120,9 +120,9 @@ class TunedEvidence:
         return self._attacked.get((network.name, network.checkpoint), set())
 
     def scope(self, network: TunedNetwork) -> Scope:
-        """Return what is asked of a network: the attributes and attacks that its source (its fine-tunings) has, too.
+        """Return what a network is measured on: the attributes and attacks that its source (its fine-tunings) has, too.
 
-        No network is asked of samples that some were fine-tuned on.
+        Samples that some network was fine-tuned on are left out.
         """
         source = self.source(network)
         others = self.tuned_from(source) if network == source else [source]

@@ -100,7 +100,7 @@ class TunedMeasures:
         self._taken: dict[tuple[TunedNetwork, Scope], dict[Key, float]] = {}
 
     def of(self, network: TunedNetwork, scope: Scope) -> dict[Key, float]:
-        """Return the measures of a network; those that there is no number of are left out.
+        """Return the measures of a network; those without a number are left out.
 
         Of a source there are errors and flips alone.
         """

@@ -112,7 +112,7 @@ def _text(seed: int | None) -> str:
 def control_of(tuning: RunTuning, run: RunDescription) -> RunTuning | None:
     """Return the control of a fine-tuning: of the same source, checkpoint and seed, for as many and as long steps.
 
-    None for controls, and where the run has no such control: one of fewer steps would tell nothing of the diet.
+    None for controls, and where the run has no such control: one of fewer steps would say nothing about the diet.
     """
     if tuning.diet == CONTROL:
         return None

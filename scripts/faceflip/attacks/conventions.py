@@ -109,7 +109,7 @@ def _parameters(found: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _two_classes(found: Any) -> dict[str, int]:
-    """Return the options that tell an attack of how many classes there are, where it takes them."""
+    """Return the options that say how many classes there are, where an attack takes them."""
     return {name: count for name, count in CLASSES.items() if name in _parameters(found)}
 
 

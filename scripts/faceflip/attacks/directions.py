@@ -18,7 +18,7 @@ from faceflip.networks.objectives import Objective, decisions
 
 @dataclass(frozen=True)
 class Attempts:
-    """What a direction may know of the attempts in a batch, one row each, on the device of the scores.
+    """What a direction may use of the attempts in a batch, one row each, on the device of the scores.
 
     Attributes:
         attribute: (N,) int64, the attacked attribute's column in the decision values.

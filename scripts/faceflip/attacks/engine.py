@@ -2,8 +2,8 @@
 
 There are twice as many slots as rows in a pass. Where enough attempts wait for a forward pass, one is made; else images
 enter until enough wait for a gradient pass. So a pass is full until no image is left to enter. A pass has one
-precision; where forward passes have two, there are three times as many slots, for the same reason. What an attempt
-comes to does not depend on what else is under way (see `passes`).
+precision; where forward passes have two, there are three times as many slots, for the same reason. The result of an
+attempt does not depend on the others under way (see `passes`).
 """
 
 import inspect

@@ -24,7 +24,7 @@ from faceflip.registry import look_up
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an attempt came to: a row of `faceflip.attacks.AttackResult`, which says what the names mean."""
+    """The result of an attempt: a row of `faceflip.attacks.AttackResult`, which says what the names mean."""
 
     perturbation: np.ndarray
     flipped: bool
@@ -396,7 +396,7 @@ class Method:
         epsilon: float = np.nan,
         after: float = np.nan,
     ) -> Attempt:
-        """Return what the attempt came to; where it flipped, with the perturbed image (P,)."""
+        """Return the result of the attempt; where it flipped, with the perturbed image (P,)."""
         if self.unsure and outcome != Outcome.FLIPPED:
             outcome = Outcome.NOT_FINITE
         changes = np.zeros_like(self.image) if perturbed is None else perturbed - self.image

@@ -1,9 +1,9 @@
-"""What is tried on a network before it is attacked: whether verdicts on it mean anything, and how coarsely it rounds.
+"""Trying a network before it is attacked: whether verdicts on it mean anything, and how coarsely it rounds.
 
-An attack takes the network for a function of the image whose gradient leads somewhere. A network that is none, such as
-one with dropout left on, looks robust. So a few images of each run are evaluated once more: elsewhere on their rays, in
-other company, one by one. As with the checks of AutoAttack (Croce and Hein 2020), what makes verdicts meaningless is an
-error, and what is suspicious a warning.
+An attack assumes that the network is a function of the image whose gradient leads somewhere. A network that is not,
+such as one with dropout left on, looks robust. So a few images of each run are evaluated once more: elsewhere on their
+rays, in other batches, one by one. As with the checks of AutoAttack (Croce and Hein 2020), what makes verdicts
+meaningless is an error, and what is suspicious a warning.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def examine(passes: Passes, coarse: Passes | None = None) -> SanityFindings:
     far end of their rays, where rounding is coarsest as long as scores grow.
 
     Raises:
-        UserError: The network is no function of the image: it gives other scores a second time, or in other company.
+        UserError: The network is no function of the image: it gives other scores a second time, or in another batch.
     """
     sample = passes.sample
     images, gradients = sample.images[:LOOKED_AT], sample.gradients[:LOOKED_AT]

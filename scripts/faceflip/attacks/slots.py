@@ -56,7 +56,7 @@ class Slots:
         image: (slots, P) uint8, the unperturbed images.
         before: decision value of the unperturbed image.
         decision: decision on the unperturbed image, -1 or +1.
-        after, epsilon, steps, outcome: what the attempt came to, valid from COLLECTION on.
+        after, epsilon, steps, outcome: the result of the attempt, valid from COLLECTION on.
         overruled: whether float32 said otherwise than a lower precision did.
         unsure: whether a score on the way was not finite, which is no verdict.
         findings: what was found of the network; None before the first gradient pass.
@@ -180,10 +180,13 @@ class Slots:
             self._decision[index[new]] = decisions(self._values(scores[new], index[new]))
             self._scores[index[new]] = scores[new]
 
-    def values(self, rows: np.ndarray, images: Tensor, coarse: bool = False) -> np.ndarray:
-        """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""
+    def values(self, rows: np.ndarray, images: Tensor, coarse: bool = False, spare: bool = False) -> np.ndarray:
+        """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`.
+
+        The network may change images that are `spare`, which saves a copy.
+        """
         passes = self.coarse if coarse else self.passes
-        values = self._values(passes.forward(images), self.on_device(rows)).double().cpu().numpy()
+        values = self._values(passes.forward(images, spare), self.on_device(rows)).double().cpu().numpy()
         if not coarse:
             self.unsure[rows] |= ~np.isfinite(values)
         return values

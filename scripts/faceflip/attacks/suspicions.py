@@ -1,7 +1,7 @@
 """What is suspicious of a network that was trained elsewhere, before anything is spent on attacking it.
 
-Beside what is tried before every attack (`faceflip.attacks.sanity`) it is laid beside labels: most mistakes in bringing
-a network, such as pixels of another range or outputs in another order, show in its answers.
+Beside the checks before every attack (`faceflip.attacks.sanity`) its answers are compared with labels: most mistakes in
+bringing a network, such as pixels of another range or outputs in another order, show in its answers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def suspicions(
         batch_size: Images a pass.
 
     Raises:
-        UserError: Attacks on it would be for nothing: its scores are not finite, change from time to time or do not
+        UserError: Attacks on it would mean nothing: its scores are not finite, change from time to time or do not
             change at all, no gradient flows, or they are probabilities, which never cross zero.
     """
     objective, attributes = network.objective, network.spec.attributes

@@ -2,7 +2,7 @@
 
 Such an attack calls a network whenever it likes. Here it runs in a thread of its own, on a single image, and only while
 the engine waits for it; where it calls the network, it stops until its images have gone through with those of others.
-So it sees what it would see alone: nothing of it depends on which other images are under way, or on how many.
+So it sees what it would see alone: its result depends neither on which other images are under way, nor on how many.
 """
 
 import random
@@ -48,7 +48,7 @@ class TwoLogits(nn.Module):
 
     Class 0 is absent and class 1 is present; a tie is absent, as everywhere. Where the images require gradients, the
     gradient of v comes with the forward pass, so backward passes cost nothing more, to both logits or often. It cannot
-    be differentiated a second time. Modes and parameters are none of the attacked network's.
+    be differentiated a second time. It has no modes or parameters of the attacked network.
     """
 
     classes = 2

@@ -15,7 +15,7 @@ def export_network(
 ) -> None:
     """Write a network's weights as safetensors, and a Python file that builds it with PyTorch alone.
 
-    Printed is the configuration by which another run brings it (docs/guides/networks.md).
+    Prints the configuration with which another run brings it (docs/guides/networks.md).
 
     Example: faceflip export-network results/networks/moon/all/converged.pt moon
     """

@@ -71,7 +71,7 @@ def labels(
         int | None, typer.Option(min=0, help="So many images are shown for each rule.", show_default="3")
     ] = None,
 ) -> None:
-    """Tell what the labels of CelebA or of a table alone say, without images or networks.
+    """Summarise the labels of CelebA or of a table, without images or networks.
 
     Images per split, prevalence of each attribute, the errors on the test split of always answering with the majority
     class, and the strongest correlations of attributes on the training split. Unknown labels count nowhere.

@@ -34,7 +34,7 @@ def read_photos(
 ) -> "tuple[list[np.ndarray], list[Crop]]":
     """Return the photographs and what a network of this size (width, height) sees of them.
 
-    Raises UserError that tells all that cannot be used.
+    Raises UserError that names everything that cannot be used.
     """
     from faceflip.photo import crop
 

@@ -26,7 +26,7 @@ def plan(
     project: Project = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Tell what a run takes: jobs by rule, disk by kind of file, multiply-adds, hours on a device.
+    """Estimate what a run takes: jobs by rule, disk by kind of file, multiply-adds, hours on a device.
 
     Example: faceflip plan --configfile workflow/presets/paper.yaml --tflops 40
     """

@@ -38,7 +38,7 @@ def status(
     project: Project = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Tell how far a run is: jobs done, running and failed, time left, GPU hours, the last lines of what runs.
+    """Show how far a run is: jobs done, running and failed, time left, GPU hours, the last lines of what runs.
 
     It only reads, so it works while a run is going, also one on a cluster. Without --configfile the configuration is
     that of the last run here.

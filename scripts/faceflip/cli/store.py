@@ -47,7 +47,7 @@ def inspect(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Shards or joined views.", show_default=False)],
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell what stores are: how they were made, outcomes by attribute, epsilon and PASS, sizes.
+    """Describe stores: how they were made, outcomes by attribute, epsilon and PASS, sizes.
 
     PASS needs the scores beside the store (results/scores/... for results/attacks/...).
 
@@ -120,7 +120,7 @@ def check(
 ) -> None:
     """Check results byte by byte, and name the commands that repair what is missing or damaged.
 
-    Every file of a finished run is compared with the run's inventories, but for those that tell how long jobs took.
+    Every file of a finished run is compared with the run's inventories, but for those on how long jobs took.
     Stores, also those of an unfinished run, are compared with their seals and with the rules of the format, and the
     scores beside them with the stores.
 

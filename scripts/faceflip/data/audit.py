@@ -46,14 +46,14 @@ def read_audit(
 ) -> "np.ndarray":
     """Return the audited labels of a dataset, (N, A) int8: -1, +1, or 0 where a label was not audited.
 
-    An audit may be of more images than the dataset has, such as of the whole of which it is a part; how many these are
-    goes to `tell`.
+    An audit may be of more images than the dataset has, such as of the whole of which it is a part; `tell` is called
+    with how many these are.
 
     Args:
         path: CSV, TSV or Parquet table.
         file_names: (N,) names of the dataset's images.
         attributes: (A,) names of its attributes.
-        tell: Takes a line of what is unusual and no fault.
+        tell: Called with a line on what is unusual and no fault.
 
     Raises:
         UserError: The table cannot be read, has other columns or what is no label, names an image twice, or has no

@@ -273,7 +273,7 @@ def _by_name(faults: Faults, files: Mapping[str, str | None]) -> Faults:
 
 
 def _refusal(place: str, images: str, bad: Faults, total: int, leave_out: bool) -> UserError:
-    """Print all bad images, for the log, and return the error that tells some of them."""
+    """Print all bad images, for the log, and return the error that names some of them."""
     for name in sorted(bad):
         print(f"{name} {bad[name]}")
     missing = [name for name, reason in bad.items() if reason == MISSING]

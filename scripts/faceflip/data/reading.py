@@ -38,8 +38,8 @@ class Reader(Protocol):
         """
 
     def origin(self) -> dict[str, Any]:
-        """Return what the manifest tells: `source` (a word for the kind of faces), `images_from`, `notes`, and more.
+        """Return what the manifest records: `source` (a word for the kind of faces), `images_from`, `notes`, and more.
 
-        `notes` are lines on what is unusual and no fault. It is asked for before `table` and `files`, so that files
-        that are damaged as a whole are reported first.
+        `notes` are lines on what is unusual and no fault. It is called before `table` and `files` are read, so that
+        files that are damaged as a whole are reported first.
         """

@@ -126,7 +126,7 @@ def is_table(path: Path) -> bool:
 
 
 def _is_index(name: str) -> bool:
-    """Return whether a column is the index that pandas writes unless it is told not to."""
+    """Return whether a column is the index that pandas writes by default."""
     return name == "" or name.startswith("Unnamed: ") or name == "__index_level_0__"
 
 

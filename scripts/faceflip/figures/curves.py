@@ -53,7 +53,7 @@ def curve(values: ArrayLike, grid: np.ndarray) -> np.ndarray:
 
 
 def band(values: ArrayLike, images: ArrayLike, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends, in percent, of the 95 % interval around `curve` that knows which values are of one image."""
+    """Return the ends, in percent, of the 95 % interval around `curve` that allows for several values of one image."""
     found, image = np.unique(images, return_inverse=True)
     place = np.searchsorted(grid, values, side="left")
     shape = (len(found), len(grid) + 1)

@@ -6,10 +6,11 @@ tau, with few flips above; in the other the median L2 of a flip, where images th
 far: ∞ says that they are at least half. The cross-hair goes through the control, which was trained on for as many steps
 on clean images alone: only what is above it gained from its extra images, and the words in the corners are about it.
 (Without a control it goes through the source.) Further down the error is balanced: the mean of the error where the
-label is present and of that where it is absent. Plain errors of attributes that few or most images have say little: who
-answers the same of every image has small ones, and a balanced error of 50 %. Small dots are seeds, the mark is their
-mean, or their median where some are at ∞; lines are 95 % intervals of Student's t over seeds; one that reaches the edge
-goes on beyond it. With two or three seeds they are wide, and diets whose lines overlap cannot be told apart.
+label is present and of that where it is absent. Plain errors of attributes that few or most images have say little: a
+network that gives every image the same answer has small ones, and a balanced error of 50 %. Small dots are seeds, the
+mark is their mean, or their median where some are at ∞; lines are 95 % intervals of Student's t over seeds; one that
+reaches the edge goes on beyond it. With two or three seeds they are wide, and diets whose lines overlap cannot be told
+apart.
 
 Look at images of the test split first, from which no network ever learned; those of the training split took no part in
 the fine-tuning, but the source had learned from them. A diet that is above the cross-hair and not to the right of it

@@ -102,7 +102,7 @@ class _Layout(NamedTuple):
 
     @property
     def every(self) -> tuple[int, int]:
-        """Every how manieth column and row has its name."""
+        """Names are shown at every n-th column and row: n."""
         across, down = (max(math.ceil(self.letters / (side * POINTS) - SLACK), 1) for side in self.cell)
         return across, down
 

@@ -8,9 +8,9 @@ stronger the attack. Dashed black is the smallest flip that is known: the best o
 there are several, for each image and each size. What lies between it and a curve is what the attack misses, and what it
 lacks to 100 % at the right no attack of the run has flipped.
 
-Colour and mark are the method, and the dashes the kind of search. Bands are 95 % intervals for other images, which know
-that attempts on one image are not independent. All curves of a panel are of the same images: bands that overlap do not
-say that two attacks are alike. Misclassified images are left out, as to flip one is to correct it.
+Colour and mark are the method, and the dashes the kind of search. Bands are 95 % intervals for other images, which
+allow for several attempts on one image. All curves of a panel are of the same images: bands that overlap do not say
+that two attacks are alike. Misclassified images are left out, as to flip one is to correct it.
 
 It would be surprising if an attack that is the best by one size were far from it by the others, unless it was made for
 that size, as FGS is for L-infinity.

@@ -18,8 +18,8 @@ LISTED = 8
 def require_past(files: Iterable[str | Path]) -> None:
     """Wait until files are in the past, or raise UserError with the remedy where that would take more than `SHORT`.
 
-    Snakemake throws away what is older than its inputs after it was made, however long that took. Files that there are
-    none of are passed over.
+    Snakemake throws away what is older than its inputs after it was made, however long that took. Missing files are
+    passed over.
     """
     now = time.time()
     ahead = {str(file): moment - now for file in files if (moment := _dated(Path(file))) > now}

@@ -31,7 +31,7 @@ SNAKEMAKE = "snakemake --cores all"
 class Entry:
     """One file of a run: its path from the folder that holds `results`, with slashes, size, digest, and what makes it.
 
-    Snakemake is asked for `target`: the path, or that of the folder that the file is made with.
+    Snakemake makes it as `target`: the path, or that of the folder that the file is made with.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Where the files of a run are. Everybody asks this module, and nobody takes it apart again: files say what they are.
+"""Where the files of a run are: all code takes paths from here, and none parses them, as files say what they are.
 
 All paths are seen from the folder in which the workflow runs.
 """

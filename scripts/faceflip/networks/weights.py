@@ -69,7 +69,7 @@ def read_weights(path: Path | str, entry: str | None = None) -> tuple[State, str
     if entry is not None:
         content = _entry(path, content, entry)
         if (state := _as_state(content)) is None:
-            raise UserError(f"{path}: its entry {entry} holds no weights, {_told(content)}")
+            raise UserError(f"{path}: its entry {entry} holds no weights, {_in_words(content)}")
         return state, entry
     if (state := _as_state(content)) is not None:
         return state, ""
@@ -80,7 +80,7 @@ def read_weights(path: Path | str, entry: str | None = None) -> tuple[State, str
             for inner in PLAIN:
                 if (state := _as_state(within.get(inner))) is not None:
                     return state, f"{name}.{inner}"
-    raise UserError(f"{path}: holds no weights, {_told(content)}; {REMEDY}")
+    raise UserError(f"{path}: holds no weights, {_in_words(content)}; {REMEDY}")
 
 
 REMEDY = (
@@ -169,14 +169,14 @@ def _entry(path: Path, content: Any, entry: str) -> Any:
             continue
         if not isinstance(content, Mapping) or name not in content:
             known = [str(each) for each in content] if isinstance(content, Mapping) else []
-            there = f"it has {first_of(known, 8)}" if known else _told(content)
+            there = f"it has {first_of(known, 8)}" if known else _in_words(content)
             raise UserError(f"{path}: has no entry {entry}{did_you_mean(name, known)}; {there}")
         content = content[name]
     return content
 
 
-def _told(content: Any) -> str:
-    """Say what something is that is no state dict."""
+def _in_words(content: Any) -> str:
+    """Describe something that is no state dict."""
     if hasattr(content, "inert"):
         return "but an object of code that is not run, such as a whole network"
     if isinstance(content, Mapping):

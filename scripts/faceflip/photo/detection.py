@@ -87,7 +87,7 @@ def _within(point: np.ndarray, size: tuple[int, int]) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep OpenCV 5 from telling that its new engine heeds no choice of a processor; nobody made one."""
+    """Silence OpenCV 5's warning that its new engine ignores the choice of a processor; none was made."""
     import cv2
 
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

@@ -69,7 +69,7 @@ class Picture:
 def choose(attempts: pd.DataFrame, run: RunDescription, doubts: pd.DataFrame | None = None) -> list[Picture]:
     """Choose from the attempts table what the gallery shows of networks' last checkpoints, of `MOST` attributes.
 
-    Attempts of a run that says which labels are in doubt have the column `doubtful`, too; `doubts` tells why
+    Attempts of a run that says which labels are in doubt have the column `doubtful`, too; `doubts` has the reasons
     (`faceflip.data.label_doubt.doubted_pairs`).
     """
     flipped = attempts[attempts["flipped"] & attempts["checkpoint"].isin(FINAL)]

@@ -88,7 +88,7 @@ def index_page(
     pictures: Sequence[Picture],
     time_and_memory: Sheet,
 ) -> str:
-    """Return the page: facts of what was run and headlines of what came out, a sentence each, then all there is."""
+    """Return the page: headlines of what came out and facts of what was run, a sentence each, then all there is."""
     tables = [item for item in tables if run.like_paper or not item.product.in_print]
     in_parts = sorted(tables, key=lambda item: PARTS.index(item.product.part))
     template = environment().get_template("index.html")

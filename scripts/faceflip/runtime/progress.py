@@ -35,7 +35,7 @@ class Progress:
         self._start = self._last = self._last_on_screen = time.monotonic()
 
     def __call__(self, done: int, total: int, note: str | Callable[[], str] = "") -> None:
-        """Tell how much is done; `note` is put at the end of the line."""
+        """Report how much is done; `note` is put at the end of the line."""
         now = time.monotonic()
         if done < total and now - self._last < self._interval:
             return

@@ -24,7 +24,7 @@ def label_doubt(
         dataset: The packed dataset.
         rules: That labels may contradict.
         scores: Of each fold, see `faceflip.stages.folds.score_fold`.
-        audited: (N, attributes), -1, +1, or 0 where nobody looked.
+        audited: (N, attributes), -1, +1, or 0 where a label was not audited.
 
     Returns:
         The columns of `faceflip.data.label_doubt`.

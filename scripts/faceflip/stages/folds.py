@@ -44,7 +44,7 @@ def score_fold(
 ) -> None:
     """Train one network of all attributes on the images of all other folds, of all splits, and let it score this one.
 
-    It trains for `max_epochs`, whatever the errors are: no label of the fold has a say in its scores. A call that was
+    It trains for `max_epochs`, whatever the errors are: no label of the fold influences its scores. A call that was
     killed is taken up again, as by `faceflip.stages.train.train_and_save`, from a folder beside the output.
 
     The table that it writes has the columns image (row of the dataset), attribute and score (float32, 0 to 1: the

@@ -41,7 +41,7 @@ class Job:
 
     @cached_property
     def settings(self) -> "Settings":
-        """The configuration. What changes no result is asked for here; as a parameter it would remake all."""
+        """The configuration, for options that change no result: as parameters of rules they would remake all."""
         from faceflip.workflow.settings import Settings
 
         return Settings.of(self.snakemake.config)

@@ -50,7 +50,7 @@ class Findings:
         return all(fault.note for fault in self.faults)
 
     def add(self, path: Path, message: str, note: bool = False) -> None:
-        """Tell a fault, once: that of a shard is met again through the view that joins it."""
+        """Add a fault, once: that of a shard is met again through the view that joins it."""
         if message not in self._told:
             self._told.add(message)
             self.faults.append(Fault(path, message, note))
@@ -164,7 +164,7 @@ class _Checker:
                 self.add(place, f"{place}: its {len(members)} shards are not joined yet: {command}", note=True)
 
     def _unread(self, error: OSError) -> None:
-        """Tell of a file or folder that nothing can be said of."""
+        """Report a file or folder that cannot be read."""
         path = Path(error.filename)
         if isinstance(error, FileNotFoundError) and path.is_symlink():
             fault = f"is a link to {path.readlink()}, which is not there; put that back or delete the link"

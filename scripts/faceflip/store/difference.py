@@ -1,4 +1,4 @@
-"""What `faceflip diff` tells about two stores."""
+"""What `faceflip diff` says about two stores."""
 
 from typing import Any
 

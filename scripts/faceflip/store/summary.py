@@ -1,4 +1,4 @@
-"""What `faceflip inspect` tells about a store."""
+"""What `faceflip inspect` says about a store."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -53,8 +53,8 @@ class DoubtSettings(Declared):
     rules: HomePath = Field(
         PACKAGE,
         min_length=1,
-        description="by which labels contradict each other: `package` for CelebA's, `none`, or a CSV file of one's "
-        "own, see docs/guides/celeba.md",
+        description="by which labels contradict each other: `package` for CelebA's, `none`, or your own CSV "
+        "file, see docs/guides/celeba.md",
     )
     audited: HomePath | None = Field(
         None,

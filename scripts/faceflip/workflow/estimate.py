@@ -48,7 +48,8 @@ class Cost:
 def cost_of(spec: NetworkSpec, network: AttributeNetwork | None = None) -> Cost:
     """Count what PyTorch would compute: convolutions and matrix products.
 
-    It is not computed, but for a `network` that was brought: code that others wrote need not know tensors of no values.
+    It is not computed, but for a `network` that was brought: code that others wrote may not work on tensors without
+    values.
 
     Raises UserError where there is no such network, or it takes no images of that size.
     """

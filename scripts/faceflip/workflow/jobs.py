@@ -219,7 +219,7 @@ def files_of_part(rules: Mapping[str, Rule], part: str) -> dict[str, list[str]]:
 
 
 def inputs_of(product: Product, rules: Mapping[str, Rule]) -> dict[str, str | list[str]]:
-    """Return the files that a table or figure is made from, by the roles that it speaks of; other roles are tables."""
+    """Return the files that a table or figure is made from, by the roles that it names; other roles are tables."""
     files = {
         "attempts": paths.ATTEMPTS,
         "predictions": paths.PREDICTIONS,

@@ -137,7 +137,7 @@ class PlannedNetwork:
         """The network that it goes back to, which says how it is built: itself, unless it is fine-tuned."""
         return self.source.root if self.source else self
 
-    @property
+    @cached_property
     def own_code(self) -> list[str]:
         """The names of the user's code that its networks are built from: references, and programs."""
         return self.root.settings.own_code

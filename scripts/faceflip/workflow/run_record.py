@@ -86,7 +86,7 @@ def record_start(workflow: Any, jobs: Iterable[Any], config: Mapping[str, Any], 
 
     That must be after the run has taken the directory for itself.
     """
-    with _told_and_forgiven():
+    with _errors_only_printed():
         earlier = _earlier_needs()
         asked: dict[str, list[str]] = {}
         needs: dict[str, tuple[int, int]] = {}
@@ -120,7 +120,7 @@ def record_start(workflow: Any, jobs: Iterable[Any], config: Mapping[str, Any], 
 
 def record_end(succeeded: bool) -> None:
     """Write down that the run of this process has ended."""
-    with _told_and_forgiven():
+    with _errors_only_printed():
         record = read_record()
         if record is not None and (record.process, record.host) == (os.getpid(), platform.node()):
             with files.replacing(RUN_RECORD) as beside:
@@ -147,8 +147,8 @@ def _limit(resources: Mapping[str, Any], name: str) -> int | None:
 
 
 @contextmanager
-def _told_and_forgiven() -> Iterator[None]:
-    """Tell what goes wrong with the record, and let the run go on, which is worth more."""
+def _errors_only_printed() -> Iterator[None]:
+    """Print what goes wrong with the record, and let the run go on, which matters more."""
     try:
         yield
     except Exception as error:

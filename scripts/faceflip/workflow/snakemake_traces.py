@@ -62,7 +62,7 @@ def _number_in(text: str) -> str | None:
 
 
 def errors_in(log: Path | str) -> dict[str, JobError]:
-    """Return the errors that a log of Snakemake tells, by the logs of the jobs, the last one of each; of none, none."""
+    """Return the errors in a log of Snakemake by the logs of the jobs, the last one of each; without a log none."""
     found = {}
     try:
         with Path(log).open(encoding="utf-8", errors="replace") as lines:

@@ -20,5 +20,5 @@ VERSIONS = {
     "transfer": 2,
     "between": 2,
     "collect": 4,
-    "analyse": 8,
+    "analyse": 9,
 }

@@ -230,7 +230,7 @@ def narrow_eyes(found: Evidence) -> Iterator[Finding]:
 
 
 def lost_are_correct(found: Evidence) -> Iterator[Finding]:
-    """Yield how many natural adversarial images that are none later are classified correctly."""
+    """Yield how many natural adversarial images that are no longer such are classified correctly later."""
     for method in ("fgs", "ffa"):
         share = found.statistic(f"natural_lost_correct_euclidean_{method}")
         yield _bounded(method.upper(), share, "above", 0.5)

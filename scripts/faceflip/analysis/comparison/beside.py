@@ -38,7 +38,7 @@ class SideBySide:
             ``B_minus_A``, the difference, with ``B_minus_A_low`` and ``B_minus_A_high``, of independent runs; and of
             runs that differ by their seeds `OVER_RUNS`. In the order of the first run's table.
         words: A row for each text that is not the same in all: columns of `keys`, ``column``, and the letters.
-        without_keys: Whether nothing is known of it that would tell its rows apart, so that nothing is compared.
+        without_keys: Whether its keys are not known, so that nothing is compared.
     """
 
     name: str
@@ -73,7 +73,7 @@ def minus(letter: str, first: str) -> str:
 
 
 def tables_of(runs: Sequence[FinishedRun]) -> list[str]:
-    """Return the tables that some run has: those of the package in its order, then those of one's own."""
+    """Return the tables that some run has: those of the package in its order, then the user's own."""
     there = {name for run in runs for name in run.tables}
     return [*(name for name in EVERY_TABLE if name in there), *sorted(there - EVERY_TABLE.keys())]
 
@@ -86,7 +86,7 @@ def side_by_side(name: str, runs: Sequence[FinishedRun], over_runs: bool = False
     """
     having = [run for run in runs if name in run.tables]
     frames = {run.letter: read_csv(run.tables[name]) for run in having}
-    about = COLUMNS.get(name) or _columns_of_ones_own(frames.values())
+    about = COLUMNS.get(name) or _supposed_columns(frames.values())
     keys = tuple(key for key in about.keys if any(key in frame for frame in frames.values()))
     frames = {letter: _with_keys(frame, keys) for letter, frame in frames.items()}
     unclear = [str(run.tables[name]) for run in having if not keys or not frames[run.letter].index.is_unique]
@@ -107,8 +107,8 @@ def side_by_side(name: str, runs: Sequence[FinishedRun], over_runs: bool = False
     )
 
 
-def _columns_of_ones_own(frames: Iterable[pd.DataFrame]) -> TableColumns:
-    """Return what is supposed of a table of one's own: columns of text tell its rows apart, all others are numbers."""
+def _supposed_columns(frames: Iterable[pd.DataFrame]) -> TableColumns:
+    """Return what is supposed of a table of the user's: columns of text tell its rows apart, all others are numbers."""
     texts = (name for frame in frames for name in frame if not pd.api.types.is_numeric_dtype(frame[name]))
     return TableColumns(tuple(dict.fromkeys(texts)))
 

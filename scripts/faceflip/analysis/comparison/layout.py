@@ -110,7 +110,7 @@ def contents(found: Comparison) -> Sheet:
     heads = [Column("table", align="l"), Column("in all", "numbers"), Column("differ", "numbers")]
     heads += [Column("differ", "words"), *(Column(letter, "numbers of one run alone") for letter in found.letters)]
     notes = [
-        f"{table.name}: a table of one's own in which no column of text tells the rows apart; it is not compared."
+        f"{table.name}: your own table, in which no column of text tells the rows apart; it is not compared."
         for table in found.tables
         if table.without_keys
     ]

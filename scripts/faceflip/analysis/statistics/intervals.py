@@ -130,9 +130,9 @@ def ends(values: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.nd
 def clustered(successes: ArrayLike, trials: ArrayLike, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends, in [0, 1], of intervals of shares whose trials repeat images, one a column; NaN without trials.
 
-    The bootstrap draws images, because attempts on one are not independent. It knows no width where nothing or
-    everything succeeded: there the interval is Wilson's, of as many trials as there are images with any. Where no image
-    has two trials it is Wilson's, too. The whole numbers have shape (images, columns).
+    The bootstrap draws images, because attempts on one are not independent. It has no width where nothing or everything
+    succeeded: there the interval is Wilson's, of as many trials as there are images with any. Where no image has two
+    trials it is Wilson's, too. The whole numbers have shape (images, columns).
     """
     successes, trials = np.asarray(successes, float), np.asarray(trials, float)
     count, of, images = successes.sum(axis=0), trials.sum(axis=0), (trials > 0).sum(axis=0)

@@ -58,7 +58,7 @@ class McNemarTest:
         trials: Pairs of judgements, on so many `images`.
         difference: Share of errors of the first minus that of the second; NaN without trials.
         statistic: The square of z, of chi-squared with 1 degree of freedom; NaN where no image tells them apart.
-        p: Two-sided, as is missing then.
+        p: Two-sided; NaN where the statistic is.
     """
 
     trials: int
@@ -125,7 +125,7 @@ def sign_flip_p(sums: ArrayLike) -> float:
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """Return p values, shape (n,), adjusted for how many tests there are; NaN is no test, and stays.
+    """Return p values, shape (n,), adjusted for how many tests there are; NaN (no test) stays NaN.
 
     Where all that are below a level are rejected, any is rejected wrongly with at most the probability of that level.
 

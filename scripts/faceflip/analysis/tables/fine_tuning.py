@@ -77,7 +77,7 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
         threshold, measure (of `MEASURES`), seed (``mean``, or that of one network), seeds (how many the mean is
         over), value (a median where some seeds are infinite), low, high (95 %, over seeds), against_control
         (mean difference to the controls, seed by seed), control_low, control_high, p_seeds (paired t-test),
-        p_images (`clustered_mcnemar`, of errors). Shares are fractions; what there is no number of has no row.
+        p_images (`clustered_mcnemar`, of errors). Shares are fractions; a measure without a number has no row.
     """
     evidence = TunedEvidence(inputs["attempts"], inputs["predictions"], run)
     measures = TunedMeasures(evidence, inputs["between"], inputs["tunings"])

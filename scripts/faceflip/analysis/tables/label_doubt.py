@@ -13,7 +13,7 @@ were mended. Attributes with much doubt by scores are those where networks and a
 their faces in the figure of the most doubted labels.
 
 Where networks of folds gave scores, their balanced error stands beside: the mean of the two classes' shares of labels
-that they decide otherwise, without having learned from them. 50 % is what somebody has who never looked.
+that they decide otherwise, without having learned from them. Guessing has 50 %.
 
 On drawn faces some labels were falsified on purpose, and the second part says how well doubt finds these. AUROC is how
 often a falsified label is doubted more than one that is not: 0.5 is chance, 1 finds all first. Precision at the true

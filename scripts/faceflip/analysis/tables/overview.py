@@ -1,8 +1,8 @@
 """What every attack did and cost: outcomes, alignments and passes through the network.
 
 A row is one attack on one kind of network at one checkpoint. `flipped` and the other outcomes add up to the attempts.
-Attempts without a gradient tell of a dead or saturated network; a large share at the largest epsilon or the last step
-says that the cap, not the network, ended the search. Scores that were not finite tell nothing of the image. The
+Attempts without a gradient point to a dead or saturated network; a large share at the largest epsilon or the last step
+says that the cap, not the network, ended the search. Scores that were not finite say nothing about the image. The
 alignments of nearly all flipped images should have converged. Passes are what the attack cost; epsilon (line search:
 pixel values along the ray, iterative: number of steps) and PASS are medians over the flipped attempts.
 """

@@ -5,8 +5,8 @@ CelebA with the paper's splits, attributes, the networks that it is about and th
 number of attacked images. Where it cannot be compared the row says why, and there is no difference; where it can, but
 something is to be known, it says what: a few images fewer, or another choice where the paper gives none. What is marked
 as a setting was chosen or given and not found. Where the paper states a bound ("more than half"), there is a verdict:
-it holds in this run, fails, or, where the bound lies in the 95 % interval of ours, cannot be told. A note tells what
-the paper's number rests on, and where the paper contradicts itself.
+it holds in this run, fails, or, where the bound lies in the 95 % interval of ours, cannot be told. A note says what the
+paper's number rests on, and where the paper contradicts itself.
 """
 
 import math

@@ -3,7 +3,8 @@
 Read a row as: of the attacked images so many percent are classified correctly (budget 0), and so many are still when
 the attack may change each pixel value by at most 1, 2 and so on (L∞), or may change the image as long as its PASS is at
 least the number above. The row of all attacks counts an image as robust where none of them flips it, and is the one to
-read: a single attack tells as much of itself as of the network. Attributes together are pairs of attribute and image.
+read: a single attack says as much about itself as about the network. Attributes together are pairs of attribute and
+image.
 
 Every number is an upper bound of the true robust accuracy. Attacks overlook flips; and they look for one flip, not for
 one within a budget: what an attack flipped with L∞ of 5 may also flip with 3. Large numbers of a network with dead
@@ -40,7 +41,7 @@ def robust_accuracy(attempts: pd.DataFrame, run: RunDescription) -> pd.DataFrame
 
     Args:
         attempts: Of `read_attempts`, with linf and label.
-        run: Its `budgets` (those above 0; 0 comes along) and `thresholds` above 0 are asked for.
+        run: Its `budgets` (those above 0; 0 is added) and `thresholds` above 0 are counted.
 
     Returns:
         Columns network, attack (`TOGETHER`: robust against each), attribute (``all``: together), measure (``linf``, in
@@ -74,7 +75,7 @@ def _balanced(hits: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns of `KEYS`, positives (trials on images with the attribute), present_rate, absent_rate (NaN of a class
         without images), balanced_rate (their mean, or the one that there is), balanced_low, balanced_high (95 %). Those
-        of all attributes are means over these, with an interval that knows which trials are of one image.
+        of all attributes are means over these, with an interval that allows for several trials of one image.
     """
     rows = []
     for (network, attack), part in hits.groupby(KEYS[:2], observed=True):

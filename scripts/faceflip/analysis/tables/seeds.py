@@ -8,9 +8,9 @@ them: on images with the attribute (false negatives) and without it (false posit
 run's sample, on images classified correctly (+) and misclassified (-): flipped with a PASS of at least tau.
 
 Two networks of other tables that differ by less than one of these spans may differ by their seed alone. The intervals
-of those tables know which images were drawn, and nothing of seeds. With two or three seeds the interval is wide because
-the spread itself is hardly known: look at smallest and largest, too. It would be surprising if no number differed:
-then the seeds did not reach the trainings.
+of those tables allow for the choice of images, and not for seeds. With two or three seeds the interval is wide because
+the spread itself is hardly known: look at smallest and largest, too. It would be surprising if no number differed: then
+the seeds did not reach the trainings.
 """
 
 from collections.abc import Iterator, Sequence

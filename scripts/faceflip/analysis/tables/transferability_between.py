@@ -37,7 +37,7 @@ def transferability_between(transfers: pd.DataFrame, run: RunDescription) -> pd.
 
 
 def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
-    """Return `transferability_between` of the run's sample; of fine-tuned networks other tables tell."""
+    """Return `transferability_between` of the run's sample; fine-tuned networks have tables of their own."""
     transfers = read_parquet(inputs["between"], ("sample", *KEYS, "image", "changed"))
     of_sample = transfers["sample"] == run.sample["name"]
     return transferability_between(transfers[of_sample & transfers["target"].isin(run.network_names)], run)

@@ -3,8 +3,8 @@
 A row is a warning. Networks whose training the cap ended may not have converged. A network that gives one answer for
 every test image on an attribute has learned nothing about it, and cannot be flipped for a reason of its own. An
 iterative attack whose cap ended many attempts finds fewer flips than it would with more steps, which makes a network
-look robust. What is suspicious of a network was found by trying it before an attack, and stands in the stores. A run
-without warnings has an empty table. (`kind` in the CSV: `cap`, `constant`, `steps`, `not_finite`, `suspicious`.)
+look robust. What is suspicious about a network was found by trying it before an attack, and is recorded in the stores.
+A run without warnings has an empty table. (`kind` in the CSV: `cap`, `constant`, `steps`, `not_finite`, `suspicious`.)
 """
 
 from collections import defaultdict
@@ -111,10 +111,10 @@ def of_preflights(preflights: pd.DataFrame, run: RunDescription) -> Iterator[War
         )
 
 
-def of_stores(stores: Iterable[Path], run: RunDescription, told: Collection[tuple[str, str]] = ()) -> Iterator[Warned]:
+def of_stores(stores: Iterable[Path], run: RunDescription, known: Collection[tuple[str, str]] = ()) -> Iterator[Warned]:
     """Yield what the headers of stores say is suspicious of the attacked networks, a sentence once a checkpoint.
 
-    Left out are those that were `told`, network and sentence.
+    Pairs of network and sentence in `known` are left out.
     """
     found: dict[tuple[str, str, str], list[tuple[str, str]]] = defaultdict(list)
     for path in stores:
@@ -124,7 +124,7 @@ def of_stores(stores: Iterable[Path], run: RunDescription, told: Collection[tupl
             for sentence in sentences:
                 found[header.network, header.checkpoint, sentence].append((header.attack, member))
     for (network, checkpoint, sentence), cases in found.items():
-        if (network, sentence) in told:
+        if (network, sentence) in known:
             continue
         attacks, members = (list(dict.fromkeys(names)) for names in zip(*cases, strict=True))
         which = "" if members == [ALL] else f" ({_few(members)})"
@@ -148,13 +148,13 @@ def compute(inputs: Inputs, run: RunDescription) -> pd.DataFrame:
     columns = ("network", "checkpoint", "attribute", "split", "score")
     empty = pd.DataFrame(columns=["network", "text"])
     preflights = pd.concat([empty, *map(read_csv, inputs.get("preflights", ()))], ignore_index=True)
-    told = set(preflights[["network", "text"]].itertuples(index=False, name=None))
+    known = set(preflights[["network", "text"]].itertuples(index=False, name=None))
     found = [
         *of_trainings(read_csv(inputs["trainings"]), run),
         *of_answers(read_predictions(inputs["predictions"], run, *columns), run),
         *of_attempts(read_attempts(inputs["attempts"], run, "outcome", "steps"), run),
         *of_preflights(preflights, run),
-        *of_stores(inputs["stores"], run, told),
+        *of_stores(inputs["stores"], run, known),
     ]
     return pd.DataFrame(found, columns=Warned._fields)
 

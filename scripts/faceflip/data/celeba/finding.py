@@ -41,9 +41,9 @@ class Layout:
     mislabelled: Place | None
 
     def require(self, *, images: bool = True, partition: bool = True) -> None:
-        """Raise a `UserError` that tells what is missing, what lies there instead, and where to fetch it.
+        """Raise a `UserError` that says what is missing, what lies there instead, and where to fetch it.
 
-        `images` and `partition` ask for these, too.
+        `images` and `partition` require these, too.
         """
         parts = {f"the annotations, {ANNOTATIONS} or {_csv(ANNOTATIONS)}": self.annotations}
         if partition:
@@ -52,7 +52,7 @@ class Layout:
             parts[f"the images, {IMAGES}/ or {IMAGE_ARCHIVE}"] = self.images
         missing = "".join(f"  {name}\n" for name, place in parts.items() if place is None)
         if missing:
-            missing += _told_of_contents(self.root)
+            missing += _contents_in_words(self.root)
             if self.root.is_file() and (names := names_leading_out(self.root)):
                 missing += (
                     f"Names that lead out of the archive are passed over, such as {', '.join(names[:3])}; zip the "
@@ -100,7 +100,7 @@ def find(root: Path | str, *, images: bool = True) -> Layout:
 def input_files(root: Path | str, *, identities: bool = False) -> list[Path]:
     """Return what a dataset made from a CelebA depends on, as far as it is there already; archives are not opened.
 
-    Who is on the images is asked for by `identities`.
+    With `identities` also on the file of who is on the images.
     """
     root = Path(root)
     if not _is_open(root):
@@ -190,7 +190,7 @@ def _opened_images(bases: list[Place]) -> Place | None:
     return _images(_bases(open_zip(images))) if isinstance(images, Path) and images.is_file() else images
 
 
-def _told_of_contents(root: Path) -> str:
+def _contents_in_words(root: Path) -> str:
     """Return what to say of what lies in a folder or archive that is no complete CelebA."""
     names = sorted(list_names(root if root.is_dir() else open_zip(root)))
     told = f"There lie{'s' * (len(names) < 2)} {first_of(names, LISTED) or 'nothing'}.\n"

@@ -182,7 +182,7 @@ def _without_names(
 ) -> tuple[list[str], Iterator[Row]]:
     """Return a CSV file's header behind the names' column, and its rows without the columns before that.
 
-    There may be some: pandas writes its index, without a name, unless it is told not to.
+    There may be some: by default pandas writes its index, without a name.
     """
     column = header.index("image_id") if "image_id" in header else 0
     before = [cell for cell in header[:column] if cell not in ("", "index") and not cell.startswith("Unnamed: ")]
@@ -235,7 +235,7 @@ def _rows(place: Place) -> tuple[bool, Iterator[Row]]:
 
 
 def _table(place: Place, rows: Iterable[Row], columns: int, allowed: Sequence[str]) -> tuple[list[str], bytes]:
-    """Return the first cells of rows, and all others as int8, telling all bad rows at once."""
+    """Return the first cells of rows, and all others as int8; reports all bad rows at once."""
     codes = {value: int(value) & 0xFF for value in allowed}
     names, cells, faults = [], bytearray(), []
     for number, (name, *values) in rows:
