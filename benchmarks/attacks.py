@@ -53,6 +53,7 @@ from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
 from faceflip.networks.inference import scores, to_input  # noqa: E402
 from faceflip.networks.network import NetworkSpec, build  # noqa: E402
 from faceflip.runtime.device import computing_on  # noqa: E402
+from faceflip.runtime.memory import keep_freed_memory  # noqa: E402
 from faceflip.runtime.progress import duration  # noqa: E402
 from faceflip.workflow.estimate import Estimate  # noqa: E402
 from faceflip.workflow.network_settings import epoch_name  # noqa: E402
@@ -578,6 +579,7 @@ class Tables:
 
 def embedded_tables(arguments: argparse.Namespace) -> None:
     """Make the tables of the embedded networks."""
+    keep_freed_memory()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     folder = arguments.run or arguments.prepared

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceflip.errors import UserError
+from faceflip.runtime.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ def prepare(device: str, threads: int, tf32: bool = False) -> "torch.device":
         raise UserError(f"there is no device {device!r}; there are {', '.join(DEVICES)}")
     import torch
 
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
