@@ -35,7 +35,7 @@ test: $(VENV)/installed  ## Set everything up and run the tests that show whethe
 test-all: $(VENV)/installed  ## Run all tests: also kills, faults, Slurm, other libraries, browsers, long jobs
 	$(PYTEST)
 
-bench: demo  ## Measure what docs/development/benchmarks.md tells, an hour and a half on a machine that does nothing else
+bench: demo  ## Measure what docs/development/benchmarks.md lists, an hour and a half on a machine that does nothing else
 	for benchmark in preprocessing training "attacks --run results" "minimal --run results" similarity "similarity --sensitivity --run results" \
 		store results "workflow graph" "workflow job" "workflow long"; do \
 		set -- $$benchmark; script=$$1; shift; echo "# $$benchmark"; $(BIN)/python benchmarks/$$script.py "$$@" || exit 1; \
