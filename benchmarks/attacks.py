@@ -52,8 +52,7 @@ from faceflip.io import paths  # noqa: E402
 from faceflip.networks.checkpoint import load_checkpoint  # noqa: E402
 from faceflip.networks.inference import scores, to_input  # noqa: E402
 from faceflip.networks.network import NetworkSpec, build  # noqa: E402
-from faceflip.runtime.device import computing_on  # noqa: E402
-from faceflip.runtime.memory import keep_freed_memory  # noqa: E402
+from faceflip.runtime.device import computing_on, prepare  # noqa: E402
 from faceflip.runtime.progress import duration  # noqa: E402
 from faceflip.workflow.estimate import Estimate  # noqa: E402
 from faceflip.workflow.network_settings import epoch_name  # noqa: E402
@@ -76,7 +75,7 @@ def place(folder: Path, path: str) -> Path:
     return folder / Path(path).relative_to(paths.RESULTS)
 
 
-def prepare(folder: Path, attribute: str) -> None:
+def train(folder: Path, attribute: str) -> None:
     """Draw faces and train one member of each network on them, as the embedded default does."""
     from faceflip.stages.train import Member, TrainedFiles, train_and_save
 
@@ -579,12 +578,11 @@ class Tables:
 
 def embedded_tables(arguments: argparse.Namespace) -> None:
     """Make the tables of the embedded networks."""
-    keep_freed_memory()
-    torch.set_num_threads(1)
+    prepare("cpu", threads=1)
     torch.manual_seed(0)
     folder = arguments.run or arguments.prepared
     if not all(checkpoint(folder, name, arguments.attribute).exists() for name in NETWORKS):
-        prepare(folder, arguments.attribute)
+        train(folder, arguments.attribute)
     data = dataset(folder)
     images = np.array(data.images[data.rows("train")[: arguments.images or 2000]])
     some = images[: arguments.peer_images]

@@ -30,7 +30,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from faceflip.attacks import AttackOptions, attack, plain  # noqa: E402
 from faceflip.attacks.conventions import without_charts  # noqa: E402
-from faceflip.runtime.memory import keep_freed_memory  # noqa: E402
+from faceflip.runtime.device import prepare  # noqa: E402
 
 BATCH, STEPS = 32, 100
 OURS = "faceflip ffa-descent"
@@ -125,8 +125,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--markdown", type=Path, help="also write the tables there")
     arguments = parser.parse_args()
-    keep_freed_memory()
-    torch.set_num_threads(1)
+    prepare("cpu", threads=1)
     faces = dataset(arguments.run)
     images = np.array(faces.images[np.sort(faces.rows("test")[: arguments.images])])
 

@@ -69,7 +69,7 @@ class IterativeSearch:
     def forward(self, rows: np.ndarray) -> None:
         """Judge the rounded images of these slots."""
         slots = self.slots
-        values = slots.values(rows, self._image.index_select(0, slots.on_device(rows)), spare=True)
+        values = slots.values(rows, self._image.index_select(0, slots.on_device(rows)))
         slots.forwards[rows] += 1
         flipped = slots.flipped(rows, values)
         self._flip(rows[flipped], values[flipped])

@@ -71,7 +71,7 @@ class LineSearch:
         images = self._image.index_select(0, slots.on_device(rows))
         spare = (slots.coarse if coarse else slots.passes).padded(len(rows)) - len(rows)
         if not spare:
-            self._judge(rows, slots.values(rows, images, coarse, spare=True), coarse)
+            self._judge(rows, slots.values(rows, images, coarse), coarse)
             self._advance()
             return
         later = []

@@ -143,26 +143,24 @@ class Passes:
             rows += self._shape(count - rows, backward=False)
         return rows
 
-    def forward(self, images: Tensor, spare: bool = False) -> Tensor:
-        """Return the scores (N, M) of images (N, P) of any type on 0-255; `spare` ones the network may change."""
-        spare &= self.device.type == "cpu"  # on a GPU without memory left they are needed once more
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores (N, M) of images (N, P) of any type on 0-255."""
         with torch.inference_mode():
-            return self._in_shapes(images, lambda batch, _: (self.scores(batch, spare),), backward=False)[0]
+            return self._in_shapes(images, lambda batch, _: (self.scores(batch),), backward=False)[0]
 
-    def scores(self, batch: Tensor, spare: bool = False) -> Tensor:
+    def scores(self, batch: Tensor) -> Tensor:
         """Return the network's scores (n, M) of a batch n x 3 x height x width in its own shape.
 
-        The network gets a copy unless the batch is `spare`, because it may change what it gets. One that cannot work on
-        channels_last, such as by ``view(n, -1)`` behind a convolution, gets PyTorch's default layout from then on.
+        The network gets a copy, because it may change what it gets. One that cannot work on channels_last, such as by
+        ``view(n, -1)`` behind a convolution, gets PyTorch's default layout from then on.
 
         Raises:
             UserError: The network fails, or gives something else than float32 scores.
         """
         for layout in self._layouts:
             try:
-                kept = spare and self._layouts == (torch.preserve_format,)
                 with computing_in(self.precision, self.device):
-                    output = self.network(batch if kept else batch.clone(memory_format=layout))
+                    output = self.network(batch.clone(memory_format=layout))
             except (torch.OutOfMemoryError, UserError):
                 raise
             except Exception as error:  # whatever somebody's code may raise

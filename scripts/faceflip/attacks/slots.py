@@ -180,13 +180,10 @@ class Slots:
             self._decision[index[new]] = decisions(self._values(scores[new], index[new]))
             self._scores[index[new]] = scores[new]
 
-    def values(self, rows: np.ndarray, images: Tensor, coarse: bool = False, spare: bool = False) -> np.ndarray:
-        """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`.
-
-        The network may change images that are `spare`, which saves a copy.
-        """
+    def values(self, rows: np.ndarray, images: Tensor, coarse: bool = False) -> np.ndarray:
+        """Return the decision values (N,) float64 of images (N, P), each of the attribute of its slot in `rows`."""
         passes = self.coarse if coarse else self.passes
-        values = self._values(passes.forward(images, spare), self.on_device(rows)).double().cpu().numpy()
+        values = self._values(passes.forward(images), self.on_device(rows)).double().cpu().numpy()
         if not coarse:
             self.unsure[rows] |= ~np.isfinite(values)
         return values

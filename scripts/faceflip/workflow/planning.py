@@ -31,7 +31,7 @@ def _functions_of(rule: Any) -> Iterator[FunctionType]:
             yield function
 
 
-def check_scripts_once(processor: type) -> None:
+def check_scripts_once(processor: type | None) -> None:
     """Let Snakemake's `ScriptProcessor` check once that a script is there; one that is made otherwise stays as it is.
 
     It reads the script anew for each job that is planned, which takes a fifth of the time. One whose path has wildcards
