@@ -29,7 +29,8 @@ import simplejpeg
 from faceflip.data.celeba import ANNOTATIONS, HEIGHT, IMAGES, PARTITION, WIDTH
 from faceflip.data.celeba.decoding import decoders
 from faceflip.data.packing import pack_dataset
-from faceflip.data.synthetic.folder import attribute_text, draw_image, encode, file_name, partition_text
+from faceflip.data.synthetic.folder import attribute_text, partition_text
+from faceflip.data.synthetic.image import draw_image, encode, file_name
 
 FACES = 100
 """Different faces among the images."""

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from faceflip.data.synthetic.folder import annotation_numbers, draw_image
+from faceflip.data.synthetic.folder import annotation_numbers
+from faceflip.data.synthetic.image import draw_image
 from faceflip.data.synthetic.label_model import annotations
 
 CROP_EYES = np.array([[69.0, 112.0], [109.0, 112.0]])

@@ -9,13 +9,16 @@ import sys
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.synthetic import folder as layout
-from faceflip.data.synthetic import write_celeba
+from faceflip.data.synthetic import painters, write_celeba
+from faceflip.data.synthetic.image import encode
 from faceflip.data.synthetic.label_model import real_statistics
 from faceflip.errors import UserError
+from faceflip.runtime.elsewhere import python
 
 SIZES = {"train": 20, "validation": 6, "test": 4}
 
@@ -83,7 +86,7 @@ def test_images_are_jpegs_of_the_official_size(folder):
 def test_colours_are_not_swapped():
     red = np.zeros((218, 178, 3), np.uint8)
     red[:, :, 0] = 200
-    blue, green, back = cv2.imdecode(np.frombuffer(layout.encode(red), np.uint8), cv2.IMREAD_COLOR)[100, 90]
+    blue, green, back = cv2.imdecode(np.frombuffer(encode(red), np.uint8), cv2.IMREAD_COLOR)[100, 90]
     assert back > 190
     assert max(blue, green) < 10
 
@@ -186,12 +189,38 @@ def test_a_fault_while_drawing_leaves_nothing(tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError("disk full")
 
-    monkeypatch.setattr(layout, "encode", fail)
+    monkeypatch.setattr(painters, "encode", fail)
     threads = cv2.getNumThreads()
     with pytest.raises(OSError, match="disk full"):
         write_celeba(tmp_path / "celeba", train=50, validation=0, test=0, seed=1)
     assert list(tmp_path.iterdir()) == []
     assert cv2.getNumThreads() == threads
+
+
+def test_faults_of_other_processes_are_raised_here(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"000001\.jpg"):
+        list(painters.painted(tmp_path / "no such folder", 1, np.ones((4, 40)), 2))
+    before = psutil.Process().children()
+    drawing = painters.painted(tmp_path, 1, np.ones((200, 40)), 2)
+    next(drawing)
+    for child in set(psutil.Process().children()) - set(before):
+        child.kill()
+    with pytest.raises(RuntimeError, match="has ended before it had drawn all of its share"):
+        list(drawing)
+
+
+def test_no_process_draws_on_for_one_that_was_killed(tmp_path):
+    code = (
+        "import os, pathlib, psutil; import numpy as np; from faceflip.data.synthetic.painters import painted\n"
+        f"for _ in painted(pathlib.Path({str(tmp_path)!r}), 1, np.ones((100_000, 40)), 2):\n"
+        "    print(*(child.pid for child in psutil.Process().children()), flush=True)\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run(**python(code), stdout=subprocess.PIPE)
+    assert killed.returncode == -9
+    painting = [psutil.Process(int(pid)) for pid in killed.stdout.split() if psutil.pid_exists(int(pid))]
+    _, still = psutil.wait_procs(painting, timeout=30)
+    assert not still
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from faceflip.data.celeba import ATTRIBUTES
-from faceflip.data.synthetic.folder import annotation_numbers, draw_image
+from faceflip.data.synthetic.folder import annotation_numbers
+from faceflip.data.synthetic.image import draw_image
 from faceflip.data.synthetic.label_model import annotations
 
 NAMES = {"Smiling": "lächelt & <lacht>", "Male": "50 % male/männlich", "Eyeglasses": "eyeglasses"}

@@ -19,12 +19,13 @@ import logging
 import os
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+
+from faceflip.runtime.elsewhere import python
 
 _log = logging.getLogger(__name__)
 _import_lock = threading.Lock()
@@ -114,15 +115,9 @@ def _loading_only() -> Iterator[None]:
 
 def _compile_elsewhere(module: str, folder: Path) -> None:
     """Have another process compile a module and store the result in `folder`; a failure is logged."""
-    # Neither the working directory nor anything else may be imported from there that is not from here.
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(folder),
-        "PYTHONPATH": os.pathsep.join(str(Path(place).absolute()) for place in sys.path),
-    }
-    command = [sys.executable, "-P", "-c", f"import {module} as compiled; compiled.prepare()"]
+    command = python(f"import {module} as compiled; compiled.prepare()", NUMBA_CACHE_DIR=str(folder))
     try:
-        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+        subprocess.run(**command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as fault:
         said = (getattr(fault, "stderr", "") or str(fault)).strip().splitlines()[-1:]
         _log.warning(

@@ -38,7 +38,7 @@ def write_celeba(
     The folder appears whole or not at all; it may exist when it is empty or holds an earlier look-alike, which is
     replaced. Images are numbered from 000001: `train` (1 or more), then `validation` and `test` (0 or more). An image
     and its annotation depend on `seed` (0 or more), on its number, on its split and on `mislabelled` (between 0 and
-    0.5, see `faceflip.data.synthetic.label_model.Annotations`) alone, not on the threads that draw, `workers`.
+    0.5, see `faceflip.data.synthetic.label_model.Annotations`) alone, not on the processes that draw, `workers`.
     `progress` is called as `progress(done, total)` in the calling thread while images are written. Raises UserError
     where an argument is out of range, or the folder holds something else.
     """

@@ -2,29 +2,20 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from faceflip.data.celeba import ATTRIBUTES, MISLABELLED_HEADER, MISLABELLED_LABELS, PROVENANCE, SPLITS, texts
-from faceflip.data.synthetic.draw import draw
-from faceflip.data.synthetic.face import Face, Identity, amounts
+from faceflip.data.synthetic.image import JPEG_QUALITY, file_name, image_generator
 from faceflip.data.synthetic.label_model import Annotations, annotations
-from faceflip.io.files import telling_disk_errors, write_text
+from faceflip.data.synthetic.painters import painted
+from faceflip.io.files import write_text
 
 FORMAT = "faceflip-synthetic"
 VERSION = 1
 """Version of the drawn data; it is raised whenever the same arguments give other images or labels."""
-JPEG_QUALITY = 92
-AT_A_TIME = 1000
-"""Images that wait to be drawn."""
-
-
-def image_generator(seed: int, index: int, purpose: int) -> np.random.Generator:
-    """Return the random numbers of one image: `purpose` 0 for its annotation, 1 for its identity."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy=seed, spawn_key=(index, purpose))))
 
 
 def annotation_numbers(seed: int, indices: range) -> tuple[np.ndarray, np.ndarray]:
@@ -35,22 +26,6 @@ def annotation_numbers(seed: int, indices: range) -> tuple[np.ndarray, np.ndarra
         generator = image_generator(seed, index, 0)
         normals[row], uniforms[row] = generator.standard_normal(count), generator.random(count)
     return normals, uniforms
-
-
-def draw_image(seed: int, index: int, strength: np.ndarray) -> np.ndarray:
-    """Draw the image of a number (from 1), given the strengths (40,) of its attributes; (218, 178, 3) uint8, RGB."""
-    return draw(Face(amounts(strength), Identity.random(image_generator(seed, index, 1))))
-
-
-def encode(image: np.ndarray) -> bytes:
-    """Encode an RGB image as JPEG."""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    return cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), settings)[1].tobytes()
-
-
-def file_name(index: int) -> str:
-    """Return CelebA's name of an image, numbered from 1."""
-    return f"{index:06d}.jpg"
 
 
 def attribute_text(labels: np.ndarray) -> str:
@@ -89,22 +64,9 @@ def fill(
     annotated = Annotations(*map(np.concatenate, zip(*parts, strict=True)))
     total = len(annotated.labels)
 
-    def draw_one(index: int) -> None:
-        image = draw_image(seed, index, annotated.strength[index - 1])
-        path = images / file_name(index)
-        with telling_disk_errors(path):
-            path.write_bytes(encode(image))
-
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # one image is too small to share out, and workers are threads already
-    try:
-        with ThreadPoolExecutor(workers) as pool:
-            for first in range(1, total + 1, AT_A_TIME):
-                for done, _ in enumerate(pool.map(draw_one, range(first, min(first + AT_A_TIME, total + 1))), first):
-                    if progress is not None:
-                        progress(done, total)
-    finally:
-        cv2.setNumThreads(threads)
+    for done, _ in enumerate(painted(images, seed, annotated.strength, workers), 1):
+        if progress is not None:
+            progress(done, total)
     (folder / "list_attr_celeba.txt").write_bytes(attribute_text(annotated.labels).encode("ascii"))
     (folder / "list_eval_partition.txt").write_bytes(partition_text(sizes).encode("ascii"))
     (folder / MISLABELLED_LABELS).write_bytes(mislabelled_text(annotated.mislabelled).encode("ascii"))

@@ -1,0 +1,91 @@
+"""Drawing many images, by several processes where there are several cores.
+
+Threads would take longer than one alone: a face is drawn by some hundred small operations, between which the
+interpreter serves one thread at a time.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from faceflip.data.synthetic.image import draw_image, encode, file_name
+from faceflip.io.files import telling_disk_errors
+from faceflip.runtime.elsewhere import python
+
+DRAWN, FAILED = b".", b"!"
+"""What a process writes for each image that is done, and before the exception that ends it."""
+
+
+def painted(folder: Path, seed: int, strengths: np.ndarray, workers: int) -> Iterator[None]:
+    """Draw an image file for each row of strengths (N, 40), numbered from 1, and yield after each.
+
+    What these are drawn from is in `draw_image`. Which of the `workers` draws an image makes no difference to it.
+    """
+    if workers == 1:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # one image is too small to share out
+        try:
+            yield from _paint(folder, seed, strengths, slice(0, None))
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    with ExitStack() as stack:
+        painters = [
+            stack.enter_context(_painter(folder, seed, strengths, slice(first, None, workers)))
+            for first in range(min(workers, len(strengths)))
+        ]
+        for place in range(len(strengths)):
+            yield _await(painters[place % workers])
+
+
+def _paint(folder: Path, seed: int, strengths: np.ndarray, share: slice) -> Iterator[None]:
+    """Draw the images of a share of the rows, and yield after each."""
+    for place in range(len(strengths))[share]:
+        path = folder / file_name(place + 1)
+        with telling_disk_errors(path):
+            path.write_bytes(encode(draw_image(seed, place + 1, strengths[place])))
+        yield
+
+
+@contextmanager
+def _painter(*work: object) -> Iterator[BinaryIO]:
+    """Start a process that does this work, the arguments of `_paint`; yield what it reports, and end it."""
+    program = f"from {__name__} import report; report()"
+    with subprocess.Popen(**python(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            with process.stdin as stdin:
+                pickle.dump(work, stdin)
+            yield process.stdout
+        finally:
+            process.kill()
+
+
+def report() -> None:
+    """Do the work that standard input describes, and write to standard output what is done; for `_painter`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts both also interrupts the caller, which ends this
+    cv2.setNumThreads(1)
+    try:
+        for _ in _paint(*pickle.load(sys.stdin.buffer)):
+            os.write(1, DRAWN)
+    except BrokenPipeError:  # the caller was killed
+        return
+    except Exception as error:
+        os.write(1, FAILED + pickle.dumps(error))
+
+
+def _await(reports: BinaryIO) -> None:
+    """Wait until a process has drawn an image; raise what ended it."""
+    mark = reports.read(1)
+    if mark == FAILED:
+        raise pickle.load(reports)
+    if mark != DRAWN:
+        raise RuntimeError("a process that drew images has ended before it had drawn all of its share")
