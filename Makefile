@@ -83,4 +83,6 @@ $(VENV)/installed: requirements.lock pyproject.toml Makefile
 	$(INSTALL) --no-deps --requirement requirements.lock
 	$(INSTALL) --no-deps adv-lib==$(ADV_LIB)
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@echo "Compiling PASS and line searches, or else the first of their jobs would, and others would wait for it"
+	$(BIN)/python -c 'from faceflip.runtime.compiled import load; load("faceflip.similarity.kernels"), load("faceflip.attacks.ray_kernel")'
 	@touch $@

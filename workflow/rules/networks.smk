@@ -23,8 +23,9 @@ for training, together in ((RULES["train_network"], ()), *((bundle, bundle.membe
             training.benchmark
         wildcard_constraints:
             network="|".join(sorted({re.escape(job["network"]) for job in training.jobs})) or "none",
-        # Networks of all attributes have more to learn and often more epochs: start them first, so that none is last.
-        priority: lambda wildcards: int(network_of(wildcards).joint)
+        # Before what can be done already with other networks, or the last training would go on alone. Networks of all
+        # attributes have more to learn and often more epochs: they come first.
+        priority: lambda wildcards: 1 + network_of(wildcards).joint
         conda:
             ENVIRONMENT
         threads: COMPUTE.threads.train
@@ -61,7 +62,7 @@ rule bring_network:
     benchmark:
         RULES["bring_network"].benchmark
     # Before all trainings: what is wrong with a network that was brought is reported before hours are spent on others.
-    priority: 2
+    priority: 3
     conda:
         ENVIRONMENT
     threads: COMPUTE.threads.attack
@@ -103,7 +104,7 @@ rule fine_tune:
         RULES["fine_tune"].log,
     benchmark:
         RULES["fine_tune"].benchmark
-    priority: lambda wildcards: int(network_of(wildcards).joint)
+    priority: lambda wildcards: 1 + network_of(wildcards).joint  # as of trainings
     conda:
         ENVIRONMENT
     threads: COMPUTE.threads.train

@@ -126,7 +126,7 @@ class Passes:
     def __post_init__(self) -> None:
         self.pixels = self.size[0] * self.size[1] * 3
         self.sample: Sample | None = None
-        self._small: dict[bool, list[int]] = {}
+        self._agreeing: dict[tuple[int, bool], bool] = {}
         self._buffer = torch.zeros(self.rows, self.pixels, dtype=torch.float32, device=self.device)
         self._layouts = (torch.preserve_format, torch.contiguous_format)
 
@@ -210,16 +210,18 @@ class Passes:
         """Return the rows of the next batch where `count` images are left."""
         if self.sample is None or count > self.rows - SMALL[-1]:
             return self.rows
-        if backward not in self._small:
-            fitting = [rows for rows in SMALL if rows < self.rows and rows <= len(self.sample.images)]
-            self._small[backward] = [rows for rows in fitting if self._agrees(rows, backward)]
-        small = self._small[backward]
-        if not small or count > self.rows - small[-1]:
-            return self.rows
-        return next((rows for rows in reversed(small) if rows >= count), small[0])
+        # The smallest shape that holds them all, else the largest that does not; each is tried out when it is needed.
+        wanted = sorted(SMALL, key=lambda rows: (rows < count, abs(rows - count)))
+        return next((rows for rows in wanted if rows < self.rows and self._agrees(rows, backward)), self.rows)
 
     def _agrees(self, rows: int, backward: bool) -> bool:
-        """Return whether the sample's first images in a batch of this shape give the very same scores and gradients."""
+        """Return whether a smaller shape was seen to give the very same scores and gradients as the full one."""
+        if (rows, backward) not in self._agreeing:
+            self._agreeing[rows, backward] = rows <= len(self.sample.images) and self._tried(rows, backward)
+        return self._agreeing[rows, backward]
+
+    def _tried(self, rows: int, backward: bool) -> bool:
+        """Pass the sample's first images in a batch of this shape, and compare what comes out."""
         sample, part = self.sample, slice(0, rows)
         batch = self.nchw(sample.images[part])
         if not backward:
