@@ -98,7 +98,8 @@ def test_provenance_says_that_the_faces_are_drawn(folder):
     assert set(provenance["mislabelled_annotations"]) == set(ATTRIBUTES)
 
 
-def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(folder, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(painters, "WORTH_A_PROCESS", 1)
     write_celeba(tmp_path / "two", **SIZES, seed=5, workers=2)
     assert contents(tmp_path / "two") == contents(folder)
     write_celeba(tmp_path / "other", **SIZES, seed=6)
@@ -199,7 +200,7 @@ def test_a_fault_while_drawing_leaves_nothing(tmp_path, monkeypatch):
 
 def test_faults_of_other_processes_are_raised_here(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"000001\.jpg"):
-        list(painters.painted(tmp_path / "no such folder", 1, np.ones((4, 40)), 2))
+        list(painters.painted(tmp_path / "no such folder", 1, np.ones((100, 40)), 2))
     before = psutil.Process().children()
     drawing = painters.painted(tmp_path, 1, np.ones((200, 40)), 2)
     next(drawing)

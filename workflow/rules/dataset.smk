@@ -21,7 +21,7 @@ rule synthesize_faces:
         ENVIRONMENT
     threads: COMPUTE.threads.pack
     resources:
-        **by_attempt(mem_mb=1000, runtime=30),
+        **by_attempt(mem_mb=500 + 250 * COMPUTE.threads.pack, runtime=30),  # a process each
     params:
         version=VERSIONS["synthesize_faces"],
         seed=SETTINGS.seed_of(SETTINGS.synthetic),

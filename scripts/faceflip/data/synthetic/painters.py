@@ -23,6 +23,8 @@ from faceflip.runtime.elsewhere import python
 
 DRAWN, FAILED = b".", b"!"
 """What a process writes for each image that is done, and before the exception that ends it."""
+WORTH_A_PROCESS = 50
+"""Images that one draws while another process starts."""
 
 
 def painted(folder: Path, seed: int, strengths: np.ndarray, workers: int) -> Iterator[None]:
@@ -30,6 +32,7 @@ def painted(folder: Path, seed: int, strengths: np.ndarray, workers: int) -> Ite
 
     What these are drawn from is in `draw_image`. Which of the `workers` draws an image makes no difference to it.
     """
+    workers = min(workers, -(-len(strengths) // WORTH_A_PROCESS))
     if workers == 1:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # one image is too small to share out
@@ -41,7 +44,7 @@ def painted(folder: Path, seed: int, strengths: np.ndarray, workers: int) -> Ite
     with ExitStack() as stack:
         painters = [
             stack.enter_context(_painter(folder, seed, strengths, slice(first, None, workers)))
-            for first in range(min(workers, len(strengths)))
+            for first in range(workers)
         ]
         for place in range(len(strengths)):
             yield _await(painters[place % workers])
