@@ -1,11 +1,11 @@
-"""Speed and memory of packing a dataset, against bare decoding and bare writing of the same images.
+"""Speed and memory of packing a dataset, against bare decoding and bare writing of the same images; speed of drawing.
 
 The limit is the time of decoding alone plus that of writing alone, with the same threads on the same files (from an
 archive, decoding reads by Python's zipfile): packing also checks, hashes and stores, and gains by doing some of it at
 the same time. Ratios come from runs that alternate, so
 that a busy machine slows all sides alike. The images are drawn faces, a few of them under many names.
 
-    python benchmarks/preprocessing.py [--images 4000] [--threads 2] [--repeats 5] [--folder /tmp]
+    python benchmarks/preprocessing.py [--images 4000] [--faces 1000] [--threads 2] [--repeats 5] [--folder /tmp]
 """
 
 import argparse
@@ -19,6 +19,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 import numpy as np
 import simplejpeg
 
+from faceflip.data import synthetic
 from faceflip.data.celeba import ANNOTATIONS, HEIGHT, IMAGES, PARTITION, WIDTH
 from faceflip.data.celeba.decoding import decoders
 from faceflip.data.packing import pack_dataset
@@ -146,9 +148,25 @@ def measure_memory(folder: Path, images: int, threads: int) -> None:
         print(f"| {count:,} | {peak:,.0f} | {count * BYTES / 1e6:,.0f} |")
 
 
+def measure_drawing(folder: Path, faces: int, workers: int, repeats: int) -> None:
+    """Draw faces by one process and by several, in turn."""
+    drawn = {"train": faces, "validation": 0, "test": 0, "seed": 0}
+    work = {count: partial(synthetic.write_celeba, folder / "drawn", **drawn, workers=count) for count in (1, workers)}
+    times: dict[int, list[float]] = {count: [] for count in work}
+    for _ in range(repeats):
+        for count, function in work.items():
+            times[count].append(seconds(function))
+    print("\n| processes | faces/s | times one |")
+    print("|---|---|---|")
+    for count, spent in times.items():
+        gained = statistics.median(one / several for one, several in zip(times[1], spent, strict=True))
+        print(f"| {count} | {faces / statistics.median(spent):,.0f} | {gained:.2f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--faces", type=int, default=1000, help="faces to draw")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to write; a temporary folder by default")
@@ -162,6 +180,7 @@ def main() -> None:
         print(f"{options.images:,} images, {options.threads} threads, {decoders()['JPEG']}, {options.repeats} rounds\n")
         measure_speed(Path(folder), options.images, options.threads, options.repeats)
         measure_memory(Path(folder), options.images, options.threads)
+        measure_drawing(Path(folder), options.faces, options.threads, options.repeats)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,7 +65,7 @@ def _painter(*work: object) -> Iterator[BinaryIO]:
     program = f"from {__name__} import report; report()"
     with subprocess.Popen(**python(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            with process.stdin as stdin:
+            with suppress(BrokenPipeError), process.stdin as stdin:  # of one that failed to start, which `_await` tells
                 pickle.dump(work, stdin)
             yield process.stdout
         finally:
