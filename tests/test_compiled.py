@@ -3,7 +3,6 @@
 import errno
 import json
 import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from unittest.mock import Mock
 import pytest
 
 from faceflip.runtime import compiled
+from faceflip.runtime.elsewhere import python
 
 KERNELS = "faceflip.similarity.kernels"
 
@@ -43,10 +43,7 @@ print(hashlib.sha256(bytes_).hexdigest())
 
 def _python(code: str, *arguments: str, **environment: object) -> str:
     """Run code in a process of its own and return what it prints."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **{k: str(v) for k, v in environment.items()}}
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, env=environment
-    ).stdout
+    return subprocess.run(**python(code, *arguments, **environment), capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 import time
 import zipfile
 
@@ -12,6 +11,7 @@ from faceflip.data.celeba.finding import find, input_files
 from faceflip.data.celeba.labels import read_labels
 from faceflip.data.packing import pack_dataset
 from faceflip.errors import UserError
+from faceflip.runtime.elsewhere import python
 from faceflip.workflow.estimate import Estimate
 from faceflip.workflow.settings import DatasetSettings, Settings
 
@@ -74,9 +74,7 @@ def test_finding_files_is_quick_and_opens_no_archive(tmp_path):
     start = time.monotonic()
     code = "import sys; from faceflip.data.celeba.finding import input_files; print(input_files(sys.argv[1])); print("
     code += "sorted({'torch', 'torchvision', 'numpy', 'pandas', 'cv2', 'h5py'} & set(sys.modules)))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", code, str(given)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    output = subprocess.run(**python(code, given), capture_output=True, text=True, check=True).stdout
     assert output.splitlines() == [repr([given]), "[]"]
     assert time.monotonic() - start < 10
 

@@ -1,6 +1,4 @@
-import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pytest
 from faceflip.data.celeba import ANNOTATIONS, ATTRIBUTES, PARTITION, official
 from faceflip.data.synthetic.folder import partition_text
 from faceflip.errors import UserError
+from faceflip.runtime.elsewhere import python
 
 POSITIVES_OF_FIRST = 22_516
 """Images with the first attribute, whose +1 is written without padding in the official file."""
@@ -42,8 +41,7 @@ def test_a_sum_needs_no_more_than_the_standard_library(partition):
         "assert official.check([Path(sys.argv[1])])[0].official; "
         "assert not {'torch', 'torchvision', 'numpy', 'pandas'} & set(sys.modules)"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    subprocess.run([sys.executable, "-c", code, str(partition)], check=True, env=environment)
+    subprocess.run(**python(code, partition), check=True)
 
 
 def test_the_official_file_is_recognised(partition):

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from faceflip.networks.architecture import ArchitectureOptions
 from faceflip.networks.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from faceflip.networks.inference import scores
 from faceflip.networks.network import NetworkSpec, build
+from faceflip.runtime.elsewhere import python
 from faceflip.similarity import pass_score
 
 WIDTH, HEIGHT = 32, 36
@@ -332,8 +332,7 @@ def test_a_terminal_that_lacks_characters_ends_nothing(folder, tmp_path, encodin
         (tmp_path / name).write_bytes((folder / "a.png").read_bytes())
     code = "import sys; from faceflip.cli import main; sys.argv[0] = 'faceflip'; main()"
     arguments = ["flip", folder / "moon.pt", *names, "--attribute", "Smiling", "-o", "out", "--device", "cpu"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": encoding}
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, env=environment, capture_output=True)
+    done = subprocess.run(**python(code, *arguments, PYTHONIOENCODING=encoding), cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
     for shown in ("\\xfc" if encoding == "ascii" else "ü", "\\u0416", "\\udcff"):

@@ -1,15 +1,14 @@
 """Scores depend on the pair alone: not on threads, batches, order, engine, or what else is asked for."""
 
-import os
 import platform
 import subprocess
-import sys
 from dataclasses import fields
 
 import numpy as np
 import pytest
 from pass_pairs import face
 
+from faceflip.runtime.elsewhere import python
 from faceflip.similarity import Alignment, PassScores, pass_scores, score_table
 
 
@@ -182,9 +181,8 @@ def compiled_otherwise(pairs, folder, before="pass", environment=None):
         f"{before}; cpu.compiled.load = lambda name: kernels;"
         "np.savez('scores.npz', **vars(pass_scores(**pairs, engine='cpu')))"
     )
-    environment = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment["NUMBA_CACHE_DIR"] = str(folder / "compiled")
-    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)
+    command = python(code, **(environment or {}), NUMBA_CACHE_DIR=folder / "compiled")
+    subprocess.run(**command, cwd=folder, check=True)
     return np.load(folder / "scores.npz")
 
 

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import os
 import re
 import subprocess
-import sys
+import time
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from faceflip.data.synthetic.image import encode
 from faceflip.data.synthetic.label_model import real_statistics
 from faceflip.errors import UserError
 from faceflip.runtime.elsewhere import python
+from faceflip.runtime.processes import lives
 
 SIZES = {"train": 20, "validation": 6, "test": 4}
 
@@ -114,7 +114,7 @@ def test_another_process_gives_the_same_bytes(folder, tmp_path):
         f"write_celeba({str(tmp_path / 'there')!r}, train=20, validation=6, test=4, seed=5); "
         "assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    subprocess.run(**python(code), check=True)
     assert contents(tmp_path / "there") == contents(folder)
 
 
@@ -123,7 +123,7 @@ def test_importing_the_package_is_light():
         "import sys, faceflip.data.synthetic as s; assert s.MISLABELLED; "
         "assert not {'torch', 'cv2', 'numpy'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    subprocess.run(**python(code), check=True)
 
 
 def test_more_images_leave_the_earlier_ones_as_they_are(folder, tmp_path):
@@ -219,9 +219,11 @@ def test_no_process_draws_on_for_one_that_was_killed(tmp_path):
     )
     killed = subprocess.run(**python(code), stdout=subprocess.PIPE)
     assert killed.returncode == -9
-    painting = [psutil.Process(int(pid)) for pid in killed.stdout.split() if psutil.pid_exists(int(pid))]
-    _, still = psutil.wait_procs(painting, timeout=30)
-    assert not still
+    painters_left, deadline = list(map(int, killed.stdout.split())), time.monotonic() + 30
+    assert len(painters_left) == 2
+    while any(lives(number, None) for number in painters_left):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def _loading_only() -> Iterator[None]:
 
 def _compile_elsewhere(module: str, folder: Path) -> None:
     """Have another process compile a module and store the result in `folder`; a failure is logged."""
-    command = python(f"import {module} as compiled; compiled.prepare()", NUMBA_CACHE_DIR=str(folder))
+    command = python(f"import {module} as compiled; compiled.prepare()", NUMBA_CACHE_DIR=folder)
     try:
         subprocess.run(**command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as fault:

@@ -65,7 +65,7 @@ def _painter(*work: object) -> Iterator[BinaryIO]:
     program = f"from {__name__} import report; report()"
     with subprocess.Popen(**python(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            with suppress(BrokenPipeError), process.stdin as stdin:  # of one that failed to start, which `_await` tells
+            with suppress(BrokenPipeError), process.stdin as stdin:  # of one that did not start: see `_await`
                 pickle.dump(work, stdin)
             yield process.stdout
         finally:
