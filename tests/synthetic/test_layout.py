@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import time
@@ -198,9 +199,14 @@ def test_a_fault_while_drawing_leaves_nothing(tmp_path, monkeypatch):
     assert cv2.getNumThreads() == threads
 
 
-def test_faults_of_other_processes_are_raised_here(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"000001\.jpg"):
+def test_faults_of_other_processes_are_raised_here(tmp_path, capfd):
+    taken = tmp_path / os.fsdecode(b"taken \xff") / "000002.jpg"
+    taken.mkdir(parents=True)
+    with pytest.raises(UserError, match=rf"^{re.escape(str(taken))}: .* nothing was written under this name"):
+        list(painters.painted(taken.parent, 1, np.ones((100, 40)), 2))
+    with pytest.raises(RuntimeError, match="has ended before it had drawn all of its share"):
         list(painters.painted(tmp_path / "no such folder", 1, np.ones((100, 40)), 2))
+    assert re.search(r"FileNotFoundError: .*000001\.jpg", capfd.readouterr().err)
     before = psutil.Process().children()
     drawing = painters.painted(tmp_path, 1, np.ones((200, 40)), 2)
     next(drawing)

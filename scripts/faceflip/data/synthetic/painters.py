@@ -5,7 +5,6 @@ interpreter serves one thread at a time.
 """
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -17,12 +16,14 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
+from faceflip.data.celeba import ATTRIBUTES
 from faceflip.data.synthetic.image import draw_image, encode, file_name
+from faceflip.errors import UserError
 from faceflip.io.files import telling_disk_errors
 from faceflip.runtime.elsewhere import python
 
 DRAWN, FAILED = b".", b"!"
-"""What a process writes for each image that is done, and before the exception that ends it."""
+"""What a process writes for each image that is done, and before the message of a `UserError` that ends it."""
 WORTH_A_PROCESS = 50
 """Images that one draws while another process starts."""
 
@@ -42,10 +43,7 @@ def painted(folder: Path, seed: int, strengths: np.ndarray, workers: int) -> Ite
             cv2.setNumThreads(threads)
         return
     with ExitStack() as stack:
-        painters = [
-            stack.enter_context(_painter(folder, seed, strengths, slice(first, None, workers)))
-            for first in range(workers)
-        ]
+        painters = [stack.enter_context(_painter(folder, seed, strengths, first, workers)) for first in range(workers)]
         for place in range(len(strengths)):
             yield _await(painters[place % workers])
 
@@ -60,35 +58,37 @@ def _paint(folder: Path, seed: int, strengths: np.ndarray, share: slice) -> Iter
 
 
 @contextmanager
-def _painter(*work: object) -> Iterator[BinaryIO]:
-    """Start a process that does this work, the arguments of `_paint`; yield what it reports, and end it."""
-    program = f"from {__name__} import report; report()"
-    with subprocess.Popen(**python(program), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+def _painter(folder: Path, seed: int, strengths: np.ndarray, first: int, workers: int) -> Iterator[BinaryIO]:
+    """Start a process that draws the images of every so many rows; yield what it reports, and end it."""
+    program = python(f"from {__name__} import report; report()", folder, seed, first, workers)
+    with subprocess.Popen(**program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             with suppress(BrokenPipeError), process.stdin as stdin:  # of one that did not start: see `_await`
-                pickle.dump(work, stdin)
+                stdin.write(strengths.astype(np.float64).tobytes())
             yield process.stdout
         finally:
             process.kill()
 
 
 def report() -> None:
-    """Do the work that standard input describes, and write to standard output what is done; for `_painter`."""
+    """Draw what the arguments and standard input describe, and write to standard output what is done: `_painter`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever interrupts both also interrupts the caller, which ends this
     cv2.setNumThreads(1)
+    folder, seed, first, workers = sys.argv[1:]
+    strengths = np.frombuffer(sys.stdin.buffer.read()).reshape(-1, len(ATTRIBUTES))
     try:
-        for _ in _paint(*pickle.load(sys.stdin.buffer)):
+        for _ in _paint(Path(folder), int(seed), strengths, slice(int(first), None, int(workers))):
             os.write(1, DRAWN)
     except BrokenPipeError:  # the caller was killed
         return
-    except Exception as error:
-        os.write(1, FAILED + pickle.dumps(error))
+    except UserError as error:
+        os.write(1, FAILED + os.fsencode(str(error)))
 
 
 def _await(reports: BinaryIO) -> None:
     """Wait until a process has drawn an image; raise what ended it."""
     mark = reports.read(1)
     if mark == FAILED:
-        raise pickle.load(reports)
+        raise UserError(os.fsdecode(reports.read()))
     if mark != DRAWN:
         raise RuntimeError("a process that drew images has ended before it had drawn all of its share")
