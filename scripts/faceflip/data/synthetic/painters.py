@@ -22,8 +22,9 @@ from faceflip.errors import UserError
 from faceflip.io.files import telling_disk_errors
 from faceflip.runtime.elsewhere import python
 
-DRAWN, FAILED = b".", b"!"
-"""What a process writes for each image that is done, and before the message of a `UserError` that ends it."""
+DRAWN, REFUSED, FAILED = b".", b"?", b"!"
+"""What a process writes for each image that is done; before the message of a `UserError`, or other error, that ends it.
+"""
 WORTH_A_PROCESS = 50
 """Images that one draws while another process starts."""
 
@@ -82,13 +83,18 @@ def report() -> None:
     except BrokenPipeError:  # the caller was killed
         return
     except UserError as error:
-        os.write(1, FAILED + os.fsencode(str(error)))
+        os.write(1, REFUSED + os.fsencode(str(error)))
+    except Exception as error:
+        os.write(1, FAILED + os.fsencode(f"{type(error).__name__}: {error}"))
+        raise
 
 
 def _await(reports: BinaryIO) -> None:
     """Wait until a process has drawn an image; raise what ended it."""
     mark = reports.read(1)
-    if mark == FAILED:
-        raise UserError(os.fsdecode(reports.read()))
-    if mark != DRAWN:
-        raise RuntimeError("a process that drew images has ended before it had drawn all of its share")
+    if mark == DRAWN:
+        return
+    reason = os.fsdecode(reports.read())
+    if mark == REFUSED:
+        raise UserError(reason)
+    raise RuntimeError(f"a process that drew images has ended before it had drawn all of its share. {reason}".rstrip())
