@@ -3,16 +3,15 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 from made_up_run import BEGAN, MICRO, MadeUpRun, plan_of, record_of
-from running import ROOT
 from typer.testing import CliRunner
 
 from faceflip.cli.app import app
 from faceflip.errors import UserError
+from faceflip.runtime.elsewhere import python
 from faceflip.runtime.run_lock import take_run_lock
 from faceflip.workflow.job_states import JobState, tracked
 from faceflip.workflow.run_record import as_bytes
@@ -222,6 +221,5 @@ try:
 finally:
     print(sorted({{"torch", "pandas", "numpy", "numba", "cv2", "matplotlib", "h5py", "snakemake"}} & set(sys.modules)))
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    said = subprocess.run(**python(code), capture_output=True, text=True, check=True)
     assert said.stdout.splitlines()[-1] == "[]"

@@ -3,7 +3,6 @@ import hashlib
 import json
 import signal
 import subprocess
-import sys
 from collections import namedtuple
 
 import cv2
@@ -22,6 +21,7 @@ from faceflip.data.packing import pack_dataset
 from faceflip.data.sample import draw_sample, read_sample, write_sample
 from faceflip.errors import UserError
 from faceflip.registry import load
+from faceflip.runtime.elsewhere import python
 from faceflip.seeds import derive
 
 COUNT = 9
@@ -329,8 +329,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(folder, tmp_path):
         "progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))"
     )
     output = tmp_path / "out" / "d.h5"
-    environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
-    killed = subprocess.run([sys.executable, "-c", code, str(folder), str(output)], env=environment)
+    killed = subprocess.run(**python(code, folder, output))
     assert killed.returncode == -signal.SIGKILL
     assert all(path.name.startswith(".") for path in output.parent.iterdir())
     pack_dataset(folder, output)

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
 import yaml
 from faults import MICRO, assert_same_results, results_of
-from running import ROOT, Workflow, copy_of
+from running import Workflow, copy_of
 
 from faceflip.data.packed import open_dataset
 from faceflip.data.packing import pack_dataset
@@ -20,6 +19,7 @@ from faceflip.errors import UserError
 from faceflip.io.clock import require_past
 from faceflip.io.files import LEFTOVER, replacing, require_writable, sweep
 from faceflip.io.paths import ATTEMPTS
+from faceflip.runtime.elsewhere import python
 
 pytestmark = pytest.mark.workflow
 
@@ -217,9 +217,8 @@ with job(SimpleNamespace(log=[{str(tmp_path / "job.log")!r}])):
     print("M\\xfcller")
     raise UserError("M\\xfcller/smile.h5: missing")
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "LC_ALL": "C"}
-    environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    command = python(code, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8=0, PYTHONCOERCECLOCALE=0)
+    ended = subprocess.run(**command, capture_output=True, text=True)
     assert ended.returncode == 1
     assert ended.stderr.strip() == "Error: M\\xfcller/smile.h5: missing"
     assert (tmp_path / "job.log").read_text(encoding="utf-8").startswith("Müller\n")

@@ -234,6 +234,19 @@ def test_a_network_is_tried_out_in_a_process_of_its_own(folder, code, message):
     require_brought(mine(), ["mine"])
 
 
+@pytest.mark.slow
+def test_a_network_is_tried_out_with_the_modules_that_jobs_have(folder):
+    """What lies in the working directory is none of them, unless the network's own file lies there."""
+    (folder / "nets").mkdir()
+    (folder / "json.py").write_text("raise SystemExit('not the standard library')")
+    (folder / "beside.py").touch()
+    (folder / "nets/own.py").write_text(f"import beside\n{CODE}")
+    with pytest.raises(UserError, match=r"network mine: nets/own\.py:build: .*No module named 'beside'"):
+        require_brought(mine(file="nets/own.py:build"), ["mine"])
+    (folder / "beside.py").rename(folder / "nets/beside.py")
+    require_brought(mine(file="nets/own.py:build"), ["mine"])
+
+
 def test_its_cost_is_estimated(folder):
     torch.save({}, folder / "unused.pt")
     estimate = Estimate.of(Settings.of(mine(input={"size": [20, 20]})))

@@ -1,9 +1,7 @@
 """What of a configuration can be tried out only where networks, faces and attacks are, before anything is spent."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +9,7 @@ from faceflip.catalogue import find_architecture
 from faceflip.data.celeba import SPLITS
 from faceflip.errors import UserError
 from faceflip.registry import is_reference
-from faceflip.workflow.code import PACKAGE
+from faceflip.runtime.elsewhere import python
 from faceflip.workflow.doubt_settings import FOLD_LOSS
 from faceflip.workflow.plan import ALL, Plan, PlannedNetwork
 from faceflip.workflow.settings import Settings
@@ -73,15 +71,8 @@ def require_brought(config: Mapping[str, Any], names: Collection[str]) -> None:
         "try: require_networks(*json.load(sys.stdin))\n"
         f"except UserError as error: sys.stderr.write({MARK!r} + str(error))"
     )
-    # This very library, whichever is installed.
-    places = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.getenv("PYTHONPATH"))))
-    said = subprocess.run(
-        [sys.executable, "-c", program],
-        input=json.dumps([config, list(names)], default=str),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": places},
-    )
+    asked = json.dumps([config, list(names)], default=str)
+    said = subprocess.run(**python(program), input=asked, capture_output=True, text=True)
     before, found, fault = said.stderr.partition(MARK)
     if found or said.returncode:
         last = before.strip().rpartition("\n")[2]
